@@ -1,0 +1,102 @@
+"""Errors that name the place, what was found, what was expected and the nearest valid name.
+
+Every error of the library is a `ForecastError`; each subclass also inherits the builtin that
+a caller would expect, so ``except ValueError`` keeps working.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rapidfuzz import process, utils
+
+__all__ = [
+    "ArgumentError",
+    "ArtifactError",
+    "CoverageError",
+    "DataError",
+    "ForecastError",
+    "GateRefusedError",
+    "MissingFileError",
+    "SpecificationError",
+    "UnknownNameError",
+    "nearest",
+]
+
+
+class ForecastError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+
+class DataError(ForecastError, ValueError):
+    """A table breaks its schema: names file, row and column, what was found and expected."""
+
+
+class MissingFileError(ForecastError, FileNotFoundError):
+    """A file or artifact that is needed is not there; says how to get it."""
+
+
+class SpecificationError(ForecastError, ValueError):
+    """A model or scenario file is malformed: names the key and the nearest valid one."""
+
+
+class ArgumentError(ForecastError, ValueError):
+    """An argument has a value that cannot be used."""
+
+
+class CoverageError(ForecastError, ValueError):
+    """A year lies outside what a source covers; the message states the coverage."""
+
+
+class ArtifactError(ForecastError, ValueError):
+    """An artifact on disk does not match its id, or was written by another schema version."""
+
+
+class GateRefusedError(ForecastError, RuntimeError):
+    """A fit failed the publication gate; the message says which threshold and what to try."""
+
+
+class UnknownNameError(ForecastError, KeyError):
+    """A name that is not known: a state, feature, model, alliance, key.
+
+    Parameters
+    ----------
+    kind : str
+        What was looked up, e.g. ``"state"``.
+    name : object
+        What was given.
+    valid : iterable of str
+        The valid names; the nearest of them is suggested.
+    detail : str, optional
+        A further sentence, e.g. the year in which the name was resolved.
+    """
+
+    def __init__(self, kind: str, name: object, valid: Iterable[str], detail: str = "") -> None:
+        self.kind = kind
+        self.name = name
+        self.suggestion = nearest(str(name), valid)
+        hint = f" Did you mean {self.suggestion!r}?" if self.suggestion else ""
+        self.message = f"Unknown {kind} {name!r}.{hint}" + (f" {detail}" if detail else "")
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        """Message without the quotes that KeyError puts around it."""
+        return self.message
+
+
+def nearest(name: str, valid: Iterable[str], *, cutoff: float = 55.0) -> str | None:
+    """Valid name nearest to `name` in spelling, or None when nothing is near.
+
+    Parameters
+    ----------
+    name : str
+        The name that was given.
+    valid : iterable of str
+        Candidates.
+    cutoff : float
+        Smallest similarity (0-100) that counts as near.
+    """
+    found = process.extractOne(
+        name, list(valid), processor=utils.default_process, score_cutoff=cutoff
+    )
+    return None if found is None else str(found[0])

@@ -1,0 +1,1 @@
+"""Checks, proper scores, calibration, baselines, rolling-origin backtests."""

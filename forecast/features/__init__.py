@@ -1,0 +1,1 @@
+"""Named features, each one function with its formula, unit, bounds and source."""

@@ -1,0 +1,1 @@
+"""A model in, a posterior with its diagnostics out."""

@@ -1,0 +1,70 @@
+"""Design arrays: what a specification and a panel become before any sampler sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+import xarray as xr
+
+__all__ = ["Block", "Design"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A group of effects that share one scale.
+
+    Attributes
+    ----------
+    name : str
+        Name, e.g. ``"state"``; the posterior holds ``effect_<name>`` and ``sigma_<name>``.
+    structure : {"iid", "random_walk"}
+        ``iid``: f_l ~ Normal(0, sigma). ``random_walk``: f_1 ~ Normal(0, sigma),
+        f_l ~ Normal(f_{l-1}, sigma) in the order of `levels`.
+    levels : numpy.ndarray, shape (m,), str
+        Labels of the effects.
+    matrix : scipy.sparse.csr_array, shape (n, m)
+        Weights with which each row uses the effects (multi-membership: several per row).
+    scale_prior : float
+        sigma ~ HalfNormal(scale_prior).
+    """
+
+    name: str
+    structure: Literal["iid", "random_walk"]
+    levels: npt.NDArray[np.str_]
+    matrix: sp.csr_array
+    scale_prior: float
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Arrays of the hierarchical logit: logit p = X beta + sum over blocks of Z_b f_b.
+
+    Attributes
+    ----------
+    y : numpy.ndarray, shape (n,)
+        Outcome, 0.0 or 1.0.
+    X : numpy.ndarray, shape (n, p), C-contiguous
+        Population-level columns; the first is the intercept (ones).
+    names : tuple of str, length p
+        Names of the columns; ``names[0] == "intercept"``.
+    prior_mean, prior_sd : numpy.ndarray, shape (p,)
+        beta_j ~ Normal(prior_mean_j, prior_sd_j).
+    blocks : tuple of Block
+        Groups of effects.
+    rows : xarray.Dataset
+        The coordinates of the rows (dimension ``row``).
+    """
+
+    y: FloatArray
+    X: FloatArray
+    names: tuple[str, ...]
+    prior_mean: FloatArray
+    prior_sd: FloatArray
+    blocks: tuple[Block, ...]
+    rows: xr.Dataset

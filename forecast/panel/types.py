@@ -1,0 +1,78 @@
+"""`Panel`: the rows at risk, what happened in them, and the world they were read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import xarray as xr
+
+from forecast.sources.tables import Tables
+
+__all__ = ["Panel"]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Rows of one unit and population, with the outcome and any features computed so far.
+
+    Attributes
+    ----------
+    data : xarray.Dataset
+        One dimension ``row``. Coordinates ``year`` and either ``ccode_a``, ``ccode_b``
+        (``ccode_a < ccode_b`` in an undirected panel) or ``ccode``. Variable ``outcome``
+        (float, 0/1; NaN for rows past the coverage of the outcome, which can be forecast but
+        not fitted), and one float variable per computed feature term.
+    world : xarray.Dataset or None
+        Dense arrays over (year, state, other, obligation) from which features are computed;
+        None for a panel that was read from a file with its features already in it.
+    tables : Tables or None
+        The tidy tables behind `world`.
+    unit : str
+        ``"state-year"``, ``"dyad-year"`` (undirected) or ``"directed-dyad-year"``.
+    population : str
+        ``"all"`` or ``"politically_relevant"``.
+    outcome : str
+        Name of the outcome, e.g. ``"onset"``.
+    lag : int
+        Years by which every feature is lagged.
+    fingerprint : str
+        SHA-256 (hex) over the tables' fingerprint and the choices above.
+    """
+
+    data: xr.Dataset
+    world: xr.Dataset | None
+    tables: Tables | None
+    unit: str
+    population: str
+    outcome: str
+    lag: int
+    fingerprint: str
+
+    def with_data(self, data: xr.Dataset) -> Panel:
+        """Copy with other rows or further feature variables."""
+        return replace(self, data=data)
+
+    def select_years(self, first: int, last: int) -> Panel:
+        """Rows with ``first <= year <= last`` (both included)."""
+        year = self.data["year"].to_numpy()
+        return self.with_data(self.data.isel(row=(year >= first) & (year <= last)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain description (no rows) for JSON."""
+        year = self.data["year"].to_numpy()
+        outcome = self.data["outcome"]
+        return {
+            "unit": self.unit,
+            "population": self.population,
+            "outcome": self.outcome,
+            "lag": self.lag,
+            "rows": int(self.data.sizes["row"]),
+            "years": [int(year.min()), int(year.max())] if year.size else [],
+            "onsets": int(outcome.sum(skipna=True)),
+            "fingerprint": self.fingerprint,
+            "data": self.tables.name if self.tables is not None else None,
+            "coverage": {name: c.to_dict() for name, c in self.tables.coverage.items()}
+            if self.tables is not None
+            else {},
+        }

@@ -1,0 +1,1 @@
+"""A posterior and edits to the alliance graph in, simulated futures out."""

@@ -1,0 +1,97 @@
+"""The tidy tables that every source is read into, and the years each covers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["OBLIGATIONS", "TABLES", "Coverage", "Tables"]
+
+#: Obligation classes in the order of the `obligation` dimension (ATOP's five).
+OBLIGATIONS: tuple[str, ...] = (
+    "defense",
+    "offense",
+    "neutrality",
+    "nonaggression",
+    "consultation",
+)
+
+#: Names of the tables, in the order in which foreign keys can be checked.
+TABLES: tuple[str, ...] = (
+    "states",
+    "powers",
+    "contiguity",
+    "capabilities",
+    "alliances",
+    "members",
+    "conflicts",
+)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """First and last calendar year that a table covers, and where it comes from.
+
+    Attributes
+    ----------
+    first, last : int
+        Calendar years, inclusive. Outside them a value is missing, never zero.
+    source : str
+        Name of the source, e.g. ``"alliance-forecast embedded data set"``.
+    version : str
+        Release of the source.
+    licence : str
+        Licence under which the source may be used.
+    """
+
+    first: int
+    last: int
+    source: str
+    version: str
+    licence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        return {
+            "first": self.first,
+            "last": self.last,
+            "source": self.source,
+            "version": self.version,
+            "licence": self.licence,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Tidy tables of one data set.
+
+    Attributes
+    ----------
+    states, powers, contiguity, capabilities, alliances, members, conflicts : pandas.DataFrame
+        One row per spell, state-year or dyadic conflict; columns as in ``data/README.md``.
+        Dates are ``datetime64[s]``, an open end is ``NaT``.
+    coverage : mapping of str to Coverage
+        Keyed by table name.
+    name : str
+        Name of the data set, e.g. ``"embedded"``.
+    fingerprint : str
+        SHA-256 (hex) of the content of all tables; part of a fit's identity.
+    """
+
+    states: pd.DataFrame
+    powers: pd.DataFrame
+    contiguity: pd.DataFrame
+    capabilities: pd.DataFrame
+    alliances: pd.DataFrame
+    members: pd.DataFrame
+    conflicts: pd.DataFrame
+    coverage: Mapping[str, Coverage]
+    name: str
+    fingerprint: str = field(default="")
+
+    def with_tables(self, *, fingerprint: str, **tables: pd.DataFrame) -> Tables:
+        """Copy with some tables replaced (a scenario's edited `members`, say)."""
+        return replace(self, fingerprint=fingerprint, **tables)
