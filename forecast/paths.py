@@ -1,4 +1,4 @@
-"""Where the data set and the model files are: in a wheel inside the package, in a checkout beside it."""
+"""Where the data set and the models are: inside a wheel, beside the package in a checkout."""
 
 from __future__ import annotations
 

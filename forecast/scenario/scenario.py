@@ -1,0 +1,453 @@
+"""`Scenario`: dated edits to the alliance graph, checked against the tables they edit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from forecast.errors import (
+    ArgumentError,
+    DataError,
+    MissingFileError,
+    SpecificationError,
+    UnknownNameError,
+    nearest,
+)
+from forecast.sources.codes import resolve_state
+from forecast.sources.tables import OBLIGATIONS, Tables
+
+__all__ = ["Edit", "Scenario", "apply_scenario"]
+
+#: What the members of a new pact owe each other unless said otherwise.
+_MUTUAL_DEFENCE = ("defense", "consultation")
+
+State = str | int
+When = int | str | date
+
+
+class Edit(BaseModel):
+    """One dated change of the alliance graph.
+
+    Attributes
+    ----------
+    action : {"join", "leave", "form", "dissolve", "amend"}
+        What happens.
+    alliance : str
+        Short name or id of the alliance (for ``form``: the name of the new one).
+    states : tuple of str or int
+        Who joins, leaves, founds or is amended; empty for ``dissolve``.
+    when : str
+        ISO date on which the change takes effect; for ``leave`` and ``dissolve`` the first
+        day on which the pact no longer binds.
+    obligations : tuple of str, or None
+        What each of `states` owes the other members (``join``, ``form``, ``amend``); None with
+        ``join``: what most members owe on that day.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Literal["join", "leave", "form", "dissolve", "amend"]
+    alliance: str = Field(min_length=1)
+    states: tuple[State, ...] = ()
+    when: str
+    obligations: tuple[str, ...] | None = None
+
+    def sentence(self) -> str:
+        """The edit in words."""
+        who = ", ".join(str(state) for state in self.states)
+        owes = f" owing {', '.join(self.obligations)}" if self.obligations else ""
+        return {
+            "join": f"{who} join {self.alliance}{owes}",
+            "leave": f"{who} leave {self.alliance}",
+            "form": f"{who} form {self.alliance}{owes}",
+            "dissolve": f"{self.alliance} is dissolved",
+            "amend": f"obligations of {who or 'all members'} under {self.alliance} become"
+            f" {', '.join(self.obligations or ()) or 'none'}",
+        }[self.action] + f" on {self.when}"
+
+
+def _iso(when: When) -> str:
+    if isinstance(when, bool) or not isinstance(when, int | str | date):
+        raise ArgumentError(f"`when` is {when!r}; expected a year (2027) or a date ('2027-05-01').")
+    if isinstance(when, int):
+        if not 1000 <= when <= 9999:
+            raise ArgumentError(f"`when` is {when}; expected a four-digit year such as 2027.")
+        return f"{when:04d}-01-01"
+    try:
+        return date.fromisoformat(str(when)).isoformat()
+    except ValueError as error:
+        raise ArgumentError(
+            f"`when` is {when!r}; expected a year (2027) or an ISO date ('2027-05-01')."
+        ) from error
+
+
+def _states(states: Sequence[State] | State) -> tuple[State, ...]:
+    if isinstance(states, str | int):
+        return (states,)
+    return tuple(states)
+
+
+def _obligations(obligations: Sequence[str] | str) -> tuple[str, ...]:
+    chosen = (obligations,) if isinstance(obligations, str) else tuple(obligations)
+    for name in chosen:
+        if name not in OBLIGATIONS:
+            raise UnknownNameError("obligation", name, OBLIGATIONS)
+    return tuple(name for name in OBLIGATIONS if name in chosen)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A named list of edits to the alliance graph; every method returns a new scenario.
+
+    Edits are checked when the scenario is applied to a data set (by `simulate`), since only
+    then is it known who is a member of what.
+
+    Parameters
+    ----------
+    name : str
+        Name, used in tables and the report.
+    edits : tuple of Edit
+        The edits, in the order in which they are applied.
+
+    Examples
+    --------
+    >>> Scenario("Ukraine joins").join("NATO", ["UKR"], 2027).edits[0].sentence()
+    'UKR join NATO on 2027-01-01'
+    """
+
+    name: str
+    edits: tuple[Edit, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise ArgumentError("A scenario needs a name; found an empty one.")
+
+    def _add(self, **fields: Any) -> Scenario:
+        return replace(self, edits=(*self.edits, Edit(**fields)))
+
+    def join(
+        self,
+        alliance: str,
+        states: Sequence[State] | State,
+        when: When,
+        *,
+        obligations: Sequence[str] | str | None = None,
+    ) -> Scenario:
+        """Add `states` to an alliance from `when` on.
+
+        They owe `obligations` to the members; by default what most members owe on that day.
+        """
+        return self._add(
+            action="join",
+            alliance=alliance,
+            states=_states(states),
+            when=_iso(when),
+            obligations=None if obligations is None else _obligations(obligations),
+        )
+
+    def leave(self, alliance: str, states: Sequence[State] | State, when: When) -> Scenario:
+        """Take `states` out of an alliance: `when` is the first day outside it."""
+        return self._add(action="leave", alliance=alliance, states=_states(states), when=_iso(when))
+
+    def form(
+        self,
+        alliance: str,
+        states: Sequence[State],
+        when: When,
+        *,
+        obligations: Sequence[str] | str = _MUTUAL_DEFENCE,
+    ) -> Scenario:
+        """Found a new alliance among `states`, each owing `obligations` to the others."""
+        return self._add(
+            action="form",
+            alliance=alliance,
+            states=_states(states),
+            when=_iso(when),
+            obligations=_obligations(obligations),
+        )
+
+    def dissolve(self, alliance: str, when: When) -> Scenario:
+        """End an alliance: `when` is the first day on which it binds nobody."""
+        return self._add(action="dissolve", alliance=alliance, when=_iso(when))
+
+    def amend(
+        self,
+        alliance: str,
+        when: When,
+        *,
+        obligations: Sequence[str] | str,
+        states: Sequence[State] | State = (),
+    ) -> Scenario:
+        """Change what `states` (all members when empty) owe under an alliance from `when` on."""
+        return self._add(
+            action="amend",
+            alliance=alliance,
+            states=_states(states),
+            when=_iso(when),
+            obligations=_obligations(obligations),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary; `from_dict` reads it back."""
+        return {
+            "name": self.name,
+            "edit": [edit.model_dump(mode="json", exclude_defaults=True) for edit in self.edits],
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], *, where: str = "scenario") -> Scenario:
+        """Scenario from a dictionary with the keys ``name`` and ``edit`` (a list of tables).
+
+        Raises
+        ------
+        SpecificationError
+            Unknown or missing key (names the nearest valid one), or a value that cannot be.
+        """
+        for key in content:
+            if key not in {"name", "edit"}:
+                hint = nearest(str(key), ["name", "edit"])
+                raise SpecificationError(
+                    f"{where}: unknown key {key!r}; expected 'name' and 'edit'."
+                    + (f" Did you mean {hint!r}?" if hint else "")
+                )
+        if not isinstance(content.get("name"), str):
+            raise SpecificationError(f"{where}: key 'name' is missing or not text.")
+        scenario = cls(content["name"])
+        for number, raw in enumerate(content.get("edit", []), start=1):
+            place = f"{where}, edit {number}"
+            if not isinstance(raw, Mapping):
+                raise SpecificationError(f"{place}: expected a table, found {raw!r}.")
+            for key in raw:
+                if key not in Edit.model_fields:
+                    hint = nearest(str(key), Edit.model_fields)
+                    raise SpecificationError(
+                        f"{place}: unknown key {key!r}; expected {', '.join(Edit.model_fields)}."
+                        + (f" Did you mean {hint!r}?" if hint else "")
+                    )
+            fields = dict(raw)
+            try:
+                if "when" in fields:
+                    fields["when"] = _iso(fields["when"])
+                if "states" in fields:
+                    fields["states"] = _states(fields["states"])
+                if fields.get("action") == "form":
+                    fields.setdefault("obligations", _MUTUAL_DEFENCE)
+                if fields.get("obligations") is not None:
+                    fields["obligations"] = _obligations(fields["obligations"])
+                elif fields.get("action") == "amend":
+                    raise ArgumentError("an 'amend' needs the key 'obligations'.")
+                edit = Edit(**fields)
+            except ValidationError as error:
+                first = error.errors()[0]
+                key = ".".join(str(part) for part in first["loc"])
+                raise SpecificationError(
+                    f"{place}: key {key!r}: {first['msg']}; found {first.get('input')!r}."
+                ) from error
+            except (ArgumentError, UnknownNameError) as error:
+                raise SpecificationError(f"{place}: {error}") from error
+            scenario = replace(scenario, edits=(*scenario.edits, edit))
+        return scenario
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Scenario:
+        """Scenario from a TOML file: ``name = "…"`` and one ``[[edit]]`` table per change."""
+        path = Path(path)
+        if not path.is_file():
+            raise MissingFileError(f"Scenario file {path} does not exist.")
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SpecificationError(f"{path}: not valid TOML: {error}") from error
+        return cls.from_dict(content, where=str(path))
+
+
+def apply_scenario(
+    tables: Tables, scenario: Scenario, *, first_year: int, last_year: int
+) -> Tables:
+    """Tables with the scenario's edits in `alliances` and `members`.
+
+    Parameters
+    ----------
+    tables : Tables
+        The data set.
+    scenario : Scenario
+        Edits, applied in order.
+    first_year, last_year : int
+        Years in which an edit may take effect: the forecast period.
+
+    Returns
+    -------
+    Tables
+        A copy with a fingerprint of its own; the input is unchanged.
+
+    Raises
+    ------
+    ArgumentError
+        An edit that cannot be: joining twice, leaving what one is not in, a date outside
+        the forecast period, an alliance that has ended, a new one with a taken name.
+    UnknownNameError
+        Unknown state or alliance, with the nearest name.
+    """
+    alliances = tables.alliances.copy()
+    members = tables.members.copy()
+    for number, edit in enumerate(scenario.edits, start=1):
+        place = f"Scenario {scenario.name!r}, edit {number} ({edit.sentence()})"
+        when = date.fromisoformat(edit.when)
+        if not first_year <= when.year <= last_year:
+            raise ArgumentError(
+                f"{place}: takes effect in {when.year}, outside the forecast period"
+                f" {first_year}–{last_year}. The data end with {first_year - 1}; a scenario"
+                " changes the future, not the record."
+            )
+        codes = []
+        for state in edit.states:
+            code = resolve_state(tables, state, year=first_year - 1)
+            if code in codes:
+                raise ArgumentError(f"{place}: {state!r} is named twice.")
+            codes.append(code)
+        if edit.action == "form":
+            alliances, members = _form(alliances, members, edit, codes, place)
+            continue
+        alliance_id = _find_alliance(alliances, edit.alliance, when, place)
+        if edit.action == "join":
+            members = _join(members, alliance_id, codes, edit, place)
+        elif edit.action == "leave":
+            _need_states(codes, place)
+            members = _end_spells(members, alliance_id, codes, when, place)
+        elif edit.action == "dissolve":
+            inside = _current(members, alliance_id, when)["ccode"].tolist()
+            members = _end_spells(members, alliance_id, inside, when, place)
+            ended = alliances["alliance_id"] == alliance_id
+            alliances.loc[ended, "end"] = pd.Timestamp(when - timedelta(days=1))
+        else:
+            inside = _current(members, alliance_id, when)
+            chosen = codes or inside["ccode"].tolist()
+            members = _end_spells(members, alliance_id, chosen, when, place)
+            members = _add_spells(members, alliance_id, chosen, when, edit.obligations or ())
+    content = json.dumps(scenario.to_dict(), sort_keys=True)
+    fingerprint = hashlib.sha256(f"{tables.fingerprint}|{content}".encode()).hexdigest()
+    return tables.with_tables(fingerprint=fingerprint, alliances=alliances, members=members)
+
+
+def _find_alliance(alliances: pd.DataFrame, name: str, when: date, place: str) -> str:
+    wanted = name.casefold()
+    for column in ("short_name", "alliance_id", "name"):
+        hit = alliances[alliances[column].str.casefold() == wanted]
+        if len(hit):
+            row = hit.iloc[0]
+            if pd.notna(row["end"]) and row["end"] < pd.Timestamp(when):
+                raise ArgumentError(f"{place}: {name!r} ended on {row['end'].date()}.")
+            return str(row["alliance_id"])
+    valid = [*alliances["short_name"], *alliances["alliance_id"]]
+    raise UnknownNameError("alliance", name, valid, place + ".")
+
+
+def _current(members: pd.DataFrame, alliance_id: str, when: date) -> pd.DataFrame:
+    """Spells of the alliance that hold on the day `when` or begin later."""
+    return members[
+        (members["alliance_id"] == alliance_id)
+        & (members["end"].isna() | (members["end"] >= pd.Timestamp(when)))
+    ]
+
+
+def _need_states(codes: list[int], place: str) -> None:
+    if not codes:
+        raise ArgumentError(f"{place}: no state is named; expected at least one.")
+
+
+def _add_spells(
+    members: pd.DataFrame,
+    alliance_id: str,
+    codes: Sequence[int],
+    when: date,
+    obligations: Sequence[str],
+) -> pd.DataFrame:
+    added = pd.DataFrame(
+        {
+            "alliance_id": alliance_id,
+            "ccode": list(codes),
+            "start": pd.Timestamp(when),
+            "end": pd.NaT,
+            **{name: int(name in obligations) for name in OBLIGATIONS},
+        }
+    )
+    added = added.reindex(columns=members.columns).astype(members.dtypes.to_dict())
+    joined = pd.concat([members, added], ignore_index=True)
+    return joined.sort_values(["alliance_id", "ccode", "start"], ignore_index=True)
+
+
+def _join(
+    members: pd.DataFrame, alliance_id: str, codes: list[int], edit: Edit, place: str
+) -> pd.DataFrame:
+    _need_states(codes, place)
+    when = date.fromisoformat(edit.when)
+    current = _current(members, alliance_id, when)
+    inside = set(current["ccode"])
+    for code, state in zip(codes, edit.states, strict=True):
+        if code in inside:
+            raise ArgumentError(f"{place}: {state!r} is already a member.")
+    obligations = edit.obligations
+    if obligations is None:
+        owed = current[list(OBLIGATIONS)].mean() > 0.5
+        obligations = tuple(name for name in OBLIGATIONS if owed[name])
+    return _add_spells(members, alliance_id, codes, when, obligations)
+
+
+def _end_spells(
+    members: pd.DataFrame, alliance_id: str, codes: Sequence[int], when: date, place: str
+) -> pd.DataFrame:
+    current = _current(members, alliance_id, when)
+    members = members.copy()
+    day = pd.Timestamp(when)
+    for code in codes:
+        spells = current[current["ccode"] == code]
+        if spells.empty:
+            raise ArgumentError(f"{place}: COW state {code} is not a member on {when}.")
+        begun = spells.index[spells["start"] < day]
+        members.loc[begun, "end"] = day - pd.Timedelta(days=1)
+        members = members.drop(index=spells.index[spells["start"] >= day])
+    return members.reset_index(drop=True)
+
+
+def _form(
+    alliances: pd.DataFrame, members: pd.DataFrame, edit: Edit, codes: list[int], place: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    if len(codes) < 2:
+        raise ArgumentError(f"{place}: an alliance needs at least two states, found {len(codes)}.")
+    taken = {*alliances["short_name"].str.casefold(), *alliances["alliance_id"].str.casefold()}
+    if edit.alliance.casefold() in taken:
+        raise ArgumentError(f"{place}: the name {edit.alliance!r} is taken; choose another.")
+    alliance_id = "scenario-" + "-".join(edit.alliance.casefold().split())
+    if alliance_id in taken:
+        raise DataError(f"{place}: the id {alliance_id!r} is taken; choose another name.")
+    when = date.fromisoformat(edit.when)
+    flags = {
+        column: 0
+        for column in alliances.columns
+        if column.startswith("cond_") or pd.api.types.is_numeric_dtype(alliances[column])
+    }
+    row = pd.DataFrame(
+        [
+            {
+                **flags,
+                "alliance_id": alliance_id,
+                "name": edit.alliance,
+                "short_name": edit.alliance,
+                "start": pd.Timestamp(when),
+                "end": pd.NaT,
+                "kind": "bilateral" if len(codes) == 2 else "multilateral",
+                "source": "scenario",
+            }
+        ]
+    ).reindex(columns=alliances.columns)
+    alliances = pd.concat([alliances, row.astype(alliances.dtypes.to_dict())], ignore_index=True)
+    return alliances, _add_spells(members, alliance_id, codes, when, edit.obligations or ())
