@@ -1,0 +1,319 @@
+"""Scores of probability and count forecasts, in numpy.
+
+Rulings for degenerate input, the same everywhere:
+
+- NaN, an outcome other than 0 or 1, a probability outside [0, 1], or empty input: an error.
+- No events, or only events: log loss and Brier score are defined as usual. Skill is NaN when
+  the reference scores 0 (nothing left to gain). The area under the ROC curve is NaN (no pair to
+  rank). Average precision is NaN without events and 1 with only events.
+- Log loss of an event given probability 0 is infinite: probabilities are clipped, the clip is
+  an argument, and the number of rows it touched is part of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from forecast.errors import ArgumentError, UnknownNameError
+from forecast.evaluation.inputs import FloatArray, as_counts, as_finite, as_forecasts, as_level
+
+__all__ = [
+    "CLIP",
+    "METRICS",
+    "LogLoss",
+    "area_under_roc",
+    "average_precision",
+    "brier_rows",
+    "brier_score",
+    "coverage",
+    "crps_counts",
+    "interval_score",
+    "log_loss",
+    "log_loss_rows",
+    "score_forecasts",
+    "skill",
+]
+
+CLIP = 1e-7
+"""Default bound of the log loss: about the resolution of a float32 probability near 1."""
+
+
+@dataclass(frozen=True)
+class LogLoss:
+    """Mean log loss with what the clip did to it.
+
+    Attributes
+    ----------
+    value : float
+        Mean negative log likelihood per row, in nats.
+    clip : float
+        Probabilities were moved into [clip, 1 - clip].
+    clipped : int
+        Rows whose probability was moved.
+    would_be_infinite : int
+        Rows that would have scored infinity without the clip.
+    """
+
+    value: float
+    clip: float
+    clipped: int
+    would_be_infinite: int
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain dictionary."""
+        return asdict(self)
+
+
+def log_loss_rows(
+    outcome: npt.ArrayLike, probability: npt.ArrayLike, *, clip: float = CLIP
+) -> FloatArray:
+    r"""Log loss of each row, :math:`-y\log p - (1-y)\log(1-p)`, in nats.
+
+    Parameters
+    ----------
+    outcome : array_like, shape (n,)
+        0 or 1.
+    probability : array_like, shape (n,)
+        Forecast probability of 1.
+    clip : float
+        Probabilities are moved into ``[clip, 1 - clip]`` first; 0 leaves them, and then a
+        forecast that ruled out what happened is an error, never a silent infinity.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+
+    Raises
+    ------
+    ArgumentError
+        For invalid input, or an infinite score with ``clip=0``.
+    """
+    y, p = as_forecasts(outcome, probability)
+    if not 0.0 <= clip < 0.5:
+        raise ArgumentError(f"`clip` must lie in [0, 0.5), found {clip}.")
+    chance = np.where(y == 1.0, p, 1.0 - p)
+    if clip == 0.0 and (chance == 0.0).any():
+        i = int(np.argmax(chance == 0.0))
+        raise ArgumentError(
+            f"Row {i} was given probability {p[i]:g} and came out {y[i]:g}: its log loss is "
+            "infinite. Pass `clip` > 0 to bound it."
+        )
+    rows: FloatArray = -np.log(np.clip(chance, clip, 1.0 - clip))
+    return rows
+
+
+def log_loss(outcome: npt.ArrayLike, probability: npt.ArrayLike, *, clip: float = CLIP) -> LogLoss:
+    """Mean log loss (Good 1952), strictly proper; see `log_loss_rows` for the formula.
+
+    Returns
+    -------
+    LogLoss
+        The mean, the clip, and how many rows the clip moved.
+    """
+    rows = log_loss_rows(outcome, probability, clip=clip)
+    y, p = as_forecasts(outcome, probability)
+    moved = (p < clip) | (p > 1.0 - clip)
+    return LogLoss(
+        value=float(rows.mean()),
+        clip=float(clip),
+        clipped=int(moved.sum()),
+        would_be_infinite=int((p == 1.0 - y).sum()),
+    )
+
+
+def brier_rows(outcome: npt.ArrayLike, probability: npt.ArrayLike) -> FloatArray:
+    r"""Brier score of each row, :math:`(p-y)^2`, shape (n,)."""
+    y, p = as_forecasts(outcome, probability)
+    rows: FloatArray = (p - y) ** 2
+    return rows
+
+
+def brier_score(outcome: npt.ArrayLike, probability: npt.ArrayLike) -> float:
+    """Mean Brier score (Brier 1950), strictly proper, in [0, 1]."""
+    return float(brier_rows(outcome, probability).mean())
+
+
+def skill(score: float, reference: float) -> float:
+    r"""Skill :math:`1 - S / S_\mathrm{ref}` of a negatively oriented score.
+
+    1 is perfect, 0 as good as the reference, negative worse. NaN when the reference scores 0:
+    nothing was left to gain, and a ratio would say nothing.
+    """
+    return float("nan") if reference == 0.0 else 1.0 - score / reference
+
+
+def area_under_roc(outcome: npt.ArrayLike, probability: npt.ArrayLike) -> float:
+    r"""Chance that a random event was forecast higher than a random non-event, ties counted half.
+
+    The Mann-Whitney form :math:`(R_1 - n_1(n_1+1)/2) / (n_1 n_0)` with mid-ranks
+    (Hanley and McNeil 1982). NaN when only one class is present.
+    """
+    y, p = as_forecasts(outcome, probability)
+    events = y.sum()
+    others = y.size - events
+    if events == 0 or others == 0:
+        return float("nan")
+    _, inverse, counts = np.unique(p, return_inverse=True, return_counts=True)
+    mid_rank = np.cumsum(counts) - (counts - 1) / 2.0
+    rank_sum = float(mid_rank[inverse][y == 1.0].sum())
+    return float((rank_sum - events * (events + 1) / 2.0) / (events * others))
+
+
+def average_precision(outcome: npt.ArrayLike, probability: npt.ArrayLike) -> float:
+    r"""Average precision :math:`\sum_k (R_k - R_{k-1}) P_k` over the distinct thresholds.
+
+    Rows with the same forecast enter together, so the order of ties does not matter. A constant
+    forecast scores the base rate. NaN without events, 1 when every row is an event.
+    """
+    y, p = as_forecasts(outcome, probability)
+    events = y.sum()
+    if events == 0:
+        return float("nan")
+    _, inverse = np.unique(-p, return_inverse=True)
+    hits = np.cumsum(np.bincount(inverse, weights=y))
+    flagged = np.cumsum(np.bincount(inverse))
+    recall_step = np.diff(hits, prepend=0.0) / events
+    return float((recall_step * hits / flagged).sum())
+
+
+def crps_counts(
+    observed: npt.ArrayLike,
+    draws: npt.ArrayLike,
+    *,
+    estimator: Literal["energy", "fair"] = "energy",
+) -> FloatArray:
+    r"""Continuous ranked probability score of each observation from predictive draws.
+
+    :math:`\mathrm{CRPS} = E|X - y| - \tfrac12 E|X - X'|` (Gneiting and Raftery 2007), the second
+    term from the sorted draws in :math:`O(m\log m)`.
+
+    Parameters
+    ----------
+    observed : array_like, shape (n,)
+        Observed counts (any real values are allowed).
+    draws : array_like, shape (m, n)
+        Predictive draws.
+    estimator : {"energy", "fair"}
+        ``energy`` scores the ensemble itself (divides by m squared); ``fair`` is unbiased for
+        the distribution behind it (divides by m (m - 1), needs two draws).
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        In the unit of the observations; smaller is better.
+    """
+    y, x = as_counts(observed, draws)
+    m = x.shape[0]
+    if estimator not in ("energy", "fair"):
+        raise UnknownNameError("estimator", estimator, ["energy", "fair"])
+    if estimator == "fair" and m < 2:
+        raise ArgumentError("The fair estimator of the CRPS needs at least two `draws`, found 1.")
+    error = np.abs(x - y).mean(axis=0)
+    weight = 2.0 * np.arange(1, m + 1) - m - 1.0
+    # sum over pairs |x_i - x_j| = 2 sum_i (2i - m - 1) x_(i)
+    spread = 2.0 * np.einsum("i,ij->j", weight, np.sort(x, axis=0))
+    crps: FloatArray = error - 0.5 * spread / (m * m if estimator == "energy" else m * (m - 1))
+    return crps
+
+
+def interval_score(
+    observed: npt.ArrayLike, lower: npt.ArrayLike, upper: npt.ArrayLike, *, level: float
+) -> FloatArray:
+    r"""Interval (Winkler) score of each central interval.
+
+    :math:`(u-l) + \tfrac{2}{\alpha}(l-y)_+ + \tfrac{2}{\alpha}(y-u)_+` with
+    :math:`\alpha = 1 -` `level` (Gneiting and Raftery 2007, eq. 43).
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        In the unit of the observations; smaller is better.
+    """
+    y, low, high = _intervals(observed, lower, upper)
+    alpha = 1.0 - as_level(level)
+    miss = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
+    score: FloatArray = (high - low) + 2.0 / alpha * miss
+    return score
+
+
+def coverage(observed: npt.ArrayLike, lower: npt.ArrayLike, upper: npt.ArrayLike) -> float:
+    """Share of observations inside their interval, ends included."""
+    y, low, high = _intervals(observed, lower, upper)
+    return float(((y >= low) & (y <= high)).mean())
+
+
+def _intervals(
+    observed: npt.ArrayLike, lower: npt.ArrayLike, upper: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    y, low, high = (
+        as_finite(name, values)
+        for name, values in (("observed", observed), ("lower", lower), ("upper", upper))
+    )
+    if not y.shape == low.shape == high.shape:
+        raise ArgumentError(
+            f"`observed`, `lower` and `upper` have {y.size}, {low.size} and {high.size} rows."
+        )
+    if (low > high).any():
+        i = int(np.argmax(low > high))
+        raise ArgumentError(f"`lower` is above `upper` at index {i}: {low[i]:g} > {high[i]:g}.")
+    return y, low, high
+
+
+METRICS: dict[str, Callable[[npt.ArrayLike, npt.ArrayLike], float]] = {
+    "log_loss": lambda y, p: log_loss(y, p).value,
+    "brier": brier_score,
+    "auc": area_under_roc,
+    "average_precision": average_precision,
+}
+"""Scores of a probability forecast by name; the first two also come as skill."""
+
+
+def score_forecasts(
+    outcome: npt.ArrayLike,
+    probability: npt.ArrayLike,
+    *,
+    reference: npt.ArrayLike | None = None,
+    metrics: tuple[str, ...] = tuple(METRICS),
+) -> dict[str, float]:
+    """All scores of one set of forecasts as one table row.
+
+    Parameters
+    ----------
+    outcome, probability : array_like, shape (n,)
+        What happened (0/1) and what was forecast.
+    reference : array_like, shape (n,), optional
+        Forecasts of the reference (climatology, learnt on the training years) for the same rows;
+        adds ``log_loss_skill`` and ``brier_skill``. Climatology computed from the scored rows
+        themselves would be a stronger reference than any forecaster could have had.
+    metrics : tuple of str
+        Names in `METRICS`.
+
+    Returns
+    -------
+    dict
+        ``rows``, ``events``, ``expected`` (sum of probabilities), the metrics, the skills, and
+        ``clipped`` (rows moved by the clip of the log loss).
+
+    Raises
+    ------
+    UnknownNameError
+        For a metric that does not exist.
+    """
+    y, p = as_forecasts(outcome, probability)
+    for name in metrics:
+        if name not in METRICS:
+            raise UnknownNameError("metric", name, METRICS)
+    row: dict[str, float] = {"rows": y.size, "events": int(y.sum()), "expected": float(p.sum())}
+    base = None if reference is None else as_forecasts(y, reference)[1]
+    for name in metrics:
+        row[name] = METRICS[name](y, p)
+        if base is not None and name in ("log_loss", "brier"):
+            row[f"{name}_skill"] = skill(row[name], METRICS[name](y, base))
+    if "log_loss" in metrics:
+        row["clipped"] = log_loss(y, p).clipped
+    return row
