@@ -1,1 +1,24 @@
-"""Named features, each one function with its formula, unit, bounds and source."""
+"""Named features of states and dyads, each one registered function (see `feature_table`)."""
+
+from forecast.features import (  # noqa: F401  (importing a module registers its features)
+    geography,
+    history,
+    power,
+)
+from forecast.features.gather import FeatureRequest, compute_features, feature_arrays
+from forecast.features.registry import (
+    Feature,
+    feature_table,
+    features_markdown,
+    get_feature,
+)
+
+__all__ = [
+    "Feature",
+    "FeatureRequest",
+    "compute_features",
+    "feature_arrays",
+    "feature_table",
+    "features_markdown",
+    "get_feature",
+]

@@ -1,0 +1,50 @@
+"""Geography of a dyad: contiguity by land and by water (COW Direct Contiguity 3.2 classes)."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from forecast.features.registry import feature
+
+__all__ = ["contiguity_closeness", "land_contiguity"]
+
+SOURCE = "Stinnett et al. 2002, COW Direct Contiguity"
+
+
+def contiguity_class(world: xr.Dataset) -> np.ndarray:
+    """COW class 1–5, 0 = not contiguous; symmetric (year, state, other)."""
+    return np.asarray(world["contiguity"].transpose("year", "state", "other").to_numpy())
+
+
+@feature(
+    family="geography",
+    level="dyad",
+    unit="0/1",
+    bounds=(0, 1),
+    sign="+",
+    formula="1 if the two share a land or river border (class 1)",
+    source=SOURCE,
+    needs=("contiguity", "member"),
+    pre_treatment=True,
+)
+def land_contiguity(world: xr.Dataset) -> np.ndarray:
+    """Whether the two states share a land or river border."""
+    return contiguity_class(world) == 1
+
+
+@feature(
+    family="geography",
+    level="dyad",
+    unit="classes",
+    bounds=(0, 5),
+    sign="+",
+    formula="6 − contiguity class; 0 if not contiguous",
+    source=SOURCE,
+    needs=("contiguity", "member"),
+    pre_treatment=True,
+)
+def contiguity_closeness(world: xr.Dataset) -> np.ndarray:
+    """Steps of closeness: 5 shares a border, 4 within 12 miles of water … 0 beyond 400 miles."""
+    found = contiguity_class(world)
+    return np.where(found > 0, 6 - found, 0)

@@ -1,0 +1,303 @@
+"""The registry of features: every feature is one function with its unit, bounds and formula."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from forecast.errors import ArgumentError, UnknownNameError
+
+__all__ = [
+    "FAMILIES",
+    "LEVELS",
+    "Feature",
+    "feature",
+    "feature_table",
+    "features_markdown",
+    "get_feature",
+    "registered_features",
+]
+
+Level = Literal["system", "state", "dyad", "directed"]
+Sign = Literal["+", "-", "free"]
+
+#: Families in the order in which they are listed, with the heading used in the docs.
+FAMILIES: Mapping[str, str] = MappingProxyType(
+    {
+        "expansion": "Alliance expansion",
+        "dependency": "Dependency on allies",
+        "commitment": "Commitment balance",
+        "deterrence": "Deterrence and entanglement",
+        "structure": "Alliance structure",
+        "geography": "Geography",
+        "power": "Power",
+        "history": "Dispute history",
+    }
+)
+
+#: Dimensions of the array that a feature of each level returns.
+LEVELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "system": ("year",),
+        "state": ("year", "state"),
+        "dyad": ("year", "state", "other"),
+        "directed": ("year", "state", "other"),
+    }
+)
+
+#: What a feature may need; all but "member" and "treaty" have a mask of covered years.
+NEEDS: Mapping[str, str | None] = MappingProxyType(
+    {
+        "obligation": "obligation_covered",
+        "treaty": "obligation_covered",
+        "capability": "capability_covered",
+        "conflict": "conflict_covered",
+        "contiguity": "contiguity_covered",
+        "member": None,
+    }
+)
+
+_REGISTRY: dict[str, Feature] = {}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One registered feature.
+
+    Attributes
+    ----------
+    name : str
+        Name by which models ask for it.
+    family : str
+        A key of `FAMILIES`.
+    level : {"system", "state", "dyad", "directed"}
+        What `function` returns: (year,), (year, state), a symmetric (year, state, other), or a
+        directed (year, state, other) that holds the value of `state` towards or against `other`.
+    unit : str
+        Unit of the values.
+    bounds : tuple of (float or None, float or None)
+        Smallest and largest possible value; None where there is none.
+    sign : {"+", "-", "free"}
+        Direction the literature expects for conflict onset.
+    formula : str
+        Formula in one line.
+    source : str
+        Where the formula comes from.
+    needs : frozenset of str
+        Inputs among the keys of `NEEDS`. ``"conflict"`` marks a feature that changes with
+        simulated conflicts; ``"member"`` one that is not defined for states outside the system.
+    pre_treatment : bool
+        May stay in a what-if model: not itself a consequence of the alliances that are edited.
+    function : callable
+        ``function(world, *, **options) -> xarray.DataArray`` of float, value at year s = state
+        of affairs in s (unlagged); NaN where not defined or not covered.
+    options : mapping of str to object
+        Names of the options with their defaults.
+    """
+
+    name: str
+    family: str
+    level: Level
+    unit: str
+    bounds: tuple[float | None, float | None]
+    sign: Sign
+    formula: str
+    source: str
+    needs: frozenset[str]
+    pre_treatment: bool
+    function: Callable[..., xr.DataArray]
+    options: Mapping[str, Any]
+
+    def __call__(self, world: xr.Dataset, **options: Any) -> xr.DataArray:
+        """Values in every year of `world`; an unknown option is an error."""
+        self.check_options(options)
+        return self.function(world, **options)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Raise `UnknownNameError` for an option that the feature does not have."""
+        for name in options:
+            if name not in self.options:
+                known = ", ".join(sorted(self.options)) or "none"
+                raise UnknownNameError(
+                    f"option of feature {self.name!r}",
+                    name,
+                    self.options,
+                    f"Its options: {known}.",
+                )
+
+
+def feature(
+    *,
+    family: str,
+    level: Level,
+    unit: str,
+    bounds: tuple[float | None, float | None],
+    sign: Sign,
+    formula: str,
+    source: str,
+    needs: Iterable[str],
+    pre_treatment: bool,
+) -> Callable[[Callable[..., np.ndarray]], Callable[..., xr.DataArray]]:
+    """Register a function as a feature of its own name.
+
+    The decorated function takes the world and keyword-only options and returns a plain array
+    of the level's shape. What callers get is a `DataArray` with the level's dimensions, NaN in
+    years that one of the needed sources does not cover and, when ``"member"`` is needed, for
+    states that are not in the system and for a state paired with itself.
+
+    Parameters
+    ----------
+    family, level, unit, bounds, sign, formula, source, needs, pre_treatment
+        As in `Feature`.
+    """
+    required = frozenset(needs)
+    if unknown := required - set(NEEDS):
+        raise UnknownNameError("need of a feature", sorted(unknown)[0], NEEDS)
+    if family not in FAMILIES:
+        raise UnknownNameError("feature family", family, FAMILIES)
+
+    def register(function: Callable[..., np.ndarray]) -> Callable[..., xr.DataArray]:
+        name = function.__name__
+        if name in _REGISTRY:
+            raise ArgumentError(f"feature {name!r} is registered twice")
+
+        @wraps(function)
+        def labelled(world: xr.Dataset, **options: Any) -> xr.DataArray:
+            values = np.asarray(function(world, **options), dtype=np.float32)
+            values = _masked(values, world, level, required)
+            dims = LEVELS[level]
+            coords = {dim: world[dim] for dim in dims}
+            return xr.DataArray(
+                values, dims=dims, coords=coords, name=name, attrs={"unit": unit, "level": level}
+            )
+
+        parameters = inspect.signature(function).parameters.values()
+        _REGISTRY[name] = Feature(
+            name=name,
+            family=family,
+            level=level,
+            unit=unit,
+            bounds=bounds,
+            sign=sign,
+            formula=formula,
+            source=source,
+            needs=required,
+            pre_treatment=pre_treatment,
+            function=labelled,
+            options=MappingProxyType(
+                {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+            ),
+        )
+        return labelled
+
+    return register
+
+
+def _masked(
+    values: np.ndarray, world: xr.Dataset, level: Level, needs: frozenset[str]
+) -> np.ndarray:
+    """Values with NaN where a source does not cover the year or a state is not in the system."""
+    known = np.ones(world.sizes["year"], dtype=bool)
+    for mask in {NEEDS[need] for need in needs} - {None}:
+        known &= world[mask].to_numpy()
+    defined = known.reshape((-1,) + (1,) * (values.ndim - 1))
+    if "member" in needs and level != "system":
+        member = world["member"].to_numpy()
+        if level == "state":
+            defined = defined & member
+        else:
+            pair = member[:, :, None] & member[:, None, :]
+            defined = defined & pair & ~np.eye(member.shape[1], dtype=bool)
+    return np.where(defined, values, np.float32(np.nan))
+
+
+def registered_features() -> tuple[Feature, ...]:
+    """All features, by family in the order of `FAMILIES`, then in order of definition."""
+    order = list(FAMILIES)
+    return tuple(sorted(_REGISTRY.values(), key=lambda f: order.index(f.family)))
+
+
+def get_feature(name: str) -> Feature:
+    """Feature of that name.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is none; names the nearest.
+    """
+    try:
+        return _REGISTRY[name]
+    except KeyError:
+        raise UnknownNameError("feature", name, _REGISTRY) from None
+
+
+def feature_table() -> pd.DataFrame:
+    """One row per feature, indexed by name: what `forecast features` and the docs list."""
+    return pd.DataFrame(
+        [
+            {
+                "name": f.name,
+                "family": f.family,
+                "level": f.level,
+                "unit": f.unit,
+                "lower": f.bounds[0],
+                "upper": f.bounds[1],
+                "sign": f.sign,
+                "formula": f.formula,
+                "source": f.source,
+                "needs": ", ".join(sorted(f.needs)),
+                "pre_treatment": f.pre_treatment,
+                "options": ", ".join(f"{k}={v!r}" for k, v in f.options.items()),
+                "summary": (inspect.getdoc(f.function) or "").split("\n", 1)[0],
+            }
+            for f in registered_features()
+        ]
+    ).set_index("name")
+
+
+def features_markdown() -> str:
+    """All features as Markdown tables, one per family: the text of ``docs/features.md``."""
+    table = feature_table()
+    blocks = [
+        "# Features",
+        "Generated from the registry by `forecast features`. Value in year s is the state of "
+        "affairs in s; the lag is applied once, when rows are gathered. A dash as a bound means "
+        "unbounded. 'What-if' says whether the feature may stay in a what-if model (it is not "
+        "itself a consequence of alliances).",
+    ]
+    for family, heading in FAMILIES.items():
+        rows = table[table["family"] == family]
+        if rows.empty:
+            continue
+        blocks.append(f"## {heading}")
+        lines = [
+            "| feature | formula | level | unit | bounds | expected sign | options | what-if "
+            "| source |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        for name, row in rows.iterrows():
+            lower, upper = (
+                "–" if pd.isna(bound) else f"{bound:g}" for bound in (row["lower"], row["upper"])
+            )
+            cells = (
+                f"`{name}`",
+                row["formula"],
+                row["level"],
+                row["unit"],
+                f"{lower} … {upper}",
+                {"-": "−"}.get(row["sign"], row["sign"]),
+                f"`{row['options']}`" if row["options"] else "",
+                "yes" if row["pre_treatment"] else "no",
+                row["source"],
+            )
+            lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
