@@ -1,0 +1,260 @@
+"""Alliance multiple membership: which treaties a state-year belongs to, and their features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+import xarray as xr
+
+from forecast.errors import ArgumentError, DataError, SpecificationError, nearest
+from forecast.modeling.blocks import RowBlock
+from forecast.modeling.columns import location_scale, transform
+from forecast.modeling.spec import AllianceLevel
+
+__all__ = ["AllianceCode", "fit_alliance"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class AllianceCode:
+    """Treaty effects theta ~ Normal(X gamma, tau) as found at the fit.
+
+    The part X gamma enters the design as one column per feature, ``alliance:<feature>``: the
+    membership-weighted sum of the treaties' standardised features. The deviations are the
+    iid block ``alliance``.
+
+    Attributes
+    ----------
+    lag : int
+        Years between the treaty's features and the row.
+    weights : {"share", "one"}
+        1 / number of treaties of the state that year, or 1.
+    options : tuple of (str, value)
+        Options of `forecast.features.treaty.treaty_features`.
+    features, transforms, missing : tuple of str
+        Treaty features, their transformations and what a missing value does.
+    center, scale : tuple of float
+        Standardisation over the treaty-years behind the rows of the fit.
+    levels : tuple of str
+        Treaty ids.
+    scale_prior : float
+        tau ~ HalfNormal(scale_prior).
+    """
+
+    lag: int
+    weights: str
+    options: tuple[tuple[str, Any], ...]
+    features: tuple[str, ...]
+    transforms: tuple[str, ...]
+    missing: tuple[str, ...]
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+    levels: tuple[str, ...]
+    scale_prior: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the design columns."""
+        return tuple(f"alliance:{feature}" for feature in self.features)
+
+    def apply(
+        self, world: xr.Dataset | None, rows: xr.Dataset
+    ) -> tuple[FloatArray, RowBlock, dict[str, int]]:
+        """Columns of the treaty regression and weights on the treaty effects.
+
+        Parameters
+        ----------
+        world : xarray.Dataset
+            Dense arrays with ``treaty_member`` (year, treaty, state).
+        rows : xarray.Dataset
+            Row coordinates ``year`` and ``ccode``.
+
+        Returns
+        -------
+        columns : numpy.ndarray, shape (n, number of features)
+        block : RowBlock
+        imputed : dict of str to int
+            Treaty-years whose missing feature was taken as the mean, by feature.
+        """
+        world = _need(world)
+        weights = _membership(world, rows, self.lag, self.weights)
+        table, treaties, imputed = self._features(world, rows)
+        year = rows["year"].to_numpy() - self.lag
+        columns = np.zeros((rows.sizes["row"], len(self.features)))
+        for s in np.unique(year):
+            mine = np.flatnonzero(year == s)
+            columns[mine] = weights[mine] @ table[int(s)]
+        coo = weights.tocoo()
+        known = {name: position for position, name in enumerate(self.levels)}
+        fresh = [t for t in treaties[np.unique(coo.col)] if t not in known]
+        position = {**known, **{t: len(known) + i for i, t in enumerate(fresh)}}
+        level = np.array([position.get(t, -1) for t in treaties], dtype=np.int64)
+        full = sp.csr_array(
+            (coo.data, (coo.row, level[coo.col])), shape=(weights.shape[0], len(position))
+        )
+        block = RowBlock(
+            name="alliance",
+            structure="iid",
+            matrix=full[:, : len(known)],
+            unknown=full[:, len(known) :],
+            unknown_levels=tuple(fresh),
+        )
+        return columns, block, imputed
+
+    def _features(
+        self, world: xr.Dataset, rows: xr.Dataset
+    ) -> tuple[dict[int, FloatArray], npt.NDArray[np.str_], dict[str, int]]:
+        """Standardised features by year, shape (treaty, feature)."""
+        raw = _raw(world, self.options, self.features)
+        member = world["treaty_member"].transpose("year", "treaty", "state")
+        table: dict[int, FloatArray] = {}
+        imputed: dict[str, int] = {}
+        for s in np.unique(rows["year"].to_numpy() - self.lag):
+            active = member.sel(year=s).to_numpy().any(axis=1)
+            values = np.stack(
+                [
+                    transform(raw[feature].sel(year=s).to_numpy(), kind)
+                    for feature, kind in zip(self.features, self.transforms, strict=True)
+                ],
+                axis=1,
+            )
+            values = (values - np.asarray(self.center)) / np.asarray(self.scale)
+            bad = ~np.isfinite(values) & active[:, None]
+            for j, feature in enumerate(self.features):
+                if not bad[:, j].any():
+                    continue
+                if self.missing[j] == "error":
+                    treaty = str(member["treaty"].to_numpy()[np.flatnonzero(bad[:, j])[0]])
+                    raise DataError(
+                        f"Treaty feature {feature!r} is missing for {treaty!r} in {int(s)}: "
+                        'mend the data or set missing = "mean" for it'
+                    )
+                imputed[feature] = imputed.get(feature, 0) + int(bad[:, j].sum())
+            table[int(s)] = np.where(active[:, None] & ~bad, values, 0.0)
+        return table, member["treaty"].to_numpy().astype(str), imputed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        return asdict(self) | {"options": dict(self.options)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Inverse of `to_dict`, also after JSON turned tuples into lists."""
+        values = {f.name: content[f.name] for f in fields(cls)}
+        for key, value in values.items():
+            if isinstance(value, list):
+                values[key] = tuple(value)
+        values["options"] = tuple(sorted(dict(content["options"]).items()))
+        return cls(**values)
+
+
+def fit_alliance(
+    level: AllianceLevel, world: xr.Dataset | None, rows: xr.Dataset, lag: int
+) -> AllianceCode:
+    """Levels and standardisation of the alliance-level regression.
+
+    Parameters
+    ----------
+    level : AllianceLevel
+        From the specification.
+    world : xarray.Dataset or None
+        Dense arrays behind the panel.
+    rows : xarray.Dataset
+        Row coordinates of the fit.
+    lag : int
+        Years by which treaties are lagged.
+
+    Raises
+    ------
+    SpecificationError
+        Unknown treaty feature, or one that is the same for every treaty-year.
+    """
+    world = _need(world)
+    weights = _membership(world, rows, lag, level.weights)
+    treaties = world["treaty_member"].transpose("year", "treaty", "state")["treaty"]
+    used = np.unique(weights.indices)
+    bare = AllianceCode(
+        lag=lag,
+        weights=level.weights,
+        options=tuple(sorted(level.options.items())),
+        features=tuple(f.feature for f in level.feature),
+        transforms=tuple(f.transform for f in level.feature),
+        missing=tuple(f.missing for f in level.feature),
+        center=(0.0,) * len(level.feature),
+        scale=(1.0,) * len(level.feature),
+        levels=tuple(treaties.to_numpy().astype(str)[used]),
+        scale_prior=level.scale.sd,
+    )
+    raw = _raw(world, bare.options, bare.features)
+    years = np.unique(rows["year"].to_numpy() - lag)
+    active = (
+        world["treaty_member"].transpose("year", "treaty", "state").sel(year=years).any("state")
+    ).to_numpy()
+    center, scale = [], []
+    for feature, kind in zip(bare.features, bare.transforms, strict=True):
+        x = transform(raw[feature].sel(year=years).to_numpy(), kind)[active]
+        known = x[np.isfinite(x)]
+        if known.size == 0 or known.min() == known.max():
+            raise SpecificationError(
+                f"[alliance_level] feature {feature!r} is the same for every treaty-year"
+            )
+        mean, divisor = location_scale(known)
+        center.append(mean)
+        scale.append(divisor)
+    return replace(bare, center=tuple(center), scale=tuple(scale))
+
+
+def _membership(world: xr.Dataset, rows: xr.Dataset, lag: int, kind: str) -> sp.csr_array:
+    """Membership weights of the rows, shape (n, treaty)."""
+    member = world["treaty_member"].transpose("year", "state", "treaty")
+    year = rows["year"].to_numpy() - lag
+    years, states = member["year"].to_numpy(), member["state"].to_numpy()
+    outside = (year < years.min()) | (year > years.max())
+    if outside.any():
+        raise ArgumentError(
+            f"A row of {int(year[outside][0]) + lag} needs the treaties of "
+            f"{int(year[outside][0])}, but the panel's world covers "
+            f"{int(years.min())}-{int(years.max())}"
+        )
+    dense = member.to_numpy()[
+        np.searchsorted(years, year), np.searchsorted(states, rows["ccode"].to_numpy())
+    ]
+    weights = sp.csr_array(dense.astype(np.float64))
+    if kind == "share":
+        counts = np.diff(weights.indptr)
+        weights.data = 1.0 / np.repeat(counts, counts)
+    return weights
+
+
+def _raw(
+    world: xr.Dataset, options: tuple[tuple[str, Any], ...], features: tuple[str, ...]
+) -> xr.Dataset:
+    from forecast.features.treaty import treaty_features
+
+    table: xr.Dataset = treaty_features(world, **dict(options))
+    for feature in features:
+        if feature not in table:
+            valid = [str(name) for name in table.data_vars]
+            hint = nearest(feature, valid)
+            raise SpecificationError(
+                f"[alliance_level]: unknown treaty feature {feature!r}"
+                + (f"; did you mean {hint!r}?" if hint else "")
+                + f" Valid: {', '.join(valid)}."
+            )
+    return table.transpose("year", "treaty", ...)
+
+
+def _need(world: xr.Dataset | None) -> xr.Dataset:
+    if world is None:
+        raise ArgumentError(
+            "The model has an [alliance_level], which needs the panel's world (who is in which "
+            "treaty); this panel was read from a file without it"
+        )
+    return world

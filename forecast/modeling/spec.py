@@ -1,0 +1,379 @@
+"""`ModelSpec`: what a file in ``models/`` says, validated strictly, with a canonical form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from forecast.errors import MissingFileError, SpecificationError, UnknownNameError
+from forecast.modeling.consistency import check_consistency
+from forecast.modeling.messages import explain
+from forecast.paths import models_folder
+
+__all__ = [
+    "ALLIANCE_FAMILIES",
+    "AllianceFeature",
+    "AllianceLevel",
+    "Era",
+    "Intercept",
+    "ModelSpec",
+    "Prior",
+    "Scale",
+    "Side",
+    "Smooth",
+    "Term",
+    "Varying",
+    "load_model",
+]
+
+#: Feature families that are about alliances: what the comparison model leaves out.
+ALLIANCE_FAMILIES: tuple[str, ...] = (
+    "expansion",
+    "dependency",
+    "commitment",
+    "deterrence",
+    "structure",
+)
+
+Side = Literal["a", "b", "sum", "mean", "min", "max", "absdiff", "none"]
+
+_Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
+_Prose = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
+_Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+_Family = Literal[
+    "expansion", "dependency", "commitment", "deterrence", "structure", "geography", "power",
+    "history",
+]  # fmt: skip
+_Transform = Literal["identity", "log", "log1p", "sqrt", "positive"]
+_Option = StrictBool | StrictInt | float | StrictStr | tuple[StrictStr, ...] | None
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Prior(_Table):
+    """Normal prior of a population-level coefficient on the standardised scale."""
+
+    distribution: Literal["normal"] = "normal"
+    mean: _Real = 0.0
+    sd: _Positive
+
+
+class Scale(_Table):
+    """Half-normal prior of the standard deviation of a group of effects."""
+
+    distribution: Literal["half_normal"] = "half_normal"
+    sd: _Positive
+
+
+class Intercept(_Table):
+    """Prior of the intercept: ``mean = "base_rate"`` is the logit of the sample's base rate."""
+
+    distribution: Literal["normal"] = "normal"
+    mean: _Real | Literal["base_rate"] = "base_rate"
+    sd: _Positive = 1.0
+    reason: _Prose
+
+
+class Era(_Table):
+    """Named span of years, both ends included; an era without `last` is open."""
+
+    name: _Name
+    first: StrictInt
+    last: StrictInt | None = None
+
+
+class Term(_Table):
+    """One population-level term: a feature, how it enters, its prior and the reason for it.
+
+    `feature` may be left out for a column that the panel already holds under `name`.
+    """
+
+    name: _Name
+    feature: _Name | None = None
+    options: dict[str, _Option] = Field(default_factory=dict)
+    side: Side = "none"
+    transform: _Transform = "identity"
+    missing: Literal["error", "indicator", "drop"] = "error"
+    if_constant: Literal["error", "drop"] = "error"
+    family: _Family
+    pre_treatment: StrictBool
+    prior: Prior
+    reason: _Prose
+
+
+class Smooth(_Table):
+    """Natural cubic spline of a feature, with fixed knots on the feature's own scale."""
+
+    name: _Name
+    feature: _Name | None = None
+    options: dict[str, _Option] = Field(default_factory=dict)
+    side: Side = "none"
+    basis: Literal["natural_cubic"] = "natural_cubic"
+    transform: Literal["identity", "log1p", "sqrt"] = "identity"
+    knots: Annotated[tuple[_Real, ...], Field(min_length=3)]
+    family: _Family
+    pre_treatment: StrictBool
+    prior: Prior
+    reason: _Prose
+
+    @model_validator(mode="after")
+    def _knots_increase(self) -> Self:
+        if any(b <= a for a, b in pairwise(self.knots)):
+            raise ValueError(f"knots must increase strictly, found {list(self.knots)}")
+        if self.transform != "identity" and self.knots[0] < 0:
+            raise ValueError(f"knots must be >= 0 under transform {self.transform!r}")
+        return self
+
+
+class Varying(_Table):
+    """A group of effects with one scale.
+
+    ``state`` (the same effect for both sides of a dyad), ``challenger`` and ``target``
+    (directed dyads), ``dyad``, ``era`` (a random walk over steps of `step` years) or ``slope``
+    (the coefficients of `terms`, or of all terms of `families`, vary by `[[era]]`).
+    """
+
+    name: Literal["state", "challenger", "target", "dyad", "era", "slope"]
+    structure: Literal["iid", "random_walk"] = "iid"
+    step: Annotated[int, Field(strict=True, ge=1)] | None = None
+    terms: tuple[StrictStr, ...] = ()
+    families: tuple[_Family, ...] = ()
+    scale: Scale
+    reason: _Prose
+
+    @model_validator(mode="after")
+    def _keys_fit(self) -> Self:
+        if (self.name == "era") != (self.structure == "random_walk"):
+            raise ValueError(
+                'structure = "random_walk" belongs to name = "era" and to nothing else; '
+                f"found {self.structure!r} for {self.name!r}"
+            )
+        if (self.name == "era") != (self.step is not None):
+            raise ValueError('step (years) is needed for name = "era" and for nothing else')
+        if (self.name == "slope") != bool(self.terms or self.families):
+            raise ValueError('terms or families are needed for name = "slope" and for nothing else')
+        return self
+
+
+class AllianceFeature(_Table):
+    """One treaty-level feature in the regression of the treaties' effects."""
+
+    feature: _Name
+    transform: _Transform = "identity"
+    missing: Literal["error", "mean"] = "error"
+    reason: _Prose
+
+
+class AllianceLevel(_Table):
+    """Alliance multiple membership: sum over treaties of weight x theta_treaty.
+
+    theta ~ Normal(X_treaty gamma, tau), gamma ~ `prior`, tau ~ `scale`.
+    """
+
+    weights: Literal["share", "one"]
+    options: dict[str, _Option] = Field(default_factory=dict)
+    feature: Annotated[tuple[AllianceFeature, ...], Field(min_length=1)]
+    pre_treatment: StrictBool
+    prior: Prior
+    scale: Scale
+    reason: _Prose
+
+
+class ModelSpec(_Table):
+    """A model: sample, terms, smooths and varying effects, each with its prior and reason.
+
+    Attributes are the keys of the TOML file; the arrays of tables ``[[era]]``, ``[[term]]``,
+    ``[[smooth]]`` and ``[[varying]]`` are `eras`, `terms`, `smooths` and `varying`.
+    """
+
+    name: _Name
+    description: _Prose
+    unit: Literal["dyad-year", "directed-dyad-year", "state-year"]
+    population: Literal["politically_relevant", "all"]
+    outcome: _Name = "onset"
+    lag: Annotated[int, Field(strict=True, ge=1)] = 1
+    years: tuple[StrictInt | None, StrictInt | None] = (None, None)
+    intercept: Intercept
+    eras: tuple[Era, ...] = Field(default=(), alias="era")
+    terms: tuple[Term, ...] = Field(default=(), alias="term")
+    smooths: tuple[Smooth, ...] = Field(default=(), alias="smooth")
+    varying: tuple[Varying, ...] = ()
+    alliance_level: AllianceLevel | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check_consistency(self)
+        return self
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], *, source: str = "model") -> ModelSpec:
+        """Validate a mapping as read from TOML or JSON.
+
+        Parameters
+        ----------
+        content : mapping
+            Keys of a model file.
+        source : str
+            What to call it in an error, usually the file's path.
+
+        Raises
+        ------
+        SpecificationError
+            For every unknown key, wrong value or contradiction, with the nearest valid key.
+        """
+        try:
+            spec = cls.model_validate(dict(content))
+        except ValidationError as error:
+            raise SpecificationError(explain(error, content, cls, source)) from None
+        from forecast.modeling.vocabulary import check_features
+
+        check_features(spec, source)
+        return spec
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary that `from_dict` reads back to an equal specification."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def canonical_json(self) -> str:
+        """Sorted, compact JSON of everything that changes the model.
+
+        Descriptions and reasons are left out, and 5 and 5.0 are the same number: a better
+        sentence does not make a new model.
+        """
+        return json.dumps(
+            _canonical(self.to_dict()), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of `canonical_json`; part of a fit's id."""
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+
+    @property
+    def entries(self) -> tuple[Term | Smooth, ...]:
+        """Terms, then smooths: everything that reads one feature."""
+        return (*self.terms, *self.smooths)
+
+    def slope_terms(self) -> tuple[str, ...]:
+        """Names of the terms whose coefficient varies by era, in the order of `terms`."""
+        chosen = {name for group in self.varying for name in group.terms}
+        families = {family for group in self.varying for family in group.families}
+        return tuple(t.name for t in self.terms if t.name in chosen or t.family in families)
+
+    def without(self, family: str | Iterable[str] = ALLIANCE_FAMILIES) -> ModelSpec:
+        """The same model without the terms of some families (default: all alliance families).
+
+        Parameters
+        ----------
+        family : str or iterable of str
+            Families to leave out. When every alliance family is left out, so is the
+            alliance-level regression.
+        """
+        gone = {family} if isinstance(family, str) else set(family)
+        known = {*ALLIANCE_FAMILIES, "geography", "power", "history"}
+        for name in sorted(gone - known):
+            raise UnknownNameError("feature family", name, known)
+        suffix = "alliances" if gone == set(ALLIANCE_FAMILIES) else "_".join(sorted(gone))
+        return self._keep(
+            {t.name for t in self.entries if t.family not in gone},
+            alliance_level=not gone >= set(ALLIANCE_FAMILIES),
+            name=f"{self.name}_without_{suffix}",
+        )
+
+    def what_if(self) -> ModelSpec:
+        """The same model with only the terms marked ``pre_treatment``.
+
+        What an alliance itself changes (peace years, dispute history) would absorb part of
+        the effect of a hypothetical alliance, so a what-if leaves it out.
+        """
+        level = self.alliance_level
+        return self._keep(
+            {t.name for t in self.entries if t.pre_treatment},
+            alliance_level=level is not None and level.pre_treatment,
+            name=f"{self.name}_what_if",
+        )
+
+    def _keep(self, names: set[str], *, alliance_level: bool, name: str) -> ModelSpec:
+        slopes = [term for term in self.slope_terms() if term in names]
+        varying = [
+            group.model_copy(update={"terms": tuple(slopes), "families": ()})
+            if group.name == "slope"
+            else group
+            for group in self.varying
+            if group.name != "slope" or slopes
+        ]
+        kept = self.model_copy(
+            update={
+                "name": name,
+                "terms": tuple(t for t in self.terms if t.name in names),
+                "smooths": tuple(s for s in self.smooths if s.name in names),
+                "varying": tuple(varying),
+                "alliance_level": self.alliance_level if alliance_level else None,
+            }
+        )
+        return ModelSpec.model_validate(kept.to_dict())
+
+
+def load_model(model: str | Path | ModelSpec) -> ModelSpec:
+    """Model specification by name or path.
+
+    Parameters
+    ----------
+    model : str, Path or ModelSpec
+        Name of a shipped model (``"dyad_onset"``), path of a TOML file, or a specification,
+        which is returned as it is.
+
+    Raises
+    ------
+    UnknownNameError
+        No shipped model has that name; the nearest one is suggested.
+    MissingFileError
+        A path that does not exist.
+    SpecificationError
+        The file is not TOML, has an unknown key, a wrong value or a contradiction.
+    """
+    if isinstance(model, ModelSpec):
+        return model
+    path = Path(model)
+    if isinstance(model, str) and path.suffix != ".toml" and path.name == model:
+        path = models_folder() / f"{model}.toml"
+        if not path.is_file():
+            shipped = sorted(file.stem for file in models_folder().glob("*.toml"))
+            raise UnknownNameError("model", model, shipped, f"Shipped models: {shipped}.")
+    if not path.is_file():
+        raise MissingFileError(f"There is no model file {str(path)!r}.")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecificationError(f"{path}: not a valid TOML file: {error}") from None
+    return ModelSpec.from_dict(content, source=str(path))
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _canonical(v) for k, v in value.items() if k not in {"reason", "description"}}
+    if isinstance(value, list | tuple):
+        return [_canonical(v) for v in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
