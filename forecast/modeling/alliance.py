@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,9 @@ class AllianceCode:
     scale: tuple[float, ...]
     levels: tuple[str, ...]
     scale_prior: float
+
+    name: ClassVar[str] = "alliance"
+    structure: ClassVar[Literal["iid"]] = "iid"
 
     @property
     def names(self) -> tuple[str, ...]:

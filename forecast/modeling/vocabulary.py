@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from forecast.errors import SpecificationError, UnknownNameError, nearest
+from forecast.errors import ArgumentError, SpecificationError, UnknownNameError
 
 if TYPE_CHECKING:
     from forecast.modeling.spec import ModelSpec
@@ -29,39 +29,36 @@ def check_features(spec: ModelSpec, source: str = "model") -> None:
     SpecificationError
         Names file, term and the nearest valid name.
     """
-    named = [(t, t.feature) for t in spec.entries if t.feature is not None]
-    if not named:
-        return
-    from forecast.features.registry import get_feature
+    from forecast.features.gather import FeatureRequest
 
-    for term, name in named:
+    for term in spec.entries:
+        if term.feature is None:
+            continue
         where = f"{source}: term {term.name!r}"
         try:
-            feature = get_feature(name)
-        except UnknownNameError as error:
+            request = FeatureRequest(term.name, term.feature, dict(term.options), term.side)
+        except (UnknownNameError, ArgumentError) as error:
             raise SpecificationError(f"{where}: {error}") from None
-        for option in term.options:
-            if option not in feature.options:
-                hint = nearest(option, feature.options)
-                raise SpecificationError(
-                    f"{where}: feature {name!r} has no option {option!r}"
-                    + (f"; did you mean {hint!r}?" if hint else "")
-                    + f" Valid options: {', '.join(feature.options) or 'none'}."
-                )
+        feature = request.spec
         if term.family != feature.family:
             raise SpecificationError(
-                f"{where}: family {term.family!r}, but feature {name!r} is of family "
+                f"{where}: family {term.family!r}, but feature {feature.name!r} is of family "
                 f"{feature.family!r}"
             )
         if term.pre_treatment and not feature.pre_treatment:
             raise SpecificationError(
-                f"{where}: marked pre_treatment, but feature {name!r} is itself changed "
+                f"{where}: marked pre_treatment, but feature {feature.name!r} is itself changed "
                 "by alliances"
             )
-        one_sided = spec.unit == "state-year" or feature.level == "dyad"
-        if one_sided != (term.side == "none"):
+        if spec.unit == "state-year":
+            if feature.level not in ("state", "system") or term.side != "none":
+                raise SpecificationError(
+                    f"{where}: feature {feature.name!r} (level {feature.level!r}, side "
+                    f"{term.side!r}) has no value in a state-year; expected a state or system "
+                    "feature with side 'none'"
+                )
+        elif feature.level == "state" and term.side == "none":
             raise SpecificationError(
-                f"{where}: side = {term.side!r}, but feature {name!r} is of level "
-                f"{feature.level!r} in a model of unit {spec.unit!r}: expected "
-                + ("'none'" if one_sided else "'a', 'b', 'sum', 'mean', 'min', 'max' or 'absdiff'")
+                f"{where}: feature {feature.name!r} has one value for each side of a dyad; side "
+                "must be one of a, b, sum, mean, min, max, absdiff"
             )

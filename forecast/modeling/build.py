@@ -1,0 +1,113 @@
+"""The same hierarchical logit as a `pymc.Model`, for people who want PyMC itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from forecast.modeling.design import Design
+from forecast.modeling.encode import encode
+from forecast.modeling.spec import ModelSpec
+from forecast.panel.types import Panel
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+__all__ = ["build", "build_from_design", "index_pairs"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+def build(spec: ModelSpec, panel: Panel) -> pm.Model:
+    """PyMC model of a specification on a panel.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Model specification.
+    panel : Panel
+        Rows; features that it lacks are computed from its world.
+
+    Returns
+    -------
+    pymc.Model
+        See `build_from_design`.
+    """
+    return build_from_design(encode(spec, panel)[0])
+
+
+def build_from_design(design: Design) -> pm.Model:
+    """PyMC model of design arrays: y ~ Bernoulli(logit^-1(X beta + sum_b Z_b f_b)).
+
+    Parameters
+    ----------
+    design : Design
+        Design arrays.
+
+    Returns
+    -------
+    pymc.Model
+        ``beta`` (term); for each block ``sigma_<block>``, the standardised ``z_<block>`` and
+        the deterministic ``effect_<block>`` (level_<block>) = sigma z, or sigma cumsum(z) for a
+        random walk (non-centred: most levels have few onsets, where the centred form has a
+        funnel); ``outcome`` (row), observed.
+    """
+    import pymc as pm
+
+    coords: dict[str, Any] = {"term": list(design.names), "row": np.arange(design.y.size)}
+    coords |= {f"level_{block.name}": block.levels.tolist() for block in design.blocks}
+    with pm.Model(coords=coords) as model:
+        beta = pm.Normal("beta", mu=design.prior_mean, sigma=design.prior_sd, dims="term")
+        eta = pm.math.dot(design.X, beta)
+        for block in design.blocks:
+            dim = f"level_{block.name}"
+            sigma = pm.HalfNormal(f"sigma_{block.name}", sigma=block.scale_prior)
+            z = pm.Normal(f"z_{block.name}", dims=dim)
+            steps = pm.math.cumsum(z) if block.structure == "random_walk" else z
+            effect = pm.Deterministic(f"effect_{block.name}", sigma * steps, dims=dim)
+            eta = eta + _contribution(block.matrix, effect)
+        pm.Bernoulli("outcome", logit_p=eta, observed=design.y.astype(np.int8), dims="row")
+    return model
+
+
+def index_pairs(matrix: sp.csr_array) -> tuple[IntArray, FloatArray] | None:
+    """Levels and weights of each row when every row uses the same number of levels.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (n, m)
+        Weights.
+
+    Returns
+    -------
+    (indices, weights) or None
+        Both of shape (n, k); None when rows differ in the number of levels they use.
+    """
+    uses = np.diff(matrix.indptr)
+    if uses.size == 0 or uses.min() != uses.max() or uses[0] == 0:
+        return None
+    shape = (matrix.shape[0], int(uses[0]))
+    return matrix.indices.astype(np.int64).reshape(shape), matrix.data.reshape(shape)
+
+
+def _contribution(matrix: sp.csr_array, effect: Any) -> Any:
+    """``matrix @ effect`` as gathers when rows are regular, else as a sparse product."""
+    import pytensor.sparse
+    import pytensor.tensor as pt
+
+    pairs = index_pairs(matrix)
+    if pairs is None:
+        sparse: Any = pytensor.sparse
+        weighted = sparse.as_sparse_variable(sp.csr_matrix(matrix))
+        return sparse.structured_dot(weighted, effect[:, None])[:, 0]
+    indices, weights = pairs
+    total: Any = 0.0
+    for position in range(indices.shape[1]):
+        gathered = effect[pt.as_tensor_variable(indices[:, position])]
+        w = weights[:, position]
+        total = total + (gathered if bool((w == 1.0).all()) else w * gathered)
+    return total

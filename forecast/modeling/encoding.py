@@ -1,0 +1,325 @@
+"""`Encoding`: everything needed to encode new rows exactly as at the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from forecast.errors import ArgumentError, DataError, UnknownNameError, nearest
+from forecast.modeling.alliance import AllianceCode
+from forecast.modeling.blocks import BlockCode, RowBlock
+from forecast.modeling.columns import ColumnCode
+from forecast.modeling.spec import Smooth, Term
+from forecast.panel.types import Panel
+
+if TYPE_CHECKING:
+    from forecast.features.gather import FeatureRequest
+
+__all__ = ["Encoding", "Rows", "complete", "coordinates", "requests", "usable_rows"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+_COORDINATES = ("year", "ccode", "ccode_a", "ccode_b")
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """New rows, encoded as at the fit.
+
+    Attributes
+    ----------
+    X : numpy.ndarray, shape (n, p)
+        Population-level columns, intercept first.
+    names : tuple of str, length p
+        Their names.
+    blocks : tuple of RowBlock
+        Weights on known and on new levels.
+    rows : xarray.Dataset
+        Coordinates of the n rows.
+    kept : numpy.ndarray, shape (n,), int
+        Positions of the rows in what was given; shorter than it when a term of policy
+        ``drop`` is missing.
+    dropped, imputed : dict of str to int
+        Rows left out, and missing values put at the mean, by term.
+    """
+
+    X: FloatArray
+    names: tuple[str, ...]
+    blocks: tuple[RowBlock, ...]
+    rows: xr.Dataset
+    kept: IntArray
+    dropped: dict[str, int] = field(default_factory=dict)
+    imputed: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Everything needed to encode new rows exactly as at the fit.
+
+    Attributes
+    ----------
+    unit : str
+        Unit of the rows.
+    lag : int
+        Years by which features are lagged.
+    base_rate : float
+        Share of rows with an onset in the fit.
+    rows : int
+        Rows of the fit.
+    years : tuple of int
+        First and last year of the fit.
+    terms : tuple of ColumnCode
+        Terms, then smooths.
+    blocks : tuple of BlockCode
+        Groups of effects, without the treaties.
+    alliance : AllianceCode or None
+        Alliance-level regression.
+    dropped : tuple of (str, int)
+        Rows left out of the fit for a missing value, by term; ``outcome`` are rows past the
+        coverage of the outcome.
+    notes : tuple of str
+        What was left out or found remarkable while encoding.
+    """
+
+    unit: str
+    lag: int
+    base_rate: float
+    rows: int
+    years: tuple[int, int]
+    terms: tuple[ColumnCode, ...]
+    blocks: tuple[BlockCode, ...]
+    alliance: AllianceCode | None
+    dropped: tuple[tuple[str, int], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the design columns, intercept first."""
+        names = ["intercept", *(name for term in self.terms for name in term.names)]
+        return (*names, *(self.alliance.names if self.alliance else ()))
+
+    @property
+    def term_slices(self) -> dict[str, list[int]]:
+        """Positions in `names` of the columns of each term."""
+        slices: dict[str, list[int]] = {}
+        start = 1
+        for term in self.terms:
+            slices[term.name] = list(range(start, start + len(term.names)))
+            start += len(term.names)
+        for name in self.alliance.names if self.alliance else ():
+            slices[name] = [start]
+            start += 1
+        return slices
+
+    @property
+    def requests(self) -> list[FeatureRequest]:
+        """Features to compute for new rows, one column per term."""
+        return requests(self.terms)
+
+    def columns(self, term: str, raw: npt.ArrayLike) -> FloatArray:
+        """Design columns of raw values of one term, elementwise.
+
+        Parameters
+        ----------
+        term : str
+            Name of a term or smooth.
+        raw : array_like, shape (...)
+            Raw values of its feature.
+
+        Returns
+        -------
+        numpy.ndarray, shape (..., k)
+            k = ``len(term_slices[term])``.
+        """
+        for code in self.terms:
+            if code.name == term:
+                return code(raw)
+        raise UnknownNameError("term", term, [code.name for code in self.terms])
+
+    def block(self, name: str) -> BlockCode:
+        """Code of the group of effects `name`."""
+        for code in self.blocks:
+            if code.name == name:
+                return code
+        raise UnknownNameError("group of effects", name, [code.name for code in self.blocks])
+
+    def apply(self, new: Panel | xr.Dataset) -> Rows:
+        """Encode new rows.
+
+        Parameters
+        ----------
+        new : Panel or xarray.Dataset
+            Rows; features that a panel lacks are computed from its world. A dataset must hold
+            one variable per term.
+
+        Raises
+        ------
+        DataError
+            A missing value in a term of policy ``error``: names row and column.
+        ArgumentError
+            A column is not there, the unit differs, or a row lies before the fit.
+        """
+        if isinstance(new, Panel):
+            if new.unit != self.unit or new.lag != self.lag:
+                raise ArgumentError(
+                    f"The panel is of unit {new.unit!r} with lag {new.lag}, the fit of unit "
+                    f"{self.unit!r} with lag {self.lag}"
+                )
+            new = complete(new, self.terms)
+        data = new.data if isinstance(new, Panel) else new
+        kept, dropped = usable_rows(self.terms, data)
+        data = data.isel(row=kept)
+        rows = coordinates(data)
+        n = rows.sizes["row"]
+        parts = [np.ones((n, 1))]
+        imputed: dict[str, int] = {}
+        for term in self.terms:
+            raw = data[term.name].to_numpy().astype(np.float64)
+            columns = term(raw)
+            if not np.isfinite(columns).all():
+                bad = int(np.flatnonzero(~np.isfinite(columns).all(axis=1))[0])
+                raise DataError(
+                    f"{term.name} = {raw[bad]!r} in row {describe(rows, bad)}: not in the domain "
+                    f"of transform {term.transform!r}"
+                )
+            missing = int(np.isnan(raw).sum())
+            if missing:
+                imputed[term.name] = missing
+            parts.append(columns)
+        alliance: list[RowBlock] = []
+        if self.alliance is not None:
+            world = new.world if isinstance(new, Panel) else None
+            columns, block, at_mean = self.alliance.apply(world, rows)
+            imputed |= {f"alliance:{name}": count for name, count in at_mean.items()}
+            parts.append(columns)
+            alliance.append(block)
+        X = np.ascontiguousarray(np.concatenate(parts, axis=1))
+        blocks = tuple(code.apply(rows, X, self.names) for code in self.blocks)
+        return Rows(X, self.names, (*blocks, *alliance), rows, kept, dropped, imputed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON; `from_dict` reads it back to an equal encoding."""
+        return {
+            "unit": self.unit,
+            "lag": self.lag,
+            "base_rate": self.base_rate,
+            "rows": self.rows,
+            "years": list(self.years),
+            "terms": [term.to_dict() for term in self.terms],
+            "blocks": [block.to_dict() for block in self.blocks],
+            "alliance": self.alliance.to_dict() if self.alliance else None,
+            "dropped": dict(self.dropped),
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Inverse of `to_dict`."""
+        alliance = content["alliance"]
+        return cls(
+            unit=content["unit"],
+            lag=content["lag"],
+            base_rate=content["base_rate"],
+            rows=content["rows"],
+            years=(content["years"][0], content["years"][1]),
+            terms=tuple(ColumnCode.from_dict(term) for term in content["terms"]),
+            blocks=tuple(BlockCode.from_dict(block) for block in content["blocks"]),
+            alliance=None if alliance is None else AllianceCode.from_dict(alliance),
+            dropped=tuple(dict(content["dropped"]).items()),
+            notes=tuple(content["notes"]),
+        )
+
+
+def requests(terms: Iterable[Term | Smooth | ColumnCode]) -> list[FeatureRequest]:
+    """Feature requests of the terms that name a registered feature; one column per term."""
+    from forecast.features.gather import FeatureRequest
+
+    return [
+        FeatureRequest(
+            name=term.name, feature=term.feature, options=dict(term.options), side=term.side
+        )
+        for term in terms
+        if term.feature is not None
+    ]
+
+
+def complete(panel: Panel, terms: Iterable[Term | Smooth | ColumnCode]) -> Panel:
+    """Panel with the raw column of every term, computing those that it lacks.
+
+    Raises
+    ------
+    ArgumentError
+        A term without a registered feature is not a column of the panel.
+    DataError
+        A column is missing and the panel has no world to compute it from.
+    """
+    from forecast.features.gather import compute_features
+
+    terms = tuple(terms)
+    for term in terms:
+        if term.feature is None and term.name not in panel.data:
+            columns = [str(name) for name in panel.data.data_vars]
+            hint = nearest(term.name, columns)
+            raise ArgumentError(
+                f"Term {term.name!r} names no registered feature, so the panel must hold a column "
+                f"of that name; found {', '.join(columns)}"
+                + (f". Did you mean {hint!r}?" if hint else "")
+            )
+    return compute_features(panel, requests(terms))
+
+
+def describe(rows: xr.Dataset, row: int) -> str:
+    """Row in words, e.g. ``17 (750-770 in 1999)``."""
+    sides = [str(int(rows[c][row])) for c in ("ccode", "ccode_a", "ccode_b") if c in rows]
+    return f"{row} ({'-'.join(sides)} in {int(rows['year'][row])})"
+
+
+def usable_rows(
+    terms: Sequence[Term | Smooth | ColumnCode], data: xr.Dataset
+) -> tuple[IntArray, dict[str, int]]:
+    """Rows that can be encoded, and how many each term of policy ``drop`` leaves out.
+
+    Parameters
+    ----------
+    terms : sequence of Term, Smooth or ColumnCode
+        What reads the columns.
+    data : xarray.Dataset
+        Raw columns over ``row``.
+
+    Returns
+    -------
+    positions : numpy.ndarray of int
+    dropped : dict of str to int
+
+    Raises
+    ------
+    DataError
+        A missing value in a term of policy ``error``.
+    """
+    keep = np.ones(data.sizes["row"], dtype=bool)
+    dropped: dict[str, int] = {}
+    for term in terms:
+        if term.name not in data:
+            raise ArgumentError(f"The rows have no column {term.name!r}")
+        policy = "error" if isinstance(term, Smooth) else term.missing
+        gone = np.isnan(data[term.name].to_numpy().astype(np.float64))
+        if policy == "error" and gone.any():
+            raise DataError(
+                f"Column {term.name!r} is missing in {int(gone.sum())} of {gone.size} rows, first "
+                f"in row {describe(data, int(np.flatnonzero(gone)[0]))}. Its policy is "
+                'missing = "error"; "indicator" and "drop" are the alternatives.'
+            )
+        if policy == "drop" and gone.any():
+            dropped[term.name] = int((gone & keep).sum())
+            keep &= ~gone
+    return np.flatnonzero(keep), dropped
+
+
+def coordinates(data: xr.Dataset) -> xr.Dataset:
+    """Only the year and the state codes of the rows."""
+    return xr.Dataset(coords={name: data[name] for name in _COORDINATES if name in data})
