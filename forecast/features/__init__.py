@@ -1,9 +1,14 @@
 """Named features of states and dyads, each one registered function (see `feature_table`)."""
 
 from forecast.features import (  # noqa: F401  (importing a module registers its features)
+    commitment,
+    dependency,
+    deterrence,
+    expansion,
     geography,
     history,
     power,
+    structure,
 )
 from forecast.features.gather import FeatureRequest, compute_features, feature_arrays
 from forecast.features.registry import (
@@ -12,6 +17,7 @@ from forecast.features.registry import (
     features_markdown,
     get_feature,
 )
+from forecast.features.treaty import treaty_features
 
 __all__ = [
     "Feature",
@@ -21,4 +27,5 @@ __all__ = [
     "feature_table",
     "features_markdown",
     "get_feature",
+    "treaty_features",
 ]

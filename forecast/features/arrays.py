@@ -27,12 +27,15 @@ __all__ = [
     "capability",
     "count_once",
     "covered_total",
+    "defence_pacts",
     "defenders",
+    "entry_year",
     "inherited",
     "known_past",
     "obligation_strength",
     "past",
     "positive",
+    "relabelled_past",
     "rivals",
     "scaled_count",
     "sum_over",
@@ -161,24 +164,30 @@ def _successions(world: xr.Dataset) -> list[tuple[int, int, int]]:
     ]
 
 
-def count_once(pairs: np.ndarray, world: xr.Dataset) -> np.ndarray:
-    """Copy of (year, …, state) in which a relabelled ally is one ally in the year of relabelling.
+def count_once(values: np.ndarray, world: xr.Dataset, *, pairs: bool = True) -> np.ndarray:
+    """Copy of (year, …, state) in which a relabelled state is one state in that year.
 
     A status holds in a year if it held on any day, so in 1990 both 260 and 255 are allies of
-    NATO's members. On the last axis the successor stands for both; when the axis before it is
-    also over states, nobody is an ally of its own successor.
+    NATO's members. On the last axis the successor stands for both.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (year, …, state)
+        Flags or strengths.
+    pairs : bool
+        Whether the axis before the last is over states too: nobody is then an ally, or a
+        threat, of its own successor.
     """
-    pairs = pairs.copy()
+    values = values.copy()
     years = world["year"].to_numpy()
-    square = pairs.ndim == 3 and pairs.shape[1] == pairs.shape[2]
     for old, new, year in _successions(world):
         for s in np.flatnonzero(years == year):
-            pairs[s, ..., new] = np.maximum(pairs[s, ..., new], pairs[s, ..., old])
-            pairs[s, ..., old] = 0
-            if square:
-                pairs[s, old, new] = 0
-                pairs[s, new, new] = 0
-    return pairs
+            values[s, ..., new] = np.maximum(values[s, ..., new], values[s, ..., old])
+            values[s, ..., old] = 0
+            if pairs:
+                values[s, old, new] = 0
+                values[s, new, new] = 0
+    return values
 
 
 def defenders(world: xr.Dataset, weights: Weights = "defense") -> FloatArray:
@@ -231,6 +240,39 @@ def inherited(pairs: np.ndarray, world: xr.Dataset, window: int) -> np.ndarray:
         before[spans, new, :] = np.maximum(before[spans, new, :], before[spans, old, :])
         before[spans, new, new] = 0
     return before
+
+
+def relabelled_past(before: np.ndarray, world: xr.Dataset, window: int) -> np.ndarray:
+    """Values of states `window` years before, (year, state), under the codes of year s.
+
+    Where the successor had no value of its own (NaN) it takes its predecessor's; of several
+    predecessors the first in `SUCCESSIONS`.
+    """
+    before = before.copy()
+    years = world["year"].to_numpy()
+    for old, new, year in _successions(world):
+        spans = (years - window < year) & (years >= year)
+        own = before[spans, new]
+        before[spans, new] = np.where(np.isnan(own), before[spans, old], own)
+    return before
+
+
+def entry_year(world: xr.Dataset) -> npt.NDArray[np.int_]:
+    """First year of the running membership spell, a relabelled state's being its predecessor's."""
+    entry = world["entry_year"].to_numpy().astype(np.int_)
+    years, member = world["year"].to_numpy(), world["member"].to_numpy()
+    for old, new, year in _successions(world):
+        held = np.flatnonzero(member[:, old] & (years <= year))
+        if held.size:
+            spans = years >= year
+            entry[spans, new] = np.minimum(entry[spans, new], entry[held[-1], old])
+    return entry
+
+
+def defence_pacts(world: xr.Dataset) -> BoolArray:
+    """Whether some member of the treaty owes defence under it in the year; (year, treaty)."""
+    pledge = world["treaty_pledge"].sel(obligation="defense")
+    return np.asarray(pledge.transpose("year", "treaty", "state").to_numpy().any(axis=2))
 
 
 def capability(world: xr.Dataset) -> Float64Array:

@@ -30,7 +30,7 @@ def contiguity_class(world: xr.Dataset) -> np.ndarray:
 )
 def land_contiguity(world: xr.Dataset) -> np.ndarray:
     """Whether the two states share a land or river border."""
-    return contiguity_class(world) == 1
+    return np.asarray(contiguity_class(world) == 1)
 
 
 @feature(

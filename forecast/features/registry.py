@@ -95,7 +95,8 @@ class Feature:
         Inputs among the keys of `NEEDS`. ``"conflict"`` marks a feature that changes with
         simulated conflicts; ``"member"`` one that is not defined for states outside the system.
     pre_treatment : bool
-        May stay in a what-if model: not itself a consequence of the alliances that are edited.
+        May stay in a what-if model: part of the alliance graph that is edited, or not itself a
+        consequence of it.
     function : callable
         ``function(world, *, **options) -> xarray.DataArray`` of float, value at year s = state
         of affairs in s (unlagged); NaN where not defined or not covered.
@@ -270,8 +271,8 @@ def features_markdown() -> str:
         "# Features",
         "Generated from the registry by `forecast features`. Value in year s is the state of "
         "affairs in s; the lag is applied once, when rows are gathered. A dash as a bound means "
-        "unbounded. 'What-if' says whether the feature may stay in a what-if model (it is not "
-        "itself a consequence of alliances).",
+        "unbounded. 'What-if' says whether the feature may stay in a what-if model: it is part of "
+        "the alliance graph that is edited, or not itself a consequence of it.",
     ]
     for family, heading in FAMILIES.items():
         rows = table[table["family"] == family]

@@ -1,0 +1,242 @@
+"""Commitment balance: what a state owes against what it is owed.
+
+o(i→k) is the strength of i's obligation to k: defence only by default, ``"ordinal"`` the named
+alternative (see `arrays.OBLIGATION_WEIGHTS`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from forecast.errors import ArgumentError
+from forecast.features import arrays
+from forecast.features.arrays import Weights
+from forecast.features.registry import feature
+
+__all__ = [
+    "asymmetry",
+    "commitment_balance",
+    "commitments_owed_risk",
+    "conditionality",
+    "conditionality_in_dyad",
+    "overextension",
+    "within_pact_concentration",
+]
+
+SOURCE = "project definition"
+
+
+def owed(world: xr.Dataset, weights: Weights) -> np.ndarray:
+    """o(i→k) with relabelled partners counted once; (year, state, other)."""
+    return arrays.count_once(arrays.obligation_strength(world, weights), world)
+
+
+@feature(
+    family="commitment",
+    level="state",
+    unit="log ratio",
+    bounds=(None, None),
+    sign="free",
+    formula="log((Σ_k o(k→i) c_k + e) / (Σ_k o(i→k) c_i + e)), e = 1e−4",
+    source=SOURCE + "; Morrow 1991 on asymmetric alliances",
+    needs=("obligation", "capability", "member"),
+    pre_treatment=True,
+)
+def commitment_balance(
+    world: xr.Dataset, *, weights: Weights = "defense", e: float = 1e-4
+) -> np.ndarray:
+    """Security imported over security exported, in logs.
+
+    0 without obligations and for a symmetric pact of equals; > 0 is a net importer of security.
+    """
+    if not e > 0:
+        raise ArgumentError(f"e must be greater than 0; found {e!r}")
+    share = arrays.capability(world)
+    imported = arrays.sum_over(arrays.defenders(world, weights), share)
+    partners = owed(world, weights).sum(axis=2, dtype=np.float64)
+    exported = np.where(partners > 0, partners * share, 0.0)
+    return np.asarray(np.log((imported + e) / (exported + e)))
+
+
+@feature(
+    family="commitment",
+    level="state",
+    unit="onsets per year",
+    bounds=(0, None),
+    sign="+",
+    formula="Σ_k o(i→k) · (conflicts of k that began in the last w years, per year)",
+    source=SOURCE + "; Snyder 1984 on entrapment",
+    needs=("obligation", "conflict", "member"),
+    pre_treatment=False,
+)
+def commitments_owed_risk(
+    world: xr.Dataset, *, weights: Weights = "defense", window: int = 10
+) -> np.ndarray:
+    """Disputes per year that the state could be called into.
+
+    A window that is partly covered uses its covered years if they are at least half of it.
+    """
+    window = arrays.positive("window", window)
+    covered = world["conflict_covered"].to_numpy()
+    rate = arrays.scaled_count(world["dispute_onset_count"].to_numpy(), covered, window) / window
+    return arrays.sum_over(owed(world, weights), rate)
+
+
+@feature(
+    family="commitment",
+    level="state",
+    unit="ratio",
+    bounds=(0, None),
+    sign="+",
+    formula="Σ_k o(i→k) · Σ_m c_m [m rival or unallied land neighbour of k, m ≠ i] / c_i",
+    source=SOURCE + "; Kennedy 1987 on overstretch",
+    needs=("obligation", "capability", "conflict", "contiguity", "member"),
+    pre_treatment=False,
+)
+def overextension(
+    world: xr.Dataset,
+    *,
+    weights: Weights = "defense",
+    rival_window: int = 20,
+    rival_onsets: int = 2,
+) -> np.ndarray:
+    """Capability that threatens the state's protégés, over the state's own.
+
+    A threat to k is a rival of k (see `arrays.rivals`), allied or not, or a state with a land
+    border with k and no defence pact with it. The state itself is no threat that it must meet.
+    """
+    rival, known = arrays.rivals(
+        world,
+        window=arrays.positive("rival_window", rival_window),
+        minimum=arrays.positive("rival_onsets", rival_onsets),
+    )
+    member = world["member"].to_numpy()
+    border = world["contiguity"].transpose("year", "state", "other").to_numpy() == 1
+    threat = (rival | (border & ~arrays.allied(world))) & member[:, None, :]
+    threat = arrays.count_once(threat, world).astype(np.float32)
+    share, partners = arrays.capability(world), owed(world, weights)
+    total = arrays.sum_over(partners, arrays.sum_over(threat, share))
+    # Take out the state's own capability where it is itself the threat to its protégé.
+    itself = np.einsum("sik,ski->si", partners, threat, dtype=np.float64)
+    own = np.where(itself > 0, itself * share, 0.0)
+    ratio = np.where(total == 0, 0.0, np.maximum(total - own, 0.0) / share)
+    return np.where(known[:, None], ratio, np.nan)
+
+
+@feature(
+    family="commitment",
+    level="dyad",
+    unit="index",
+    bounds=(0, 1),
+    sign="free",
+    formula="1 − 2·min(o(i→j), o(j→i)) / (o(i→j) + o(j→i)); missing without obligations",
+    source=SOURCE + "; Leeds et al. 2002 on asymmetric obligations",
+    needs=("obligation", "member"),
+    pre_treatment=True,
+)
+def asymmetry(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
+    """How one-sided the obligations between the two are: 0 mutual, 1 one-way."""
+    one = arrays.obligation_strength(world, weights)
+    other = one.transpose(0, 2, 1)
+    both = one + other
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(both > 0, 1 - 2 * np.minimum(one, other) / both, np.nan)
+
+
+def fewest_conditions(world: xr.Dataset) -> np.ndarray:
+    """Condition flags on k's defence obligation to i; NaN without one; (year, i, k).
+
+    With several treaties the least conditional one binds.
+    """
+    flags = world["treaty_conditions"].to_numpy()
+    shape = (world.sizes["year"], world.sizes["state"], world.sizes["state"])
+    fewest = np.full(shape, np.nan, dtype=np.float32)
+    for count in np.unique(flags)[::-1]:
+        chosen = np.broadcast_to(flags == count, (shape[0], flags.size))
+        fewest[arrays.treaty_ties(world, chosen)] = count
+    return fewest
+
+
+@feature(
+    family="commitment",
+    level="state",
+    unit="condition flags",
+    bounds=(0, 6),
+    sign="-",
+    formula="mean over k∈D(i) of the condition flags on k's obligation; missing without allies",
+    source="Leeds et al. 2002; Benson 2012 on conditional deterrent pacts",
+    needs=("obligation", "treaty", "member"),
+    pre_treatment=True,
+)
+def conditionality(world: xr.Dataset) -> np.ndarray:
+    """Mean number of conditions on the defence that the state is owed.
+
+    Of several treaties with one ally the least conditional counts.
+    """
+    flags = fewest_conditions(world)
+    ties = arrays.count_once(~np.isnan(flags), world)
+    number = ties.sum(axis=2)
+    # The code that stands for both in a year of relabelling takes the conditions of either.
+    filled = np.where(np.isnan(flags), -1, flags)
+    total = np.where(ties, np.maximum(arrays.count_once(filled, world), 0), 0).sum(axis=2)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+@feature(
+    family="commitment",
+    level="directed",
+    unit="condition flags",
+    bounds=(0, 6),
+    sign="free",
+    formula="condition flags on o(i→j), DEFENSE; missing without the obligation",
+    source="Leeds et al. 2002",
+    needs=("obligation", "treaty", "member"),
+    pre_treatment=True,
+)
+def conditionality_in_dyad(world: xr.Dataset) -> np.ndarray:
+    """Number of conditions on the state's defence obligation to the other."""
+    return fewest_conditions(world).transpose(0, 2, 1)
+
+
+@feature(
+    family="commitment",
+    level="state",
+    unit="index",
+    bounds=(0, 1),
+    sign="free",
+    formula="mean over i's defence pacts of Σ_m (c_m / Σ c)²; missing without a pact",
+    source="Herfindahl 1950; Olson & Zeckhauser 1966 on alliances of unequals",
+    needs=("obligation", "treaty", "capability", "member"),
+    pre_treatment=True,
+)
+def within_pact_concentration(world: xr.Dataset) -> np.ndarray:
+    """Herfindahl index of capability inside each defence pact, averaged over the state's pacts.
+
+    The state itself is one of the members. A pact left with one member is none.
+    """
+    index, live = pact_concentration(world)
+    live &= arrays.defence_pacts(world)
+    member = world["treaty_member"].transpose("year", "state", "treaty").to_numpy()
+    inside = (member & live[:, None, :]).astype(np.float32)
+    number = inside.sum(axis=2)
+    total = arrays.sum_over(inside, np.where(live, index, 0.0))
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def pact_concentration(world: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Herfindahl index of the members' capability, and whether there are at least two members.
+
+    Returns
+    -------
+    index : numpy.ndarray, shape (year, treaty)
+        NaN when a member's capability is missing or there are no members.
+    live : numpy.ndarray of bool, shape (year, treaty)
+    """
+    member = world["treaty_member"].transpose("year", "treaty", "state").to_numpy()
+    member = arrays.count_once(member, world, pairs=False).astype(np.float32)
+    share = arrays.capability(world)
+    total = arrays.sum_over(member, share)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        index = np.minimum(arrays.sum_over(member, share**2) / total**2, 1.0)
+    return index, member.sum(axis=2) >= 2

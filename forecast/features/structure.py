@@ -1,0 +1,101 @@
+"""Structure of the alliance network around a state or pair."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from forecast.features import arrays
+from forecast.features.registry import feature
+
+__all__ = ["multilateral_share", "nonaligned", "pact_depth", "peaceful_settlement"]
+
+
+@feature(
+    family="structure",
+    level="state",
+    unit="share",
+    bounds=(0, 1),
+    sign="free",
+    formula="share of k∈D(i) bound by a treaty with ≥ 3 members; missing without allies",
+    source="project definition; Olson & Zeckhauser 1966",
+    needs=("obligation", "treaty", "member"),
+    pre_treatment=True,
+)
+def multilateral_share(world: xr.Dataset) -> np.ndarray:
+    """Share of the state's defenders that are bound by a multilateral treaty."""
+    member = world["treaty_member"].transpose("year", "treaty", "state").to_numpy()
+    large = arrays.count_once(member, world, pairs=False).sum(axis=2) >= 3
+    multilateral = arrays.count_once(arrays.treaty_ties(world, large), world)
+    ties = arrays.defenders(world) > 0
+    number = ties.sum(axis=2)
+    part = (ties & multilateral).sum(axis=2)
+    return np.where(number > 0, part / np.maximum(number, 1), np.nan)
+
+
+@feature(
+    family="structure",
+    level="state",
+    unit="0/1",
+    bounds=(0, 1),
+    sign="free",
+    formula="1 if no defence, neutrality or non-aggression obligation by or towards i",
+    source="project definition",
+    needs=("obligation", "member"),
+    pre_treatment=True,
+)
+def nonaligned(world: xr.Dataset) -> np.ndarray:
+    """Whether the state has no defence, neutrality or non-aggression tie at all."""
+    classes = ("defense", "neutrality", "nonaggression")
+    owes = arrays.obligation_strength(world, dict.fromkeys(classes, 1.0)) > 0
+    return np.asarray(~(owes.any(axis=2) | owes.any(axis=1)))
+
+
+def bound_together(world: xr.Dataset, treaties: np.ndarray) -> np.ndarray:
+    """Whether both are members of one of the treaties; symmetric (year, state, other)."""
+    member = world["treaty_member"].transpose("year", "treaty", "state").to_numpy()
+    inside = member[:, treaties].astype(np.float32)
+    return np.asarray(np.matmul(inside.transpose(0, 2, 1), inside) > 0)
+
+
+@feature(
+    family="structure",
+    level="dyad",
+    unit="0/1",
+    bounds=(0, 1),
+    sign="-",
+    formula="1 if a treaty between the two binds its members to settle disputes peacefully",
+    source="Long, Nordstrom & Baek 2007; Mattes & Vonnahme 2010",
+    needs=("obligation", "treaty", "member"),
+    pre_treatment=True,
+)
+def peaceful_settlement(world: xr.Dataset) -> np.ndarray:
+    """Whether the two are members of a treaty with a duty of peaceful settlement."""
+    return bound_together(world, world["treaty_settlement"].to_numpy())
+
+
+@feature(
+    family="structure",
+    level="state",
+    unit="depth items",
+    bounds=(0, 5),
+    sign="-",
+    formula="mean over k∈D(i) of the depth items of k's deepest defence treaty with i",
+    source="Leeds & Anac 2005; Alley 2021 (items: integrated command, coordination, basing, "
+    "military aid, organisation)",
+    needs=("obligation", "treaty", "member"),
+    pre_treatment=True,
+)
+def pact_depth(world: xr.Dataset) -> np.ndarray:
+    """Mean depth of the state's defence ties; missing without allies."""
+    items = world["treaty_depth"].to_numpy()
+    years = world.sizes["year"]
+    shape = (years, world.sizes["state"], world.sizes["state"])
+    deepest = np.full(shape, -1.0, dtype=np.float32)
+    for count in np.unique(items):
+        chosen = np.broadcast_to(items == count, (years, items.size))
+        deepest[arrays.treaty_ties(world, chosen)] = count
+    ties = arrays.count_once(deepest >= 0, world)
+    total = np.where(ties, np.maximum(arrays.count_once(deepest, world), 0), 0).sum(axis=2)
+    number = ties.sum(axis=2)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
