@@ -29,6 +29,7 @@ __all__ = [
     "covered_total",
     "defence_pacts",
     "defenders",
+    "dispute_onsets",
     "entry_year",
     "inherited",
     "known_past",
@@ -140,7 +141,7 @@ def obligation_strength(world: xr.Dataset, weights: Weights = "defense") -> Floa
     A pair is bound as strongly as its strongest class: several classes, or several treaties,
     do not add up.
     """
-    flags = world["obligation"].transpose("year", "state", "other", "obligation").to_numpy()
+    flags = world["obligations"].transpose("year", "state", "other", "obligation").to_numpy()
     strength = np.zeros(flags.shape[:3], dtype=np.float32)
     for index, weight in enumerate(_weight_vector(weights)):
         if weight > 0:
@@ -333,6 +334,18 @@ def scaled_count(values: np.ndarray, covered: BoolArray, window: int) -> Float64
     return np.asarray(total * factor.reshape((-1,) + (1,) * (total.ndim - 1)))
 
 
+def dispute_onsets(world: xr.Dataset) -> BoolArray:
+    """Whether any dispute between the two began in the year; symmetric (year, state, other).
+
+    A pair's history is that of all its disputes, also when the outcome that is modelled is a
+    narrower one (``onset`` of a war, say): a dispute-year at risk is one with a new onset.
+    """
+    order = ("year", "state", "other")
+    if world.attrs.get("outcome", "onset") == "onset":
+        return np.asarray(world["onset"].transpose(*order).to_numpy())
+    return np.asarray((world["dispute"] & world["at_risk"]).transpose(*order).to_numpy())
+
+
 def rivals(world: xr.Dataset, *, window: int = 20, minimum: int = 2) -> tuple[BoolArray, BoolArray]:
     """Pairs with at least `minimum` dispute onsets in the last `window` years (s included).
 
@@ -346,7 +359,7 @@ def rivals(world: xr.Dataset, *, window: int = 20, minimum: int = 2) -> tuple[Bo
     known : numpy.ndarray of bool, shape (year,)
         Whether at least half of the window is covered.
     """
-    onset = world["onset"].transpose("year", "state", "other").to_numpy()
+    onset = dispute_onsets(world)
     total, years = covered_total(onset, world["conflict_covered"].to_numpy(), window)
     return total >= minimum, np.asarray(2 * years >= window)
 
@@ -377,5 +390,6 @@ def treaty_ties(world: xr.Dataset, treaties: BoolArray, obligation: str = "defen
         inside = member[s, chosen].astype(np.float32)
         owing = pledge[s, chosen].astype(np.float32)
         ties[s] = inside.T @ owing > 0
-    ties[:, *_diagonal(ties)] = False
-    return ties
+    # Two members of one year were bound to each other only if they were so on the same day.
+    owes = world["obligations"].sel(obligation=obligation).transpose("year", "other", "state")
+    return np.asarray(ties & owes.to_numpy())

@@ -71,7 +71,7 @@ def peace_years(world: xr.Dataset) -> np.ndarray:
 )
 def disputes_total(world: xr.Dataset) -> np.ndarray:
     """All dispute onsets between the two so far, while both were in the system."""
-    onset, alive = pairs(world, "onset"), together(world)
+    onset, alive = arrays.dispute_onsets(world), together(world)
     total = np.zeros(onset.shape, dtype=np.int16)
     for s in range(len(total)):
         before = total[s - 1] if s else 0
@@ -97,7 +97,9 @@ def disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
     they are at least half of it, and missing otherwise.
     """
     covered = world["conflict_covered"].to_numpy()
-    return arrays.scaled_count(pairs(world, "onset"), covered, arrays.positive("window", window))
+    return arrays.scaled_count(
+        arrays.dispute_onsets(world), covered, arrays.positive("window", window)
+    )
 
 
 @feature(
@@ -156,7 +158,7 @@ def system_disputes_recent(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """
     covered = world["conflict_covered"].to_numpy()
     window = arrays.positive("window", window)
-    onsets = pairs(world, "onset").sum(axis=(1, 2)) / 2
+    onsets = arrays.dispute_onsets(world).sum(axis=(1, 2)) / 2
     states = world["member"].to_numpy().sum(axis=1)
     total, years = arrays.covered_total(onsets, covered, window)
     exposure, _ = arrays.covered_total(states, covered, window)
