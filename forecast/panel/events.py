@@ -1,0 +1,147 @@
+"""What happened: onsets, disputes, who began them, and which dyad-years are at risk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from forecast.errors import ForecastError
+from forecast.panel.window import BoolArray, Variable, Window
+from forecast.sources.spells import span_years
+
+__all__ = ["OUTCOMES", "Outcome", "conflict_variables"]
+
+Outcome = Literal["onset", "originator_onset", "fatal_onset", "war_onset"]
+
+
+def _every(table: pd.DataFrame) -> BoolArray:
+    return np.ones(len(table), dtype=bool)
+
+
+def _originators(table: pd.DataFrame) -> BoolArray:
+    both = (table["role_a"] == "originator") & (table["role_b"] == "originator")
+    return both.to_numpy(dtype=bool)
+
+
+def _fatal(table: pd.DataFrame) -> BoolArray:
+    return (table["deaths_class"] >= 1).fillna(False).to_numpy(dtype=bool)
+
+
+def _war(table: pd.DataFrame) -> BoolArray:
+    return (table["level"] == "war").to_numpy(dtype=bool)
+
+
+#: Which conflicts count as an onset of each outcome: all; both sides there from the first day;
+#: at least one battle death; war.
+OUTCOMES: Mapping[Outcome, Callable[[pd.DataFrame], BoolArray]] = {
+    "onset": _every,
+    "originator_onset": _originators,
+    "fatal_onset": _fatal,
+    "war_onset": _war,
+}
+
+
+def conflict_variables(window: Window, member: BoolArray, outcome: Outcome) -> dict[str, Variable]:
+    """Events as dense arrays, with the number of conflicts that went into them.
+
+    Parameters
+    ----------
+    window : Window
+        Axes of the world.
+    member : numpy.ndarray, shape (year, state), bool
+        A state that left the system has no dispute.
+    outcome : str
+        Which conflicts count in ``onset`` and ``initiated``.
+
+    Returns
+    -------
+    dict
+        Symmetric (year, state, other) bool: ``onset``, an episode of `outcome` between the two
+        began that year; ``dispute``, any episode was active on some day of it; ``at_risk``, both
+        are members and it is not a year in which a dispute merely continues without a new
+        onset; ``onset_unknown``, whether an episode of `outcome` began is not known (deaths
+        unknown, for ``fatal_onset``). ``initiated``, directed: `state` began an onset of
+        `outcome` against `other`; ``initiator_unknown``, symmetric: one began, but who began it
+        is not clear. (year, state) int16: ``dispute_onset_count``, number of distinct conflicts
+        of any kind that began that year and involve the state. (year) int: ``episodes``, rows of
+        the conflicts of `outcome` that began that year.
+
+        ``dispute``, ``at_risk`` and ``dispute_onset_count`` do not depend on `outcome`: the rows
+        at risk and the history of a dyad are the same for all outcomes.
+    """
+    table = window.tables.conflicts
+    n, years = len(window.states), len(window.years)
+    start, end = span_years(table)
+    a, has_a = window.positions(table["ccode_a"].to_numpy())
+    b, has_b = window.positions(table["ccode_b"].to_numpy())
+    here = has_a & has_b
+    covers = window.tables.coverage["conflicts"]
+    low, high = max(window.first, covers.first), min(window.last, covers.last)
+    began = here & (start >= low) & (start <= high)
+
+    def symmetric(rows: BoolArray) -> BoolArray:
+        out = np.zeros((years, n, n), dtype=bool)
+        t = start[rows] - window.first
+        out[t, a[rows], b[rows]] = True
+        out[t, b[rows], a[rows]] = True
+        return out
+
+    counts = OUTCOMES[outcome](table) & began
+    onset = symmetric(counts)
+    any_onset = onset if outcome == "onset" else symmetric(began)
+    unknown = np.zeros(len(table), dtype=bool)
+    if outcome == "fatal_onset":
+        unknown = table["deaths_class"].isna().to_numpy(dtype=bool) & began
+
+    initiator = table["initiator"].to_numpy(dtype=np.str_)
+    initiated = np.zeros((years, n, n), dtype=bool)
+    for side, (x, y) in (("a", (a, b)), ("b", (b, a))):
+        rows = counts & np.isin(initiator, (side, "both"))
+        initiated[start[rows] - window.first, x[rows], y[rows]] = True
+
+    dispute = np.zeros((years, n, n), dtype=bool)
+    # Conflicts are never carried forward: an ongoing one is known up to the coverage only.
+    row, t = window.expand("conflicts", start, np.minimum(end, high))
+    keep = here[row]
+    row, t = row[keep], t[keep]
+    keep = member[t, a[row]] & member[t, b[row]]
+    row, t = row[keep], t[keep]
+    dispute[t, a[row], b[row]] = True
+    dispute[t, b[row], a[row]] = True
+
+    together = member[:, :, None] & member[:, None, :]
+    together[:, np.arange(n), np.arange(n)] = False
+    if (any_onset & ~together).any() or (any_onset & ~dispute).any():
+        raise ForecastError(
+            "An onset fell outside the spells of its states or its own dispute: the tables were "
+            "changed after they were checked. Rebuild them with tables_from_frames."
+        )
+    pair = ("year", "state", "other")
+    return {
+        "onset": (pair, onset),
+        "dispute": (pair, dispute),
+        "at_risk": (pair, together & (any_onset | ~dispute)),
+        "onset_unknown": (pair, symmetric(unknown) & ~onset),
+        "initiated": (pair, initiated),
+        "initiator_unknown": (pair, symmetric(counts & (initiator == "unclear"))),
+        "dispute_onset_count": (("year", "state"), _onset_counts(table, began, window)),
+        "episodes": (("year",), np.bincount(start[counts] - window.first, minlength=years)),
+    }
+
+
+def _onset_counts(table: pd.DataFrame, began: BoolArray, window: Window) -> np.ndarray:
+    """Distinct conflicts that began, by year and state: one war of many dyads counts once."""
+    rows = table.loc[began, ["conflict_id", "ccode_a", "ccode_b"]].copy()
+    rows["t"] = span_years(table.loc[began])[0] - window.first
+    sides = [
+        rows[["conflict_id", "t", c]].set_axis(["id", "t", "c"], axis=1)
+        for c in ("ccode_a", "ccode_b")
+    ]
+    distinct = pd.concat(sides).drop_duplicates()
+    count = np.zeros((len(window.years), len(window.states)), dtype=np.int16)
+    at, _ = window.positions(distinct["c"].to_numpy())
+    np.add.at(count, (distinct["t"].to_numpy(), at), 1)
+    return count

@@ -1,0 +1,213 @@
+"""History of disputes as arrays over years: peace years and counts of past onsets.
+
+Plain array functions over the dense world, used for panels, features and simulated futures. The
+first axis is the year, the last two are the two states (or the last one, for a state's own
+count); axes between, such as posterior draws, are carried along.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from forecast.errors import ArgumentError
+
+__all__ = ["peace_years", "total_count", "windowed_count"]
+
+Array = TypeVar("Array", npt.NDArray[np.generic], xr.DataArray)
+
+
+def _values(array: xr.DataArray | npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    return array.to_numpy() if isinstance(array, xr.DataArray) else np.asarray(array)
+
+
+def _like[Array: (npt.NDArray[np.generic], xr.DataArray)](
+    template: Array, values: npt.NDArray[np.generic], name: str
+) -> Array:
+    if isinstance(template, xr.DataArray):
+        return template.copy(data=values).rename(name).drop_attrs()
+    return values
+
+
+def _started(
+    member: npt.NDArray[np.generic],
+    entry_year: npt.NDArray[np.generic] | None,
+) -> npt.NDArray[np.int32]:
+    """Index of the first year of each running membership spell, (year, state); -1 outside."""
+    inside = np.asarray(member, dtype=bool)
+    start = np.full(inside.shape, -1, dtype=np.int32)
+    for t in range(len(inside)):
+        begins = inside[t].copy()
+        if t > 0:
+            begins &= ~inside[t - 1]
+            if entry_year is not None:
+                # Exit and return within two consecutive years leave no gap in `member`.
+                begins |= inside[t] & (entry_year[t] > entry_year[t - 1])
+            start[t] = np.where(inside[t] & ~begins, start[t - 1], -1)
+        start[t][begins] = t
+    return start
+
+
+def _run_start(start: npt.NDArray[np.int32], *, pair: bool) -> npt.NDArray[np.int32]:
+    """First year in which the row runs without a break: of the pair, the later of the two."""
+    if not pair:
+        return start
+    both = np.maximum(start[:, :, None], start[:, None, :])
+    apart = (start < 0)[:, :, None] | (start < 0)[:, None, :]
+    both[apart] = -1
+    return both
+
+
+def _spread(plane: npt.NDArray[np.generic], values: npt.NDArray[np.generic]) -> tuple[int, ...]:
+    """Shape that broadcasts one year's plane over the axes between year and states."""
+    return (1,) * (values.ndim - 1 - plane.ndim) + plane.shape
+
+
+def _check(values: npt.NDArray[np.generic], member: npt.NDArray[np.generic], what: str) -> None:
+    states = member.shape[1] if member.ndim == 2 else None
+    if values.ndim < 2 or states is None or values.shape[0] != member.shape[0]:
+        raise ArgumentError(
+            f"{what} has shape {values.shape} and member {member.shape}; expected "
+            "(year, …, state, other) or (year, state), and (year, state)."
+        )
+    if values.shape[-1] != states:
+        raise ArgumentError(
+            f"{what} has {values.shape[-1]} states and member {states}; expected the same."
+        )
+
+
+def peace_years[Array: (npt.NDArray[np.generic], xr.DataArray)](
+    dispute: Array,
+    member: xr.DataArray | npt.NDArray[np.bool_],
+    *,
+    entry_year: xr.DataArray | npt.NDArray[np.int16] | None = None,
+) -> Array:
+    """Completed years since the pair's last dispute-year, or since the later entry of the two.
+
+    Parameters
+    ----------
+    dispute : array, shape (year, ..., state, other), bool
+        Whether a dispute was active on some day of the year.
+    member : array, shape (year, state), bool
+        Membership of the system.
+    entry_year : array, shape (year, state), int, optional
+        First year of the running spell; catches a state that leaves and returns without a whole
+        year outside.
+
+    Returns
+    -------
+    array like `dispute`, int16
+        Value at year s: peace as known at the end of s. 0 in a dispute-year, in the first
+        common year, and where the two are not both members. Years before the first of the
+        array are unknown, so a count that reaches back to it is a lower bound.
+
+    Raises
+    ------
+    ArgumentError
+        If the shapes do not match.
+    """
+    active, inside = _values(dispute), _values(member)
+    _check(active, inside, "dispute")
+    start = _run_start(
+        _started(inside, None if entry_year is None else _values(entry_year)), pair=True
+    )
+    out = np.zeros(active.shape, dtype=np.int16)
+    last = np.full(active.shape[1:], -1, dtype=np.int32)
+    for t in range(len(active)):
+        plane = start[t].reshape(_spread(start[t], active))
+        last = np.where(active[t], t, np.maximum(last, plane))
+        out[t] = np.where(plane >= 0, t - last, 0)
+    return _like(dispute, out, "peace_years")
+
+
+def total_count[Array: (npt.NDArray[np.generic], xr.DataArray)](
+    onset: Array,
+    *,
+    member: xr.DataArray | npt.NDArray[np.bool_] | None = None,
+    entry_year: xr.DataArray | npt.NDArray[np.int16] | None = None,
+) -> Array:
+    """Number of onset-years so far, that of the year itself included.
+
+    Parameters
+    ----------
+    onset : array, shape (year, ..., state, other) or (year, state), bool or int
+        Onsets (counted once a year if bool).
+    member : array, shape (year, state), bool, optional
+        With it the count restarts when a state enters the system anew and is 0 outside.
+    entry_year : array, shape (year, state), int, optional
+        As in `peace_years`.
+
+    Returns
+    -------
+    array like `onset`, int16
+    """
+    return _count(onset, None, member, entry_year, "total_count")
+
+
+def windowed_count[Array: (npt.NDArray[np.generic], xr.DataArray)](
+    onset: Array,
+    window: int,
+    *,
+    member: xr.DataArray | npt.NDArray[np.bool_] | None = None,
+    entry_year: xr.DataArray | npt.NDArray[np.int16] | None = None,
+) -> Array:
+    """Number of onset-years in the last `window` years, the year itself included.
+
+    Parameters
+    ----------
+    onset : array, shape (year, ..., state, other) or (year, state), bool or int
+        Onsets (counted once a year if bool).
+    window : int
+        Years, at least 1. In the first years of the array it is shorter.
+    member, entry_year : array, optional
+        As in `total_count`.
+
+    Returns
+    -------
+    array like `onset`, int16
+
+    Raises
+    ------
+    ArgumentError
+        If `window` is less than 1 or the shapes do not match.
+    """
+    if window < 1:
+        raise ArgumentError(f"window={window}: expected a number of years of at least 1.")
+    return _count(onset, window, member, entry_year, "windowed_count")
+
+
+def _count[Array: (npt.NDArray[np.generic], xr.DataArray)](
+    onset: Array,
+    window: int | None,
+    member: xr.DataArray | npt.NDArray[np.bool_] | None,
+    entry_year: xr.DataArray | npt.NDArray[np.int16] | None,
+    name: str,
+) -> Array:
+    events = _values(onset)
+    start: npt.NDArray[np.int32] | None = None
+    if member is not None:
+        inside = _values(member)
+        _check(events, inside, "onset")
+        entry = None if entry_year is None else _values(entry_year)
+        pair = events.ndim >= 3 and events.shape[-2] == inside.shape[1]
+        start = _run_start(_started(inside, entry), pair=pair)
+    out = np.zeros(events.shape, dtype=np.int16)
+    running = np.zeros(events.shape[1:], dtype=np.int16)
+    for t in range(len(events)):
+        running = running + events[t].astype(np.int16)
+        if window is not None and t >= window:
+            # What leaves the window was counted only if the spell had begun by then.
+            leaving = events[t - window].astype(np.int16)
+            if start is not None:
+                plane = start[t].reshape(_spread(start[t], events))
+                leaving = np.where(plane <= t - window, leaving, 0).astype(np.int16)
+            running = running - leaving
+        if start is not None:
+            plane = start[t].reshape(_spread(start[t], events))
+            fresh = plane == t
+            running = np.where(fresh, events[t], np.where(plane < 0, 0, running)).astype(np.int16)
+        out[t] = running
+    return _like(onset, out, name)

@@ -1,0 +1,108 @@
+"""The world as dense arrays: who exists, who borders whom, who owes what to whom, who fought."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import xarray as xr
+
+from forecast.errors import ArgumentError
+from forecast.panel.events import Outcome, conflict_variables
+from forecast.panel.statuses import capability, contiguity, membership
+from forecast.panel.treaties import obligations, treaties
+from forecast.panel.window import Window
+from forecast.sources.tables import OBLIGATIONS, TABLES, Tables
+
+__all__ = ["build_world"]
+
+
+def build_world(
+    tables: Tables,
+    *,
+    first_year: int | None = None,
+    last_year: int | None = None,
+    carry_forward: bool = False,
+    outcome: Outcome = "onset",
+) -> xr.Dataset:
+    """Dense arrays over (year, state, other) from which panels and features are computed.
+
+    A status holds in a year if it held on any day of it. A pair holds what it holds on the same
+    day: Germany (255) and the Federal Republic (260) share the year 1990 but never NATO.
+
+    Parameters
+    ----------
+    tables : Tables
+        The data set.
+    first_year, last_year : int, optional
+        Window, both included. By default the years that any table covers.
+    carry_forward : bool
+        Whether years past the coverage of states, powers, contiguity, alliances and capabilities
+        repeat what was in force on the last covered day (marked in ``carried_forward``).
+        Conflicts are never carried forward. Without it those years are empty and not covered.
+    outcome : {"onset", "originator_onset", "fatal_onset", "war_onset"}
+        Which conflicts count as an onset; `forecast.panel.events` has the definitions.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions ``year``, ``state`` and ``other`` (COW numbers of all states that are members
+        at any time in the window, ascending), ``obligation``, ``treaty``. Variables:
+
+        ``member``, ``major`` (year, state) bool; ``entry_year`` (year, state) int16, first year
+        of the running membership spell, 0 outside; ``birth_year`` (state) int16, first year of
+        the first spell listed; ``region``, ``abbrev``, ``name`` (state) str, of the latest spell.
+
+        ``contiguity`` (year, state, other) int8, 1 (land) to 5 (400 miles of water), 0 = none.
+
+        ``capability`` (year, state) float64, share 0–1, NaN missing; ``capability_floored`` bool.
+
+        ``obligations`` (year, state, other, obligation) bool: `state` owes it to `other`. (xarray
+        keeps the singular for the dimension.)
+
+        ``treaty_member`` (year, treaty, state), ``treaty_pledge`` (year, treaty, state,
+        obligation) bool; ``treaty_depth`` (0–5), ``treaty_conditions`` (0–6) int8;
+        ``treaty_settlement``, ``treaty_wartime``, ``treaty_multilateral`` bool; ``treaty_start``,
+        ``treaty_end`` int16 (9999 = in force); ``treaty_short_name`` str.
+
+        ``onset``, ``dispute``, ``at_risk``, ``initiated``, ``initiator_unknown``,
+        ``onset_unknown`` (year, state, other) bool and ``dispute_onset_count`` (year, state)
+        int16: see `forecast.panel.events.conflict_variables`.
+
+        ``member_covered``, ``obligation_covered``, ``conflict_covered``, ``capability_covered``,
+        ``contiguity_covered``, ``carried_forward`` (year) bool. Where a mask is False the
+        variables are empty because nothing is known, not because nothing was there.
+
+    Raises
+    ------
+    ArgumentError
+        If the window is empty or `outcome` is not known.
+    """
+    if outcome not in get_args(Outcome):
+        raise ArgumentError(f"outcome={outcome!r}: expected one of {', '.join(get_args(Outcome))}.")
+    covers = tables.coverage
+    first = min(covers[t].first for t in TABLES) if first_year is None else first_year
+    last = max(covers[t].last for t in TABLES) if last_year is None else last_year
+    if first > last:
+        raise ArgumentError(f"first_year={first} is after last_year={last}; expected a window.")
+    window = Window(tables, first=first, last=last, carry_forward=carry_forward)
+    who = membership(window)
+    member = who["member"][1].astype(np.bool_, copy=False)
+    variables = {
+        **who,
+        **contiguity(window, member),
+        **capability(window, member),
+        **obligations(window, member),
+        **treaties(window, member),
+        **conflict_variables(window, member, outcome),
+        **window.masks(),
+    }
+    coords = {
+        "year": window.years,
+        "state": window.states,
+        "other": window.states,
+        "obligation": np.array(OBLIGATIONS),
+        "treaty": tables.alliances["alliance_id"].to_numpy(dtype=np.str_),
+    }
+    attrs = {"outcome": outcome, "data": tables.name, "fingerprint": tables.fingerprint}
+    return xr.Dataset(variables, coords=coords, attrs=attrs)

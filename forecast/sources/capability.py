@@ -1,0 +1,81 @@
+"""Capability share of a state: the mean of its shares of population and product."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from forecast.sources.spells import expand_years, span_years
+
+__all__ = ["CARRY_BACK_YEARS", "FLOOR", "with_capability"]
+
+#: Smallest share; a smaller one is set to it and flagged (logarithms are taken of it).
+FLOOR = 1e-6
+#: Largest gap at a state's entry over which its first observed value is carried back.
+CARRY_BACK_YEARS = 3
+
+
+def with_capability(
+    capabilities: pd.DataFrame, states: pd.DataFrame, *, last_year: int
+) -> pd.DataFrame:
+    r"""The table with columns ``capability`` and ``capability_floored``.
+
+    .. math:: c_{it} = \frac{1}{2} \left( \frac{pop_{it}}{\sum_j pop_{jt}}
+              + \frac{gdp_{it}}{\sum_j gdp_{jt}} \right)
+
+    with the sums over the states that are members of the system in year t. This is not CINC: it
+    has no military personnel, expenditure, energy or steel in it.
+
+    Parameters
+    ----------
+    capabilities : pandas.DataFrame
+        Columns ``ccode, year, population`` (persons), ``gdp`` (constant international dollars),
+        ``population_flag, gdp_flag``.
+    states : pandas.DataFrame
+        Membership spells.
+    last_year : int
+        Last year that the table covers.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per (ccode, year), sorted. Population and GDP missing at a state's entry are
+        carried back at most `CARRY_BACK_YEARS` years and flagged ``extrapolated``; rows are added
+        for that where there are none. ``capability`` is a share (0–1), NaN where population
+        or GDP is missing or the state is not a member; ``capability_floored`` is True where it
+        was below `FLOOR`.
+    """
+    first, last = span_years(states)
+    window = (int(capabilities["year"].min()) if len(capabilities) else last_year, last_year)
+    row, year = expand_years(first, last, window=window)
+    member = pd.DataFrame({"ccode": states["ccode"].to_numpy()[row], "year": year})
+    member["entry"] = first[row]
+    # A state that leaves and returns within one year has two spells in it; the later one counts.
+    member = member.sort_values("entry").drop_duplicates(["ccode", "year"], keep="last")
+    table = capabilities.merge(member, on=["ccode", "year"], how="outer", sort=True)
+    for column in ("population", "gdp"):
+        table = _carry_back(table, column)
+    inside = table["entry"].notna()
+    shares = []
+    for column in ("population", "gdp"):
+        value = table[column].where(inside)
+        shares.append(value / value.groupby(table["year"]).transform("sum"))
+    share = (shares[0] + shares[1]) / 2
+    table["capability"] = share.clip(lower=FLOOR)
+    table["capability_floored"] = (share < FLOOR).to_numpy()
+    known = table[["population", "gdp"]].notna().any(axis=1)
+    return table.loc[known].drop(columns="entry").reset_index(drop=True)
+
+
+def _carry_back(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    value = table[column]
+    group = [table["ccode"], table["entry"]]
+    observed = table["year"].where(value.notna())
+    first_seen = observed.groupby(group).transform("min")
+    gap = first_seen - table["entry"]
+    fill = value.isna() & (table["year"] < first_seen) & (gap <= CARRY_BACK_YEARS)
+    later = value.groupby(group).bfill()
+    out = table.copy()
+    out[column] = np.where(fill, later, value)
+    out[f"{column}_flag"] = table[f"{column}_flag"].mask(fill, "extrapolated")
+    return out

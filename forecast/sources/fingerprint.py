@@ -1,0 +1,49 @@
+"""Content hash of a data set: the same facts give the same fingerprint, however they were saved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+
+from forecast.sources.tables import TABLES, Coverage
+
+__all__ = ["fingerprint_tables", "fingerprint_values"]
+
+
+def fingerprint_tables(tables: Mapping[str, pd.DataFrame], coverage: Mapping[str, Coverage]) -> str:
+    """SHA-256 over all tables and what they cover.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        The seven tables. Row order and index do not matter, values do.
+    coverage : mapping of str to Coverage
+        Years that each table covers.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name in TABLES:
+        frame = tables[name]
+        header = json.dumps([name, list(frame.columns), coverage[name].first, coverage[name].last])
+        digest.update(header.encode())
+        lines = frame.to_csv(index=False, header=False, lineterminator="\n").splitlines()
+        digest.update("\n".join(sorted(lines)).encode())
+    return digest.hexdigest()
+
+
+def fingerprint_values(**values: object) -> str:
+    """SHA-256 of some named JSON values, independent of their order.
+
+    Parameters
+    ----------
+    **values
+        Anything that JSON can hold.
+    """
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
