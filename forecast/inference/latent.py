@@ -1,0 +1,402 @@
+"""The latent Gaussian logit as arrays: likelihood with one block integrated out, and its prior.
+
+The coefficients and all blocks but one form the vector ``w`` (beta first, then the effects of
+the *kept* blocks). The largest iid block in which every row has exactly one level of weight one
+(dyads in a dyad-year panel) is integrated out, level by level, by quadrature. What is left is
+log-concave in ``w``, has a few hundred dimensions, and is close to Gaussian.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from forecast.errors import DataError
+from forecast.inference import kernels
+from forecast.modeling.design import Block, Design
+
+__all__ = ["Latent", "Moments", "check_design"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_NODES = 12
+# The rows are always cut into this many parts, whatever the number of threads, so that sums are
+# taken in the same order and the numbers do not depend on the machine's load.
+_PARTS = 4
+
+
+def _threads() -> int:
+    return max(1, min(_PARTS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+
+
+def check_design(design: Design) -> None:
+    """Refuse arrays that no sampler could use.
+
+    Raises
+    ------
+    DataError
+        No rows; an outcome that is not 0 or 1; a value that is not finite (names the column
+        and the row); a prior standard deviation or scale that is not positive.
+    """
+    n = design.y.size
+    if n == 0:
+        raise DataError("The design has no rows: nothing to fit. Widen the years or population.")
+    bad = np.flatnonzero(~np.isin(design.y, (0.0, 1.0)))
+    if bad.size:
+        raise DataError(
+            f"Outcome of row {bad[0]} is {design.y[bad[0]]}, expected 0 or 1 "
+            f"({bad.size} such rows). Rows past the coverage of the outcome cannot be fitted."
+        )
+    if design.X.shape != (n, len(design.names)):
+        raise DataError(f"X has shape {design.X.shape}, expected {(n, len(design.names))}.")
+    finite = np.isfinite(design.X)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise DataError(
+            f"Column {design.names[column]!r} is {design.X[row, column]} in row {row} "
+            f"({int((~finite).sum())} such cells), expected a finite number."
+        )
+    for name, mean, sd in zip(design.names, design.prior_mean, design.prior_sd, strict=True):
+        if not (np.isfinite(mean) and np.isfinite(sd) and sd > 0):
+            raise DataError(
+                f"Prior of {name!r} is Normal({mean}, {sd}), expected a finite mean and a "
+                "positive standard deviation."
+            )
+    for block in design.blocks:
+        if block.matrix.shape != (n, len(block.levels)) or len(block.levels) == 0:
+            raise DataError(
+                f"Block {block.name!r} has a matrix of shape {block.matrix.shape}, expected "
+                f"({n}, {len(block.levels)}) with at least one level."
+            )
+        if not np.isfinite(block.matrix.data).all():
+            raise DataError(f"Block {block.name!r} has weights that are not finite.")
+        if not (np.isfinite(block.scale_prior) and block.scale_prior > 0):
+            raise DataError(
+                f"Block {block.name!r} has sigma ~ HalfNormal({block.scale_prior}), expected a "
+                "positive scale."
+            )
+
+
+def _eliminable(block: Block) -> bool:
+    """Whether each row has exactly one level, of weight one, of an iid block."""
+    per_row = np.diff(block.matrix.indptr)
+    return bool(
+        block.structure == "iid" and (per_row == 1).all() and (block.matrix.data == 1.0).all()
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Log likelihood at one ``w``, with its derivatives and the group block's moments."""
+
+    value: float
+    residual: FloatArray
+    weight: FloatArray
+    slope: FloatArray
+    bend: FloatArray
+    mean: FloatArray
+    variance: FloatArray
+
+
+class Latent:
+    """Likelihood and prior of a design, with its rows sorted by the level of the group block.
+
+    Parameters
+    ----------
+    design : Design
+        Checked arrays.
+
+    Attributes
+    ----------
+    group : int or None
+        Position in ``design.blocks`` of the block that is integrated out.
+    kept : tuple of int
+        Positions of the other blocks, in the order in which their effects stand in ``w``.
+    p, m, size : int
+        Coefficients, kept effects, and their sum.
+    """
+
+    def __init__(self, design: Design) -> None:
+        check_design(design)
+        self.design = design
+        candidates = [b for b, block in enumerate(design.blocks) if _eliminable(block)]
+        self.group = max(
+            candidates, key=lambda b: len(design.blocks[b].levels), default=None
+        )
+        self.kept = tuple(b for b in range(len(design.blocks)) if b != self.group)
+        n, self.p = design.X.shape
+        if self.group is None:
+            order = np.arange(n)
+            self.start: npt.NDArray[np.int64] = np.array([0, n], dtype=np.int64)
+            self.levels = 0
+        else:
+            block = design.blocks[self.group]
+            level = block.matrix.indices
+            order = np.argsort(level, kind="stable")
+            self.levels = len(block.levels)
+            # A level without rows is an empty range; its posterior is its prior.
+            self.start = np.searchsorted(level[order], np.arange(self.levels + 1)).astype(np.int64)
+        self.y = np.ascontiguousarray(design.y[order], dtype=np.float64)
+        self.X = np.ascontiguousarray(design.X[order], dtype=np.float64)
+        offsets = np.cumsum([0] + [len(design.blocks[b].levels) for b in self.kept])
+        self.slices = {b: slice(int(offsets[i]), int(offsets[i + 1])) for i, b in enumerate(self.kept)}
+        self.m = int(offsets[-1])
+        self.size = self.p + self.m
+        if self.kept:
+            Z = sp.csr_array(sp.hstack([design.blocks[b].matrix for b in self.kept], format="csr"))[order]
+        else:
+            Z = sp.csr_array((n, 0), dtype=np.float64)
+        Z.sum_duplicates()  # sorts the columns of each row as well
+        self.indptr = Z.indptr.astype(np.int64)
+        self.indices = Z.indices.astype(np.int32)
+        self.values = Z.data.astype(np.float64)
+        x, logw = np.polynomial.hermite.hermgauss(_NODES)
+        self.nodes, self.log_weights = x, np.log(logw) + x**2
+        self._group_parts = self._balanced_parts()
+
+    def _balanced_parts(self) -> list[tuple[int, int]]:
+        """Ranges of groups (or of rows, without a group block) with about equal numbers of rows."""
+        n = self.y.size
+        cuts = np.linspace(0, n, _PARTS + 1).astype(np.int64)
+        if self.group is not None:
+            cuts = np.searchsorted(self.start, cuts)
+            cuts[0], cuts[-1] = 0, self.levels
+        return [(int(i), int(j)) for i, j in zip(cuts[:-1], cuts[1:], strict=True) if j > i]
+
+    def _row_parts(self) -> list[tuple[int, int]]:
+        if self.group is None:
+            return self._group_parts
+        return [(int(self.start[i]), int(self.start[j])) for i, j in self._group_parts]
+
+    def each_part(self, work: Callable[..., Any], parts: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Results of ``work(*part)``, in the order of `parts`, in as many threads as there are cores."""
+        if len(parts) < 2 or _threads() == 1:
+            return [work(*part) for part in parts]
+        with ThreadPoolExecutor(_threads()) as pool:
+            return list(pool.map(lambda part: work(*part), parts))
+
+    # -- linear predictor ------------------------------------------------------------------
+
+    def predictor(self, w: FloatArray) -> FloatArray:
+        """X beta + Z f without the group block, sorted rows; shape (n,)."""
+        a: FloatArray = self.X @ w[: self.p]
+        if self.m:
+            f = np.ascontiguousarray(w[self.p :])
+            for i0, i1 in self._row_parts():
+                kernels.sparse_predictor(self.indptr, self.indices, self.values, f, i0, i1, a)
+        return a
+
+    def transpose(self, r: FloatArray) -> FloatArray:
+        """(X, Z)' r, shape (size,)."""
+        out = np.empty(self.size)
+        out[: self.p] = r @ self.X
+        if self.m:
+            out[self.p :] = self._Z.T @ r
+        return out
+
+    @cached_property
+    def _Z(self) -> sp.csr_array:
+        return sp.csr_array((self.values, self.indices, self.indptr), shape=(self.y.size, self.m))
+
+    # -- likelihood ------------------------------------------------------------------------
+
+    def moments(self, w: FloatArray, sigma: float, modes: FloatArray) -> Moments:
+        """Log likelihood with the group block integrated out, and its derivatives by row.
+
+        Parameters
+        ----------
+        w : numpy.ndarray, shape (size,)
+        sigma : float
+            Scale of the group block (ignored without one).
+        modes : numpy.ndarray, shape (levels,)
+            Where to start the search for each conditional mode; overwritten with the modes.
+        """
+        a = self.predictor(w)
+        n = self.y.size
+        residual, weight = np.empty(n), np.empty(n)
+        if self.group is None:
+            values = self.each_part(
+                lambda i0, i1: kernels.plain_moments(a, self.y, i0, i1, residual, weight),
+                self._group_parts,
+            )
+            none = np.empty(0)
+            return Moments(float(sum(values)), residual, weight, none, none, none, none)
+        slope, bend = np.empty(n), np.empty(n)
+        mean, variance = np.empty(self.levels), np.empty(self.levels)
+        values = self.each_part(
+            lambda g0, g1: kernels.group_moments(
+                a, self.y, self.start, g0, g1, sigma, modes, self.nodes, self.log_weights,
+                residual, weight, slope, bend, mean, variance,
+            ),
+            self._group_parts,
+        )  # fmt: skip
+        return Moments(float(sum(values)), residual, weight, slope, bend, mean, variance)
+
+    def information(self, moments: Moments) -> tuple[FloatArray, FloatArray]:
+        """Negative Hessian of the log likelihood by ``w``, and the groups' sums of ``slope``.
+
+        (X, Z)' diag(weight) (X, Z) minus, for every group, the outer products of its sums of
+        ``slope`` and ``bend``: the covariance of the score given ``w`` (Louis 1982), projected
+        on the first two polynomials of the group effect. Never less than the exact Hessian.
+
+        Returns
+        -------
+        information : numpy.ndarray, shape (size, size)
+        sums : numpy.ndarray, shape (levels, size)
+            Minus the derivative of each standardised group effect's conditional mean by ``w``.
+        """
+        p, m = self.p, self.m
+        H = np.zeros((self.size, self.size))
+
+        def cross(i0: int, i1: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+            XX, ZX, ZZ = np.zeros((p, p)), np.zeros((m, p)), np.zeros((m, m))
+            kernels.cross_products(
+                self.X, self.indptr, self.indices, self.values, moments.weight, i0, i1, XX, ZX, ZZ
+            )
+            return XX, ZX, ZZ
+
+        for XX, ZX, ZZ in self.each_part(cross, self._row_parts()):
+            H[:p, :p] += XX
+            H[p:, :p] += ZX
+            H[p:, p:] += ZZ
+        first = np.empty((self.levels, self.size))
+        if self.group is not None:
+            sums = np.empty((self.levels, self.size))
+            for row_value, out in ((moments.bend, sums), (moments.slope, first)):
+                self._group_sums(row_value, out)
+                H -= out.T @ out
+        lower = np.tril(H)
+        return lower + np.tril(lower, -1).T, first
+
+    def _group_sums(self, row_value: FloatArray, out: FloatArray) -> None:
+        self.each_part(
+            lambda g0, g1: kernels.group_sums(
+                self.X, self.indptr, self.indices, self.values, row_value, self.start, g0, g1, out
+            ),
+            self._group_parts,
+        )
+
+    def log_likelihoods(self, W: FloatArray, sigmas: FloatArray, modes: FloatArray) -> FloatArray:
+        """Log likelihood of many ``w`` at once, the group block integrated out.
+
+        Parameters
+        ----------
+        W : numpy.ndarray, shape (draws, size)
+        sigmas : numpy.ndarray, shape (draws,)
+        modes : numpy.ndarray, shape (levels,)
+            Start of each search for a conditional mode; left as it is.
+
+        Returns
+        -------
+        numpy.ndarray, shape (draws,)
+        """
+        out = np.empty(len(W))
+
+        def one(s: int, a: FloatArray) -> None:
+            if self.m:
+                f = np.ascontiguousarray(W[s, self.p :])
+                kernels.sparse_predictor(self.indptr, self.indices, self.values, f, 0, a.size, a)
+            if self.group is None:
+                out[s] = kernels.plain_log_likelihood(a, self.y, 0, a.size)
+            else:
+                out[s] = kernels.group_log_likelihood(
+                    a, self.y, self.start, 0, self.levels, sigmas[s], modes,
+                    self.nodes, self.log_weights,
+                )  # fmt: skip
+
+        self._each_draw(W, one)
+        return out
+
+    def draw_group(
+        self, W: FloatArray, sigmas: FloatArray, modes: FloatArray, seeds: npt.NDArray[np.uint32]
+    ) -> FloatArray:
+        """An exact draw of every group effect given each ``w``; shape (draws, levels)."""
+        out = np.empty((len(W), self.levels))
+
+        def one(s: int, a: FloatArray) -> None:
+            if self.m:
+                f = np.ascontiguousarray(W[s, self.p :])
+                kernels.sparse_predictor(self.indptr, self.indices, self.values, f, 0, a.size, a)
+            kernels.draw_effects(a, self.y, self.start, sigmas[s], modes, seeds[s], out[s])
+
+        self._each_draw(W, one)
+        return out
+
+    def _each_draw(self, W: FloatArray, one: Callable[[int, FloatArray], None]) -> None:
+        """Call ``one(s, X beta_s)`` for every draw; the products are taken in batches."""
+        batch = max(4, min(64, int(4e6) // max(1, self.y.size)))
+
+        def run(s0: int, s1: int) -> None:
+            A = W[s0:s1, : self.p] @ self.X.T
+            for s in range(s0, s1):
+                one(s, A[s - s0])
+
+        self.each_part(run, [(s, min(s + batch, len(W))) for s in range(0, len(W), batch)])
+
+    # -- prior -----------------------------------------------------------------------------
+
+    def increments(self, f: FloatArray, b: int) -> FloatArray:
+        """Independent Normal(0, sigma) variables behind the effects of block `b` (last axis)."""
+        if self.design.blocks[b].structure == "iid":
+            return f
+        return np.diff(f, axis=-1, prepend=0.0)
+
+    @cached_property
+    def structures(self) -> dict[int, FloatArray]:
+        """Precision of each kept block at sigma = 1, (levels, levels)."""
+        out = {}
+        for b in self.kept:
+            D = self.increments(np.eye(len(self.design.blocks[b].levels)), b)
+            out[b] = D @ D.T
+        return out
+
+    def prior_precision(self, theta: FloatArray) -> FloatArray:
+        """Prior precision of ``w`` at log scales `theta`, (size, size)."""
+        Q = np.zeros((self.size, self.size))
+        index = np.arange(self.p)
+        Q[index, index] = self.design.prior_sd**-2.0
+        for b, where in self.slices.items():
+            at = slice(self.p + where.start, self.p + where.stop)
+            Q[at, at] = self.structures[b] * np.exp(-2.0 * theta[b])
+        return Q
+
+    @cached_property
+    def prior_mean(self) -> FloatArray:
+        """Prior mean of ``w``."""
+        return np.concatenate([self.design.prior_mean, np.zeros(self.m)])
+
+    def log_prior(self, W: FloatArray, theta: FloatArray) -> FloatArray:
+        """Log prior density of ``w`` and the log scales; broadcasts over leading axes.
+
+        log sigma_b has the density of HalfNormal(scale) with the Jacobian of the logarithm.
+        """
+        z = (W[..., : self.p] - self.design.prior_mean) / self.design.prior_sd
+        total = -0.5 * np.sum(z**2, axis=-1) - float(
+            np.sum(np.log(self.design.prior_sd)) + 0.5 * self.p * np.log(2 * np.pi)
+        )
+        for b, where in self.slices.items():
+            f = W[..., self.p + where.start : self.p + where.stop]
+            r = self.increments(f, b)
+            total = total - 0.5 * np.sum(r**2, axis=-1) * np.exp(-2.0 * theta[..., b])
+            total = total - r.shape[-1] * (theta[..., b] + 0.5 * np.log(2 * np.pi))
+        return np.asarray(total + self.log_scale_prior(theta))
+
+    def log_scale_prior(self, theta: FloatArray) -> FloatArray:
+        """Log prior density of the log scales."""
+        total = np.zeros(theta.shape[:-1])
+        for b, block in enumerate(self.design.blocks):
+            s = block.scale_prior
+            total = total + (
+                0.5 * np.log(2 / np.pi) - np.log(s) - 0.5 * np.exp(2 * theta[..., b]) / s**2
+                + theta[..., b]
+            )  # fmt: skip
+        return total
+
