@@ -208,7 +208,7 @@ def _dates(days: Sequence[int]) -> npt.NDArray[np.datetime64]:
     number = np.asarray(days, dtype=np.int64)
     open_end = number >= OPEN_DAY
     dates = np.where(open_end, 0, number).astype("datetime64[D]").astype(_DATE)
-    dates[open_end] = np.datetime64("NaT")
+    dates[open_end] = np.datetime64("NaT", "s")
     return dates
 
 
