@@ -128,8 +128,8 @@ SCHEMAS: Mapping[str, pa.DataFrameSchema] = {
         {
             "ccode": _ccode(),
             "year": pa.Column(int, pa.Check.in_range(1800, 2100)),
-            "population": pa.Column(float, pa.Check.gt(0), nullable=True),
-            "gdp": pa.Column(float, pa.Check.gt(0), nullable=True),
+            "population": pa.Column(float, pa.Check.ge(1), nullable=True),
+            "gdp": pa.Column(float, pa.Check.ge(1), nullable=True),
             "population_flag": pa.Column(_STR, pa.Check.isin(list(_FLAGS)), nullable=True),
             "gdp_flag": pa.Column(_STR, pa.Check.isin(list(_FLAGS)), nullable=True),
         },
@@ -329,7 +329,7 @@ def _expectation(column: pa.Column, check: str) -> tuple[str, tuple[object, ...]
             low, high = statistics["min_value"], statistics["max_value"]
             return f"a number from {low} to {high}", ()
         if "min_value" in statistics:
-            return f"a number greater than {statistics['min_value']}", ()
+            return f"a number of at least {statistics['min_value']}", ()
         if "pattern" in statistics:
             pattern = statistics["pattern"]
             return f"text that matches {getattr(pattern, 'pattern', pattern)}", ()
