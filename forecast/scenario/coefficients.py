@@ -1,0 +1,117 @@
+"""Posterior draws as arrays that a simulation can use year by year, into the future too."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from forecast.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from forecast.inference.fit import Fit
+
+__all__ = ["Coefficients"]
+
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+
+
+class Coefficients:
+    """Draws of the coefficients and effects of a fit.
+
+    Levels that the fit did not see (a new dyad, a walk step after the last) are drawn from
+    their population distribution, once per level and posterior draw: the same numbers in every
+    year and in every scenario of one seed.
+
+    Parameters
+    ----------
+    fit : Fit
+        Posterior.
+    draws : int or None
+        Number of posterior draws D, evenly spaced over all; None for all.
+    seed : int
+        Seed of the new levels.
+    """
+
+    def __init__(self, fit: Fit, *, draws: int | None, seed: int) -> None:
+        posterior = fit.posterior["posterior"]
+        stacked = {str(name): _flat(posterior[name]) for name in posterior.data_vars}
+        available = stacked["beta"].shape[0]
+        if draws is not None and not 1 <= draws <= available:
+            raise ArgumentError(f"draws={draws}: the fit has {available}; expected 1–{available}.")
+        chosen = np.linspace(0, available - 1, draws or available).round().astype(np.int64)
+        self._values = {name: values[chosen] for name, values in stacked.items()}
+        self._fit = fit
+        self._seed = seed
+        self.draws = chosen.size
+        self.beta: Float64Array = self._values["beta"]
+
+    def at(self, year: int) -> Float64Array:
+        """Coefficients in force in `year`, common mean plus the era's deviation; (D, p)."""
+        beta = self.beta.copy()
+        names = self._fit.encoding.names
+        for code in self._fit.encoding.blocks:
+            if code.name != "slope":
+                continue
+            era = code.eras[int(code.era_of([year])[0])][0]
+            known = {label: i for i, label in enumerate(code.levels)}
+            for column in code.columns:
+                label = f"{column}|{era}"
+                if label in known:
+                    deviation = self._values["effect_slope"][:, known[label]]
+                else:
+                    deviation = self._new("slope", label)
+                beta[:, names.index(column)] += deviation
+        return beta
+
+    def offset(self, rows: xr.Dataset) -> Float64Array:
+        """Sum of all effects but the slopes for rows of one year; shape (rows, D).
+
+        Parameters
+        ----------
+        rows : xarray.Dataset
+            Row coordinates.
+        """
+        total = np.zeros((rows.sizes["row"], self.draws))
+        names = self._fit.encoding.names
+        empty = np.zeros((rows.sizes["row"], len(names)))
+        for code in self._fit.encoding.blocks:
+            if code.name == "slope":
+                continue
+            block = code.apply(rows, empty, names)
+            effect = self._values[f"effect_{code.name}"]
+            total += block.matrix @ effect.T
+            if not block.unknown_levels:
+                continue
+            fresh = np.stack([self._new(code.name, label) for label in block.unknown_levels])
+            if block.structure == "random_walk":
+                fresh = effect[:, -1] + np.cumsum(fresh, axis=0)
+            total += block.unknown @ fresh
+        return total
+
+    def new_levels(self, rows: xr.Dataset) -> dict[str, npt.NDArray[np.bool_]]:
+        """Rows that use a level which the fit did not see, by group of effects."""
+        names = self._fit.encoding.names
+        empty = np.zeros((rows.sizes["row"], len(names)))
+        return {
+            code.name: code.apply(rows, empty, names).unknown_weight > 0
+            for code in self._fit.encoding.blocks
+            if code.name != "slope"
+        }
+
+    def _new(self, block: str, label: str) -> Float64Array:
+        """Fresh draws of one level from Normal(0, sigma_block), shape (D,)."""
+        key = zlib.crc32(f"{block}|{label}".encode())
+        rng = np.random.default_rng(np.random.SeedSequence([self._seed, key]))
+        drawn: Float64Array = rng.standard_normal(self.draws) * self._values[f"sigma_{block}"]
+        return drawn
+
+
+def _flat(values: xr.DataArray) -> Float64Array:
+    """(chain, draw, …) as (chain · draw, …)."""
+    array = np.asarray(values.transpose("chain", "draw", ...).to_numpy(), dtype=np.float64)
+    return array.reshape(-1, *array.shape[2:])

@@ -1,0 +1,361 @@
+"""Features that simulated conflicts change: clocks, counts and allies in dispute, per draw.
+
+Arrays are (rows R, draws D). Each feature is an index into a short list of raw values, so that
+its design columns are looked up and not computed two million times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+import xarray as xr
+
+from forecast.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from forecast.modeling.columns import ColumnCode
+
+__all__ = ["SIMULATED", "Record", "Track", "lookup"]
+
+#: Features whose values a simulation carries forward draw by draw.
+SIMULATED: frozenset[str] = frozenset(
+    {
+        "peace_years",
+        "disputes_total",
+        "disputes_recent",
+        "dispute_last_year",
+        "state_disputes_recent",
+        "system_disputes_recent",
+        "ally_in_dispute_with_opponent",
+        "ally_in_dispute_elsewhere",
+    }
+)
+
+BoolArray = npt.NDArray[np.bool_]
+IndexArray = npt.NDArray[np.int16]
+Float64Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What had happened by the end of the origin year, for the rows of a simulation.
+
+    Attributes
+    ----------
+    origin : int
+        Last year of the record.
+    a, b : numpy.ndarray, shape (R,)
+        Positions of the two sides among the states.
+    states : int
+        Number of states S.
+    onset : numpy.ndarray, shape (years, R), bool
+        Onsets of the pairs in every year up to the origin (last row: the origin).
+    active, began : numpy.ndarray, shape (R,), bool
+        Dispute active, and begun, in the origin year.
+    peace, total : numpy.ndarray, shape (R,), int16
+        Years of peace and number of onsets at the end of the origin year.
+    state_onsets : numpy.ndarray, shape (years, S)
+        Distinct conflicts that began, by state.
+    system_onsets, system_states : numpy.ndarray, shape (years,)
+        Dyadic onsets of the whole system, and number of states in it.
+    continues : tuple of float
+        Share of disputes that are still active in the next calendar year: after the year in
+        which they began, and after a later year.
+    """
+
+    origin: int
+    a: npt.NDArray[np.intp]
+    b: npt.NDArray[np.intp]
+    states: int
+    onset: BoolArray
+    active: BoolArray
+    began: BoolArray
+    peace: IndexArray
+    total: IndexArray
+    state_onsets: npt.NDArray[np.int64]
+    system_onsets: npt.NDArray[np.int64]
+    system_states: npt.NDArray[np.int64]
+    continues: tuple[float, float]
+
+    @classmethod
+    def of(cls, world: xr.Dataset, rows: xr.Dataset, origin: int) -> Record:
+        """Record of `rows` in a world that covers conflicts up to `origin`."""
+        from forecast.features.history import disputes_total, peace_years
+
+        past = world.sel(year=slice(None, origin))
+        covered = past["conflict_covered"].to_numpy()
+        if not covered[-1]:
+            raise ArgumentError(f"Conflicts are not covered in the origin year {origin}.")
+        codes = past["state"].to_numpy()
+        a = np.searchsorted(codes, rows["ccode_a"].to_numpy())
+        b = np.searchsorted(codes, rows["ccode_b"].to_numpy())
+        onset = past["onset"].to_numpy()
+        dispute = past["dispute"].to_numpy()
+        last = past.isel(year=slice(int(np.flatnonzero(covered)[0]), None))
+        return cls(
+            origin=origin,
+            a=a,
+            b=b,
+            states=codes.size,
+            onset=onset[:, a, b],
+            active=dispute[-1, a, b],
+            began=onset[-1, a, b],
+            peace=np.nan_to_num(peace_years(last).to_numpy()[-1, a, b]).astype(np.int16),
+            total=np.nan_to_num(disputes_total(last).to_numpy()[-1, a, b]).astype(np.int16),
+            state_onsets=past["dispute_onset_count"].to_numpy().astype(np.int64),
+            system_onsets=onset.sum(axis=(1, 2)).astype(np.int64) // 2,
+            system_states=past["member"].to_numpy().sum(axis=1).astype(np.int64),
+            continues=_continuation(onset, dispute),
+        )
+
+
+def _continuation(onset: BoolArray, dispute: BoolArray) -> tuple[float, float]:
+    """Share of dispute years followed by another one that is no new onset (Jeffreys mean)."""
+    now, following = dispute[:-1], dispute[1:] & ~onset[1:]
+    first = now & onset[:-1]
+    later = now & ~onset[:-1]
+    return (
+        float((np.sum(first & following) + 0.5) / (np.sum(first) + 1.0)),
+        float((np.sum(later & following) + 0.5) / (np.sum(later) + 1.0)),
+    )
+
+
+@dataclass(eq=False)
+class Track:
+    """State of the simulated world at the end of a year, for every row and draw.
+
+    Attributes
+    ----------
+    active, began : numpy.ndarray, shape (R, D), bool
+        Dispute active, and begun, in the last simulated year.
+    peace, total : numpy.ndarray, shape (R, D), int16
+        Years of peace; onsets so far.
+    onsets : list of numpy.ndarray, shape (R, D), bool
+        Simulated onsets of every year since the origin.
+    """
+
+    active: BoolArray
+    began: BoolArray
+    peace: IndexArray
+    total: IndexArray
+    onsets: list[BoolArray] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, record: Record, draws: int) -> Track:
+        """State at the end of the origin year."""
+
+        def wide(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+            return np.repeat(values[:, None], draws, axis=1)
+
+        return cls(
+            active=wide(record.active).astype(bool),
+            began=wide(record.began).astype(bool),
+            peace=wide(record.peace).astype(np.int16),
+            total=wide(record.total).astype(np.int16),
+        )
+
+    def step(self, onset: BoolArray, continuing: BoolArray) -> None:
+        """Advance one year: `onset` begins a dispute, `continuing` keeps one alive."""
+        self.active = onset | continuing
+        self.began = onset
+        self.peace = np.where(self.active, 0, self.peace + 1).astype(np.int16)
+        self.total = (self.total + onset).astype(np.int16)
+        self.onsets.append(onset)
+
+
+def lookup(
+    code: ColumnCode,
+    record: Record,
+    own: Track,
+    others: Track,
+    allies: Allies,
+) -> tuple[IndexArray, Float64Array]:
+    """Index (R, D or 1) and raw values (V,) of one simulated term at the end of a year.
+
+    Parameters
+    ----------
+    code : ColumnCode
+        The term.
+    record : Record
+        The past.
+    own : Track
+        What the row's own dyad went through.
+    others : Track
+        What everybody went through. Where it differs from `own` (the path on which the dyad
+        itself has no onset) the dyad's own simulated onsets are taken out of the counts of
+        its states and the system.
+    allies : Allies
+        Allies in dispute in that year.
+    """
+    options = dict(code.options)
+    feature = str(code.feature)
+    if feature == "peace_years":
+        return own.peace, _integers(own.peace)
+    if feature == "disputes_total":
+        return own.total, _integers(own.total)
+    if feature == "dispute_last_year":
+        return own.active.astype(np.int16), np.array([0.0, 1.0])
+    if feature in ("ally_in_dispute_with_opponent", "ally_in_dispute_elsewhere"):
+        sides = allies.opponent if feature.endswith("opponent") else allies.elsewhere
+        return _combine(sides[0], sides[1], code.side)
+    year = record.origin + len(others.onsets)
+    window = int(options.get("window", 5 if feature == "system_disputes_recent" else 10))
+    simulated = others.onsets[max(0, len(others.onsets) - window) :]
+    observed = slice(record.onset.shape[0] - (window - (year - record.origin)), None)
+    if observed.start < 0:
+        raise ArgumentError(
+            f"Term {code.name!r} looks back {window} years from {year}, before the record of"
+            " conflicts begins."
+        )
+    if window <= year - record.origin:
+        observed = slice(record.onset.shape[0], None)
+    if feature == "disputes_recent":
+        mine = own.onsets[max(0, len(own.onsets) - window) :]
+        count = record.onset[observed].sum(axis=0)[:, None] + _sum(mine, own.active.shape)
+        return count.astype(np.int16), _integers(count)
+    # The dyad's own simulated onsets that are in the others' world but not on its own path.
+    apart = _sum(simulated, others.active.shape) - _sum(
+        own.onsets[max(0, len(own.onsets) - window) :], own.active.shape
+    )
+    if feature == "state_disputes_recent":
+        seen = record.state_onsets[observed].sum(axis=0)[:, None]
+        totals = seen + _by_state(record, simulated, others.active.shape[1])
+        return _combine(totals[record.a] - apart, totals[record.b] - apart, code.side)
+    total = record.system_onsets[observed].sum() + sum(
+        (onset.sum(axis=0) for onset in simulated), start=np.zeros(others.active.shape[1], int)
+    )
+    ahead = min(year - record.origin, window)
+    exposure = record.system_states[observed].sum() + ahead * record.system_states[-1]
+    index = total[None, :] - apart
+    low = int(index.min())
+    values = np.arange(low, int(index.max()) + 1) * 100.0 / max(int(exposure), 1)
+    return (index - low).astype(np.int16), values
+
+
+def _sum(parts: list[BoolArray], shape: tuple[int, ...]) -> npt.NDArray[np.int16]:
+    total = np.zeros(shape, dtype=np.int16)
+    for part in parts:
+        total += part
+    return total
+
+
+def _integers(values: npt.NDArray[np.generic]) -> Float64Array:
+    return np.arange(int(values.max()) + 1, dtype=np.float64)
+
+
+def _by_state(record: Record, onsets: list[BoolArray], draws: int) -> npt.NDArray[np.int64]:
+    """Simulated onsets of each state, (S, D); each dyadic onset is a conflict of its own."""
+    if not onsets:
+        return np.zeros((record.states, draws), dtype=np.int64)
+    rows = np.arange(record.a.size)
+    ones = np.ones(record.a.size, dtype=np.float32)
+    incidence = sp.csr_array(
+        (np.tile(ones, 2), (np.concatenate([record.a, record.b]), np.tile(rows, 2))),
+        shape=(record.states, record.a.size),
+    )
+    total = incidence @ _sum(onsets, onsets[0].shape).astype(np.float32)
+    return np.rint(total).astype(np.int64)
+
+
+def _combine(
+    a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], side: str
+) -> tuple[IndexArray, Float64Array]:
+    """Two sides' whole numbers as one, as in `forecast.features.gather`."""
+    unit = 1.0
+    if side in ("sum", "mean"):
+        both, unit = a + b, 0.5 if side == "mean" else 1.0
+    elif side in ("min", "max"):
+        both = (np.minimum if side == "min" else np.maximum)(a, b)
+    elif side == "absdiff":
+        both = np.abs(a - b)
+    else:
+        both = a if side == "a" else b
+    return both.astype(np.int16), _integers(both) * unit
+
+
+@dataclass(frozen=True, eq=False)
+class Allies:
+    """Allies in dispute at the end of a year; each a pair (side a, side b) of (R, D) int8."""
+
+    opponent: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]
+    elsewhere: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]
+
+    @classmethod
+    def of(cls, record: Record, allied: BoolArray, active: BoolArray, *, elsewhere: bool) -> Allies:
+        """Which sides of which rows have an ally in dispute.
+
+        Parameters
+        ----------
+        record : Record
+            Rows.
+        allied : numpy.ndarray, shape (S, S), bool
+            Either of the two owes the other defence.
+        active : numpy.ndarray, shape (R, D), bool
+            Disputes active in the year; both tracks of a simulation share it, since a dyad's
+            own dispute is never an ally's.
+        elsewhere : bool
+            Whether disputes of allies with third states are needed (slower).
+        """
+        row_of = np.full((record.states, record.states), -1, dtype=np.int32)
+        row_of[record.a, record.b] = np.arange(record.a.size)
+        row_of[record.b, record.a] = np.arange(record.a.size)
+        draws = active.shape[1]
+        opponent = np.zeros((2, record.a.size, draws), dtype=np.int8)
+        rows, columns = np.nonzero(active)
+        friends = sp.csr_array(allied)
+        _mark_opponent(
+            rows, columns, record.a, record.b, friends.indptr, friends.indices, row_of, opponent
+        )
+        other = np.zeros_like(opponent)
+        if elsewhere:
+            order = np.argsort(columns, kind="stable")
+            start = np.searchsorted(columns[order], np.arange(draws + 1))
+            _mark_elsewhere(
+                rows[order], start, record.a, record.b, friends.indptr, friends.indices,
+                record.states, other,
+            )  # fmt: skip
+        return cls(opponent=(opponent[0], opponent[1]), elsewhere=(other[0], other[1]))
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _mark_opponent(rows, columns, a, b, indptr, indices, row_of, out):  # type: ignore[no-untyped-def]
+    """Each active dispute k–j marks the rows i–j of every ally i of k (and of j, against k)."""
+    for e in range(rows.size):
+        d = columns[e]
+        for turn in range(2):
+            k = a[rows[e]] if turn == 0 else b[rows[e]]
+            j = b[rows[e]] if turn == 0 else a[rows[e]]
+            for q in range(indptr[k], indptr[k + 1]):
+                i = indices[q]
+                if i == j:
+                    continue
+                r = row_of[i, j]
+                if r >= 0:
+                    out[0 if a[r] == i else 1, r, d] = 1
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def _mark_elsewhere(rows, start, a, b, indptr, indices, states, out):  # type: ignore[no-untyped-def]
+    """Per draw: does some ally k of i, k not j, have a dispute with a state other than i, j?"""
+    for d in numba.prange(start.size - 1):
+        with_whom = np.zeros((states, states), dtype=np.int8)
+        number = np.zeros(states, dtype=np.int32)
+        for e in range(start[d], start[d + 1]):
+            i, j = a[rows[e]], b[rows[e]]
+            with_whom[i, j] = with_whom[j, i] = 1
+            number[i] += 1
+            number[j] += 1
+        for r in range(a.size):
+            for turn in range(2):
+                i = a[r] if turn == 0 else b[r]
+                j = b[r] if turn == 0 else a[r]
+                for q in range(indptr[i], indptr[i + 1]):
+                    k = indices[q]
+                    if k != j and number[k] - with_whom[k, i] - with_whom[k, j] > 0:
+                        out[turn, r, d] = 1
+                        break

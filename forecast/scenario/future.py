@@ -1,0 +1,252 @@
+"""The years ahead: the world carried forward, capabilities drawn forward, rows and columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from forecast.errors import ArgumentError
+from forecast.features.gather import FeatureRequest, compute_features
+from forecast.features.registry import get_feature
+from forecast.panel.types import Panel
+from forecast.panel.world import build_world
+from forecast.scenario.dynamics import SIMULATED
+
+if TYPE_CHECKING:
+    from forecast.inference.fit import Fit
+    from forecast.modeling.columns import ColumnCode
+    from forecast.sources.tables import Tables
+
+__all__ = ["Future", "capability_paths", "future_rows", "prepare_future", "relevant_pairs"]
+
+#: Years of history that the features of a future year may look back on.
+_LOOKBACK = 40
+#: Years from which the joint changes of capability shares are resampled.
+_CHANGES = 20
+
+_CONFLICT_VARIABLES = (
+    "onset",
+    "dispute",
+    "initiated",
+    "at_risk",
+    "onset_unknown",
+    "initiator_unknown",
+    "dispute_onset_count",
+    "conflict_covered",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Future:
+    """What is fixed before conflicts are simulated.
+
+    Attributes
+    ----------
+    rows : xarray.Dataset
+        Coordinates ``ccode_a``, ``ccode_b`` of the R dyads at risk (dimension ``row``).
+    origin : int
+        Last year of the record; year h of the forecast is ``origin + h``.
+    X : numpy.ndarray, shape (paths, horizon, R, p), float32
+        Design columns; zero in the columns of simulated terms.
+    world : xarray.Dataset
+        Carried-forward world (last capability known), for pacts and membership.
+    complete : numpy.ndarray, shape (R,), bool
+        Rows that have every feature that the model may not miss.
+    """
+
+    rows: xr.Dataset
+    origin: int
+    X: npt.NDArray[np.float32]
+    world: xr.Dataset
+    complete: npt.NDArray[np.bool_]
+
+
+def relevant_pairs(world: xr.Dataset, year: int) -> npt.NDArray[np.bool_]:
+    """Politically relevant dyads of a year, upper triangle of (state, other).
+
+    Contiguous in any class 1–5, or at least one major power; both in the system.
+    """
+    now = world.sel(year=year)
+    member, major = now["member"].to_numpy(), now["major"].to_numpy()
+    near = now["contiguity"].to_numpy() > 0
+    relevant = near | major[:, None] | major[None, :]
+    return np.asarray(np.triu(relevant & member[:, None] & member[None, :], k=1))
+
+
+def future_rows(world: xr.Dataset, year: int, *, population: str) -> xr.Dataset:
+    """Row coordinates of the dyads of `population` in a (carried-forward) year."""
+    if population == "politically_relevant":
+        chosen = relevant_pairs(world, year)
+    else:
+        member = world["member"].sel(year=year).to_numpy()
+        chosen = np.triu(member[:, None] & member[None, :], k=1)
+    a, b = np.nonzero(chosen)
+    codes = world["state"].to_numpy()
+    return xr.Dataset(
+        coords={
+            "ccode_a": ("row", codes[a].astype(np.int64)),
+            "ccode_b": ("row", codes[b].astype(np.int64)),
+        }
+    )
+
+
+def capability_paths(
+    world: xr.Dataset, *, origin: int, horizon: int, paths: int, rng: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """Capability shares drawn forward, shape (paths, horizon, state).
+
+    Year ``origin`` is the first entry of the second axis. Each later year takes the joint
+    change of all log shares in a year drawn at random from the last 20 of the record, which
+    keeps growth, its spread and its correlation between states, and rescales to the old sum.
+    """
+    record = world["capability"].sel(year=slice(origin - _CHANGES, origin)).to_numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        change = np.diff(np.log(record), axis=0)
+    change = np.where(np.isfinite(change), change, 0.0)
+    last = record[-1]
+    total = np.nansum(last)
+    out = np.empty((paths, horizon, last.size))
+    out[:, 0] = last
+    for h in range(1, horizon):
+        year = rng.integers(0, len(change), size=paths)
+        moved = out[:, h - 1] * np.exp(change[year])
+        out[:, h] = moved * (total / np.nansum(moved, axis=1, keepdims=True))
+    return out
+
+
+def prepare_future(
+    fit: Fit,
+    tables: Tables,
+    *,
+    rows: xr.Dataset | None,
+    origin: int,
+    horizon: int,
+    paths: int,
+    seed: int,
+) -> Future:
+    """Rows and design columns of every year ahead, for one alliance graph.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fit of a dyad-year model.
+    tables : Tables
+        The data set, with the scenario's edits if there are any.
+    rows : xarray.Dataset or None
+        Dyads; None for the fit's population in the first year ahead.
+    origin, horizon : int
+        Last year of the record and number of years ahead.
+    paths : int
+        Number of capability paths.
+    seed : int
+        Seed of the capability paths (the same paths in every scenario of one seed).
+
+    Notes
+    -----
+    Features that need conflicts and are not simulated (rivals, commitments owed at risk) keep
+    their windows as they were at the origin, over the alliances of the future year.
+    """
+    if fit.spec.unit != "dyad-year":
+        raise ArgumentError(
+            f"Model {fit.spec.name!r} is of unit {fit.spec.unit!r}; simulation and risk need a"
+            " model of unit 'dyad-year', such as 'dyad_onset'."
+        )
+    first = max(origin - _LOOKBACK, min(c.first for c in tables.coverage.values()))
+    world = build_world(tables, first_year=first, last_year=origin + horizon, carry_forward=True)
+    if rows is None:
+        rows = future_rows(world, origin + 1, population=fit.spec.population)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+    shares = capability_paths(world, origin=origin, horizon=horizon, paths=paths, rng=rng)
+
+    terms = fit.encoding.terms
+    groups = {"path": [], "frozen": [], "fixed": []}  # type: dict[str, list[ColumnCode]]
+    for code in terms:
+        if code.feature in SIMULATED:
+            continue
+        needs = get_feature(str(code.feature)).needs
+        kind = "frozen" if "conflict" in needs else "path" if "capability" in needs else "fixed"
+        groups[kind].append(code)
+
+    frame = _frame(rows, origin, horizon)
+    base = _panel(fit, frame, world)
+    fixed = compute_features(base, _requests(groups["fixed"])).data
+    for h in range(horizon):
+        if not groups["frozen"]:
+            break
+        now = frame.isel(row=frame["year"].to_numpy() == origin + 1 + h)
+        shifted = _freeze_conflicts(world.sel(year=slice(None, origin + h)), h)
+        part = compute_features(_panel(fit, now, shifted), _requests(groups["frozen"])).data
+        for code in groups["frozen"]:
+            if code.name not in fixed:
+                fixed[code.name] = ("row", np.full(fixed.sizes["row"], np.nan))
+            start = h * rows.sizes["row"]
+            values = fixed[code.name].to_numpy().copy()
+            values[start : start + rows.sizes["row"]] = part[code.name].to_numpy()
+            fixed[code.name] = ("row", values)
+
+    p, count = len(fit.encoding.names), rows.sizes["row"]
+    X = np.zeros((paths, horizon, count, p), dtype=np.float32)
+    complete = np.ones(count, dtype=bool)
+    years = world["year"].to_numpy()
+    ahead = (years >= origin) & (years < origin + horizon)
+    for k in range(paths):
+        share = world["capability"].to_numpy().copy()
+        share[ahead] = shares[k]
+        drawn = world.assign(capability=(("year", "state"), share))
+        varied = compute_features(_panel(fit, frame, drawn), _requests(groups["path"])).data
+        for code in terms:
+            if code.feature in SIMULATED:
+                continue
+            raw = (varied if code in groups["path"] else fixed)[code.name].to_numpy()
+            columns = code(raw)
+            if code.missing != "indicator":
+                complete &= ~np.isnan(raw).reshape(horizon, count).any(axis=0)
+                columns = np.nan_to_num(columns)
+            at = fit.encoding.term_slices[code.name]
+            X[k][..., at] = columns.reshape(horizon, count, -1)
+    X[..., 0] = 1.0
+    return Future(rows=rows, origin=origin, X=X, world=world, complete=complete)
+
+
+def _frame(rows: xr.Dataset, origin: int, horizon: int) -> xr.Dataset:
+    """Rows of every year ahead, year by year."""
+    count = rows.sizes["row"]
+    return xr.Dataset(
+        coords={
+            "year": ("row", np.repeat(np.arange(origin + 1, origin + horizon + 1), count)),
+            "ccode_a": ("row", np.tile(rows["ccode_a"].to_numpy(), horizon)),
+            "ccode_b": ("row", np.tile(rows["ccode_b"].to_numpy(), horizon)),
+        }
+    )
+
+
+def _panel(fit: Fit, data: xr.Dataset, world: xr.Dataset) -> Panel:
+    return replace(fit.panel, data=data, world=world, lag=fit.spec.lag)
+
+
+def _requests(codes: list[ColumnCode]) -> list[FeatureRequest]:
+    return [
+        FeatureRequest(
+            name=code.name, feature=str(code.feature), options=dict(code.options), side=code.side
+        )
+        for code in codes
+    ]
+
+
+def _freeze_conflicts(world: xr.Dataset, years: int) -> xr.Dataset:
+    """World whose record of conflicts ends `years` later, each event moved by as much."""
+    if years == 0:
+        return world
+    moved = {}
+    for name in _CONFLICT_VARIABLES:
+        if name not in world:
+            continue
+        variable = world[name]
+        values = np.zeros_like(variable.to_numpy())
+        values[years:] = variable.to_numpy()[:-years]
+        moved[name] = (variable.dims, values)
+    return world.assign(moved)

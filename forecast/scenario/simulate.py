@@ -1,0 +1,273 @@
+"""`simulate`: risks under a scenario, under the status quo, and their difference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+import xarray as xr
+
+from forecast.errors import ArgumentError
+from forecast.scenario.coefficients import Coefficients
+from forecast.scenario.dynamics import Record
+from forecast.scenario.engine import Paths, simulate_paths
+from forecast.scenario.future import Future, prepare_future
+from forecast.scenario.scenario import Scenario, apply_scenario
+
+if TYPE_CHECKING:
+    from forecast.inference.fit import Fit
+    from forecast.sources.tables import Tables
+
+__all__ = ["BETWEEN", "origin_of", "simulate", "status_quo_paths"]
+
+#: Region of a dyad whose two states are in different regions.
+BETWEEN = "Between regions"
+CAUTION = (
+    "Association, not causal effect: the model has learnt which alliance patterns went with more"
+    " or fewer onsets, not what an alliance would do."
+)
+_CAPABILITY_PATHS = 8
+
+
+def origin_of(fit: Fit) -> int:
+    """Last year of the record of conflicts that the fit has seen."""
+    tables = _tables(fit)
+    return min(int(fit.panel.data["year"].max()), tables.coverage["conflicts"].last)
+
+
+def simulate(
+    fit: Fit,
+    scenario: Scenario | None = None,
+    *,
+    horizon: int = 5,
+    draws: int | None = None,
+    seed: int | None = None,
+    level: float = 0.9,
+    capability_paths: int = _CAPABILITY_PATHS,
+) -> xr.Dataset:
+    """Simulate the years after the record under a scenario and under the status quo.
+
+    The whole alliance graph is recomputed with the scenario's edits; all dyads of the fit's
+    population step forward year by year. Simulated onsets reset peace years and enter the
+    histories of the dyad, its states and the system, and make allies' disputes; the era effect
+    continues its random walk; capability shares are drawn forward. Scenario and status quo
+    share every random number, so their difference is paired.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit of a dyad-year model (such as ``dyad_onset``).
+    scenario : Scenario, optional
+        Edits; without one only the status quo is simulated.
+    horizon : int
+        Years ahead, 1 to 20.
+    draws : int, optional
+        Number of posterior draws; all by default.
+    seed : int, optional
+        Seed of everything that is drawn here; the fit's own seed by default.
+    level : float
+        Probability of the intervals.
+    capability_paths : int
+        Number of capability paths; posterior draw d uses path d modulo this number.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions ``world`` (``status_quo``, ``scenario``, ``difference``), ``year`` (the
+        horizon ends with it), ``dyad``, ``state``, ``region``, ``estimate`` (``mean``,
+        ``lower``, ``upper``). Variables:
+
+        ``annual_risk`` (world, estimate, year, dyad): probability that a dispute begins in the
+        year, per undirected dyad-year. ``cumulative_risk``: probability that at least one
+        begins by the end of the year. ``state_risk`` (world, estimate, year, state): that the
+        state is a party to at least one by then. ``region_onsets`` (world, estimate, year,
+        region): number of dyadic onsets in the year; its interval is predictive (it holds the
+        chance of the events), the others hold the uncertainty of the parameters.
+
+        Coordinates of ``dyad``: ``ccode_a``, ``ccode_b``, ``region``, ``ongoing`` (a dispute of
+        the pair is active at the end of the record), ``changed`` (a feature differs between
+        scenario and status quo in some year). Attributes name kind and level of the intervals,
+        population, unit, seed, draws, data vintage, edits and the caution text.
+
+    Raises
+    ------
+    ArgumentError, UnknownNameError
+        An edit that cannot be, or an argument out of range.
+    """
+    if not 1 <= horizon <= 20:
+        raise ArgumentError(f"horizon={horizon}: expected 1 to 20 years.")
+    if not 0.0 < level < 1.0:
+        raise ArgumentError(f"level={level}: expected a probability between 0 and 1, such as 0.9.")
+    seed = fit.seed if seed is None else seed
+    tables, origin = _tables(fit), origin_of(fit)
+    edited = None
+    if scenario is not None:
+        edited = apply_scenario(tables, scenario, first_year=origin + 1, last_year=origin + horizon)
+    options = {"origin": origin, "horizon": horizon, "paths": capability_paths, "seed": seed}
+    base = prepare_future(fit, tables, rows=None, **options)
+    other = None if edited is None else prepare_future(fit, edited, rows=base.rows, **options)
+    if not (base.complete & (other.complete if other else True)).all():
+        keep = base.complete & (other.complete if other else True)
+        base = _keep(base, keep)
+        other = None if other is None else _keep(other, keep)
+    coefficients = Coefficients(fit, draws=draws, seed=seed)
+    record = Record.of(_world(fit), base.rows, origin)
+    summary = _Summary(fit, base, record, level)
+    reference = summary.read(simulate_paths(fit, base, record, coefficients, seed=seed))
+    worlds = {"status_quo": reference}
+    changed = np.zeros(base.rows.sizes["row"], dtype=bool)
+    if other is not None:
+        edited_values = summary.read(simulate_paths(fit, other, record, coefficients, seed=seed))
+        worlds["scenario"] = edited_values
+        worlds["difference"] = {name: edited_values[name] - reference[name] for name in reference}
+        changed = (other.X != base.X).any(axis=(0, 1, 3))
+    result = summary.dataset(worlds, changed)
+    result.attrs |= {
+        "scenario": "" if scenario is None else scenario.name,
+        "edits": [] if scenario is None else [edit.sentence() for edit in scenario.edits],
+        "fit": fit.id,
+        "seed": seed,
+        "draws": coefficients.draws,
+        "capability_paths": capability_paths,
+        "caution": CAUTION,
+        "rows_without_features": int((~base.complete).sum()),
+    }
+    return result
+
+
+def status_quo_paths(
+    fit: Fit, *, horizon: int, draws: int | None, seed: int
+) -> tuple[Paths, Future, Record]:
+    """Simulated paths of the status quo with all draws kept, for risk queries."""
+    origin = origin_of(fit)
+    future = prepare_future(
+        fit, _tables(fit), rows=None, origin=origin, horizon=horizon,
+        paths=_CAPABILITY_PATHS, seed=seed,
+    )  # fmt: skip
+    future = _keep(future, future.complete)
+    record = Record.of(_world(fit), future.rows, origin)
+    coefficients = Coefficients(fit, draws=draws, seed=seed)
+    return simulate_paths(fit, future, record, coefficients, seed=seed), future, record
+
+
+def _tables(fit: Fit) -> Tables:
+    if fit.panel.tables is None:
+        raise ArgumentError(
+            "The fit's panel was read from a file without its tables; alliances cannot be edited"
+            " or carried forward. Make the panel with load_panel(data=…)."
+        )
+    return fit.panel.tables
+
+
+def _world(fit: Fit) -> xr.Dataset:
+    assert fit.panel.world is not None
+    return fit.panel.world
+
+
+def _keep(future: Future, keep: npt.NDArray[np.bool_]) -> Future:
+    from dataclasses import replace
+
+    return replace(
+        future, rows=future.rows.isel(row=keep), X=future.X[:, :, keep],
+        complete=future.complete,
+    )  # fmt: skip
+
+
+class _Summary:
+    """From draws to means and intervals, by dyad, state and region."""
+
+    def __init__(self, fit: Fit, future: Future, record: Record, level: float) -> None:
+        self.fit, self.future, self.record, self.level = fit, future, record, level
+        region = future.world["region"].to_numpy()
+        a, b = region[record.a], region[record.b]
+        self.dyad_region = np.where(a == b, a, BETWEEN)
+        self.regions = [*sorted(set(region.tolist())), BETWEEN]
+        self.states = np.unique(np.concatenate([record.a, record.b]))
+        rows = np.arange(record.a.size)
+        place = np.concatenate([record.a, record.b])
+        ones = np.ones(place.size, dtype=np.float32)
+        self.incidence = sp.csr_array(
+            (ones, (np.searchsorted(self.states, place), np.tile(rows, 2))),
+            shape=(self.states.size, rows.size),
+        )
+        number = np.array([self.regions.index(name) for name in self.dyad_region])
+        self.membership = sp.csr_array(
+            (ones[: rows.size], (number, rows)), shape=(len(self.regions), rows.size)
+        )
+
+    def read(self, paths: Paths) -> dict[str, npt.NDArray[np.float32]]:
+        """Draws of every quantity; (horizon, units, D)."""
+        with np.errstate(divide="ignore"):
+            quiet = np.log1p(-paths.hazard)
+        by_state = np.stack([self.incidence @ year for year in quiet])
+        return {
+            "annual_risk": paths.annual,
+            "cumulative_risk": paths.cumulative(),
+            "state_risk": -np.expm1(np.cumsum(by_state, axis=0)),
+            "region_onsets": np.stack(
+                [self.membership @ year.astype(np.float32) for year in paths.onsets]
+            ),
+        }
+
+    def dataset(
+        self, worlds: dict[str, dict[str, npt.NDArray[np.float32]]], changed: npt.NDArray[np.bool_]
+    ) -> xr.Dataset:
+        """Means and intervals with their coordinates and units."""
+        units = {
+            "annual_risk": ("dyad", "probability per undirected dyad-year"),
+            "cumulative_risk": ("dyad", "probability of at least one onset by the end of the year"),
+            "state_risk": ("state", "probability of at least one onset by the end of the year"),
+            "region_onsets": ("region", "dyadic onsets per year"),
+        }
+        variables = {}
+        for name, (unit, meaning) in units.items():
+            stacked = np.stack([self._estimates(values[name]) for values in worlds.values()])
+            kind = "predictive" if name == "region_onsets" else "parameter uncertainty"
+            variables[name] = xr.DataArray(
+                stacked,
+                dims=("world", "estimate", "year", unit),
+                attrs={
+                    "unit": meaning,
+                    "interval": f"{self.level:.0%} equal-tailed, {kind}",
+                },
+            )
+        world, record = self.future.world, self.record
+        codes = world["state"].to_numpy()
+        horizon = self.future.X.shape[1]
+        a, b = codes[record.a], codes[record.b]
+        abbrev = world["abbrev"].to_numpy()
+        labels = [f"{x}-{y}" for x, y in zip(abbrev[record.a], abbrev[record.b], strict=True)]
+        coverage = self.fit.panel.to_dict()["coverage"]
+        return xr.Dataset(
+            variables,
+            coords={
+                "world": list(worlds),
+                "estimate": ["mean", "lower", "upper"],
+                "year": np.arange(record.origin + 1, record.origin + 1 + horizon),
+                "dyad": labels,
+                "state": codes[self.states],
+                "region": self.regions,
+                "ccode_a": ("dyad", a),
+                "ccode_b": ("dyad", b),
+                "dyad_region": ("dyad", self.dyad_region),
+                "ongoing": ("dyad", record.active),
+                "changed": ("dyad", changed),
+                "state_name": ("state", world["name"].to_numpy()[self.states]),
+            },
+            attrs={
+                "unit": "undirected dyad-year",
+                "population": self.fit.spec.population,
+                "outcome": self.fit.spec.outcome,
+                "interval_kind": "equal-tailed",
+                "interval_level": self.level,
+                "origin": record.origin,
+                "coverage": {name: [c["first"], c["last"]] for name, c in coverage.items()},
+            },
+        )
+
+    def _estimates(self, draws: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        tail = (1.0 - self.level) / 2.0
+        lower, upper = np.quantile(draws, [tail, 1.0 - tail], axis=-1)
+        return np.stack([draws.mean(axis=-1, dtype=np.float64), lower, upper]).astype(np.float32)
