@@ -1,0 +1,132 @@
+"""What is known at an origin: training rows, target rows, features lagged to the horizon."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from forecast.errors import ArgumentError, CoverageError
+from forecast.evaluation.baselines import unit_keys
+from forecast.evaluation.tables import LONG_PEACE
+from forecast.features import FeatureRequest, compute_features
+from forecast.panel.types import Panel
+
+__all__ = [
+    "check_step",
+    "panel_at_horizon",
+    "target_panel",
+    "target_rows",
+    "training_panel",
+    "with_strata",
+]
+
+
+def panel_at_horizon(panel: Panel, horizon: int) -> Panel:
+    """The same rows with every feature lagged ``horizon - 1`` years more.
+
+    Computed features are dropped (they are gathered again at the new lag), and so are the first
+    rows, whose features would lie before the data.
+
+    Raises
+    ------
+    ArgumentError
+        For a horizon below 1, or one beyond 1 without a world to gather features from.
+    """
+    if horizon < 1:
+        raise ArgumentError(f"A horizon is at least 1 year, found {horizon}.")
+    if horizon == 1:
+        return panel
+    if panel.world is None:
+        raise ArgumentError(
+            f"Horizon {horizon} needs features lagged {panel.lag + horizon - 1} years, and this "
+            "panel was read with its features already gathered; only horizon 1 can be scored."
+        )
+    lag = panel.lag + horizon - 1
+    year = panel.data["year"].to_numpy()
+    computed = [str(n) for n, v in panel.data.data_vars.items() if "feature" in v.attrs]
+    late = panel.data.isel(row=year >= int(year.min()) + horizon - 1)
+    return replace(panel, data=late.drop_vars(computed), lag=lag)
+
+
+def with_strata(panel: Panel) -> Panel:
+    """Panel with ``stratum_*`` columns, where its unit has them and they can be computed."""
+    if panel.unit == "state-year":
+        return panel
+    wanted = {"stratum_peace_years": "peace_years", "stratum_disputes": "disputes_total"}
+    if panel.world is not None:
+        return compute_features(panel, [FeatureRequest(n, f) for n, f in wanted.items()])
+    if all(feature in panel.data for feature in wanted.values()):
+        return panel.with_data(panel.data.assign({n: panel.data[f] for n, f in wanted.items()}))
+    return panel
+
+
+def _known(panel: Panel) -> Panel:
+    """Rows whose outcome is known."""
+    return panel.with_data(panel.data.isel(row=np.isfinite(panel.data["outcome"].to_numpy())))
+
+
+def training_panel(panel: Panel, origin: int) -> Panel:
+    """Rows of the years before the origin, with a fingerprint of their own."""
+    first = int(panel.data["year"].min())
+    text = f"{panel.fingerprint}|lag={panel.lag}|before={origin}"
+    return replace(
+        _known(panel.select_years(first, origin - 1)),
+        fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+def target_panel(panel: Panel, year: int) -> Panel:
+    """Rows of one year whose outcome is known."""
+    return _known(panel.select_years(year, year))
+
+
+def check_step(panel: Panel, origin: int, horizon: int) -> None:
+    """Refuse an origin without training rows, or without known outcomes to score.
+
+    Raises
+    ------
+    CoverageError
+        Naming the years that there are.
+    """
+    year = panel.data["year"].to_numpy()
+    known = np.isfinite(panel.data["outcome"].to_numpy())
+    first, last = (int(v) for v in (year[known].min(), year[known].max()))
+    if not (known & (year < origin)).any():
+        raise CoverageError(
+            f"Origin {origin} has no training rows: at horizon {horizon} the first year is {first}."
+        )
+    if not (known & (year == origin + horizon - 1)).any():
+        raise CoverageError(
+            f"Origin {origin} at horizon {horizon} forecasts {origin + horizon - 1}, for which no "
+            f"outcome is known (years with outcomes: {first}–{last})."
+        )
+
+
+def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
+    """Keys, outcome and groups of the rows of a target year.
+
+    ``stratum`` is ``"first ever"`` (no onset between the two on record), ``"quiet"`` (one, but
+    more than ten completed years of peace) or ``"recurrent"``, as known before the origin.
+    """
+    data = panel.data
+    keys = [n for n in ("year", "ccode", "ccode_a", "ccode_b") if n in data.coords]
+    rows = pd.DataFrame({name: data[name].to_numpy() for name in keys})
+    rows.insert(0, "horizon", horizon)
+    rows.insert(0, "origin", origin)
+    rows["unit"] = unit_keys(panel)
+    rows["outcome"] = data["outcome"].to_numpy().astype(np.float64)
+    rows["decade"] = rows["year"] // 10 * 10
+    if "stratum_peace_years" in data:
+        peace = data["stratum_peace_years"].to_numpy()
+        quiet = np.where(peace > LONG_PEACE, "quiet", "recurrent")
+        rows["stratum"] = np.where(data["stratum_disputes"].to_numpy() > 0, quiet, "first ever")
+        rows["peace_years"] = peace
+    if "region_a" in data and "region_b" in data:
+        a, b = (data[name].to_numpy().astype(str) for name in ("region_a", "region_b"))
+        rows["region"] = np.where(a == b, a, "between regions")
+    elif "region" in data:
+        rows["region"] = data["region"].to_numpy().astype(str)
+    return rows

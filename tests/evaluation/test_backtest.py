@@ -1,0 +1,201 @@
+"""Backtest: refusals, no hindsight, refits at each origin, tables that add up."""
+
+import json
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from forecast.errors import ArgumentError, CoverageError
+from forecast.evaluation.backtest import _run
+from forecast.evaluation.baselines import Climatology, Logit, baseline
+from forecast.evaluation.origins import panel_at_horizon, training_panel
+from forecast.evaluation.scores import log_loss
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """A method that writes down what it was shown and forecasts with draws."""
+
+    name: str = "recorder"
+    seen: list = field(default_factory=list)
+
+    def columns(self):
+        return ()
+
+    def fit(self, panel, *, seed, previous=None):
+        self.seen.append((int(panel.data["year"].max()), panel.fingerprint, previous))
+        return Drawn(float(panel.data["outcome"].mean()))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    rate: float
+
+    def predict(self, panel, *, seed):
+        rng = np.random.default_rng(seed)
+        return np.clip(rng.normal(self.rate, 0.01, (40, panel.data.sizes["row"])), 1e-4, 1)
+
+
+def run(methods, panel, **options):
+    settings = {"horizons": (1,), "seed": 5, "level": 0.9, "resamples": 100, "progress": False}
+    return _run(methods, panel, **(settings | options))
+
+
+@pytest.fixture(scope="module")
+def result(panel):
+    methods = [baseline("history"), Climatology(), baseline("conflictology"), Recorder()]
+    return run(methods, panel, origins=(1985, 1986, 1987, 1990))
+
+
+def test_refuses_origins_without_training_or_target_years(panel):
+    with pytest.raises(CoverageError, match="no training rows: at horizon 1 the first year is 195"):
+        run([Climatology()], panel, origins=(1950,))
+    with pytest.raises(CoverageError, match="forecasts 2000, for which no outcome is known"):
+        run([Climatology()], panel, origins=(1999, 2000))
+
+
+def test_refuses_a_long_horizon_without_a_world(panel):
+    with pytest.raises(ArgumentError, match="only horizon 1 can be scored"):
+        run([Climatology()], panel, origins=(1985,), horizons=(3,))
+    with pytest.raises(ArgumentError, match="at least 1"):
+        panel_at_horizon(panel, 0)
+
+
+def test_refuses_two_methods_of_one_name(panel):
+    with pytest.raises(ArgumentError, match="same name"):
+        run([Climatology(), Climatology()], panel, origins=(1985,))
+
+
+def test_refits_at_each_origin_on_earlier_years_and_hands_the_fit_on(panel):
+    recorder = Recorder()
+    run([Climatology(), recorder], panel, origins=(1985, 1986, 1990))
+    assert [last for last, _, _ in recorder.seen] == [1984, 1985, 1989]
+    fingerprints = [f for _, f, _ in recorder.seen]
+    assert len(set(fingerprints)) == 3  # a fit's identity follows its training rows
+    assert recorder.seen[0][2] is None
+    assert all(isinstance(p, Drawn) for _, _, p in recorder.seen[1:])
+
+
+def test_outcomes_from_the_origin_on_cannot_change_a_forecast(panel, result):
+    data = panel.data.copy()
+    late = (data["year"] >= 1987).to_numpy()
+    data["outcome"] = ("row", np.where(late, 1 - data["outcome"], data["outcome"]))
+    methods = [baseline("history"), Climatology(), baseline("conflictology"), Recorder()]
+    other = run(methods, panel.with_data(data), origins=(1985, 1986, 1987))
+    before = result.forecasts.query("origin <= 1987").reset_index(drop=True)
+    for column in ("probability", "lower", "upper"):
+        np.testing.assert_array_equal(before[column], other.forecasts[column])
+    assert (before["outcome"] != other.forecasts["outcome"]).any()
+
+
+def test_forecasts_do_not_depend_on_which_other_origins_are_run(panel, result):
+    alone = run(
+        [baseline("history"), Climatology(), baseline("conflictology"), Recorder()],
+        panel,
+        origins=(1990,),
+    )
+    same = result.forecasts.query("origin == 1990").reset_index(drop=True)
+    np.testing.assert_array_equal(same["probability"], alone.forecasts["probability"])
+
+
+def test_training_panel_ends_before_the_origin(panel):
+    assert int(training_panel(panel, 1970).data["year"].max()) == 1969
+
+
+def test_row_level_forecasts(panel, result):
+    f = result.forecasts
+    expected = ["origin", "horizon", "year", "ccode_a", "ccode_b", "outcome", "model"]
+    assert {*expected, "probability", "lower", "upper", "stratum"} <= set(f.columns)
+    assert "unit" not in f
+    assert (f["year"] == f["origin"] + f["horizon"] - 1).all()
+    per_model = f.groupby("model").size()
+    target = np.isin(panel.data["year"], [1985, 1986, 1987, 1990]).sum()
+    assert (per_model == target).all()
+    drawn = f[f["model"] == "recorder"]
+    assert ((drawn["lower"] < drawn["probability"]) & (drawn["probability"] < drawn["upper"])).all()
+    assert f.loc[f["model"] == "history", "lower"].isna().all()
+    assert set(f["stratum"]) == {"first ever", "quiet", "recurrent"}
+
+
+def test_scores_agree_with_the_forecasts(result):
+    f = result.forecasts
+    scores = result.scores.set_index(["model", "kind", "group"])
+    for model in ("history", "conflictology"):
+        mine = f[f["model"] == model]
+        row = scores.loc[(model, "all", "all")]
+        assert row["log_loss"] == pytest.approx(
+            log_loss(mine["outcome"], mine["probability"]).value
+        )
+        quiet = mine[mine["stratum"] == "quiet"]
+        assert scores.loc[(model, "stratum", "quiet"), "rows"] == len(quiet)
+    assert scores.loc[("climatology", "all", "all"), "brier_skill"] == 0.0
+    assert scores.loc[("history", "all", "all"), "log_loss_skill"] > 0.0
+    strata = result.scores.query("kind == 'stratum' and model == 'history'")
+    assert strata["rows"].sum() == scores.loc[("history", "all", "all"), "rows"]
+    assert ("history", "peace", "> 10 years") in scores.index
+
+
+def test_differences_are_paired_and_to_every_other_method(result):
+    d = result.differences.query("kind == 'all' and score == 'log_loss'").set_index("against")
+    assert set(d.index) == {"climatology", "conflictology", "recorder"}
+    scores = result.scores.query("kind == 'all'").set_index("model")["log_loss"]
+    gain = scores["history"] - scores["climatology"]
+    assert d.loc["climatology", "mean"] == pytest.approx(gain)
+    assert (d["lower"] <= d["mean"]).all()
+    assert (d["mean"] <= d["upper"]).all()
+
+
+def test_calibration_counts_and_reliability(result):
+    c = result.calibration.set_index("model")
+    identity = c["brier_miscalibration"] - c["brier_discrimination"] + c["brier_uncertainty"]
+    np.testing.assert_allclose(identity, c["brier_score"])
+    assert np.isnan(c.loc["climatology", "slope"]) or c.loc["climatology", "remark"] == ""
+    assert c.loc["history", "slope_lower"] < 1.3
+    assert set(result.reliability) == {(1, name) for name in c.index}
+    assert len(result.counts) == 4 * 4
+    assert result.counts["pit"].between(0, 1).all()
+    total = result.ratios.query("kind == 'all' and model == 'history'").iloc[0]
+    f = result.forecasts.query("model == 'history'")
+    assert total["ratio"] == pytest.approx(f["probability"].sum() / f["outcome"].sum())
+
+
+def test_to_dict_is_json(result):
+    text = json.dumps(result.to_dict(), allow_nan=False)
+    back = json.loads(text)
+    assert back["settings"]["origins"] == [1985, 1986, 1987, 1990]
+    assert back["model"] == "history"
+
+
+def test_rows_that_a_method_cannot_forecast_are_left_out_for_all(panel):
+    class Half(Recorder):
+        def fit(self, panel, *, seed, previous=None):
+            return Gappy(0.1)
+
+    class Gappy(Drawn):
+        def predict(self, panel, *, seed):
+            p = Drawn.predict(self, panel, seed=seed)
+            p[:, ::3] = np.nan
+            return p
+
+    r = run([Climatology(), Half()], panel, origins=(1985,))
+    n = panel.select_years(1985, 1985).data.sizes["row"]
+    assert r.settings["rows_left_out"] == -(-n // 3)
+    assert (r.forecasts.groupby("model").size() == n - r.settings["rows_left_out"]).all()
+
+
+def test_states_have_no_strata(panel):
+    data = panel.data.rename(ccode_a="ccode").drop_vars("ccode_b")
+    r = run(
+        [baseline("conflictology"), Climatology()],
+        replace(panel, unit="state-year", data=data),
+        origins=(1990,),
+    )
+    assert "stratum" not in r.forecasts
+    assert "ccode" in r.forecasts
+
+
+def test_custom_method_beside_the_shipped_ones(panel):
+    own = Logit("mine", baseline("history").columns()[:2])
+    r = run([own, Climatology()], panel, origins=(1985,))
+    assert r.model == "mine"
