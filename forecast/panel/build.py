@@ -235,7 +235,7 @@ def _relevant(world: xr.Dataset) -> BoolArray:
     """Politically relevant pairs: contiguous in any class, or one of them a major power."""
     major = world["major"].to_numpy()
     either = major[:, :, None] | major[:, None, :]
-    return (world["contiguity"].to_numpy() > 0) | either
+    return np.asarray((world["contiguity"].to_numpy() > 0) | either)
 
 
 def _dyad_rows(world: xr.Dataset, *, directed: bool, population: Population) -> xr.Dataset:

@@ -37,8 +37,8 @@ def membership(window: Window) -> dict[str, Variable]:
     at, here = window.positions(powers["ccode"].to_numpy()[row])
     major[t[here], at[here]] = True
 
-    latest = states.sort_values("start").groupby("ccode").last().loc[window.states]
-    birth = pd.Series(first).groupby(codes).min().loc[window.states]
+    latest = states.sort_values("start").groupby("ccode").last().reindex(window.states)
+    birth = pd.Series(first).groupby(codes).min().reindex(window.states)
     return {
         "member": (("year", "state"), member),
         "major": (("year", "state"), major & member),

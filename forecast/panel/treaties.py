@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
+import numpy.typing as npt
 
 from forecast.panel.window import BoolArray, IntArray, Variable, Window
 from forecast.sources.spells import day_year, span_days, span_years
@@ -39,7 +42,7 @@ def obligations(window: Window, member: BoolArray) -> dict[str, Variable]:
     at, here = window.positions(members["ccode"].to_numpy())
     first, last = span_days(members)
     pledge = members[list(OBLIGATIONS)].to_numpy(dtype=bool)
-    owing, owed_to = _pairs(members.groupby("alliance_id").indices)
+    owing, owed_to = _pairs(members.groupby("alliance_id").indices.values())
     different = here[owing] & here[owed_to] & (at[owing] != at[owed_to])
     owing, owed_to = owing[different], owed_to[different]
     # Both are bound only while their spells run together.
@@ -57,10 +60,11 @@ def obligations(window: Window, member: BoolArray) -> dict[str, Variable]:
     return {"obligations": (("year", "state", "other", "obligation"), owed)}
 
 
-def _pairs(groups: dict[str, IntArray]) -> tuple[IntArray, IntArray]:
+def _pairs(groups: Iterable[npt.ArrayLike]) -> tuple[IntArray, IntArray]:
     """All ordered pairs of member spells within a treaty."""
-    left = [np.repeat(rows, len(rows)) for rows in groups.values()]
-    right = [np.tile(rows, len(rows)) for rows in groups.values()]
+    rows_of = [np.asarray(rows, dtype=np.int64) for rows in groups]
+    left = [np.repeat(rows, len(rows)) for rows in rows_of]
+    right = [np.tile(rows, len(rows)) for rows in rows_of]
     if not left:
         empty = np.empty(0, dtype=np.int64)
         return empty, empty

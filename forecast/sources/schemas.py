@@ -297,7 +297,7 @@ def _translate(
     same = located[located["check"] == case["check"]]
     more = same["index"].nunique() - 1
     if check == "ccode_a < ccode_b":
-        found = (int(frame.loc[row, "ccode_a"]), int(frame.loc[row, "ccode_b"]))
+        found = (_plain(frame.loc[row, "ccode_a"]), _plain(frame.loc[row, "ccode_b"]))
         return cell_error(file, row, "ccode_a, ccode_b", found, "ccode_a < ccode_b", more=more)
     column = str(case["column"])
     expected, valid = _expectation(schema.columns[column], check)

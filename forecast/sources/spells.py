@@ -105,7 +105,7 @@ def ends_before_start(spells: pd.DataFrame) -> BoolArray:
 
 
 def _groups(spells: pd.DataFrame, on: Sequence[str]) -> IntArray:
-    return spells.groupby(list(on), sort=False).ngroup().to_numpy(dtype=np.int64)
+    return np.asarray(spells.groupby(list(on), sort=False).ngroup(), dtype=np.int64)
 
 
 def overlapping(spells: pd.DataFrame, *, on: Sequence[str]) -> IntArray:
@@ -226,7 +226,7 @@ def outside(inner: pd.DataFrame, outer: pd.DataFrame, *, on: Sequence[str]) -> B
     -------
     numpy.ndarray, shape (n,), bool
     """
-    return _covered_days(inner, outer, on) == 0
+    return np.asarray(_covered_days(inner, outer, on) == 0)
 
 
 def uncovered(inner: pd.DataFrame, outer: pd.DataFrame, *, on: Sequence[str]) -> BoolArray:
@@ -244,7 +244,7 @@ def uncovered(inner: pd.DataFrame, outer: pd.DataFrame, *, on: Sequence[str]) ->
     numpy.ndarray, shape (n,), bool
     """
     first, last = span_days(inner)
-    return _covered_days(inner, outer, on) < last - first + 1
+    return np.asarray(_covered_days(inner, outer, on) < last - first + 1)
 
 
 def _covered_days(inner: pd.DataFrame, outer: pd.DataFrame, on: Sequence[str]) -> IntArray:

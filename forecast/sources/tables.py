@@ -94,4 +94,5 @@ class Tables:
 
     def with_tables(self, *, fingerprint: str, **tables: pd.DataFrame) -> Tables:
         """Copy with some tables replaced (a scenario's edited `members`, say)."""
-        return replace(self, fingerprint=fingerprint, **tables)
+        changes: dict[str, Any] = {**tables, "fingerprint": fingerprint}
+        return replace(self, **changes)
