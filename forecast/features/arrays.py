@@ -141,7 +141,7 @@ def obligation_strength(world: xr.Dataset, weights: Weights = "defense") -> Floa
     A pair is bound as strongly as its strongest class: several classes, or several treaties,
     do not add up.
     """
-    flags = world["obligations"].transpose("year", "state", "other", "obligation").to_numpy()
+    flags = world["obligations"].to_numpy()
     strength = np.zeros(flags.shape[:3], dtype=np.float32)
     for index, weight in enumerate(_weight_vector(weights)):
         if weight > 0:
@@ -273,7 +273,7 @@ def entry_year(world: xr.Dataset) -> npt.NDArray[np.int_]:
 def defence_pacts(world: xr.Dataset) -> BoolArray:
     """Whether some member of the treaty owes defence under it in the year; (year, treaty)."""
     pledge = world["treaty_pledge"].sel(obligation="defense")
-    return np.asarray(pledge.transpose("year", "treaty", "state").to_numpy().any(axis=2))
+    return np.asarray(pledge.to_numpy().any(axis=2))
 
 
 def capability(world: xr.Dataset) -> Float64Array:
@@ -340,10 +340,9 @@ def dispute_onsets(world: xr.Dataset) -> BoolArray:
     A pair's history is that of all its disputes, also when the outcome that is modelled is a
     narrower one (``onset`` of a war, say): a dispute-year at risk is one with a new onset.
     """
-    order = ("year", "state", "other")
     if world.attrs.get("outcome", "onset") == "onset":
-        return np.asarray(world["onset"].transpose(*order).to_numpy())
-    return np.asarray((world["dispute"] & world["at_risk"]).transpose(*order).to_numpy())
+        return np.asarray(world["onset"].to_numpy())
+    return np.asarray((world["dispute"] & world["at_risk"]).to_numpy())
 
 
 def rivals(world: xr.Dataset, *, window: int = 20, minimum: int = 2) -> tuple[BoolArray, BoolArray]:
@@ -378,13 +377,8 @@ def treaty_ties(world: xr.Dataset, treaties: BoolArray, obligation: str = "defen
     -------
     numpy.ndarray of bool, shape (year, state, other)
     """
-    member = world["treaty_member"].transpose("year", "treaty", "state").to_numpy()
-    pledge = (
-        world["treaty_pledge"]
-        .sel(obligation=obligation)
-        .transpose("year", "treaty", "state")
-        .to_numpy()
-    )
+    member = world["treaty_member"].to_numpy()
+    pledge = world["treaty_pledge"].sel(obligation=obligation).to_numpy()
     ties = np.zeros((member.shape[0], member.shape[2], member.shape[2]), dtype=bool)
     for s, chosen in enumerate(treaties):
         inside = member[s, chosen].astype(np.float32)

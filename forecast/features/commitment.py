@@ -112,7 +112,7 @@ def overextension(
         minimum=arrays.positive("rival_onsets", rival_onsets),
     )
     member = world["member"].to_numpy()
-    border = world["contiguity"].transpose("year", "state", "other").to_numpy() == 1
+    border = world["contiguity"].to_numpy() == 1
     threat = (rival | (border & ~arrays.allied(world))) & member[:, None, :]
     threat = arrays.count_once(threat, world).astype(np.float32)
     share, partners = arrays.capability(world), owed(world, weights)
@@ -217,7 +217,7 @@ def within_pact_concentration(world: xr.Dataset) -> np.ndarray:
     """
     index, live = pact_concentration(world)
     live &= arrays.defence_pacts(world)
-    member = world["treaty_member"].transpose("year", "state", "treaty").to_numpy()
+    member = world["treaty_member"].to_numpy().transpose(0, 2, 1)
     inside = (member & live[:, None, :]).astype(np.float32)
     number = inside.sum(axis=2)
     total = arrays.sum_over(inside, np.where(live, index, 0.0))
@@ -233,7 +233,7 @@ def pact_concentration(world: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
         NaN when a member's capability is missing or there are no members.
     live : numpy.ndarray of bool, shape (year, treaty)
     """
-    member = world["treaty_member"].transpose("year", "treaty", "state").to_numpy()
+    member = world["treaty_member"].to_numpy()
     member = arrays.count_once(member, world, pairs=False).astype(np.float32)
     share = arrays.capability(world)
     total = arrays.sum_over(member, share)

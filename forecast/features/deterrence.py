@@ -184,8 +184,8 @@ def shared_allies(world: xr.Dataset) -> np.ndarray:
 def outside_allies(world: xr.Dataset) -> np.ndarray:
     """Number of third states that are bound to defend the state and not the other."""
     ties = defence_ties(world)
-    shared = np.matmul(ties, ties.transpose(0, 2, 1))
-    return np.asarray(ties.sum(axis=2, keepdims=True) - ties - shared)
+    third = 1 - np.maximum(ties, np.eye(ties.shape[1], dtype=np.float32))
+    return np.asarray(np.matmul(ties, third.transpose(0, 2, 1)))
 
 
 @feature(
@@ -203,26 +203,21 @@ def bloc_parity(world: xr.Dataset) -> np.ndarray:
     """Weaker over stronger side, each with the allies that are not the other's too."""
     ties, share = defence_ties(world), arrays.capability(world)
     missing = np.isnan(share)
-    known = np.where(missing, 0.0, share)
-    alone = ties.transpose(0, 2, 1)
+    # Neither the other side's ally nor the other side itself.
+    third = 1 - np.maximum(ties, np.eye(ties.shape[1], dtype=np.float32)).transpose(0, 2, 1)
 
     def outside_total(amount: np.ndarray) -> np.ndarray:
-        each = (ties * amount[:, None, :]).astype(np.float32)
-        return np.asarray(each.sum(axis=2, keepdims=True) - each - np.matmul(each, alone))
+        return np.asarray(np.matmul(ties * amount[:, None, :].astype(np.float32), third))
 
-    side = np.maximum(outside_total(known), 0.0) + share[:, :, None]
-    # Counts of missing partners are whole numbers, exact in float32.
-    unknown = outside_total(missing) > 0.5
-    side = np.where(unknown, np.nan, side)
+    side = outside_total(np.where(missing, 0.0, share)) + share[:, :, None]
+    side = np.where(outside_total(missing) > 0, np.nan, side)
     other = side.transpose(0, 2, 1)
     return np.minimum(side, other) / np.maximum(side, other)
 
 
 def active_disputes(world: xr.Dataset) -> np.ndarray:
     """Disputes active in the year as 0/1 float32, (year, state, other)."""
-    return np.asarray(
-        world["dispute"].transpose("year", "state", "other").to_numpy(), dtype=np.float32
-    )
+    return np.asarray(world["dispute"].to_numpy(), dtype=np.float32)
 
 
 @feature(

@@ -296,7 +296,7 @@ def frontier_expansion_capability(world: xr.Dataset, *, window: int = 5) -> np.n
 def _frontier(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Unallied land neighbours of each state, new defenders of each state, known years."""
     new, known = gained(world, window)
-    border = world["contiguity"].transpose("year", "state", "other").to_numpy() == 1
+    border = world["contiguity"].to_numpy() == 1
     unallied = border & ~(arrays.defenders(world) > 0)
     return unallied.astype(np.float32), new.astype(np.float32), known
 
@@ -340,5 +340,5 @@ def new_pact(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     years, start = world["year"].to_numpy(), world["treaty_start"].to_numpy()
     age = years[:, None] - start[None, :]
     young = arrays.defence_pacts(world) & (age >= 0) & (age < window)
-    member = world["treaty_member"].transpose("year", "treaty", "state").to_numpy()
+    member = world["treaty_member"].to_numpy()
     return np.asarray((member & young[:, :, None]).any(axis=1))

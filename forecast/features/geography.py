@@ -14,7 +14,7 @@ SOURCE = "Stinnett et al. 2002, COW Direct Contiguity"
 
 def contiguity_class(world: xr.Dataset) -> np.ndarray:
     """COW class 1–5, 0 = not contiguous; symmetric (year, state, other)."""
-    return np.asarray(world["contiguity"].transpose("year", "state", "other").to_numpy())
+    return np.asarray(world["contiguity"].to_numpy())
 
 
 @feature(

@@ -28,7 +28,7 @@ SOURCE = "Beck, Katz & Tucker 1998; Carter & Signorino 2010"
 
 def pairs(world: xr.Dataset, name: str) -> np.ndarray:
     """A (year, state, other) variable of the world as an array."""
-    return np.asarray(world[name].transpose("year", "state", "other").to_numpy())
+    return np.asarray(world[name].to_numpy())
 
 
 def together(world: xr.Dataset) -> np.ndarray:

@@ -172,6 +172,7 @@ def feature(
 
         @wraps(function)
         def labelled(world: xr.Dataset, **options: Any) -> xr.DataArray:
+            world = ordered(world)
             values = np.asarray(function(world, **options), dtype=np.float32)
             values = _masked(values, world, level, required)
             dims = LEVELS[level]
@@ -200,6 +201,11 @@ def feature(
         return labelled
 
     return register
+
+
+def ordered(world: xr.Dataset) -> xr.Dataset:
+    """The world with its dimensions in the order that features rely on (views, no copies)."""
+    return world.transpose("year", "treaty", "state", "other", "obligation", missing_dims="ignore")
 
 
 def _masked(

@@ -24,7 +24,7 @@ __all__ = ["multilateral_share", "nonaligned", "pact_depth", "peaceful_settlemen
 )
 def multilateral_share(world: xr.Dataset) -> np.ndarray:
     """Share of the state's defenders that are bound by a multilateral treaty."""
-    member = world["treaty_member"].transpose("year", "treaty", "state").to_numpy()
+    member = world["treaty_member"].to_numpy()
     large = arrays.count_once(member, world, pairs=False).sum(axis=2) >= 3
     multilateral = arrays.count_once(arrays.treaty_ties(world, large), world)
     ties = arrays.defenders(world) > 0
@@ -53,7 +53,7 @@ def nonaligned(world: xr.Dataset) -> np.ndarray:
 
 def bound_together(world: xr.Dataset, treaties: np.ndarray) -> np.ndarray:
     """Whether both are members of one of the treaties; symmetric (year, state, other)."""
-    member = world["treaty_member"].transpose("year", "treaty", "state").to_numpy()
+    member = world["treaty_member"].to_numpy()
     inside = member[:, treaties].astype(np.float32)
     return np.asarray(np.matmul(inside.transpose(0, 2, 1), inside) > 0)
 

@@ -7,6 +7,7 @@ import xarray as xr
 
 from forecast.features import arrays
 from forecast.features.commitment import pact_concentration
+from forecast.features.registry import ordered
 from forecast.sources.tables import OBLIGATIONS
 
 __all__ = ["treaty_features"]
@@ -41,12 +42,13 @@ def treaty_features(world: xr.Dataset, *, window: int = 5) -> xr.Dataset:
         - ``in_force`` (bool): at least two members.
     """
     arrays.positive("window", window)
+    world = ordered(world)
     dims = ("year", "treaty")
     years, start = world["year"].to_numpy(), world["treaty_start"].to_numpy()
     covered = world["obligation_covered"].to_numpy()
-    member = world["treaty_member"].transpose("year", "treaty", "state").to_numpy()
+    member = world["treaty_member"].to_numpy()
     member = arrays.count_once(member, world, pairs=False)
-    pledge = world["treaty_pledge"].transpose("year", "treaty", "state", "obligation").to_numpy()
+    pledge = world["treaty_pledge"].to_numpy()
     index, live = pact_concentration(world)
     size = member.sum(axis=2)
 
