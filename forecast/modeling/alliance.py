@@ -11,8 +11,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
-from forecast.errors import ArgumentError, DataError, SpecificationError, nearest
-from forecast.modeling.blocks import RowBlock
+from forecast.errors import ArgumentError, CoverageError, DataError, SpecificationError, nearest
+from forecast.modeling.blocks import RowBlock, describe
 from forecast.modeling.columns import location_scale, transform
 from forecast.modeling.spec import AllianceLevel
 
@@ -86,62 +86,62 @@ class AllianceCode:
         imputed : dict of str to int
             Treaty-years whose missing feature was taken as the mean, by feature.
         """
-        world = _need(world)
-        weights = _membership(world, rows, self.lag, self.weights)
-        table, treaties, imputed = self._features(world, rows)
+        table = _treaties(world, self.options, self.features)
+        weights = _membership(table, rows, self.lag, self.weights)
+        treaties = table["treaty"].to_numpy().astype(str)
+        features, imputed = self._features(table, rows)
         year = rows["year"].to_numpy() - self.lag
         columns = np.zeros((rows.sizes["row"], len(self.features)))
-        for s in np.unique(year):
+        for s, standardised in features.items():
             mine = np.flatnonzero(year == s)
-            columns[mine] = weights[mine] @ table[int(s)]
-        coo = weights.tocoo()
-        known = {name: position for position, name in enumerate(self.levels)}
-        fresh = [t for t in treaties[np.unique(coo.col)] if t not in known]
-        position = {**known, **{t: len(known) + i for i, t in enumerate(fresh)}}
-        level = np.array([position.get(t, -1) for t in treaties], dtype=np.int64)
+            columns[mine] = weights[mine] @ standardised
+        position = {name: place for place, name in enumerate(self.levels)}
+        fresh = [t for t in treaties[np.unique(weights.indices)] if t not in position]
+        position |= {name: len(self.levels) + place for place, name in enumerate(fresh)}
+        level = np.array([position.get(t, 0) for t in treaties], dtype=np.int64)
         full = sp.csr_array(
-            (coo.data, (coo.row, level[coo.col])), shape=(weights.shape[0], len(position))
+            (weights.data, level[weights.indices], weights.indptr),
+            shape=(weights.shape[0], len(position)),
         )
+        full.sort_indices()
         block = RowBlock(
-            name="alliance",
-            structure="iid",
-            matrix=full[:, : len(known)],
-            unknown=full[:, len(known) :],
+            name=self.name,
+            structure=self.structure,
+            matrix=full[:, : len(self.levels)],
+            unknown=full[:, len(self.levels) :],
             unknown_levels=tuple(fresh),
         )
         return columns, block, imputed
 
     def _features(
-        self, world: xr.Dataset, rows: xr.Dataset
-    ) -> tuple[dict[int, FloatArray], npt.NDArray[np.str_], dict[str, int]]:
-        """Standardised features by year, shape (treaty, feature)."""
-        raw = _raw(world, self.options, self.features)
-        member = world["treaty_member"].transpose("year", "treaty", "state")
-        table: dict[int, FloatArray] = {}
+        self, table: xr.Dataset, rows: xr.Dataset
+    ) -> tuple[dict[int, FloatArray], dict[str, int]]:
+        """Standardised features by year, shape (treaty, feature), and what was imputed."""
+        standardised: dict[int, FloatArray] = {}
         imputed: dict[str, int] = {}
         for s in np.unique(rows["year"].to_numpy() - self.lag):
-            active = member.sel(year=s).to_numpy().any(axis=1)
+            now = table.sel(year=s)
+            active = now["in_force"].to_numpy()
             values = np.stack(
                 [
-                    transform(raw[feature].sel(year=s).to_numpy(), kind)
+                    transform(now[feature].to_numpy(), kind)
                     for feature, kind in zip(self.features, self.transforms, strict=True)
                 ],
                 axis=1,
             )
             values = (values - np.asarray(self.center)) / np.asarray(self.scale)
             bad = ~np.isfinite(values) & active[:, None]
-            for j, feature in enumerate(self.features):
-                if not bad[:, j].any():
-                    continue
+            for j in np.flatnonzero(bad.any(axis=0)):
+                feature = self.features[j]
                 if self.missing[j] == "error":
-                    treaty = str(member["treaty"].to_numpy()[np.flatnonzero(bad[:, j])[0]])
+                    treaty = str(table["treaty"].to_numpy()[np.flatnonzero(bad[:, j])[0]])
                     raise DataError(
                         f"Treaty feature {feature!r} is missing for {treaty!r} in {int(s)}: "
                         'mend the data or set missing = "mean" for it'
                     )
                 imputed[feature] = imputed.get(feature, 0) + int(bad[:, j].sum())
-            table[int(s)] = np.where(active[:, None] & ~bad, values, 0.0)
-        return table, member["treaty"].to_numpy().astype(str), imputed
+            standardised[int(s)] = np.where(active[:, None] & ~bad, values, 0.0)
+        return standardised, imputed
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
@@ -179,30 +179,27 @@ def fit_alliance(
     SpecificationError
         Unknown treaty feature, or one that is the same for every treaty-year.
     """
-    world = _need(world)
-    weights = _membership(world, rows, lag, level.weights)
-    treaties = world["treaty_member"].transpose("year", "treaty", "state")["treaty"]
+    options = tuple(sorted(level.options.items()))
+    table = _treaties(world, options, tuple(f.feature for f in level.feature))
+    weights = _membership(table, rows, lag, level.weights)
     used = np.unique(weights.indices)
     bare = AllianceCode(
         lag=lag,
         weights=level.weights,
-        options=tuple(sorted(level.options.items())),
+        options=options,
         features=tuple(f.feature for f in level.feature),
         transforms=tuple(f.transform for f in level.feature),
         missing=tuple(f.missing for f in level.feature),
         center=(0.0,) * len(level.feature),
         scale=(1.0,) * len(level.feature),
-        levels=tuple(treaties.to_numpy().astype(str)[used]),
+        levels=tuple(table["treaty"].to_numpy().astype(str)[used].tolist()),
         scale_prior=level.scale.sd,
     )
-    raw = _raw(world, bare.options, bare.features)
-    years = np.unique(rows["year"].to_numpy() - lag)
-    active = (
-        world["treaty_member"].transpose("year", "treaty", "state").sel(year=years).any("state")
-    ).to_numpy()
+    behind = table.sel(year=np.unique(rows["year"].to_numpy() - lag))
+    active = behind["in_force"].to_numpy()
     center, scale = [], []
     for feature, kind in zip(bare.features, bare.transforms, strict=True):
-        x = transform(raw[feature].sel(year=years).to_numpy(), kind)[active]
+        x = transform(behind[feature].to_numpy(), kind)[active]
         known = x[np.isfinite(x)]
         if known.size == 0 or known.min() == known.max():
             raise SpecificationError(
@@ -214,50 +211,54 @@ def fit_alliance(
     return replace(bare, center=tuple(center), scale=tuple(scale))
 
 
-def _membership(world: xr.Dataset, rows: xr.Dataset, lag: int, kind: str) -> sp.csr_array:
-    """Membership weights of the rows, shape (n, treaty)."""
-    member = world["treaty_member"].transpose("year", "state", "treaty")
+def _membership(table: xr.Dataset, rows: xr.Dataset, lag: int, kind: str) -> sp.csr_array:
+    """Membership weights of the rows in treaties in force, shape (n, treaty)."""
     year = rows["year"].to_numpy() - lag
-    years, states = member["year"].to_numpy(), member["state"].to_numpy()
-    outside = (year < years.min()) | (year > years.max())
+    years, states = table["year"].to_numpy(), table["state"].to_numpy()
+    covered = years[table["covered"].to_numpy()]
+    outside = ~np.isin(year, covered)
     if outside.any():
-        raise ArgumentError(
+        raise CoverageError(
             f"A row of {int(year[outside][0]) + lag} needs the treaties of "
-            f"{int(year[outside][0])}, but the panel's world covers "
-            f"{int(years.min())}-{int(years.max())}"
+            f"{int(year[outside][0])}, but alliances are covered "
+            + (f"{int(covered.min())}-{int(covered.max())}" if covered.size else "in no year")
         )
-    dense = member.to_numpy()[
-        np.searchsorted(years, year), np.searchsorted(states, rows["ccode"].to_numpy())
-    ]
-    weights = sp.csr_array(dense.astype(np.float64))
+    code = rows["ccode"].to_numpy()
+    place = np.searchsorted(states, code).clip(max=states.size - 1)
+    if (absent := states[place] != code).any():
+        raise DataError(
+            f"Row {describe(rows, int(np.flatnonzero(absent)[0]))}: the state is not in the world"
+        )
+    member = table["member"].to_numpy()
+    weights = sp.csr_array(member[np.searchsorted(years, year), place].astype(np.float64))
     if kind == "share":
         counts = np.diff(weights.indptr)
         weights.data = 1.0 / np.repeat(counts, counts)
     return weights
 
 
-def _raw(
-    world: xr.Dataset, options: tuple[tuple[str, Any], ...], features: tuple[str, ...]
+def _treaties(
+    world: xr.Dataset | None, options: tuple[tuple[str, Any], ...], features: tuple[str, ...]
 ) -> xr.Dataset:
+    """Treaty features with `in_force`, `member` (year, state, treaty) and `covered` (year)."""
     from forecast.features.treaty import treaty_features
 
-    table: xr.Dataset = treaty_features(world, **dict(options))
+    if world is None:
+        raise ArgumentError(
+            "The model has an [alliance_level], which needs the panel's world (who is in which "
+            "treaty); this panel was read from a file without it"
+        )
+    table = treaty_features(world, **dict(options)).transpose("year", "treaty")
     for feature in features:
-        if feature not in table:
-            valid = [str(name) for name in table.data_vars]
+        if feature not in table or feature == "in_force":
+            valid = [str(name) for name in table.data_vars if name != "in_force"]
             hint = nearest(feature, valid)
             raise SpecificationError(
                 f"[alliance_level]: unknown treaty feature {feature!r}"
                 + (f"; did you mean {hint!r}?" if hint else "")
                 + f" Valid: {', '.join(valid)}."
             )
-    return table.transpose("year", "treaty", ...)
-
-
-def _need(world: xr.Dataset | None) -> xr.Dataset:
-    if world is None:
-        raise ArgumentError(
-            "The model has an [alliance_level], which needs the panel's world (who is in which "
-            "treaty); this panel was read from a file without it"
-        )
-    return world
+    member = world["treaty_member"].transpose("year", "state", "treaty") & table["in_force"]
+    return table.assign(
+        member=member.transpose("year", "state", "treaty"), covered=world["obligation_covered"]
+    )

@@ -14,7 +14,7 @@ import xarray as xr
 from forecast.errors import ArgumentError, SpecificationError
 from forecast.modeling.spec import Era, ModelSpec, Varying
 
-__all__ = ["BlockCode", "RowBlock", "fit_block", "split_levels"]
+__all__ = ["BlockCode", "RowBlock", "describe", "fit_block", "split_levels"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -302,3 +302,9 @@ def _codes(rows: xr.Dataset, name: str) -> IntArray:
 
 def _span(era: Era) -> tuple[str, int, int | None]:
     return era.name, era.first, era.last
+
+
+def describe(rows: xr.Dataset, row: int) -> str:
+    """Row in words, e.g. ``17 (750-770 in 1999)``."""
+    sides = [str(int(rows[c][row])) for c in ("ccode", "ccode_a", "ccode_b") if c in rows]
+    return f"{row} ({'-'.join(sides)} in {int(rows['year'][row])})"

@@ -12,7 +12,7 @@ import xarray as xr
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError, nearest
 from forecast.modeling.alliance import AllianceCode
-from forecast.modeling.blocks import BlockCode, RowBlock
+from forecast.modeling.blocks import BlockCode, RowBlock, describe
 from forecast.modeling.columns import ColumnCode
 from forecast.modeling.spec import Smooth, Term
 from forecast.panel.types import Panel
@@ -271,12 +271,6 @@ def complete(panel: Panel, terms: Iterable[Term | Smooth | ColumnCode]) -> Panel
                 + (f". Did you mean {hint!r}?" if hint else "")
             )
     return compute_features(panel, requests(terms))
-
-
-def describe(rows: xr.Dataset, row: int) -> str:
-    """Row in words, e.g. ``17 (750-770 in 1999)``."""
-    sides = [str(int(rows[c][row])) for c in ("ccode", "ccode_a", "ccode_b") if c in rows]
-    return f"{row} ({'-'.join(sides)} in {int(rows['year'][row])})"
 
 
 def usable_rows(
