@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, get_args
 
 import pandas as pd
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.sources.spells import span_days, span_years
+from forecast.sources.spells import OPEN_YEAR, span_years
 from forecast.sources.tables import Tables
 
-__all__ = ["ALIASES", "resolve_state", "state_label"]
+__all__ = ["ALIASES", "LabelKind", "resolve_state", "state_label"]
 
 #: Names in common use that the tables do not list, with every code they have stood for.
 ALIASES: Mapping[str, tuple[int, ...]] = {
@@ -79,7 +81,96 @@ ALIASES: Mapping[str, tuple[int, ...]] = {
     "republic of china": (713,),
 }
 
-Kind = Literal["name", "iso3", "abbrev"]
+LabelKind = Literal["name", "iso3", "abbrev"]
+
+
+@dataclass(frozen=True)
+class _Spell:
+    """One membership spell with its labels."""
+
+    first: int
+    last: int
+    lasts_year: bool  # still a member on 31 December of the last year
+    text: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Codes by each way to name a state, in the order of precedence, and the spells of a code."""
+
+    ways: tuple[Mapping[str, tuple[int, ...]], ...]
+    spells: Mapping[int, tuple[_Spell, ...]]
+    names: tuple[str, ...]
+
+    def candidates(self, given: str | int) -> list[tuple[int, ...]]:
+        """Codes that could be meant."""
+        if isinstance(given, int) or given.strip().isdecimal():
+            code = int(given)
+            return [(code,)] if code in self.spells else []
+        text = given.strip().casefold()
+        return [way[text] for way in self.ways if text in way]
+
+    def present(self, codes: tuple[int, ...], year: int) -> list[int]:
+        """Those that were members in the year; at its end, if there are several."""
+        during = [c for c in codes if any(s.first <= year <= s.last for s in self.spells[c])]
+        if len(during) < 2:
+            return during
+        lasting = [
+            c
+            for c in during
+            if any(
+                s.first <= year and (year < s.last or (year == s.last and s.lasts_year))
+                for s in self.spells[c]
+            )
+        ]
+        return lasting or during
+
+    def nearest_spell(self, code: int, year: int) -> _Spell:
+        """The spell that holds in the year, or else the one closest to it."""
+        return min(self.spells[code], key=lambda s: max(s.first - year, year - s.last, 0))
+
+    def membership(self, code: int) -> str:
+        """The spells of a code in words."""
+        return ", ".join(s.text for s in self.spells[code])
+
+
+# A query resolves names on every call; the index of a data set is made once.
+@lru_cache(maxsize=8)
+def _index(tables: Tables) -> _Index:
+    states = tables.states
+    first, last = span_years(states)
+    spells: dict[int, list[_Spell]] = {}
+    ways: list[dict[str, dict[int, None]]] = [{}, {}, {}, {}]
+    rows: list[Any] = list(states.itertuples(index=False))
+    for i, row in enumerate(rows):
+        code, iso3 = int(row.ccode), None if pd.isna(row.iso3) else str(row.iso3)
+        name, abbrev = str(row.name), str(row.abbrev)
+        is_open = int(last[i]) == OPEN_YEAR
+        spell = _Spell(
+            first=int(first[i]),
+            last=int(last[i]),
+            lasts_year=is_open or (row.end.month, row.end.day) == (12, 31),
+            text=f"{row.start.date()} to {'now' if is_open else row.end.date()}",
+            # Where there is no ISO code, the COW abbreviation stands in.
+            labels={"name": name, "abbrev": abbrev, "iso3": iso3 or abbrev},
+        )
+        spells.setdefault(code, []).append(spell)
+        # "Russia/Soviet Union" answers to the whole and to each part.
+        named = ([iso3] if iso3 else [], [abbrev], [name, *name.split("/")])
+        for way, texts in enumerate(named):
+            for text in texts:
+                ways[way].setdefault(text.strip().casefold(), {})[code] = None
+    for alias, codes in ALIASES.items():
+        known = [c for c in codes if c in spells]
+        if known:
+            ways[3][alias] = dict.fromkeys(known)
+    names = [*states["name"], *states["iso3"].dropna(), *states["abbrev"], *ALIASES]
+    return _Index(
+        ways=tuple({text: tuple(codes) for text, codes in way.items()} for way in ways),
+        spells={code: tuple(own) for code, own in spells.items()},
+        names=tuple(dict.fromkeys(names)),
+    )
 
 
 def resolve_state(tables: Tables, name_or_code: str | int, *, year: int) -> int:
@@ -91,8 +182,8 @@ def resolve_state(tables: Tables, name_or_code: str | int, *, year: int) -> int:
         The data set; `tables.states` is searched.
     name_or_code : str or int
         COW number (``750`` or ``"750"``), ISO 3166 alpha-3 code, COW abbreviation, or name,
-        in any case. Where an ISO code and an abbreviation collide (``AUS`` is Australia in ISO
-        and Austria in COW), ISO wins.
+        in any case. Where an ISO code and an abbreviation collide among the members of the
+        year (``AUS`` is Australia in ISO and Austria in COW), ISO wins.
     year : int
         Calendar year; after the coverage of the data, a state that is still a member counts.
 
@@ -109,82 +200,39 @@ def resolve_state(tables: Tables, name_or_code: str | int, *, year: int) -> int:
     ArgumentError
         If the state was not a member in that year, or several that were share the name.
     """
-    states = tables.states
-    found: list[int] = []
-    for candidates in _candidates(states, name_or_code):
-        found.extend(candidates)
-        present = _present(states, candidates, year)
+    if isinstance(name_or_code, bool) or not isinstance(name_or_code, (str, int)):
+        raise ArgumentError(
+            "A state is given by its name or code (str or int), found "
+            f"{name_or_code!r} of type {type(name_or_code).__name__}."
+        )
+    index = _index(tables)
+    candidates = index.candidates(name_or_code)
+    for codes in candidates:
+        present = index.present(codes, year)
         if len(present) == 1:
             return present[0]
         if present:
-            named = ", ".join(f"{c} ({_name(states, c, year)})" for c in present)
+            named = ", ".join(
+                f"{c} ({index.nearest_spell(c, year).labels['name']})" for c in present
+            )
             raise ArgumentError(
                 f"{name_or_code!r} is ambiguous in {year}: {named}. Give the COW number."
             )
-    if not found:
-        valid = [*states["name"], *states["abbrev"], *states["iso3"].dropna(), *ALIASES]
-        raise UnknownNameError("state", name_or_code, dict.fromkeys(valid), f"(year {year})")
-    spells = "; ".join(f"{c}: {_spells(states, c)}" for c in dict.fromkeys(found))
+    if not candidates:
+        # The number nearest in spelling to a wrong number would only mislead.
+        is_code = isinstance(name_or_code, int) or name_or_code.strip().isdecimal()
+        valid = () if is_code else index.names
+        detail = "Give a COW number, ISO code, COW abbreviation or name."
+        raise UnknownNameError("state", name_or_code, valid, detail)
+    found = dict.fromkeys(code for codes in candidates for code in codes)
+    spells = "; ".join(f"{c}: {index.membership(c)}" for c in found)
     raise ArgumentError(
         f"State {name_or_code!r} was not a member of the state system in {year}. "
         f"Its membership, by COW number, is {spells}."
     )
 
 
-def _candidates(states: pd.DataFrame, given: str | int) -> list[list[int]]:
-    """Codes that could be meant, in the order of precedence of the ways to name a state."""
-    if isinstance(given, bool) or not isinstance(given, str | int):
-        raise ArgumentError(
-            f"A state is given by its name or code (str or int), found {type(given).__name__}."
-        )
-    if isinstance(given, int) or given.strip().isdecimal():
-        code = int(given)
-        return [[code]] if (states["ccode"] == code).any() else []
-    text = given.strip().casefold()
-    names = states["name"].str.casefold()
-    # "Russia/Soviet Union" answers to the whole and to each part.
-    parts = names.str.split("/").apply(lambda p: text in [q.strip() for q in p])
-    ways = [
-        states.loc[(states["iso3"].str.casefold() == text).fillna(False), "ccode"],
-        states.loc[states["abbrev"].str.casefold() == text, "ccode"],
-        states.loc[(names == text) | parts.astype(bool), "ccode"],
-    ]
-    out = [[int(c) for c in dict.fromkeys(way)] for way in ways]
-    known = set(states["ccode"])
-    out.append([c for c in ALIASES.get(text, ()) if c in known])
-    return [codes for codes in out if codes]
-
-
-def _present(states: pd.DataFrame, codes: list[int], year: int) -> list[int]:
-    """Those that were members in the year; at its end, if there are several."""
-    first, last = span_years(states)
-    code = states["ccode"].to_numpy()
-    on = (first <= year) & (year <= last)
-    present = [c for c in codes if (on & (code == c)).any()]
-    if len(present) > 1:
-        _, last_day = span_days(states)
-        year_end = (pd.Timestamp(year, 12, 31) - pd.Timestamp(1970, 1, 1)).days
-        lasting = [c for c in present if (on & (code == c) & (last_day >= year_end)).any()]
-        return lasting or present
-    return present
-
-
-def _spells(states: pd.DataFrame, ccode: int) -> str:
-    own = states[states["ccode"] == ccode]
-    return ", ".join(
-        f"{s.date()} to {'now' if pd.isna(e) else e.date()}"
-        for s, e in zip(own["start"], own["end"], strict=True)
-    )
-
-
-def _name(states: pd.DataFrame, ccode: int, year: int) -> str:
-    own = states[states["ccode"] == ccode]
-    first, last = span_years(own)
-    inside = own[(first <= year) & (year <= last)]
-    return str((own if inside.empty else inside)["name"].iloc[-1])
-
-
-def state_label(tables: Tables, ccode: int, *, year: int, kind: Kind = "name") -> str:
+def state_label(tables: Tables, ccode: int, *, year: int, kind: LabelKind = "name") -> str:
     """Label of a state in a year, for people.
 
     Parameters
@@ -205,13 +253,9 @@ def state_label(tables: Tables, ccode: int, *, year: int, kind: Kind = "name") -
     ArgumentError
         If `kind` is not one of the three.
     """
-    if kind not in ("name", "iso3", "abbrev"):
-        raise ArgumentError(f"kind={kind!r}: expected one of 'name', 'iso3', 'abbrev'.")
-    own = tables.states[tables.states["ccode"] == ccode]
-    if own.empty:
-        raise UnknownNameError("state", ccode, [str(c) for c in tables.states["ccode"].unique()])
-    first, last = span_years(own)
-    distance = (first - year).clip(min=0) + (year - last).clip(min=0)
-    row = own.iloc[int(distance.argmin())]
-    label = row[kind]
-    return str(row["abbrev"] if pd.isna(label) else label)
+    if kind not in get_args(LabelKind):
+        raise ArgumentError(f"kind={kind!r}: expected one of {', '.join(get_args(LabelKind))}.")
+    index = _index(tables)
+    if ccode not in index.spells:
+        raise UnknownNameError("state", ccode, (), "Expected a COW number.")
+    return index.nearest_spell(int(ccode), year).labels[kind]
