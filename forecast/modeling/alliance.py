@@ -41,7 +41,8 @@ class AllianceCode:
     features, transforms, missing : tuple of str
         Treaty features, their transformations and what a missing value does.
     center, scale : tuple of float
-        Standardisation over the treaty-years behind the rows of the fit.
+        Standardisation over the treaty-years behind the rows of the fit, weighted by
+        membership.
     levels : tuple of str
         Treaty ids.
     scale_prior : float
@@ -96,7 +97,8 @@ class AllianceCode:
             mine = np.flatnonzero(year == s)
             columns[mine] = weights[mine] @ standardised
         position = {name: place for place, name in enumerate(self.levels)}
-        fresh = [t for t in treaties[np.unique(weights.indices)] if t not in position]
+        used = treaties[np.unique(weights.indices)].tolist()
+        fresh = [treaty for treaty in used if treaty not in position]
         position |= {name: len(self.levels) + place for place, name in enumerate(fresh)}
         level = np.array([position.get(t, 0) for t in treaties], dtype=np.int64)
         full = sp.csr_array(
@@ -124,7 +126,7 @@ class AllianceCode:
             active = now["in_force"].to_numpy()
             values = np.stack(
                 [
-                    transform(now[feature].to_numpy(), kind)
+                    transform(now[feature].to_numpy().astype(np.float64), kind)
                     for feature, kind in zip(self.features, self.transforms, strict=True)
                 ],
                 axis=1,
@@ -195,17 +197,21 @@ def fit_alliance(
         levels=tuple(table["treaty"].to_numpy().astype(str)[used].tolist()),
         scale_prior=level.scale.sd,
     )
-    behind = table.sel(year=np.unique(rows["year"].to_numpy() - lag))
-    active = behind["in_force"].to_numpy()
+    # Weighted by membership, so that the columns of the rows are centred and on the scale of
+    # the other terms: a treaty of fifty states is behind more rows than one of two.
+    lagged = rows["year"].to_numpy() - lag
+    years = np.unique(lagged)
+    used_weight = np.stack([weights[np.flatnonzero(lagged == s)].sum(axis=0) for s in years])
+    behind = table.sel(year=years)
     center, scale = [], []
     for feature, kind in zip(bare.features, bare.transforms, strict=True):
-        x = transform(behind[feature].to_numpy(), kind)[active]
-        known = x[np.isfinite(x)]
-        if known.size == 0 or known.min() == known.max():
+        x = transform(behind[feature].to_numpy().astype(np.float64), kind)
+        active = (used_weight > 0) & np.isfinite(x)
+        if not active.any() or x[active].min() == x[active].max():
             raise SpecificationError(
                 f"[alliance_level] feature {feature!r} is the same for every treaty-year"
             )
-        mean, divisor = location_scale(known)
+        mean, divisor = location_scale(x[active], used_weight[active])
         center.append(mean)
         scale.append(divisor)
     return replace(bare, center=tuple(center), scale=tuple(scale))

@@ -46,22 +46,31 @@ def transform(values: npt.ArrayLike, name: str) -> FloatArray:
     return x
 
 
-def location_scale(x: FloatArray) -> tuple[float, float]:
+def location_scale(x: FloatArray, weights: FloatArray | None = None) -> tuple[float, float]:
     """Mean and divisor that put a column on the common scale of the priors.
 
     Binary (only 0 and 1): centred, divisor 1. Anything else: centred, divided by two standard
     deviations, so that its coefficient compares with that of a balanced binary.
+
+    Parameters
+    ----------
+    x : numpy.ndarray, shape (n,)
+        Values; NaN is left out.
+    weights : numpy.ndarray, shape (n,), optional
+        Weights of the values; equal by default.
 
     Notes
     -----
     A. Gelman, "Scaling regression inputs by dividing by two standard deviations", *Statistics
     in Medicine* 27 (2008), 2865-2873.
     """
-    known = x[~np.isnan(x)]
-    mean = float(known.mean())
+    here = ~np.isnan(x)
+    known = x[here]
+    share = None if weights is None else weights[here]
+    mean = float(np.average(known, weights=share))
     if bool(np.isin(known, (0.0, 1.0)).all()):
         return mean, 1.0
-    return mean, 2.0 * float(known.std())
+    return mean, 2.0 * float(np.sqrt(np.average((known - mean) ** 2, weights=share)))
 
 
 @dataclass(frozen=True)
@@ -221,8 +230,6 @@ def fit_columns(term: Term | Smooth, raw: FloatArray) -> tuple[ColumnCode, list[
         names_.append(f"{term.name}:has_value")
         center_.append(known.size / x.size)
         scale_.append(1.0)
-    elif term.missing == "indicator":
-        notes.append(f"{term.name}: no missing value in this sample, no has_value column")
     fitted = replace(
         bare,
         names=tuple(names_),

@@ -309,7 +309,8 @@ def usable_rows(
                 'missing = "error"; "indicator" and "drop" are the alternatives.'
             )
         if policy == "drop" and gone.any():
-            dropped[term.name] = int((gone & keep).sum())
+            if count := int((gone & keep).sum()):
+                dropped[term.name] = count
             keep &= ~gone
     return np.flatnonzero(keep), dropped
 
