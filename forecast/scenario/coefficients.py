@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from forecast.errors import ArgumentError
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
+    from forecast.modeling.blocks import BlockCode, RowBlock
 
 __all__ = ["Coefficients"]
 
@@ -68,40 +70,37 @@ class Coefficients:
                 beta[:, names.index(column)] += deviation
         return beta
 
-    def offset(self, rows: xr.Dataset) -> Float64Array:
-        """Sum of all effects but the slopes for rows of one year; shape (rows, D).
+    def effects(self, rows: xr.Dataset) -> dict[str, Float64Array]:
+        """Effect of each group but the slopes on rows of one year; (rows, D) by group.
 
         Parameters
         ----------
         rows : xarray.Dataset
             Row coordinates.
         """
-        total = np.zeros((rows.sizes["row"], self.draws))
+        found: dict[str, Float64Array] = {}
+        for code, block in self._blocks(rows):
+            effect = self._values[f"effect_{code.name}"]
+            total = block.matrix @ effect.T
+            if block.unknown_levels:
+                fresh = np.stack([self._new(code.name, label) for label in block.unknown_levels])
+                if block.structure == "random_walk":
+                    fresh = effect[:, -1] + np.cumsum(fresh, axis=0)
+                total = total + block.unknown @ fresh
+            found[code.name] = total
+        return found
+
+    def _blocks(self, rows: xr.Dataset) -> Iterator[tuple[BlockCode, RowBlock]]:
+        """Every group but the slopes, whose weights need no design columns."""
         names = self._fit.encoding.names
         empty = np.zeros((rows.sizes["row"], len(names)))
         for code in self._fit.encoding.blocks:
-            if code.name == "slope":
-                continue
-            block = code.apply(rows, empty, names)
-            effect = self._values[f"effect_{code.name}"]
-            total += block.matrix @ effect.T
-            if not block.unknown_levels:
-                continue
-            fresh = np.stack([self._new(code.name, label) for label in block.unknown_levels])
-            if block.structure == "random_walk":
-                fresh = effect[:, -1] + np.cumsum(fresh, axis=0)
-            total += block.unknown @ fresh
-        return total
+            if code.name != "slope":
+                yield code, code.apply(rows, empty, names)
 
     def new_levels(self, rows: xr.Dataset) -> dict[str, npt.NDArray[np.bool_]]:
         """Rows that use a level which the fit did not see, by group of effects."""
-        names = self._fit.encoding.names
-        empty = np.zeros((rows.sizes["row"], len(names)))
-        return {
-            code.name: code.apply(rows, empty, names).unknown_weight > 0
-            for code in self._fit.encoding.blocks
-            if code.name != "slope"
-        }
+        return {code.name: block.unknown_weight > 0 for code, block in self._blocks(rows)}
 
     def _new(self, block: str, label: str) -> Float64Array:
         """Fresh draws of one level from Normal(0, sigma_block), shape (D,)."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.scenario import kernels
 
 if TYPE_CHECKING:
     from forecast.modeling.columns import ColumnCode
@@ -308,54 +308,15 @@ class Allies:
         opponent = np.zeros((2, record.a.size, draws), dtype=np.int8)
         rows, columns = np.nonzero(active)
         friends = sp.csr_array(allied)
-        _mark_opponent(
+        kernels.mark_opponent(
             rows, columns, record.a, record.b, friends.indptr, friends.indices, row_of, opponent
         )
         other = np.zeros_like(opponent)
         if elsewhere:
             order = np.argsort(columns, kind="stable")
             start = np.searchsorted(columns[order], np.arange(draws + 1))
-            _mark_elsewhere(
+            kernels.mark_elsewhere(
                 rows[order], start, record.a, record.b, friends.indptr, friends.indices,
                 record.states, other,
             )  # fmt: skip
         return cls(opponent=(opponent[0], opponent[1]), elsewhere=(other[0], other[1]))
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _mark_opponent(rows, columns, a, b, indptr, indices, row_of, out):  # type: ignore[no-untyped-def]
-    """Each active dispute k–j marks the rows i–j of every ally i of k (and of j, against k)."""
-    for e in range(rows.size):
-        d = columns[e]
-        for turn in range(2):
-            k = a[rows[e]] if turn == 0 else b[rows[e]]
-            j = b[rows[e]] if turn == 0 else a[rows[e]]
-            for q in range(indptr[k], indptr[k + 1]):
-                i = indices[q]
-                if i == j:
-                    continue
-                r = row_of[i, j]
-                if r >= 0:
-                    out[0 if a[r] == i else 1, r, d] = 1
-
-
-@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def _mark_elsewhere(rows, start, a, b, indptr, indices, states, out):  # type: ignore[no-untyped-def]
-    """Per draw: does some ally k of i, k not j, have a dispute with a state other than i, j?"""
-    for d in numba.prange(start.size - 1):
-        with_whom = np.zeros((states, states), dtype=np.int8)
-        number = np.zeros(states, dtype=np.int32)
-        for e in range(start[d], start[d + 1]):
-            i, j = a[rows[e]], b[rows[e]]
-            with_whom[i, j] = with_whom[j, i] = 1
-            number[i] += 1
-            number[j] += 1
-        for r in range(a.size):
-            for turn in range(2):
-                i = a[r] if turn == 0 else b[r]
-                j = b[r] if turn == 0 else a[r]
-                for q in range(indptr[i], indptr[i + 1]):
-                    k = indices[q]
-                    if k != j and number[k] - with_whom[k, i] - with_whom[k, j] > 0:
-                        out[turn, r, d] = 1
-                        break

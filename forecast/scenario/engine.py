@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
 from forecast.features.arrays import allied
+from forecast.scenario import kernels
 from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import SIMULATED, Allies, Record, Track, lookup
 from forecast.scenario.future import Future
@@ -93,7 +93,7 @@ def simulate_paths(
         rng = np.random.default_rng(np.random.SeedSequence([seed, 2, h]))
         beta = coefficients.at(year)
         rows = future.rows.assign_coords(year=("row", np.full(count, year)))
-        base = coefficients.offset(rows).astype(np.float32)
+        base = np.sum(list(coefficients.effects(rows).values()), axis=0, dtype=np.float32)
         for k in range(future.X.shape[0]):
             chosen = path == k
             base[:, chosen] += future.X[k, h] @ beta[chosen].T.astype(np.float32)
@@ -107,11 +107,11 @@ def simulate_paths(
             for code in terms:
                 index, raw = lookup(code, record, track, real, allies)
                 table = fit.encoding.columns(code.name, raw) @ beta[:, slices[code.name]].T
-                _add_lookup(log_odds, index, np.ascontiguousarray(table, dtype=np.float32))
+                kernels.add_lookup(log_odds, index, np.ascontiguousarray(table, dtype=np.float32))
             continuing = track.active & (
                 stays < np.where(track.began, *record.continues).astype(np.float32)
             )
-            _probability(log_odds, continuing, out[h])
+            kernels.probability(log_odds, continuing, out[h])
             steps.append((track, uniform < out[h] if track is real else no_onset, continuing))
         for track, onset, continuing in steps:
             track.step(onset, continuing)
@@ -122,23 +122,3 @@ def simulate_paths(
         hazard=hazard,
         onsets=np.stack(real.onsets),
     )
-
-
-@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def _add_lookup(out, index, table):  # type: ignore[no-untyped-def]
-    """out[r, d] += table[index[r, d], d]; `index` may have a single column."""
-    single = index.shape[1] == 1
-    for r in numba.prange(out.shape[0]):
-        for d in range(out.shape[1]):
-            out[r, d] += table[index[r, 0 if single else d], d]
-
-
-@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def _probability(log_odds, continuing, out):  # type: ignore[no-untyped-def]
-    """Inverse logit; 0 where a dispute continues, since then no row is at risk."""
-    for r in numba.prange(out.shape[0]):
-        for d in range(out.shape[1]):
-            if continuing[r, d]:
-                out[r, d] = 0.0
-            else:
-                out[r, d] = 1.0 / (1.0 + np.exp(-log_odds[r, d]))

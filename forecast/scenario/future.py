@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.evaluation.strata import relevant_pairs
 from forecast.features.gather import FeatureRequest, compute_features
 from forecast.features.registry import get_feature
 from forecast.panel.types import Panel
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from forecast.modeling.columns import ColumnCode
     from forecast.sources.tables import Tables
 
-__all__ = ["Future", "capability_paths", "future_rows", "prepare_future", "relevant_pairs"]
+__all__ = ["Future", "capability_paths", "future_rows", "prepare_future"]
 
 #: Years of history that the features of a future year may look back on.
 _LOOKBACK = 40
@@ -63,18 +64,6 @@ class Future:
     X: npt.NDArray[np.float32]
     world: xr.Dataset
     complete: npt.NDArray[np.bool_]
-
-
-def relevant_pairs(world: xr.Dataset, year: int) -> npt.NDArray[np.bool_]:
-    """Politically relevant dyads of a year, upper triangle of (state, other).
-
-    Contiguous in any class 1–5, or at least one major power; both in the system.
-    """
-    now = world.sel(year=year)
-    member, major = now["member"].to_numpy(), now["major"].to_numpy()
-    near = now["contiguity"].to_numpy() > 0
-    relevant = near | major[:, None] | major[None, :]
-    return np.asarray(np.triu(relevant & member[:, None] & member[None, :], k=1))
 
 
 def future_rows(world: xr.Dataset, year: int, *, population: str) -> xr.Dataset:

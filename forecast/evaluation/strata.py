@@ -1,0 +1,110 @@
+"""Strata of dyads by what is on record between the two, and how often each sees an onset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from forecast.evaluation.tables import LONG_PEACE
+from forecast.features.history import disputes_total, peace_years
+
+__all__ = ["OUTSIDE", "STRATA", "BaseRate", "base_rates", "relevant_pairs", "stratum_of"]
+
+#: No onset between the two on record; one, but more than ten years of peace; a recent one.
+STRATA: tuple[str, ...] = ("first ever", "quiet", "recurrent")
+#: Pairs that are not politically relevant.
+OUTSIDE = "outside the population"
+
+
+@dataclass(frozen=True)
+class BaseRate:
+    """Observed share of dyads with at least one onset within some years.
+
+    Attributes
+    ----------
+    rows, onsets : int
+        Dyad-years at risk, and those followed by an onset within the horizon.
+    """
+
+    rows: int
+    onsets: int
+
+    @property
+    def rate(self) -> float:
+        """Mean of the Jeffreys posterior, (onsets + 1/2) / (rows + 1): never exactly zero."""
+        return (self.onsets + 0.5) / (self.rows + 1.0)
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Equal-tailed Jeffreys interval of the rate."""
+        import scipy.stats
+
+        tail = (1.0 - level) / 2.0
+        posterior = scipy.stats.beta(self.onsets + 0.5, self.rows - self.onsets + 0.5)
+        return float(posterior.ppf(tail)), float(posterior.ppf(1.0 - tail))
+
+
+def stratum_of(
+    peace: npt.NDArray[np.generic], disputes: npt.NDArray[np.generic]
+) -> npt.NDArray[np.str_]:
+    """Stratum of dyads from their years of peace and number of past onsets, same shapes."""
+    quiet = np.where(np.asarray(peace) > LONG_PEACE, "quiet", "recurrent")
+    return np.where(np.asarray(disputes) > 0, quiet, "first ever")
+
+
+def relevant_pairs(world: xr.Dataset, year: int) -> npt.NDArray[np.bool_]:
+    """Politically relevant dyads of a year, upper triangle of (state, other).
+
+    Contiguous in any class 1–5, or at least one major power; both in the system.
+    """
+    now = world.sel(year=year)
+    member, major = now["member"].to_numpy(), now["major"].to_numpy()
+    near = now["contiguity"].to_numpy() > 0
+    relevant = near | major[:, None] | major[None, :]
+    return np.asarray(np.triu(relevant & member[:, None] & member[None, :], k=1))
+
+
+def base_rates(world: xr.Dataset, *, horizon: int) -> dict[int, dict[str, BaseRate]]:
+    """Observed rates within 1 … `horizon` years, by stratum of the politically relevant dyads.
+
+    Parameters
+    ----------
+    world : xarray.Dataset
+        Dense world; only years whose conflicts, and the year before, are covered count.
+    horizon : int
+        Longest horizon in years.
+
+    Returns
+    -------
+    dict of int to dict of str to BaseRate
+        By horizon; inside by the names in `STRATA` and `OUTSIDE`. A dyad-year counts when the
+        pair is at risk in it (no dispute that merely continues); its stratum is that of the
+        year before.
+    """
+    onset, at_risk = world["onset"].to_numpy(), world["at_risk"].to_numpy()
+    before = np.cumsum(onset, axis=0, dtype=np.int16)
+    covered = world["conflict_covered"].to_numpy()
+    years = world["year"].to_numpy()
+    peace = np.nan_to_num(peace_years(world).to_numpy())
+    disputes = np.nan_to_num(disputes_total(world).to_numpy())
+    names = (*STRATA, OUTSIDE)
+    rows = np.zeros((horizon + 1, len(names)), dtype=np.int64)
+    onsets = np.zeros_like(rows)
+    for t in np.flatnonzero(covered[1:] & covered[:-1]) + 1:
+        relevant = relevant_pairs(world, int(years[t]))
+        upper = np.triu(at_risk[t], k=1)
+        stratum = np.where(relevant, stratum_of(peace[t - 1], disputes[t - 1]), OUTSIDE)[upper]
+        which = np.array([np.count_nonzero(stratum == name) for name in names])
+        for h in range(1, horizon + 1):
+            end = t + h - 1
+            if end >= years.size or not covered[end]:
+                break
+            event = ((before[end] - before[t - 1]) > 0)[upper]
+            rows[h] += which
+            onsets[h] += [np.count_nonzero(stratum[event] == name) for name in names]
+    return {
+        h: {name: BaseRate(int(rows[h, i]), int(onsets[h, i])) for i, name in enumerate(names)}
+        for h in range(1, horizon + 1)
+    }

@@ -1,0 +1,343 @@
+"""`risk`: how likely is a dispute to begin between two states, with all that the number needs.
+
+The first query on a fit simulates every dyad of its population once (seconds); after that a
+query reads its answer from the draws (well under a millisecond).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import pandas as pd
+
+from forecast.errors import ArgumentError
+from forecast.evaluation.strata import OUTSIDE
+from forecast.scenario.outlook import Outlook
+from forecast.scenario.simulate import CAUTION
+
+if TYPE_CHECKING:
+    from forecast.evaluation.backtest import Backtest
+    from forecast.inference.fit import Fit
+
+__all__ = ["Risk", "forget", "risk"]
+
+State = str | int
+_REMEMBERED = 4
+
+
+@dataclass(frozen=True)
+class Risk:
+    """Answer to one query.
+
+    Attributes
+    ----------
+    state_a, state_b : str
+        Names of the two states in the origin year.
+    ccode_a, ccode_b : int
+        Their COW numbers, smaller first.
+    first_year, last_year : int
+        Years of the forecast, both included.
+    horizon : int
+        Number of these years.
+    probability : float
+        Probability that at least one dispute begins between the two in these years.
+    lower, upper : float
+        Interval of that probability.
+    interval_kind, interval_level : str, float
+        What the interval is and its probability content.
+    unit : str
+        Unit and population of the probability.
+    stratum : str
+        ``"first ever"`` (no onset between the two on record), ``"quiet"`` (one, but more than
+        ten years of peace), ``"recurrent"``, or ``"outside the population"``.
+    base_rate : float
+        Observed share of the stratum's dyads with an onset within as many years.
+    base_rows : int
+        Dyad-years from which it was counted.
+    ratio : float
+        `probability` over `base_rate`.
+    drivers : tuple of dict
+        The three features that move the log-odds of the first year most, relative to the
+        average dyad-year of the fit: ``term``, ``log_odds``, ``value``.
+    effects : dict
+        Log-odds of what no feature explains: ``state`` and ``dyad`` effects.
+    ongoing : bool
+        A dispute of the two was active at the end of the record; while it continues no new one
+        can begin, and the probability allows for that.
+    handling : str
+        Which method answered: the model, or the observed rate for a pair outside its population.
+    support : dict
+        Rows of the fit in the stratum and of this dyad; levels new to the fit; features
+        outside the range seen in the fit.
+    calibration : dict
+        How forecasts in this stratum and band of probability did: source, rows, onsets
+        observed and expected, their ratio.
+    vintage : dict
+        First and last year and version of every table.
+    caution : str
+        What the number is not.
+    """
+
+    state_a: str
+    state_b: str
+    ccode_a: int
+    ccode_b: int
+    first_year: int
+    last_year: int
+    horizon: int
+    probability: float
+    lower: float
+    upper: float
+    interval_kind: str
+    interval_level: float
+    unit: str
+    stratum: str
+    base_rate: float
+    base_rows: int
+    ratio: float
+    drivers: tuple[dict[str, Any], ...]
+    effects: dict[str, float]
+    ongoing: bool
+    handling: str
+    support: dict[str, Any]
+    calibration: dict[str, Any]
+    vintage: dict[str, Any]
+    caution: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """The answer in one sentence, with no more digits than it supports."""
+        span = (
+            f"in {self.first_year}"
+            if self.horizon == 1
+            else f"in {self.first_year}–{self.last_year}"
+        )
+        return (
+            f"{self.state_a}–{self.state_b}: probability {_digits(self.probability)} that a"
+            f" dispute begins {span} ({self.interval_level:.0%} {self.interval_kind} interval"
+            f" {_digits(self.lower)}–{_digits(self.upper)}); base rate of the stratum"
+            f" '{self.stratum}' {_digits(self.base_rate)}."
+        )
+
+
+def _digits(value: float) -> str:
+    return f"{100 * value:.2g}%" if value < 0.995 else f"{100 * value:.1f}%"
+
+
+@overload
+def risk(
+    fit: Fit, a: State, b: State, *, horizon: int = ..., level: float = ...,
+    draws: int | None = ..., seed: int | None = ..., evidence: Backtest | None = ...,
+) -> Risk: ...  # fmt: skip
+@overload
+def risk(
+    fit: Fit, a: Sequence[State] | None = ..., b: Sequence[State] | None = ..., *,
+    horizon: int = ..., level: float = ..., draws: int | None = ..., seed: int | None = ...,
+    evidence: Backtest | None = ...,
+) -> pd.DataFrame: ...  # fmt: skip
+def risk(
+    fit: Fit,
+    a: State | Sequence[State] | None = None,
+    b: State | Sequence[State] | None = None,
+    *,
+    horizon: int = 1,
+    level: float = 0.9,
+    draws: int | None = None,
+    seed: int | None = None,
+    evidence: Backtest | None = None,
+) -> Risk | pd.DataFrame:
+    """Probability that a dispute begins between two states in the years after the record.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit of a dyad-year model.
+    a, b : str or int, or sequences of them
+        The two states by name, ISO3 or COW abbreviation, or COW number, in either order.
+        Sequences of equal length ask about many pairs at once; None for both asks about every
+        dyad of the population.
+    horizon : int
+        Years ahead, 1 to 20. The probability is of at least one onset in all of them together;
+        it is simulated with feedback, not 1 − (1 − p)^h.
+    level : float
+        Probability content of the equal-tailed interval.
+    draws : int, optional
+        Posterior draws used; all by default.
+    seed : int, optional
+        Seed of what is drawn ahead; the fit's own by default.
+    evidence : Backtest, optional
+        Out-of-sample record to quote in ``calibration``; without it the record is in sample.
+
+    Returns
+    -------
+    Risk or pandas.DataFrame
+        One answer for one pair. For many: one row per pair and year ahead h = 1 … `horizon`
+        with ``probability`` (within h years), ``lower``, ``upper``, ``base_rate``, ``ratio``,
+        ``stratum``, ``ongoing``, ``handling``.
+
+    Raises
+    ------
+    UnknownNameError
+        An unknown state; the nearest name is suggested.
+    ArgumentError
+        A state paired with itself, sequences of different length, a level outside (0, 1).
+    """
+    if not 1 <= horizon <= 20:
+        raise ArgumentError(f"horizon={horizon}: expected 1 to 20 years.")
+    if not 0.0 < level < 1.0:
+        raise ArgumentError(f"level={level}: expected a probability between 0 and 1, such as 0.9.")
+    outlook = _outlook(fit, horizon, draws, fit.seed if seed is None else seed)
+    if a is None and b is None:
+        return _table(outlook, outlook.everyone(), horizon, level)
+    if a is None or b is None:
+        raise ArgumentError("Give both states, or neither to ask about every dyad.")
+    if isinstance(a, str | int) and isinstance(b, str | int):
+        return _answer(outlook, outlook.pair(a, b), horizon, level, evidence)
+    if isinstance(a, str | int) or isinstance(b, str | int) or len(a) != len(b):
+        raise ArgumentError("Give two states, or two sequences of states of equal length.")
+    pairs = [outlook.pair(x, y) for x, y in zip(a, b, strict=True)]
+    return _table(outlook, pairs, horizon, level)
+
+
+_OUTLOOKS: OrderedDict[tuple[str, int | None, int], Outlook] = OrderedDict()
+
+
+def forget() -> None:
+    """Drop the simulated draws that earlier queries left in memory."""
+    _OUTLOOKS.clear()
+
+
+def _outlook(fit: Fit, horizon: int, draws: int | None, seed: int) -> Outlook:
+    """Simulated draws of a fit, made on the first query and remembered for the next ones."""
+    key = (fit.id, draws, seed)
+    known = _OUTLOOKS.get(key)
+    if known is None or known.horizon < horizon:
+        known = Outlook(fit, horizon=max(horizon, 5), draws=draws, seed=seed)
+        _OUTLOOKS[key] = known
+        while len(_OUTLOOKS) > _REMEMBERED:
+            _OUTLOOKS.popitem(last=False)
+    _OUTLOOKS.move_to_end(key)
+    return known
+
+
+def _table(
+    outlook: Outlook, pairs: Sequence[tuple[int, int]], horizon: int, level: float
+) -> pd.DataFrame:
+    """One row per pair and year ahead."""
+    at = np.array([outlook.position.get(pair, -1) for pair in pairs], dtype=np.int64)
+    inside = at >= 0
+    mean, lower, upper, base = (np.empty((len(pairs), horizon)) for _ in range(4))
+    mean[inside], lower[inside], upper[inside] = outlook.estimates(at[inside], horizon, level)
+    stratum = np.where(inside, outlook.stratum[at], OUTSIDE)
+    for h in range(1, horizon + 1):
+        rates = outlook.base_rates[h]
+        outside = rates[OUTSIDE]
+        mean[~inside, h - 1] = outside.rate
+        lower[~inside, h - 1], upper[~inside, h - 1] = outside.interval(level)
+        base[:, h - 1] = [rates[str(name)].rate for name in stratum]
+    ongoing = inside & outlook.record.active[at]
+    count = np.arange(1, horizon + 1)
+    codes = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    names = np.array([[outlook.label(x), outlook.label(y)] for x, y in pairs]).reshape(-1, 2)
+
+    def each(values: Any) -> Any:
+        return np.repeat(values, horizon)
+
+    return pd.DataFrame(
+        {
+            "ccode_a": each(codes[:, 0]),
+            "ccode_b": each(codes[:, 1]),
+            "state_a": each(names[:, 0]),
+            "state_b": each(names[:, 1]),
+            "horizon": np.tile(count, len(pairs)),
+            "first_year": outlook.origin + 1,
+            "last_year": np.tile(outlook.origin + count, len(pairs)),
+            "probability": mean.ravel(),
+            "lower": lower.ravel(),
+            "upper": upper.ravel(),
+            "interval_kind": "equal-tailed",
+            "interval_level": level,
+            "stratum": each(stratum),
+            "base_rate": base.ravel(),
+            "ratio": (mean / base).ravel(),
+            "ongoing": each(ongoing),
+            "handling": each(np.where(inside, "model", "observed rate")),
+        }
+    )
+
+
+def _answer(
+    outlook: Outlook,
+    pair: tuple[int, int],
+    horizon: int,
+    level: float,
+    evidence: Backtest | None,
+) -> Risk:
+    """Everything about one pair."""
+    row = outlook.position.get(pair)
+    fit = outlook.fit
+    stratum = OUTSIDE if row is None else str(outlook.stratum[row])
+    base = outlook.base_rates[horizon][stratum]
+    common: dict[str, Any] = {
+        "state_a": outlook.label(pair[0]),
+        "state_b": outlook.label(pair[1]),
+        "ccode_a": pair[0],
+        "ccode_b": pair[1],
+        "first_year": outlook.origin + 1,
+        "last_year": outlook.origin + horizon,
+        "horizon": horizon,
+        "interval_level": level,
+        "unit": (
+            f"probability of at least one {fit.spec.outcome} between the two (undirected dyad)"
+            f" within {horizon} year{'s' if horizon > 1 else ''}"
+        ),
+        "stratum": stratum,
+        "base_rate": base.rate,
+        "base_rows": base.rows,
+        "vintage": outlook.vintage,
+        "caution": CAUTION,
+    }
+    if row is None:
+        lower, upper = base.interval(level)
+        return Risk(
+            **common,
+            probability=base.rate,
+            lower=lower,
+            upper=upper,
+            interval_kind="equal-tailed (Jeffreys)",
+            ratio=1.0,
+            drivers=(),
+            effects={},
+            ongoing=False,
+            handling=(
+                f"The pair is outside the population {fit.spec.population!r} on which the model"
+                " was fitted; the answer is the observed rate among such pairs."
+            ),
+            support={"rows_in_stratum": base.rows, "rows_of_dyad": 0},
+            calibration={"source": "none: an observed rate, not a forecast"},
+        )
+    values = outlook.cumulative[row, horizon - 1]
+    tail = (1.0 - level) / 2.0
+    lower, upper = (float(q) for q in np.quantile(values, [tail, 1.0 - tail]))
+    probability = float(values.mean(dtype=np.float64))
+    return Risk(
+        **common,
+        probability=probability,
+        lower=lower,
+        upper=upper,
+        interval_kind="equal-tailed",
+        ratio=probability / base.rate,
+        drivers=outlook.drivers(row),
+        effects={name: float(effect[row]) for name, effect in outlook.effects.items()},
+        ongoing=bool(outlook.record.active[row]),
+        handling=f"model {fit.spec.name}, {fit.method}, {values.size} posterior draws",
+        support=outlook.support(row),
+        calibration=outlook.calibration(row, evidence),
+    )

@@ -1,0 +1,90 @@
+"""The hot loops of the simulation, compiled by numba."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["add_lookup", "mark_elsewhere", "mark_opponent", "probability"]
+
+Array = npt.NDArray[Any]
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def mark_opponent(
+    rows: Array,
+    columns: Array,
+    a: Array,
+    b: Array,
+    indptr: Array,
+    indices: Array,
+    row_of: Array,
+    out: Array,
+) -> None:
+    """Each active dispute k–j marks the rows i–j of every ally i of k (and of j, against k)."""
+    for e in range(rows.size):
+        d = columns[e]
+        for turn in range(2):
+            k = a[rows[e]] if turn == 0 else b[rows[e]]
+            j = b[rows[e]] if turn == 0 else a[rows[e]]
+            for q in range(indptr[k], indptr[k + 1]):
+                i = indices[q]
+                if i == j:
+                    continue
+                r = row_of[i, j]
+                if r >= 0:
+                    out[0 if a[r] == i else 1, r, d] = 1
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def mark_elsewhere(
+    rows: Array,
+    start: Array,
+    a: Array,
+    b: Array,
+    indptr: Array,
+    indices: Array,
+    states: int,
+    out: Array,
+) -> None:
+    """Mark the sides with an ally k, other than j, in a dispute with neither i nor j."""
+    for d in numba.prange(start.size - 1):
+        with_whom = np.zeros((states, states), dtype=np.int8)
+        number = np.zeros(states, dtype=np.int32)
+        for e in range(start[d], start[d + 1]):
+            i, j = a[rows[e]], b[rows[e]]
+            with_whom[i, j] = with_whom[j, i] = 1
+            number[i] += 1
+            number[j] += 1
+        for r in range(a.size):
+            for turn in range(2):
+                i = a[r] if turn == 0 else b[r]
+                j = b[r] if turn == 0 else a[r]
+                for q in range(indptr[i], indptr[i + 1]):
+                    k = indices[q]
+                    if k != j and number[k] - with_whom[k, i] - with_whom[k, j] > 0:
+                        out[turn, r, d] = 1
+                        break
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def add_lookup(out: Array, index: Array, table: Array) -> None:
+    """out[r, d] += table[index[r, d], d]; `index` may have a single column."""
+    single = index.shape[1] == 1
+    for r in numba.prange(out.shape[0]):
+        for d in range(out.shape[1]):
+            out[r, d] += table[index[r, 0 if single else d], d]
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def probability(log_odds: Array, continuing: Array, out: Array) -> None:
+    """Inverse logit; 0 where a dispute continues, since then no row is at risk."""
+    for r in numba.prange(out.shape[0]):
+        for d in range(out.shape[1]):
+            if continuing[r, d]:
+                out[r, d] = 0.0
+            else:
+                out[r, d] = 1.0 / (1.0 + np.exp(-log_odds[r, d]))
