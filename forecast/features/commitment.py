@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.features import arrays
+from forecast.features import arrays, successions, windows
 from forecast.features.arrays import Weights
 from forecast.features.registry import feature
 
@@ -29,7 +29,7 @@ SOURCE = "project definition"
 
 def owed(world: xr.Dataset, weights: Weights) -> np.ndarray:
     """o(i→k) with relabelled partners counted once; (year, state, other)."""
-    return arrays.count_once(arrays.obligation_strength(world, weights), world)
+    return successions.count_once(arrays.obligation_strength(world, weights), world)
 
 
 @feature(
@@ -77,9 +77,8 @@ def commitments_owed_risk(
 
     A window that is partly covered uses its covered years if they are at least half of it.
     """
-    window = arrays.positive("window", window)
-    covered = world["conflict_covered"].to_numpy()
-    rate = arrays.scaled_count(world["dispute_onset_count"].to_numpy(), covered, window) / window
+    window = windows.positive("window", window)
+    rate = windows.recent_count(world, world["dispute_onset_count"].to_numpy(), window) / window
     return arrays.sum_over(owed(world, weights), rate)
 
 
@@ -103,25 +102,25 @@ def overextension(
 ) -> np.ndarray:
     """Capability that threatens the state's protégés, over the state's own.
 
-    A threat to k is a rival of k (see `arrays.rivals`), allied or not, or a state with a land
+    A threat to k is a rival of k (see `windows.rivals`), allied or not, or a state with a land
     border with k and no defence pact with it. The state itself is no threat that it must meet.
     """
-    rival, known = arrays.rivals(
+    rival, known = windows.rivals(
         world,
-        window=arrays.positive("rival_window", rival_window),
-        minimum=arrays.positive("rival_onsets", rival_onsets),
+        window=rival_window,
+        minimum=rival_onsets,
     )
     member = world["member"].to_numpy()
     border = world["contiguity"].to_numpy() == 1
     threat = (rival | (border & ~arrays.allied(world))) & member[:, None, :]
-    threat = arrays.count_once(threat, world).astype(np.float32)
+    threat = successions.count_once(threat, world).astype(np.float32)
     share, partners = arrays.capability(world), owed(world, weights)
     total = arrays.sum_over(partners, arrays.sum_over(threat, share))
     # Take out the state's own capability where it is itself the threat to its protégé.
     itself = np.einsum("sik,ski->si", partners, threat, dtype=np.float64)
     own = np.where(itself > 0, itself * share, 0.0)
     ratio = np.where(total == 0, 0.0, np.maximum(total - own, 0.0) / share)
-    return np.where(known[:, None], ratio, np.nan)
+    return windows.where_known(ratio, known)
 
 
 @feature(
@@ -175,11 +174,11 @@ def conditionality(world: xr.Dataset) -> np.ndarray:
     Of several treaties with one ally the least conditional counts.
     """
     flags = fewest_conditions(world)
-    ties = arrays.count_once(~np.isnan(flags), world)
+    ties = successions.count_once(~np.isnan(flags), world)
     number = ties.sum(axis=2)
     # The code that stands for both in a year of relabelling takes the conditions of either.
     filled = np.where(np.isnan(flags), -1, flags)
-    total = np.where(ties, np.maximum(arrays.count_once(filled, world), 0), 0).sum(axis=2)
+    total = np.where(ties, np.maximum(successions.count_once(filled, world), 0), 0).sum(axis=2)
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
@@ -234,7 +233,7 @@ def pact_concentration(world: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     live : numpy.ndarray of bool, shape (year, treaty)
     """
     member = world["treaty_member"].to_numpy()
-    member = arrays.count_once(member, world, pairs=False).astype(np.float32)
+    member = successions.count_once(member, world, pairs=False).astype(np.float32)
     share = arrays.capability(world)
     total = arrays.sum_over(member, share)
     with np.errstate(invalid="ignore", divide="ignore"):

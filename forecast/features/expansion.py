@@ -1,7 +1,7 @@
 r"""Expansion: who came under whose protection, and who left, within the last w years.
 
 N_w(i, s) = D(i, s) \ D(i, s − w), where D(i, s) are the states with a defence obligation towards
-i in s. Relabelled successors (`arrays.SUCCESSIONS`) are neither gained nor lost. A window that
+i in s. Relabelled successors (`successions.SUCCESSIONS`) are neither gained nor lost. A window that
 reaches before the covered years gives NaN.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from forecast.features import arrays
+from forecast.features import arrays, successions, windows
 from forecast.features.registry import feature
 
 __all__ = [
@@ -43,20 +43,15 @@ def gained(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray]:
     known : numpy.ndarray of bool, shape (year,)
     """
     now = arrays.defenders(world) > 0
-    before = arrays.inherited(now, world, arrays.positive("window", window))
-    return now & ~before, arrays.known_past(world, "obligation", window)
+    before = successions.inherited(now, world, windows.positive("window", window))
+    return now & ~before, windows.known_past(world, "obligation", window)
 
 
 def lost(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray]:
     r"""D(i, s − w) \ D(i, s), in the shapes of `gained`."""
     now = arrays.defenders(world) > 0
-    before = arrays.inherited(now, world, arrays.positive("window", window))
-    return before & ~now, arrays.known_past(world, "obligation", window)
-
-
-def where_known(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """`values` as float, NaN in the years that are not known."""
-    return np.where(known.reshape((-1,) + (1,) * (values.ndim - 1)), values, np.nan)
+    before = successions.inherited(now, world, windows.positive("window", window))
+    return before & ~now, windows.known_past(world, "obligation", window)
 
 
 @feature(
@@ -73,7 +68,7 @@ def where_known(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 def own_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """States that are bound to defend the state and were not `window` years before."""
     new, known = gained(world, window)
-    return where_known(new.sum(axis=2), known)
+    return windows.where_known(new.sum(axis=2), known)
 
 
 @feature(
@@ -90,7 +85,9 @@ def own_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
 def own_expansion_capability(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Capability (of year s) of the defenders gained within `window` years."""
     new, known = gained(world, window)
-    return where_known(arrays.sum_over(new.astype(np.float32), arrays.capability(world)), known)
+    return windows.where_known(
+        arrays.sum_over(new.astype(np.float32), arrays.capability(world)), known
+    )
 
 
 @feature(
@@ -107,7 +104,7 @@ def own_expansion_capability(world: xr.Dataset, *, window: int = 5) -> np.ndarra
 def own_contraction(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """States that were bound to defend the state `window` years before and no longer are."""
     gone, known = lost(world, window)
-    return where_known(gone.sum(axis=2), known)
+    return windows.where_known(gone.sum(axis=2), known)
 
 
 @feature(
@@ -128,8 +125,8 @@ def own_contraction_capability(world: xr.Dataset, *, window: int = 5) -> np.ndar
     """
     gone, known = lost(world, window)
     before = inherited_capability(world, window)
-    known = known & arrays.known_past(world, "capability", window)
-    return where_known(arrays.sum_over(gone.astype(np.float32), before), known)
+    known = known & windows.known_past(world, "capability", window)
+    return windows.where_known(arrays.sum_over(gone.astype(np.float32), before), known)
 
 
 def inherited_capability(world: xr.Dataset, window: int) -> np.ndarray:
@@ -137,7 +134,7 @@ def inherited_capability(world: xr.Dataset, window: int) -> np.ndarray:
     share = arrays.capability(world)
     before = np.full_like(share, np.nan)
     before[window:] = share[:-window]
-    return arrays.relabelled_past(before, world, window)
+    return successions.relabelled_past(before, world, window)
 
 
 @feature(
@@ -154,7 +151,7 @@ def inherited_capability(world: xr.Dataset, window: int) -> np.ndarray:
 def expansion_by_formation(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Defenders gained through a new treaty."""
     new, old_treaty, newborn, known = _ways(world, window)
-    return where_known((new & ~newborn & ~old_treaty).sum(axis=2), known)
+    return windows.where_known((new & ~newborn & ~old_treaty).sum(axis=2), known)
 
 
 @feature(
@@ -171,7 +168,7 @@ def expansion_by_formation(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
 def expansion_by_accession(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Defenders gained through an old treaty: one of the two acceded, or promised more."""
     new, old_treaty, newborn, known = _ways(world, window)
-    return where_known((new & ~newborn & old_treaty).sum(axis=2), known)
+    return windows.where_known((new & ~newborn & old_treaty).sum(axis=2), known)
 
 
 @feature(
@@ -191,7 +188,7 @@ def expansion_by_succession(world: xr.Dataset, *, window: int = 5) -> np.ndarray
     Comes before the other two ways, so that the three add up to `own_expansion`.
     """
     new, _, newborn, known = _ways(world, window)
-    return where_known((new & newborn).sum(axis=2), known)
+    return windows.where_known((new & newborn).sum(axis=2), known)
 
 
 def _ways(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -199,8 +196,8 @@ def _ways(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray, np.nd
     new, known = gained(world, window)
     since = world["year"].to_numpy() - window
     old = world["treaty_start"].to_numpy()[None, :] <= since[:, None]
-    old_treaty = arrays.count_once(arrays.treaty_ties(world, old), world)
-    newborn = arrays.entry_year(world) > since[:, None]
+    old_treaty = successions.count_once(arrays.treaty_ties(world, old), world)
+    newborn = successions.entry_year(world) > since[:, None]
     return new, old_treaty, newborn[:, None, :], known
 
 
@@ -220,9 +217,11 @@ def rival_expansion(
 ) -> np.ndarray:
     """Defenders gained by the rivals of the state, summed over rivals."""
     new, known = gained(world, window)
-    rival, rival_known = _rivals(world, rival_window, rival_onsets)
+    rival, rival_known = windows.rivals(world, window=rival_window, minimum=rival_onsets)
     count = new.sum(axis=2).astype(np.float64)
-    return where_known(arrays.sum_over(rival.astype(np.float32), count), known & rival_known)
+    return windows.where_known(
+        arrays.sum_over(rival.astype(np.float32), count), known & rival_known
+    )
 
 
 @feature(
@@ -241,16 +240,10 @@ def rival_expansion_capability(
 ) -> np.ndarray:
     """Capability gained by the rivals of the state, summed over rivals."""
     new, known = gained(world, window)
-    rival, rival_known = _rivals(world, rival_window, rival_onsets)
+    rival, rival_known = windows.rivals(world, window=rival_window, minimum=rival_onsets)
     points = arrays.sum_over(new.astype(np.float32), arrays.capability(world))
-    return where_known(arrays.sum_over(rival.astype(np.float32), points), known & rival_known)
-
-
-def _rivals(world: xr.Dataset, window: int, onsets: int) -> tuple[np.ndarray, np.ndarray]:
-    return arrays.rivals(
-        world,
-        window=arrays.positive("rival_window", window),
-        minimum=arrays.positive("rival_onsets", onsets),
+    return windows.where_known(
+        arrays.sum_over(rival.astype(np.float32), points), known & rival_known
     )
 
 
@@ -268,7 +261,7 @@ def _rivals(world: xr.Dataset, window: int, onsets: int) -> tuple[np.ndarray, np
 def frontier_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """New defenders of the other side at the state's own land border that are not its allies."""
     frontier, new, known = _frontier(world, window)
-    return where_known(np.matmul(frontier, new.transpose(0, 2, 1)), known)
+    return windows.where_known(np.matmul(frontier, new.transpose(0, 2, 1)), known)
 
 
 @feature(
@@ -290,7 +283,7 @@ def frontier_expansion_capability(world: xr.Dataset, *, window: int = 5) -> np.n
     amount = np.where(missing, np.float32(0), frontier * share[:, None, :])
     total = np.matmul(amount, new.transpose(0, 2, 1))
     unknown = np.matmul(frontier * missing, new.transpose(0, 2, 1)) > 0
-    return where_known(np.where(unknown, np.nan, total), known)
+    return windows.where_known(np.where(unknown, np.nan, total), known)
 
 
 def _frontier(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -316,7 +309,7 @@ def mutual_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether both sides gained defenders within `window` years."""
     new, known = gained(world, window)
     grew = new.any(axis=2)
-    return where_known(grew[:, :, None] & grew[:, None, :], known)
+    return windows.where_known(grew[:, :, None] & grew[:, None, :], known)
 
 
 @feature(
@@ -336,7 +329,7 @@ def new_pact(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     A treaty's first year is known even when it lies before coverage, so there is no gap at the
     start. A renewal under the same treaty is not a formation.
     """
-    arrays.positive("window", window)
+    windows.positive("window", window)
     years, start = world["year"].to_numpy(), world["treaty_start"].to_numpy()
     age = years[:, None] - start[None, :]
     young = arrays.defence_pacts(world) & (age >= 0) & (age < window)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from forecast.features import arrays
+from forecast.features import windows
 from forecast.features.registry import feature
+from forecast.panel import history
 
 __all__ = [
     "dispute_last_year",
@@ -26,15 +27,10 @@ __all__ = [
 SOURCE = "Beck, Katz & Tucker 1998; Carter & Signorino 2010"
 
 
-def pairs(world: xr.Dataset, name: str) -> np.ndarray:
-    """A (year, state, other) variable of the world as an array."""
-    return np.asarray(world[name].to_numpy())
-
-
-def together(world: xr.Dataset) -> np.ndarray:
-    """Whether both states are in the system; (year, state, other)."""
-    member = world["member"].to_numpy()
-    return np.asarray(member[:, :, None] & member[:, None, :])
+def known_members(world: xr.Dataset) -> np.ndarray:
+    """Members of the system in covered years: clocks and counts start where coverage does."""
+    covered = world["conflict_covered"].to_numpy()
+    return np.asarray(world["member"].to_numpy() & covered[:, None])
 
 
 @feature(
@@ -50,12 +46,9 @@ def together(world: xr.Dataset) -> np.ndarray:
 )
 def peace_years(world: xr.Dataset) -> np.ndarray:
     """Completed years without a dispute between the two; 0 in a dispute year."""
-    alive = together(world)
-    at_peace = alive & ~pairs(world, "dispute")
-    years = np.zeros(at_peace.shape, dtype=np.int16)
-    for s in range(1, len(years)):
-        years[s] = np.where(at_peace[s] & alive[s - 1], years[s - 1] + 1, 0)
-    return years
+    return history.peace_years(
+        world["dispute"].to_numpy(), known_members(world), entry_year=world["entry_year"]
+    )
 
 
 @feature(
@@ -71,12 +64,11 @@ def peace_years(world: xr.Dataset) -> np.ndarray:
 )
 def disputes_total(world: xr.Dataset) -> np.ndarray:
     """All dispute onsets between the two so far, while both were in the system."""
-    onset, alive = arrays.dispute_onsets(world), together(world)
-    total = np.zeros(onset.shape, dtype=np.int16)
-    for s in range(len(total)):
-        before = total[s - 1] if s else 0
-        total[s] = np.where(alive[s], before + onset[s], 0)
-    return total
+    return history.total_count(
+        windows.dispute_onsets(world),
+        member=known_members(world),
+        entry_year=world["entry_year"],
+    )
 
 
 @feature(
@@ -96,10 +88,8 @@ def disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
     Where the window reaches before coverage, the count is scaled up from the covered years if
     they are at least half of it, and missing otherwise.
     """
-    covered = world["conflict_covered"].to_numpy()
-    return arrays.scaled_count(
-        arrays.dispute_onsets(world), covered, arrays.positive("window", window)
-    )
+    window = windows.positive("window", window)
+    return windows.recent_count(world, windows.dispute_onsets(world), window)
 
 
 @feature(
@@ -115,7 +105,7 @@ def disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
 )
 def dispute_last_year(world: xr.Dataset) -> np.ndarray:
     """Whether a dispute between the two was active in the (lagged) year."""
-    return pairs(world, "dispute")
+    return np.asarray(world["dispute"].to_numpy())
 
 
 @feature(
@@ -134,9 +124,8 @@ def state_disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
 
     A partly covered window is scaled up as in `disputes_recent`.
     """
-    covered = world["conflict_covered"].to_numpy()
-    count = world["dispute_onset_count"].to_numpy()
-    return arrays.scaled_count(count, covered, arrays.positive("window", window))
+    window = windows.positive("window", window)
+    return windows.recent_count(world, world["dispute_onset_count"].to_numpy(), window)
 
 
 @feature(
@@ -156,11 +145,12 @@ def system_disputes_recent(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     Per state, so that the growth of the system from 66 to 195 states is not read as more
     conflict. A partly covered window uses its covered years if they are at least half of it.
     """
+    window = windows.positive("window", window)
     covered = world["conflict_covered"].to_numpy()
-    window = arrays.positive("window", window)
-    onsets = arrays.dispute_onsets(world).sum(axis=(1, 2)) / 2
+    onsets = windows.dispute_onsets(world).sum(axis=(1, 2)) / 2
     states = world["member"].to_numpy().sum(axis=1)
-    total, years = arrays.covered_total(onsets, covered, window)
-    exposure, _ = arrays.covered_total(states, covered, window)
-    rate = 100 * total / np.maximum(exposure, 1)
-    return np.where(2 * years >= window, rate, np.nan)
+    total, exposure = (
+        windows.windowed_sum(np.where(covered, values, 0), window) for values in (onsets, states)
+    )
+    known = 2 * windows.covered_years(covered, window) >= window
+    return windows.where_known(100 * total / np.maximum(exposure, 1), known)

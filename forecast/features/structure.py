@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from forecast.features import arrays
+from forecast.features import arrays, successions
 from forecast.features.registry import feature
 
 __all__ = ["multilateral_share", "nonaligned", "pact_depth", "peaceful_settlement"]
@@ -25,8 +25,8 @@ __all__ = ["multilateral_share", "nonaligned", "pact_depth", "peaceful_settlemen
 def multilateral_share(world: xr.Dataset) -> np.ndarray:
     """Share of the state's defenders that are bound by a multilateral treaty."""
     member = world["treaty_member"].to_numpy()
-    large = arrays.count_once(member, world, pairs=False).sum(axis=2) >= 3
-    multilateral = arrays.count_once(arrays.treaty_ties(world, large), world)
+    large = successions.count_once(member, world, pairs=False).sum(axis=2) >= 3
+    multilateral = successions.count_once(arrays.treaty_ties(world, large), world)
     ties = arrays.defenders(world) > 0
     number = ties.sum(axis=2)
     part = (ties & multilateral).sum(axis=2)
@@ -95,7 +95,7 @@ def pact_depth(world: xr.Dataset) -> np.ndarray:
     for count in np.unique(items):
         chosen = np.broadcast_to(items == count, (years, items.size))
         deepest[arrays.treaty_ties(world, chosen)] = count
-    ties = arrays.count_once(deepest >= 0, world)
-    total = np.where(ties, np.maximum(arrays.count_once(deepest, world), 0), 0).sum(axis=2)
+    ties = successions.count_once(deepest >= 0, world)
+    total = np.where(ties, np.maximum(successions.count_once(deepest, world), 0), 0).sum(axis=2)
     number = ties.sum(axis=2)
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from forecast.features import arrays
+from forecast.features import successions, windows
 from forecast.features.commitment import pact_concentration
 from forecast.features.registry import ordered
 from forecast.sources.tables import OBLIGATIONS
@@ -41,13 +41,13 @@ def treaty_features(world: xr.Dataset, *, window: int = 5) -> xr.Dataset:
           member owes it.
         - ``in_force`` (bool): at least two members.
     """
-    arrays.positive("window", window)
+    windows.positive("window", window)
     world = ordered(world)
     dims = ("year", "treaty")
     years, start = world["year"].to_numpy(), world["treaty_start"].to_numpy()
     covered = world["obligation_covered"].to_numpy()
     member = world["treaty_member"].to_numpy()
-    member = arrays.count_once(member, world, pairs=False)
+    member = successions.count_once(member, world, pairs=False)
     pledge = world["treaty_pledge"].to_numpy()
     index, live = pact_concentration(world)
     size = member.sum(axis=2)
@@ -86,7 +86,7 @@ def _members_added(
     base = base.clip(0, len(years) - 1)
     treaty = np.arange(len(start))
     before = member[base, treaty[None, :]]
-    for change in arrays.SUCCESSIONS:
+    for change in successions.SUCCESSIONS:
         old, new = position.get(change.predecessor), position.get(change.successor)
         if old is None or new is None:
             continue

@@ -1,0 +1,124 @@
+"""Windows over years: looking back, counts over the covered years, rivals.
+
+All arrays have the year as first axis. Counts restart when a state enters the system anew.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from forecast.errors import ArgumentError
+from forecast.panel.history import windowed_count
+
+__all__ = [
+    "covered_years",
+    "dispute_onsets",
+    "known_past",
+    "past",
+    "positive",
+    "recent_count",
+    "rivals",
+    "where_known",
+    "windowed_sum",
+]
+
+BoolArray = npt.NDArray[np.bool_]
+Float64Array = npt.NDArray[np.float64]
+
+
+def positive(name: str, value: int) -> int:
+    """`value`, checked to be an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ArgumentError(f"{name} must be a whole number of years, at least 1; found {value!r}")
+    return int(value)
+
+
+def past(values: np.ndarray, window: int) -> np.ndarray:
+    """Values of `window` years before, aligned to the year axis; zeros before the first year."""
+    shifted = np.zeros_like(values)
+    shifted[window:] = values[:-window]
+    return shifted
+
+
+def known_past(world: xr.Dataset, need: str, window: int) -> BoolArray:
+    """Whether year s − window lies in the world and is covered by the source, shape (year,)."""
+    return np.asarray(past(world[f"{need}_covered"].to_numpy(), window))
+
+
+def where_known(values: np.ndarray, known: BoolArray) -> Float64Array:
+    """`values` as float, NaN in the years that are not known; `known` has shape (year,)."""
+    shape = (-1,) + (1,) * (values.ndim - 1)
+    return np.where(known.reshape(shape), values, np.nan)
+
+
+def windowed_sum[T: np.generic](values: npt.NDArray[T], window: int) -> npt.NDArray[T]:
+    """Sum over the last `window` years (s included), shape as `values`."""
+    running = np.cumsum(values, axis=0)
+    return np.asarray(running - past(running, window))
+
+
+def covered_years(covered: BoolArray, window: int) -> npt.NDArray[np.int_]:
+    """How many of the last `window` years (s included) are covered, shape (year,)."""
+    return windowed_sum(covered.astype(np.int_), window)
+
+
+def recent_count(world: xr.Dataset, events: np.ndarray, window: int) -> Float64Array:
+    """Conflict events of the last `window` years (s included), for a full window.
+
+    Where the window is partly covered the count is scaled up from the covered years; where less
+    than half of it is covered, it is NaN.
+
+    Parameters
+    ----------
+    events : numpy.ndarray, shape (year, state, other) or (year, state)
+        Events of each year; counted only while the states are in the system.
+    """
+    covered = world["conflict_covered"].to_numpy()
+    years = covered_years(covered, window)
+    factor = np.where(2 * years >= window, window / np.maximum(years, 1), np.nan)
+    shape = (-1,) + (1,) * (events.ndim - 1)
+    count = windowed_count(
+        np.where(covered.reshape(shape), events, 0),
+        window,
+        member=world["member"].to_numpy(),
+        entry_year=world["entry_year"].to_numpy(),
+    )
+    return np.asarray(count * factor.reshape(shape))
+
+
+def dispute_onsets(world: xr.Dataset) -> BoolArray:
+    """Whether any dispute between the two began in the year; symmetric (year, state, other).
+
+    A pair's history is that of all its disputes, also when the outcome that is modelled is a
+    narrower one (``onset`` of a war, say): a dispute-year at risk is one with a new onset.
+    """
+    if world.attrs.get("outcome", "onset") == "onset":
+        return np.asarray(world["onset"].to_numpy())
+    return np.asarray((world["dispute"] & world["at_risk"]).to_numpy())
+
+
+def rivals(world: xr.Dataset, *, window: int = 20, minimum: int = 2) -> tuple[BoolArray, BoolArray]:
+    """Pairs with at least `minimum` years with a dispute onset in the last `window` (s included).
+
+    The stand-in for Thompson & Dreyer's strategic rivalries. Near the start of coverage the
+    window holds fewer years; it is used from the year in which half of it is covered, and the
+    count is not scaled up (two disputes are two disputes).
+
+    Returns
+    -------
+    rival : numpy.ndarray of bool, shape (year, state, other)
+        Symmetric.
+    known : numpy.ndarray of bool, shape (year,)
+        Whether at least half of the window is covered.
+    """
+    window, minimum = positive("rival_window", window), positive("rival_onsets", minimum)
+    covered = world["conflict_covered"].to_numpy()
+    count = windowed_count(
+        dispute_onsets(world) & covered[:, None, None],
+        window,
+        member=world["member"].to_numpy(),
+        entry_year=world["entry_year"].to_numpy(),
+    )
+    return count >= minimum, np.asarray(2 * covered_years(covered, window) >= window)
