@@ -156,8 +156,7 @@ def _check_independent(X: FloatArray, names: tuple[str, ...]) -> list[str]:
 
 def _design(spec: ModelSpec, encoding: Encoding, encoded: Rows, y: FloatArray) -> Design:
     priors = {term.name: term.prior for term in spec.entries}
-    logit = float(np.log(encoding.base_rate / (1.0 - encoding.base_rate)))
-    mean = [logit if spec.intercept.mean == "base_rate" else float(spec.intercept.mean)]
+    mean = [0.0]
     sd = [spec.intercept.sd]
     for code in encoding.terms:
         mean += [priors[code.name].mean] * len(code.names)
@@ -174,7 +173,7 @@ def _design(spec: ModelSpec, encoding: Encoding, encoded: Rows, y: FloatArray) -
         )
         for code, rows in zip(codes, encoded.blocks, strict=True)
     ]
-    return Design(
+    design = Design(
         y=y,
         X=encoded.X,
         names=encoded.names,
@@ -183,3 +182,28 @@ def _design(spec: ModelSpec, encoding: Encoding, encoded: Rows, y: FloatArray) -
         blocks=tuple(blocks),
         rows=encoded.rows,
     )
+    design.prior_mean[0] = _intercept_mean(spec, design, encoding.base_rate)
+    return design
+
+
+def _intercept_mean(spec: ModelSpec, design: Design, rate: float) -> float:
+    """Prior mean of the intercept.
+
+    For ``marginal_base_rate``: E[logistic(m + sqrt(V) Z)] is about logistic(m / sqrt(1 + c^2 V))
+    with c = 16 sqrt(3) / (15 pi) (Zeger, Liang and Albert, *Biometrics* 44 (1988), 1049-1060), so
+    m = logit(rate) sqrt(1 + c^2 V), V the prior variance of the rest of the linear predictor over
+    draws and rows.
+    """
+    if not isinstance(spec.intercept.mean, str):
+        return spec.intercept.mean
+    logit = float(np.log(rate / (1.0 - rate)))
+    if spec.intercept.mean == "base_rate":
+        return logit
+    variance = float((design.X[:, 1:] @ design.prior_mean[1:]).var())
+    variance += float(design.prior_sd[1:] ** 2 @ design.X[:, 1:].var(axis=0))
+    for block in design.blocks:
+        # E[sigma^2] is the square of the half-normal's scale; a walk's variance grows by step.
+        growth = np.arange(1, len(block.levels) + 1) if block.structure == "random_walk" else 1.0
+        squared = np.asarray((block.matrix**2).sum(axis=0)) / design.y.size
+        variance += block.scale_prior**2 * float((squared * growth).sum())
+    return logit * float(np.sqrt(1.0 + (16.0 * np.sqrt(3.0) / (15.0 * np.pi)) ** 2 * variance))

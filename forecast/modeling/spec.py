@@ -86,10 +86,16 @@ class Scale(_Table):
 
 
 class Intercept(_Table):
-    """Prior of the intercept: ``mean = "base_rate"`` is the logit of the sample's base rate."""
+    """Prior of the intercept.
+
+    ``mean = "base_rate"``: the logit of the sample's onset rate, p. ``"marginal_base_rate"``:
+    lower (for a rare outcome) by as much as the spread of the other priors needs for the onset
+    rate to be about p *before* any outcome is seen: with linear predictors that spread, the mean
+    of the probabilities lies far above the probability at the mean.
+    """
 
     distribution: Literal["normal"] = "normal"
-    mean: _Real | Literal["base_rate"] = "base_rate"
+    mean: _Real | Literal["base_rate", "marginal_base_rate"] = "base_rate"
     sd: _Positive = 1.0
     reason: _Prose
 
