@@ -141,12 +141,16 @@ def read_coverage(folder: Path) -> dict[str, Coverage]:
         raise DataError(f"{DESCRIPTOR}: {error}; expected a JSON object.") from None
     if not isinstance(package, dict):
         raise DataError(f"{DESCRIPTOR}: found a {type(package).__name__}, expected an object.")
-    resources = {r.get("name"): r for r in package.get("resources", []) if isinstance(r, dict)}
-    return {table: _coverage(table, resources, package) for table in TABLES}
+    return {table: _coverage(table, package) for table in TABLES}
 
 
-def _coverage(table: str, resources: Mapping[Any, Any], package: Mapping[str, Any]) -> Coverage:
-    years = resources.get(table, {}).get("coverage")
+def _dicts(values: object) -> list[dict[str, Any]]:
+    return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
+
+
+def _coverage(table: str, package: Mapping[str, Any]) -> Coverage:
+    resources = [r for r in _dicts(package.get("resources")) if r.get("name") == table]
+    years = resources[0].get("coverage") if resources else None
     if (
         not isinstance(years, dict)
         or not all(type(years.get(key)) is int for key in ("first", "last"))
@@ -156,7 +160,7 @@ def _coverage(table: str, resources: Mapping[Any, Any], package: Mapping[str, An
             f"{DESCRIPTOR}, resource {table!r}, property 'coverage': found {years!r}, expected "
             '{"first": <year>, "last": <year>}, the calendar years covered.'
         )
-    licences = package.get("licenses") or [{}]
+    licences = _dicts(package.get("licenses")) or [{}]
     return Coverage(
         first=years["first"],
         last=years["last"],
