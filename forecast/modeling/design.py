@@ -10,6 +10,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
+from forecast.errors import ArgumentError
+
 __all__ = ["Block", "Design"]
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,6 +42,17 @@ class Block:
     matrix: sp.csr_array
     scale_prior: float
 
+    def __post_init__(self) -> None:
+        if self.matrix.shape[1] != self.levels.size:
+            raise ArgumentError(
+                f"Block {self.name!r}: {self.levels.size} levels, but the matrix has "
+                f"{self.matrix.shape[1]} columns"
+            )
+        if not self.scale_prior > 0:
+            raise ArgumentError(
+                f"Block {self.name!r}: scale_prior must be positive, found {self.scale_prior}"
+            )
+
 
 @dataclass(frozen=True, eq=False)
 class Design:
@@ -68,3 +81,20 @@ class Design:
     prior_sd: FloatArray
     blocks: tuple[Block, ...]
     rows: xr.Dataset
+
+    def __post_init__(self) -> None:
+        n, p = self.X.shape
+        lengths = {"names": len(self.names), "prior_mean": self.prior_mean.size}
+        for what, length in (lengths | {"prior_sd": self.prior_sd.size}).items():
+            if length != p:
+                raise ArgumentError(f"Design: X has {p} columns, but {what} has length {length}")
+        if self.y.shape != (n,) or not np.isin(self.y, (0.0, 1.0)).all():
+            raise ArgumentError(f"Design: y must hold 0 or 1 for each of the {n} rows of X")
+        if not np.isfinite(self.X).all():
+            row, column = np.argwhere(~np.isfinite(self.X))[0]
+            raise ArgumentError(f"Design: X is not finite in row {row}, {self.names[column]!r}")
+        for block in self.blocks:
+            if block.matrix.shape[0] != n:
+                raise ArgumentError(
+                    f"Design: X has {n} rows, but block {block.name!r} has {block.matrix.shape[0]}"
+                )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import types
 from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin
@@ -11,6 +12,14 @@ from pydantic import BaseModel, ValidationError
 from forecast.errors import nearest
 
 __all__ = ["explain"]
+
+#: Where pydantic's words are not those of a TOML file.
+_EXPECTED = {
+    "model_type": "expected a table",
+    "tuple_type": "expected a list",
+    "too_short": "the list is too short",
+    "string_pattern_mismatch": "expected lower-case letters, digits and '_', a letter first",
+}
 
 
 def explain(
@@ -32,33 +41,68 @@ def explain(
     source : str
         The file's path, or what else to call it.
     """
-    lines: list[str] = []
+    lines: dict[tuple[int | str, ...], list[str]] = {}
     for problem in error.errors(include_url=False):
-        location = problem["loc"]
+        location = _written(problem["loc"], content)
+        text = _sentence(problem, location, model)
+        found = lines.setdefault(location, [])
+        if text not in found:
+            found.append(text)
+    out = []
+    for location, texts in lines.items():
         where = _table(location, content)
-        key = next((str(part) for part in reversed(location) if isinstance(part, str)), "")
-        kind = problem["type"]
-        if kind == "extra_forbidden":
-            valid = _keys(_model_at(model, location[:-1]))
-            hint = nearest(key, valid)
-            text = f"unknown key {key!r}" + (f"; did you mean {hint!r}?" if hint else "")
-            text += f" Valid keys: {', '.join(valid)}."
-        elif kind == "missing":
-            text = f"the key {key!r} is missing"
-        elif kind == "literal_error":
-            expected = str(problem.get("ctx", {}).get("expected", ""))
-            valid = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
-            hint = nearest(str(problem["input"]), valid)
-            text = f"{key} = {problem['input']!r}: expected {expected}"
-            text += f"; did you mean {hint!r}?" if hint else ""
-        elif kind == "value_error":
-            text = problem["msg"].removeprefix("Value error, ")
+        # A value that fits none of several types has one problem for each.
+        same = os.path.commonprefix(texts) if len(texts) > 1 else ""
+        start = same[: same.rfind(": ") + 2] if ": " in same else ""
+        joined = start + " or ".join(text.removeprefix(start) for text in texts)
+        out.append(f"{source}: " + (f"{where}: " if where else "") + joined)
+    return "\n".join(out)
+
+
+def _sentence(problem: Any, location: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    key, kind = _key(location), problem["type"]
+    if kind == "extra_forbidden":
+        valid = _keys(_model_at(model, location[:-1]))
+        hint = nearest(key, valid)
+        text = f"unknown key {key!r}" + (f"; did you mean {hint!r}?" if hint else ".")
+        return text + f" Valid keys: {', '.join(valid)}."
+    if kind == "missing":
+        return f"the key {key!r} is missing"
+    if kind == "value_error":
+        return str(problem["msg"]).removeprefix("Value error, ")
+    if kind == "literal_error":
+        expected = str(problem["ctx"]["expected"])
+        valid = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+        hint = nearest(str(problem["input"]), valid) if len(valid) > 1 else None
+        text = f"{key} = {problem['input']!r}: expected {expected}"
+        return text + (f"; did you mean {hint!r}?" if hint else "")
+    message = _EXPECTED.get(kind, str(problem["msg"]).removeprefix("Input "))
+    return f"{key} = {problem['input']!r}: {message[:1].lower()}{message[1:]}"
+
+
+def _written(location: tuple[int | str, ...], content: Mapping[str, Any]) -> tuple[int | str, ...]:
+    """The part of a location that is in the file, plus a key that is missing there.
+
+    Pydantic appends the names of the types that it tried.
+    """
+    here: Any = content
+    for position, part in enumerate(location):
+        if (isinstance(here, Mapping) and part in here) or (
+            isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
+        ):
+            here = here[part]
         else:
-            text = f"{key} = {problem['input']!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
-        line = f"{source}: " + (f"{where}: " if where else "") + text
-        if line not in lines:
-            lines.append(line)
-    return "\n".join(lines)
+            return location[: position + isinstance(here, Mapping)]
+    return location
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """Last key of a location, with the place in its list: ``knots[4]``."""
+    if not location:
+        return ""
+    if isinstance(location[-1], int) and len(location) > 1:
+        return f"{location[-2]}[{location[-1]}]"
+    return str(location[-1])
 
 
 def _table(location: tuple[int | str, ...], content: Mapping[str, Any]) -> str:
@@ -69,12 +113,12 @@ def _table(location: tuple[int | str, ...], content: Mapping[str, Any]) -> str:
         try:
             here = here[part]
         except (KeyError, IndexError, TypeError):
-            here = None
-        if isinstance(part, int):
-            label = here.get("name") or here.get("feature") if isinstance(here, Mapping) else None
+            break
+        if isinstance(part, int) and isinstance(here, Mapping):
+            label = here.get("name") or here.get("feature")
             parts.append(f"{part + 1}" + (f" ({label!r})" if label else ""))
         elif isinstance(here, Mapping):
-            parts.append(part if position else f"[{part}]")
+            parts.append(str(part) if position else f"[{part}]")
         elif isinstance(here, list) and here and isinstance(here[0], Mapping):
             parts.append(f"[[{part}]]")
     return " ".join(parts)

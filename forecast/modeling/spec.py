@@ -63,7 +63,7 @@ _Family = Literal[
     "history",
 ]  # fmt: skip
 _Transform = Literal["identity", "log", "log1p", "sqrt", "positive"]
-_Option = StrictBool | StrictInt | float | StrictStr | tuple[StrictStr, ...] | None
+_Option = StrictBool | StrictInt | _Real | StrictStr | tuple[StrictStr, ...] | None
 
 
 class _Table(BaseModel):
