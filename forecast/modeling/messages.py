@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import types
 from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin
@@ -12,6 +11,9 @@ from pydantic import BaseModel, ValidationError
 from forecast.errors import nearest
 
 __all__ = ["explain"]
+
+#: Problems whose sentence needs no "key = value" before it.
+_WHOLE = frozenset({"extra_forbidden", "missing", "value_error"})
 
 #: Where pydantic's words are not those of a TOML file.
 _EXPECTED = {
@@ -41,22 +43,19 @@ def explain(
     source : str
         The file's path, or what else to call it.
     """
-    lines: dict[tuple[int | str, ...], list[str]] = {}
+    grouped: dict[tuple[int | str, ...], list[Any]] = {}
     for problem in error.errors(include_url=False):
-        location = _written(problem["loc"], content)
-        text = _sentence(problem, location, model)
-        found = lines.setdefault(location, [])
-        if text not in found:
-            found.append(text)
-    out = []
-    for location, texts in lines.items():
+        grouped.setdefault(_written(problem["loc"], content), []).append(problem)
+    lines: list[str] = []
+    for location, problems in grouped.items():
         where = _table(location, content)
         # A value that fits none of several types has one problem for each.
-        same = os.path.commonprefix(texts) if len(texts) > 1 else ""
-        start = same[: same.rfind(": ") + 2] if ": " in same else ""
-        joined = start + " or ".join(text.removeprefix(start) for text in texts)
-        out.append(f"{source}: " + (f"{where}: " if where else "") + joined)
-    return "\n".join(out)
+        texts = dict.fromkeys(_sentence(problem, location, model) for problem in problems)
+        text = " or ".join(texts)
+        if problems[0]["type"] not in _WHOLE:
+            text = f"{_key(location)} = {_at(location, content)!r}: {text}"
+        lines.append(f"{source}: " + (f"{where}: " if where else "") + text)
+    return "\n".join(lines)
 
 
 def _sentence(problem: Any, location: tuple[int | str, ...], model: type[BaseModel]) -> str:
@@ -74,10 +73,16 @@ def _sentence(problem: Any, location: tuple[int | str, ...], model: type[BaseMod
         expected = str(problem["ctx"]["expected"])
         valid = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
         hint = nearest(str(problem["input"]), valid) if len(valid) > 1 else None
-        text = f"{key} = {problem['input']!r}: expected {expected}"
-        return text + (f"; did you mean {hint!r}?" if hint else "")
-    message = _EXPECTED.get(kind, str(problem["msg"]).removeprefix("Input "))
-    return f"{key} = {problem['input']!r}: {message[:1].lower()}{message[1:]}"
+        return f"expected {expected}" + (f"; did you mean {hint!r}?" if hint else "")
+    message = str(problem["msg"]).removeprefix("Input ")
+    return str(_EXPECTED.get(kind, f"{message[:1].lower()}{message[1:]}"))
+
+
+def _at(location: tuple[int | str, ...], content: Mapping[str, Any]) -> Any:
+    here: Any = content
+    for part in location:
+        here = here[part]
+    return here
 
 
 def _written(location: tuple[int | str, ...], content: Mapping[str, Any]) -> tuple[int | str, ...]:
@@ -87,9 +92,9 @@ def _written(location: tuple[int | str, ...], content: Mapping[str, Any]) -> tup
     """
     here: Any = content
     for position, part in enumerate(location):
-        if (isinstance(here, Mapping) and part in here) or (
-            isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
-        ):
+        in_table = isinstance(here, Mapping) and part in here
+        in_list = isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
+        if in_table or in_list:
             here = here[part]
         else:
             return location[: position + isinstance(here, Mapping)]
