@@ -69,7 +69,12 @@ class FeatureRequest:
 
     def __post_init__(self) -> None:
         if self.side not in get_args(Side):
-            raise UnknownNameError(f"side of column {self.name!r}", self.side, get_args(Side))
+            raise UnknownNameError(
+                f"side of column {self.name!r}:",
+                self.side,
+                get_args(Side),
+                f"Sides: {', '.join(get_args(Side))}.",
+            )
         spec = self.spec
         spec.check_options(self.options)
         if self.side != "none" and spec.level in ("system", "dyad"):

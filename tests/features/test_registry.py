@@ -1,0 +1,138 @@
+"""The registry: complete, documented, and the source of the docs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from forecast.errors import ArgumentError, UnknownNameError
+from forecast.features import feature_table, features_markdown, get_feature
+from forecast.features.registry import FAMILIES, feature, registered_features
+
+#: What issue 2 asks for by name.
+REQUIRED = {
+    "own_expansion",
+    "own_expansion_capability",
+    "own_contraction",
+    "own_contraction_capability",
+    "expansion_by_formation",
+    "expansion_by_accession",
+    "expansion_by_succession",
+    "rival_expansion",
+    "rival_expansion_capability",
+    "frontier_expansion",
+    "frontier_expansion_capability",
+    "mutual_expansion",
+    "new_pact",
+    "external_share",
+    "patron_share",
+    "ally_concentration",
+    "has_ally",
+    "autonomy",
+    "patron_withdrawal_loss",
+    "commitment_balance",
+    "commitments_owed_risk",
+    "overextension",
+    "asymmetry",
+    "conditionality",
+    "within_pact_concentration",
+    "pact_in_dyad",
+    "outside_defense",
+    "outside_offense",
+    "outside_neutrality",
+    "shared_allies",
+    "outside_allies",
+    "bloc_parity",
+    "ally_in_dispute_with_opponent",
+    "ally_in_dispute_elsewhere",
+    "multilateral_share",
+    "nonaligned",
+    "land_contiguity",
+    "contiguity_closeness",
+    "major_powers",
+    "capability_ratio",
+    "joint_capability",
+    "peace_years",
+    "disputes_total",
+    "disputes_recent",
+    "dispute_last_year",
+    "state_disputes_recent",
+    "system_disputes_recent",
+}
+
+
+def test_everything_asked_for_is_registered():
+    assert REQUIRED <= {f.name for f in registered_features()}
+
+
+def test_table_is_complete():
+    table = feature_table()
+    assert table.index.is_unique
+    assert set(table["family"]) <= set(FAMILIES)
+    for text in ("unit", "formula", "source", "needs", "summary"):
+        assert (table[text].str.len() > 2).all(), text
+    assert table["summary"].str.endswith(".").all()
+    bounded = table.dropna(subset=["lower", "upper"])
+    assert (bounded["lower"] < bounded["upper"]).all()
+    # Shares and flags are bounded on both sides.
+    closed = table[table["unit"].isin(["share", "0/1", "index"])]
+    assert ((closed["lower"] == 0) & (closed["upper"] == 1)).all()
+    assert set(table["sign"]) <= {"+", "-", "free"}
+    # A feature that follows conflicts is itself changed by alliances.
+    conflict = table["needs"].str.contains("conflict")
+    assert not table.loc[conflict, "pre_treatment"].any()
+    assert table.loc["own_expansion", "options"] == "window=5"
+    assert table.loc["commitment_balance", "options"] == "weights='defense', e=0.0001"
+
+
+def test_markdown_lists_every_feature_once():
+    text = features_markdown()
+    for f in registered_features():
+        assert text.count(f"| `{f.name}` |") == 1
+    for line in text.splitlines():
+        if line.startswith("|"):
+            # A bar inside a formula is escaped: every row has the same nine cells.
+            assert line.replace("\\|", "").count("|") == 10, line
+    assert "## Alliance expansion" in text
+
+
+def test_unknown_feature():
+    with pytest.raises(
+        UnknownNameError, match=r"Unknown feature 'external_shar'.*'external_share'"
+    ):
+        get_feature("external_shar")
+
+
+def test_bad_registrations():
+    terms = {
+        "family": "power",
+        "level": "state",
+        "unit": "x",
+        "bounds": (0, 1),
+        "sign": "+",
+        "formula": "x",
+        "source": "x",
+        "needs": ("member",),
+        "pre_treatment": True,
+    }
+    with pytest.raises(UnknownNameError, match="Did you mean 'obligation'"):
+        feature(**terms | {"needs": ("obligations",)})
+    with pytest.raises(UnknownNameError, match="Did you mean 'power'"):
+        feature(**terms | {"family": "powers"})
+
+    def capability_share(world):
+        raise AssertionError
+
+    with pytest.raises(ArgumentError, match="'capability_share' is registered twice"):
+        feature(**terms)(capability_share)
+
+
+def test_import_is_pure():
+    """Features import no sampler, no plotting and read nothing."""
+    code = (
+        "import sys, forecast.features; "
+        "bad = {'pymc', 'arviz', 'matplotlib', 'pytensor', 'numba', 'nutpie'} & set(sys.modules); "
+        "sys.exit(str(sorted(bad)) if bad else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
