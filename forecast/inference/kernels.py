@@ -16,12 +16,16 @@ All kernels release the GIL and take a range of groups, so that threads can shar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import exp, log, sqrt
+from typing import Any
 
 import numba as nb
 import numpy as np
+import numpy.typing as npt
 
 __all__ = [
+    "CAP",
     "cross_products",
     "draw_effects",
     "group_log_likelihood",
@@ -33,15 +37,31 @@ __all__ = [
 ]
 
 # Above this, exp(a) is taken of the cap and the excess is added linearly: log(1+e^x) = x there.
-_CAP = 200.0
+CAP = 200.0
 _LARGE = 1e100  # a running product is folded into a logarithm before it can overflow
 _TOLERANCE = 1e-7  # of the conditional mode, in conditional standard deviations
 
-_compile = nb.njit(nogil=True, cache=True, error_model="numpy")
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def _score(e, size, factor):  # type: ignore[no-untyped-def]
+def _compile[F: Callable[..., Any]](function: F) -> F:
+    """Compile without the GIL and without checks for division by zero; cached on disk."""
+    compiled: Any = nb.njit(nogil=True, cache=True, error_model="numpy")(function)
+    typed: F = compiled
+    return typed
+
+
+def _compile_sums[F: Callable[..., Any]](function: F) -> F:
+    """As `_compile`, and sums may be reordered, so that they use vector instructions."""
+    loose = {"reassoc", "contract", "nsz"}
+    compiled: Any = nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=loose)(function)
+    typed: F = compiled
+    return typed
+
+
+@_compile_sums
+def _score(e: FloatArray, size: int, factor: float) -> tuple[float, float]:
     """Sum of p and of p (1 - p) for odds e_i * factor."""
     total = 0.0
     weight = 0.0
@@ -53,12 +73,14 @@ def _score(e, size, factor):  # type: ignore[no-untyped-def]
 
 
 @_compile
-def _mode(e, size, events, precision, start):  # type: ignore[no-untyped-def]
+def _mode(
+    e: FloatArray, size: int, events: float, precision: float, start: float
+) -> tuple[float, float]:
     """Mode of h(d) and −h''(mode): Newton on a strictly concave function, steps capped."""
     d = start
     curvature = precision
     for _ in range(200):
-        total, weight = _score(e, size, exp(min(d, _CAP)))
+        total, weight = _score(e, size, exp(min(d, CAP)))
         curvature = weight + precision
         step = (events - total - precision * d) / curvature
         step = min(max(step, -2.0), 2.0)
@@ -69,31 +91,26 @@ def _mode(e, size, events, precision, start):  # type: ignore[no-untyped-def]
 
 
 @_compile
-def _odds(a, y, i0, i1, e):  # type: ignore[no-untyped-def]
-    """Fill e with exp(a); return the events and the part of the log likelihood linear in a."""
-    events = 0.0
-    linear = 0.0
-    for i in range(i0, i1):
-        ai = a[i]
-        if y[i] > 0.5:
-            events += 1.0
-            linear += ai
-        if ai > _CAP:
-            linear -= ai - _CAP
-            ai = _CAP
-        e[i - i0] = exp(ai)
-    return events, linear
-
-
-@_compile
-def _nodes(e, size, events, linear, precision, mode, scale, x, logw, d, factor, value):  # type: ignore[no-untyped-def]
+def _nodes(
+    e: FloatArray,
+    size: int,
+    events: float,
+    precision: float,
+    mode: float,
+    scale: float,
+    x: FloatArray,
+    logw: FloatArray,
+    d: FloatArray,
+    factor: FloatArray,
+    value: FloatArray,
+) -> float:
     """Nodes d_k and log of each term of the quadrature; returns their largest."""
     K = x.shape[0]
     product = np.ones(K)
     for k in range(K):
         d[k] = mode + 1.4142135623730951 * scale * x[k]
-        factor[k] = exp(min(d[k], _CAP))
-        value[k] = logw[k] + linear + events * d[k] - 0.5 * precision * d[k] * d[k]
+        factor[k] = exp(min(d[k], CAP))
+        value[k] = logw[k] + events * d[k] - 0.5 * precision * d[k] * d[k]
     for i in range(size):
         ei = e[i]
         for k in range(K):
@@ -110,23 +127,32 @@ def _nodes(e, size, events, linear, precision, mode, scale, x, logw, d, factor, 
 
 
 @_compile
-def group_log_likelihood(a, y, start, g0, g1, sigma, modes, x, logw):  # type: ignore[no-untyped-def]
-    """Sum over groups g0..g1 of the log of the likelihood with the group effect integrated out."""
+def group_log_likelihood(
+    e: FloatArray,
+    events: FloatArray,
+    start: IntArray,
+    g0: int,
+    g1: int,
+    sigma: float,
+    modes: FloatArray,
+    x: FloatArray,
+    logw: FloatArray,
+) -> float:
+    """Sum over groups g0..g1 of log ∫ Normal(d; 0, σ²) exp(events d) Π (1 + e_i exp(d))^-1 dd.
+
+    ``e`` are the odds exp(a), capped; ``events`` the number of events of each group. The log
+    likelihood is this plus the sum of ``a`` over the events, and minus what the cap cut off.
+    """
     K = x.shape[0]
     precision = 1.0 / (sigma * sigma)
-    largest = 0
-    for g in range(g0, g1):
-        largest = max(largest, start[g + 1] - start[g])
-    e = np.empty(largest)
     d, factor, value = np.empty(K), np.empty(K), np.empty(K)
     total = 0.0
     for g in range(g0, g1):
         i0, i1 = start[g], start[g + 1]
         size = i1 - i0
-        events, linear = _odds(a, y, i0, i1, e)
-        mode, curvature = _mode(e, size, events, precision, modes[g])
+        mode, curvature = _mode(e[i0:i1], size, events[g], precision, modes[g])
         scale = 1.0 / sqrt(curvature)
-        top = _nodes(e, size, events, linear, precision, mode, scale, x, logw, d, factor, value)
+        top = _nodes(e[i0:i1], size, events[g], precision, mode, scale, x, logw, d, factor, value)
         mass = 0.0
         for k in range(K):
             mass += exp(value[k] - top)
@@ -135,10 +161,25 @@ def group_log_likelihood(a, y, start, g0, g1, sigma, modes, x, logw):  # type: i
 
 
 @_compile
-def group_moments(  # type: ignore[no-untyped-def]
-    a, y, start, g0, g1, sigma, modes, x, logw, residual, weight, slope, bend, mean, variance
-):
-    """Log likelihood of groups g0..g1 with its derivatives by ``a``, row by row.
+def group_moments(
+    e: FloatArray,
+    events: FloatArray,
+    y: FloatArray,
+    start: IntArray,
+    g0: int,
+    g1: int,
+    sigma: float,
+    modes: FloatArray,
+    x: FloatArray,
+    logw: FloatArray,
+    residual: FloatArray,
+    weight: FloatArray,
+    slope: FloatArray,
+    bend: FloatArray,
+    mean: FloatArray,
+    variance: FloatArray,
+) -> float:
+    """As `group_log_likelihood`, with the derivatives by ``a``, row by row.
 
     Fills for rows: ``residual`` = y − E[p]; ``weight`` = E[p(1 − p)]; ``slope`` and ``bend`` =
     Cov(p, u) and Cov(p, v), where u, v are the first two orthonormal polynomials of the group
@@ -148,21 +189,16 @@ def group_moments(  # type: ignore[no-untyped-def]
     """
     K = x.shape[0]
     precision = 1.0 / (sigma * sigma)
-    largest = 0
-    for g in range(g0, g1):
-        largest = max(largest, start[g + 1] - start[g])
-    e = np.empty(largest)
     d, factor, value = np.empty(K), np.empty(K), np.empty(K)
     first, second = np.empty(K), np.empty(K)
     total = 0.0
     for g in range(g0, g1):
         i0, i1 = start[g], start[g + 1]
         size = i1 - i0
-        events, linear = _odds(a, y, i0, i1, e)
-        mode, curvature = _mode(e, size, events, precision, modes[g])
+        mode, curvature = _mode(e[i0:i1], size, events[g], precision, modes[g])
         modes[g] = mode
         scale = 1.0 / sqrt(curvature)
-        top = _nodes(e, size, events, linear, precision, mode, scale, x, logw, d, factor, value)
+        top = _nodes(e[i0:i1], size, events[g], precision, mode, scale, x, logw, d, factor, value)
         mass = 0.0
         for k in range(K):
             value[k] = exp(value[k] - top)
@@ -191,7 +227,7 @@ def group_moments(  # type: ignore[no-untyped-def]
         mean[g] = m1
         variance[g] = m2
         for i in range(i0, i1):
-            ei = e[i - i0]
+            ei = e[i]
             p1 = 0.0
             p2 = 0.0
             s = 0.0
@@ -210,7 +246,7 @@ def group_moments(  # type: ignore[no-untyped-def]
 
 
 @_compile
-def plain_log_likelihood(a, y, i0, i1):  # type: ignore[no-untyped-def]
+def plain_log_likelihood(a: FloatArray, y: FloatArray, i0: int, i1: int) -> float:
     """Bernoulli-logit log likelihood of rows i0..i1."""
     total = 0.0
     for i in range(i0, i1):
@@ -219,7 +255,9 @@ def plain_log_likelihood(a, y, i0, i1):  # type: ignore[no-untyped-def]
 
 
 @_compile
-def plain_moments(a, y, i0, i1, residual, weight):  # type: ignore[no-untyped-def]
+def plain_moments(
+    a: FloatArray, y: FloatArray, i0: int, i1: int, residual: FloatArray, weight: FloatArray
+) -> float:
     """Log likelihood of rows i0..i1; fills ``residual`` = y − p and ``weight`` = p (1 − p)."""
     total = 0.0
     for i in range(i0, i1):
@@ -233,7 +271,15 @@ def plain_moments(a, y, i0, i1, residual, weight):  # type: ignore[no-untyped-de
 
 
 @_compile
-def sparse_predictor(indptr, indices, data, f, i0, i1, out):  # type: ignore[no-untyped-def]
+def sparse_predictor(
+    indptr: IntArray,
+    indices: npt.NDArray[np.int32],
+    data: FloatArray,
+    f: FloatArray,
+    i0: int,
+    i1: int,
+    out: FloatArray,
+) -> None:
     """Add Z f to ``out`` for rows i0..i1 (Z in compressed rows)."""
     for i in range(i0, i1):
         total = 0.0
@@ -243,7 +289,7 @@ def sparse_predictor(indptr, indices, data, f, i0, i1, out):  # type: ignore[no-
 
 
 @_compile
-def _outer(X, weight, i0, i1, XX):  # type: ignore[no-untyped-def]
+def _outer(X: FloatArray, weight: FloatArray, i0: int, i1: int, XX: FloatArray) -> None:
     """Add the lower triangle of X'WX of rows i0..i1, four rows at a time."""
     p = X.shape[1]
     whole = i0 + (i1 - i0) // 4 * 4
@@ -265,7 +311,18 @@ def _outer(X, weight, i0, i1, XX):  # type: ignore[no-untyped-def]
 
 
 @_compile
-def cross_products(X, indptr, indices, data, weight, i0, i1, XX, ZX, ZZ):  # type: ignore[no-untyped-def]
+def cross_products(
+    X: FloatArray,
+    indptr: IntArray,
+    indices: npt.NDArray[np.int32],
+    data: FloatArray,
+    weight: FloatArray,
+    i0: int,
+    i1: int,
+    XX: FloatArray,
+    ZX: FloatArray,
+    ZZ: FloatArray,
+) -> None:
     """Add the lower triangles of X'WX (p, p) and Z'WZ (m, m), and Z'WX (m, p), of rows i0..i1.
 
     Written out rather than left to BLAS: the outputs stay in cache, nothing of the size of X is
@@ -286,7 +343,17 @@ def cross_products(X, indptr, indices, data, weight, i0, i1, XX, ZX, ZZ):  # typ
 
 
 @_compile
-def group_sums(X, indptr, indices, data, row_value, start, g0, g1, out):  # type: ignore[no-untyped-def]
+def group_sums(
+    X: FloatArray,
+    indptr: IntArray,
+    indices: npt.NDArray[np.int32],
+    data: FloatArray,
+    row_value: FloatArray,
+    start: IntArray,
+    g0: int,
+    g1: int,
+    out: FloatArray,
+) -> None:
     """Fill ``out[g] = Σ_{i in g} row_value_i (X_i, Z_i)`` for groups g0..g1; out is (G, p + m)."""
     p = X.shape[1]
     for g in range(g0, g1):
@@ -301,9 +368,11 @@ def group_sums(X, indptr, indices, data, row_value, start, g0, g1, out):  # type
 
 
 @_compile
-def _density(e, size, events, precision, d):  # type: ignore[no-untyped-def]
+def _density(
+    e: FloatArray, size: int, events: float, precision: float, d: float
+) -> tuple[float, float]:
     """Value h(d) up to a constant, and its slope."""
-    factor = exp(min(d, _CAP))
+    factor = exp(min(d, CAP))
     value = events * d - 0.5 * precision * d * d
     product = 1.0
     for i in range(size):
@@ -316,7 +385,15 @@ def _density(e, size, events, precision, d):  # type: ignore[no-untyped-def]
 
 
 @_compile
-def draw_effects(a, y, start, sigma, modes, seed, out):  # type: ignore[no-untyped-def]
+def draw_effects(
+    e: FloatArray,
+    events: FloatArray,
+    start: IntArray,
+    sigma: float,
+    modes: FloatArray,
+    seed: int,
+    out: FloatArray,
+) -> None:
     """One exact draw of every group effect given ``a``: fills ``out`` (G,).
 
     Rejection from the piecewise exponential hull of a log-concave density, tangent at the mode
@@ -324,30 +401,25 @@ def draw_effects(a, y, start, sigma, modes, seed, out):  # type: ignore[no-untyp
     adaptive refinement). Seeds the generator of the calling thread, so a draw depends on
     ``seed`` alone.
     """
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (the generator that compiled code has per thread)
     precision = 1.0 / (sigma * sigma)
     G = start.shape[0] - 1
-    largest = 0
-    for g in range(G):
-        largest = max(largest, start[g + 1] - start[g])
-    e = np.empty(largest)
     for g in range(G):
         i0, i1 = start[g], start[g + 1]
         size = i1 - i0
-        events, _ = _odds(a, y, i0, i1, e)
-        mode, curvature = _mode(e, size, events, precision, modes[g])
+        mode, curvature = _mode(e[i0:i1], size, events[g], precision, modes[g])
         away = 1.3 / sqrt(curvature)
-        peak, _ = _density(e, size, events, precision, mode)
+        peak, _ = _density(e[i0:i1], size, events[g], precision, mode)
         t1, t3 = mode - away, mode + away
-        h1, s1 = _density(e, size, events, precision, t1)
-        h3, s3 = _density(e, size, events, precision, t3)
+        h1, s1 = _density(e[i0:i1], size, events[g], precision, t1)
+        h3, s3 = _density(e[i0:i1], size, events[g], precision, t3)
         # Where the tangents meet the level of the mode.
         z1, z3 = t1 + (peak - h1) / s1, t3 + (peak - h3) / s3
         left, middle, right = 1.0 / s1, z3 - z1, -1.0 / s3
         area = left + middle + right
         d = mode
         for _ in range(10_000):
-            u = np.random.random() * area
+            u = np.random.random() * area  # noqa: NPY002
             if u < left:
                 hull = log(max(u, 1e-300) / left)
                 d = z1 + hull / s1
@@ -357,7 +429,8 @@ def draw_effects(a, y, start, sigma, modes, seed, out):  # type: ignore[no-untyp
             else:
                 hull = log(max(area - u, 1e-300) / right)
                 d = z3 + hull / s3
-            h, _ = _density(e, size, events, precision, d)
-            if log(max(np.random.random(), 1e-300)) <= h - peak - hull:
+            h, _ = _density(e[i0:i1], size, events[g], precision, d)
+            v = np.random.random()  # noqa: NPY002
+            if log(max(v, 1e-300)) <= h - peak - hull:
                 break
         out[g] = d

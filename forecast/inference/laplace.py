@@ -18,13 +18,17 @@ steps, none of which leaves an approximation in the result other than Monte Carl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg as sl
 from scipy.special import gammaln
 
+from forecast.errors import DataError
 from forecast.inference.latent import Latent, Moments
 from forecast.modeling.design import Design
 
@@ -173,7 +177,9 @@ def _scale_gradient(
     return gradient, curvature
 
 
-def _scale_mode(latent: Latent, theta: FloatArray, w: FloatArray, modes: FloatArray) -> _Conditional:
+def _scale_mode(
+    latent: Latent, theta: FloatArray, w: FloatArray, modes: FloatArray
+) -> _Conditional:
     """Root of the gradient by theta: Broyden's method, steps capped."""
     at = conditional(latent, theta, w, modes)
     J = np.diag(-at.curvature)
@@ -249,28 +255,52 @@ class _Proposal:
                 )  # fmt: skip
 
         cuts = np.linspace(0, len(z), 9).astype(int)
-        self.latent.each_part(
-            run, [(int(i), int(j)) for i, j in zip(cuts[:-1], cuts[1:], strict=True) if j > i]
-        )
+        self.latent.each_part(run, [(int(i), int(j)) for i, j in pairwise(cuts) if j > i])
         return W, density
 
 
-def _force(
+def _corrections(
     latent: Latent, at: _Conditional, modes: FloatArray, rng: np.random.Generator
-) -> FloatArray:
-    """Mean gradient of the log likelihood under the Gaussian at its mode, less that at the mode.
+) -> tuple[FloatArray, FloatArray]:
+    """Skewness of the likelihood at the mode, and the gradient by theta that allows for it.
 
-    Antithetic pairs cancel the linear part, so that only the skewness is left.
+    Antithetic pairs from the Gaussian at the mode, on which the linear part cancels.
+
+    Returns
+    -------
+    force : numpy.ndarray, shape (size,)
+        Mean gradient of the log likelihood by ``w`` less that at the mode.
+    gradient : numpy.ndarray, shape (blocks,)
     """
     root = np.linalg.cholesky(at.covariance)
     sigma = 1.0 if latent.group is None else float(np.exp(at.theta[latent.group]))
-    total = np.zeros(latent.size)
-    for _ in range(_PAIRS):
-        u = root @ rng.standard_normal(latent.size)
-        for sign in (1.0, -1.0):
-            moments = latent.moments(at.mode + sign * u, sigma, modes.copy())
-            total += latent.transpose(moments.residual - at.moments.residual)
-    return total / (2 * _PAIRS)
+
+    def even(U: FloatArray) -> tuple[FloatArray, float]:
+        total, square = np.zeros(latent.size), 0.0
+        for u in U:
+            for sign in (1.0, -1.0):
+                moments = latent.moments(w + sign * u, sigma, modes.copy())
+                total += latent.transpose(moments.residual - reference.residual)
+                square += float(np.sum(moments.mean**2 + moments.variance))
+        return total / (2 * len(U)), square / (2 * len(U))
+
+    U = rng.standard_normal((_PAIRS, latent.size)) @ root.T
+    w, reference = at.mode, at.moments
+    force, square = even(U)
+    gradient = at.gradient.copy()
+    shift = at.covariance @ force
+    if latent.group is not None:
+        w = at.mode + shift
+        square = even(U[: _PAIRS // 2])[1]
+        b = latent.group
+        prior = sigma**2 / latent.design.blocks[b].scale_prior ** 2
+        gradient[b] = -latent.levels + square / sigma**2 + 1.0 - prior
+    for b, where in latent.slices.items():
+        f0 = at.mode[latent.p + where.start : latent.p + where.stop]
+        f1 = f0 + shift[latent.p + where.start : latent.p + where.stop]
+        K = latent.structures[b] * np.exp(-2 * at.theta[b])
+        gradient[b] += float(f1 @ K @ f1 - f0 @ K @ f0)
+    return force, gradient
 
 
 def _propose(
@@ -287,9 +317,7 @@ def _propose(
             for sign in (-1.0, 1.0):
                 theta = at.theta.copy()
                 theta[b] += sign * sd[b]
-                ends.append(
-                    conditional(latent, theta, at.mode, modes.copy(), at.information)
-                )
+                ends.append(conditional(latent, theta, at.mode, modes.copy(), at.information))
             slope = (ends[1].gradient[b] - ends[0].gradient[b]) / (2 * sd[b])
             found = 1.0 / np.sqrt(max(-slope, 0.25))
             if 0.6 < found / sd[b] < 1.7:
@@ -306,20 +334,116 @@ def _propose(
         covariance = (vectors / np.maximum(values, 0.25)) @ vectors.T
         root = np.linalg.cholesky(covariance)
     width = np.diag(root)
-    force = _force(latent, at, modes, rng)
+    force, gradient = _corrections(latent, at, modes, rng)
+    center = at.theta + np.clip(root @ (root.T @ gradient), -sd, sd)
     linears = []
     for anchor in anchors:
         Q = latent.prior_precision(anchor.theta)
         mean = anchor.mode + anchor.covariance @ force
         linears.append((anchor.information + Q) @ mean - Q @ latent.prior_mean)
-    units = np.array([a.theta - at.theta for a in anchors]).reshape(len(anchors), k)
+    units = np.array([a.theta - center for a in anchors]).reshape(len(anchors), k)
     return _Proposal(
         latent,
-        at.theta,
+        center,
         root,
-        sides[0] / width * 1.1,
-        sides[1] / width * 1.1,
+        sides[0] / width,
+        sides[1] / width,
         sl.solve_triangular(root, units.T, lower=True).T if k else units,
         np.array([a.information for a in anchors]),
         np.array(linears),
     )
+
+
+def sample_laplace(
+    design: Design,
+    *,
+    seed: np.random.SeedSequence,
+    draws: int,
+    start: tuple[FloatArray, FloatArray] | None = None,
+    report: Callable[[str, float], None] | None = None,
+) -> Draws:
+    """Posterior draws of a hierarchical logit by nested Laplace and importance resampling.
+
+    Parameters
+    ----------
+    design : Design
+        Arrays of the model.
+    seed : numpy.random.SeedSequence
+        All randomness comes from it.
+    draws : int
+        Draws to return. Proposals are added, `draws` at a time, until the effective sample
+        size of the weights is at least ``max(500, draws / 2)`` (at most eight times).
+    start : (log scales, w), optional
+        Where to start the search for the mode, e.g. that of a fit with one year less.
+    report : callable, optional
+        Called with what is being done and the share that is done (0 to 1).
+
+    Returns
+    -------
+    Draws
+    """
+    from arviz_stats import base
+
+    statistics = cast(Any, base).array_stats
+
+    tell = report or (lambda _what, _share: None)
+    streams = seed.spawn(_MAX_ROUNDS + 3)
+    latent = Latent(design)
+    blocks = design.blocks
+    modes = np.zeros(latent.levels)
+    tell("mode of the scales", 0.0)
+    theta, w = start or (
+        np.log([0.6 * block.scale_prior for block in blocks]),
+        latent.prior_mean.copy(),
+    )
+    at = _scale_mode(latent, np.asarray(theta, dtype=np.float64), w, modes)
+    tell("curvature around the mode", 0.2)
+    proposal = _propose(latent, at, modes, np.random.default_rng(streams[0]))
+    target = max(500.0, 0.5 * draws)
+    thetas, latents, weights = [], [], []
+    for done in range(_MAX_ROUNDS):
+        tell("importance sampling", min(0.4 + 0.2 * done, 0.8))
+        rng = np.random.default_rng(streams[3 + done])
+        theta, density = proposal.scales(rng, draws)
+        W, given = proposal.latents(theta, rng.standard_normal((draws, latent.size)))
+        sigma = np.ones(draws) if latent.group is None else np.exp(theta[:, latent.group])
+        likelihood = latent.log_likelihoods(W, sigma, modes)
+        weights.append(likelihood + latent.log_prior(W, theta) - density - given)
+        thetas.append(theta)
+        latents.append(W)
+        # psislw smooths the weights exp(-x): it takes log likelihoods to leave out.
+        smoothed, k = statistics.psislw(-_finite(np.concatenate(weights)))
+        share = np.exp(smoothed - smoothed.max())
+        share /= share.sum()
+        ess = 1.0 / float(np.sum(share**2))
+        if ess >= target:
+            break
+    rng = np.random.default_rng(streams[1])
+    # Systematic resampling, then a shuffle so that neighbours are not copies of each other.
+    places = (rng.random() + np.arange(draws)) / draws
+    chosen = np.minimum(np.searchsorted(np.cumsum(share), places), share.size - 1)
+    chosen = rng.permutation(chosen)
+    theta, W = np.concatenate(thetas)[chosen], np.concatenate(latents)[chosen]
+    effects: dict[str, FloatArray] = {}
+    scales = {block.name: np.exp(theta[:, b]) for b, block in enumerate(blocks)}
+    tell("effects", 0.9)
+    for b, block in enumerate(blocks):
+        if b == latent.group:
+            seeds = streams[2].generate_state(draws, np.uint32).astype(np.uint32)
+            effects[block.name] = latent.draw_group(W, scales[block.name], modes, seeds)
+        else:
+            where = latent.slices[b]
+            effects[block.name] = W[:, latent.p + where.start : latent.p + where.stop]
+    tell("done", 1.0)
+    return Draws(W[:, : latent.p], effects, scales, ess, float(k), share.size)
+
+
+def _finite(log_weights: FloatArray) -> FloatArray:
+    """Log weights in which an impossible proposal has a negligible weight instead of none."""
+    good = np.isfinite(log_weights)
+    if not good.any():
+        raise DataError(
+            "No proposal has a finite posterior density: the columns of the design are on wildly "
+            "different scales. Standardise them (a unit of order one)."
+        )
+    return np.where(good, log_weights, log_weights[good].min() - 50.0)

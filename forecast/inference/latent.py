@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,15 @@ _PARTS = 4
 
 
 def _threads() -> int:
-    return max(1, min(_PARTS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+    return max(
+        1,
+        min(
+            _PARTS,
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1,
+        ),
+    )
 
 
 def check_design(design: Design) -> None:
@@ -128,9 +137,7 @@ class Latent:
         check_design(design)
         self.design = design
         candidates = [b for b, block in enumerate(design.blocks) if _eliminable(block)]
-        self.group = max(
-            candidates, key=lambda b: len(design.blocks[b].levels), default=None
-        )
+        self.group = max(candidates, key=lambda b: len(design.blocks[b].levels), default=None)
         self.kept = tuple(b for b in range(len(design.blocks)) if b != self.group)
         n, self.p = design.X.shape
         if self.group is None:
@@ -145,13 +152,21 @@ class Latent:
             # A level without rows is an empty range; its posterior is its prior.
             self.start = np.searchsorted(level[order], np.arange(self.levels + 1)).astype(np.int64)
         self.y = np.ascontiguousarray(design.y[order], dtype=np.float64)
+        self._events_at = np.flatnonzero(self.y > 0.5)
+        self.events = np.add.reduceat(np.append(self.y, 0.0), self.start[:-1]) * (
+            np.diff(self.start) > 0
+        )
         self.X = np.ascontiguousarray(design.X[order], dtype=np.float64)
         offsets = np.cumsum([0] + [len(design.blocks[b].levels) for b in self.kept])
-        self.slices = {b: slice(int(offsets[i]), int(offsets[i + 1])) for i, b in enumerate(self.kept)}
+        self.slices = {
+            b: slice(int(offsets[i]), int(offsets[i + 1])) for i, b in enumerate(self.kept)
+        }
         self.m = int(offsets[-1])
         self.size = self.p + self.m
         if self.kept:
-            Z = sp.csr_array(sp.hstack([design.blocks[b].matrix for b in self.kept], format="csr"))[order]
+            Z = sp.csr_array(sp.hstack([design.blocks[b].matrix for b in self.kept], format="csr"))[
+                order
+            ]
         else:
             Z = sp.csr_array((n, 0), dtype=np.float64)
         Z.sum_duplicates()  # sorts the columns of each row as well
@@ -169,7 +184,7 @@ class Latent:
         if self.group is not None:
             cuts = np.searchsorted(self.start, cuts)
             cuts[0], cuts[-1] = 0, self.levels
-        return [(int(i), int(j)) for i, j in zip(cuts[:-1], cuts[1:], strict=True) if j > i]
+        return [(int(i), int(j)) for i, j in pairwise(cuts) if j > i]
 
     def _row_parts(self) -> list[tuple[int, int]]:
         if self.group is None:
@@ -177,7 +192,7 @@ class Latent:
         return [(int(self.start[i]), int(self.start[j])) for i, j in self._group_parts]
 
     def each_part(self, work: Callable[..., Any], parts: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Results of ``work(*part)``, in the order of `parts`, in as many threads as there are cores."""
+        """Results of ``work(*part)``, in the order of `parts`, one thread a core."""
         if len(parts) < 2 or _threads() == 1:
             return [work(*part) for part in parts]
         with ThreadPoolExecutor(_threads()) as pool:
@@ -194,16 +209,24 @@ class Latent:
                 kernels.sparse_predictor(self.indptr, self.indices, self.values, f, i0, i1, a)
         return a
 
+    def _odds(self, a: FloatArray) -> tuple[FloatArray, float]:
+        """exp(a), capped, and the part of the log likelihood that is linear in ``a``."""
+        linear = float(np.sum(a[self._events_at]))
+        if a.max() > kernels.CAP:
+            linear -= float(np.sum(np.maximum(a - kernels.CAP, 0.0)))
+            a = np.minimum(a, kernels.CAP)
+        return np.exp(a), linear
+
     def transpose(self, r: FloatArray) -> FloatArray:
         """(X, Z)' r, shape (size,)."""
         out = np.empty(self.size)
         out[: self.p] = r @ self.X
         if self.m:
-            out[self.p :] = self._Z.T @ r
+            out[self.p :] = self._kept_matrix.T @ r
         return out
 
     @cached_property
-    def _Z(self) -> sp.csr_array:
+    def _kept_matrix(self) -> sp.csr_array:
         return sp.csr_array((self.values, self.indices, self.indptr), shape=(self.y.size, self.m))
 
     # -- likelihood ------------------------------------------------------------------------
@@ -229,16 +252,17 @@ class Latent:
             )
             none = np.empty(0)
             return Moments(float(sum(values)), residual, weight, none, none, none, none)
+        e, linear = self._odds(a)
         slope, bend = np.empty(n), np.empty(n)
         mean, variance = np.empty(self.levels), np.empty(self.levels)
         values = self.each_part(
             lambda g0, g1: kernels.group_moments(
-                a, self.y, self.start, g0, g1, sigma, modes, self.nodes, self.log_weights,
-                residual, weight, slope, bend, mean, variance,
+                e, self.events, self.y, self.start, g0, g1, sigma, modes, self.nodes,
+                self.log_weights, residual, weight, slope, bend, mean, variance,
             ),
             self._group_parts,
         )  # fmt: skip
-        return Moments(float(sum(values)), residual, weight, slope, bend, mean, variance)
+        return Moments(linear + float(sum(values)), residual, weight, slope, bend, mean, variance)
 
     def information(self, moments: Moments) -> tuple[FloatArray, FloatArray]:
         """Negative Hessian of the log likelihood by ``w``, and the groups' sums of ``slope``.
@@ -307,8 +331,9 @@ class Latent:
             if self.group is None:
                 out[s] = kernels.plain_log_likelihood(a, self.y, 0, a.size)
             else:
-                out[s] = kernels.group_log_likelihood(
-                    a, self.y, self.start, 0, self.levels, sigmas[s], modes,
+                e, linear = self._odds(a)
+                out[s] = linear + kernels.group_log_likelihood(
+                    e, self.events, self.start, 0, self.levels, sigmas[s], modes,
                     self.nodes, self.log_weights,
                 )  # fmt: skip
 
@@ -325,7 +350,8 @@ class Latent:
             if self.m:
                 f = np.ascontiguousarray(W[s, self.p :])
                 kernels.sparse_predictor(self.indptr, self.indices, self.values, f, 0, a.size, a)
-            kernels.draw_effects(a, self.y, self.start, sigmas[s], modes, seeds[s], out[s])
+            e, _ = self._odds(a)
+            kernels.draw_effects(e, self.events, self.start, sigmas[s], modes, seeds[s], out[s])
 
         self._each_draw(W, one)
         return out
@@ -399,4 +425,3 @@ class Latent:
                 + theta[..., b]
             )  # fmt: skip
         return total
-
