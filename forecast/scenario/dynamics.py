@@ -59,6 +59,8 @@ class Record:
         Dispute active, and begun, in the origin year.
     peace, total : numpy.ndarray, shape (R,), int16
         Years of peace and number of onsets at the end of the origin year.
+    elsewhere : numpy.ndarray, shape (2, pairs)
+        Positions of pairs outside the rows with a dispute active in the origin year.
     state_onsets : numpy.ndarray, shape (years, S)
         Distinct conflicts that began, by state.
     system_onsets, system_states : numpy.ndarray, shape (years,)
@@ -77,40 +79,58 @@ class Record:
     began: BoolArray
     peace: IndexArray
     total: IndexArray
+    elsewhere: npt.NDArray[np.intp]
     state_onsets: npt.NDArray[np.int64]
     system_onsets: npt.NDArray[np.int64]
     system_states: npt.NDArray[np.int64]
     continues: tuple[float, float]
 
     @classmethod
-    def of(cls, world: xr.Dataset, rows: xr.Dataset, origin: int) -> Record:
-        """Record of `rows` in a world that covers conflicts up to `origin`."""
+    def of(
+        cls,
+        world: xr.Dataset,
+        rows: xr.Dataset,
+        origin: int,
+        *,
+        states: npt.NDArray[np.integer],
+    ) -> Record:
+        """Record of `rows` in a world that covers conflicts up to `origin`.
+
+        Positions are among `states` (COW numbers, ascending): those of the world to come, which
+        lacks the states that ended long ago.
+        """
         from forecast.features.history import disputes_total, peace_years
 
         past = world.sel(year=slice(None, origin))
         covered = past["conflict_covered"].to_numpy()
         if not covered[-1]:
             raise ArgumentError(f"Conflicts are not covered in the origin year {origin}.")
-        codes = past["state"].to_numpy()
-        a = np.searchsorted(codes, rows["ccode_a"].to_numpy())
-        b = np.searchsorted(codes, rows["ccode_b"].to_numpy())
+        system_onsets = past["onset"].to_numpy().sum(axis=(1, 2)).astype(np.int64) // 2
+        system_states = past["member"].to_numpy().sum(axis=1).astype(np.int64)
+        continues = _continuation(past["onset"].to_numpy(), past["dispute"].to_numpy())
+        past = past.sel(state=states, other=states)
+        a = np.searchsorted(states, rows["ccode_a"].to_numpy())
+        b = np.searchsorted(states, rows["ccode_b"].to_numpy())
         onset = past["onset"].to_numpy()
         dispute = past["dispute"].to_numpy()
         last = past.isel(year=slice(int(np.flatnonzero(covered)[0]), None))
+        outside = np.triu(dispute[-1], k=1)
+        outside[np.minimum(a, b), np.maximum(a, b)] = False
         return cls(
             origin=origin,
             a=a,
             b=b,
-            states=codes.size,
+            states=states.size,
             onset=onset[:, a, b],
             active=dispute[-1, a, b],
             began=onset[-1, a, b],
             peace=np.nan_to_num(peace_years(last).to_numpy()[-1, a, b]).astype(np.int16),
             total=np.nan_to_num(disputes_total(last).to_numpy()[-1, a, b]).astype(np.int16),
+            elsewhere=np.stack(np.nonzero(outside)),
             state_onsets=past["dispute_onset_count"].to_numpy().astype(np.int64),
-            system_onsets=onset.sum(axis=(1, 2)).astype(np.int64) // 2,
-            system_states=past["member"].to_numpy().sum(axis=1).astype(np.int64),
-            continues=_continuation(onset, dispute),
+            system_onsets=system_onsets,
+            system_states=system_states,
+            continues=continues,
         )
 
 
@@ -300,23 +320,28 @@ class Allies:
             own dispute is never an ally's.
         elsewhere : bool
             Whether disputes of allies with third states are needed (slower).
+        first : bool
+            Whether the year is the origin, in which disputes of pairs outside the rows count too.
         """
         row_of = np.full((record.states, record.states), -1, dtype=np.int32)
         row_of[record.a, record.b] = np.arange(record.a.size)
         row_of[record.b, record.a] = np.arange(record.a.size)
         draws = active.shape[1]
-        opponent = np.zeros((2, record.a.size, draws), dtype=np.int8)
-        rows, columns = np.nonzero(active)
+        rows, column = np.nonzero(active)
+        a, b = record.a[rows], record.b[rows]
+        if first:
+            others = record.elsewhere
+            a = np.concatenate([a, np.repeat(others[0], draws)])
+            b = np.concatenate([b, np.repeat(others[1], draws)])
+            column = np.concatenate([column, np.tile(np.arange(draws), others.shape[1])])
         friends = sp.csr_array(allied)
-        kernels.mark_opponent(
-            rows, columns, record.a, record.b, friends.indptr, friends.indices, row_of, opponent
-        )
+        graph = (friends.indptr, friends.indices)
+        opponent = np.zeros((2, record.a.size, draws), dtype=np.int8)
+        kernels.mark_opponent(a, b, column, record.a, *graph, row_of, opponent)
         other = np.zeros_like(opponent)
         if elsewhere:
-            order = np.argsort(columns, kind="stable")
-            start = np.searchsorted(columns[order], np.arange(draws + 1))
-            kernels.mark_elsewhere(
-                rows[order], start, record.a, record.b, friends.indptr, friends.indices,
-                record.states, other,
-            )  # fmt: skip
+            order = np.argsort(column, kind="stable")
+            start = np.searchsorted(column[order], np.arange(draws + 1))
+            pairs = (a[order], b[order], start)
+            kernels.mark_elsewhere(*pairs, record.a, record.b, *graph, record.states, other)
         return cls(opponent=(opponent[0], opponent[1]), elsewhere=(other[0], other[1]))

@@ -98,7 +98,7 @@ def simulate_paths(
             chosen = path == k
             base[:, chosen] += future.X[k, h] @ beta[chosen].T.astype(np.float32)
         now = ties[int(np.searchsorted(years, year - 1))]
-        allies = Allies.of(record, now, real.active, elsewhere=elsewhere)
+        allies = Allies.of(record, now, real.active, elsewhere=elsewhere, first=h == 0)
         uniform = rng.random((count, draws), dtype=np.float32)
         stays = rng.random((count, draws), dtype=np.float32)
         steps = []

@@ -13,7 +13,6 @@ from forecast.errors import ArgumentError
 from forecast.evaluation.strata import relevant_pairs
 from forecast.features.gather import FeatureRequest, compute_features
 from forecast.features.registry import get_feature
-from forecast.panel.types import Panel
 from forecast.panel.world import build_world
 from forecast.scenario.dynamics import SIMULATED
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Future", "capability_paths", "future_rows", "prepare_future"]
 
-#: Years of history that the features of a future year may look back on.
-_LOOKBACK = 40
 #: Years from which the joint changes of capability shares are resampled.
 _CHANGES = 20
 
@@ -139,66 +136,84 @@ def prepare_future(
     Features that need conflicts and are not simulated (rivals, commitments owed at risk) keep
     their windows as they were at the origin, over the alliances of the future year.
     """
-    if fit.spec.unit != "dyad-year":
+    if fit.spec.unit != "dyad-year" or fit.spec.lag != 1:
         raise ArgumentError(
-            f"Model {fit.spec.name!r} is of unit {fit.spec.unit!r}; simulation and risk need a"
-            " model of unit 'dyad-year', such as 'dyad_onset'."
+            f"Model {fit.spec.name!r} is of unit {fit.spec.unit!r} with lag {fit.spec.lag};"
+            " simulation and risk need a model of unit 'dyad-year' with lag 1, such as"
+            " 'dyad_onset'."
         )
-    first = max(origin - _LOOKBACK, min(c.first for c in tables.coverage.values()))
+    groups = _groups(fit)
+    lookback = max([_CHANGES, *(_lookback(group) for group in groups.values())])
+    first = max(origin - lookback, min(c.first for c in tables.coverage.values()))
     world = build_world(tables, first_year=first, last_year=origin + horizon, carry_forward=True)
     if rows is None:
         rows = future_rows(world, origin + 1, population=fit.spec.population)
+    frame = _frame(rows, origin, horizon)
+
+    def columns(world: xr.Dataset, group: str, frame: xr.Dataset = frame) -> xr.Dataset:
+        near = world.sel(year=slice(origin - _lookback(groups[group]), None))
+        panel = replace(fit.panel, data=frame, world=near, lag=fit.spec.lag)
+        return compute_features(panel, _requests(groups[group])).data
+
+    fixed = columns(world, "fixed")
+    by_year = [
+        columns(
+            _freeze_conflicts(world.sel(year=slice(None, origin + h)), h),
+            "frozen",
+            frame.isel(row=frame["year"].to_numpy() == origin + 1 + h),
+        )
+        for h in range(horizon if groups["frozen"] else 0)
+    ]
+    raw = {code.name: fixed[code.name].to_numpy() for code in groups["fixed"]}
+    for code in groups["frozen"]:
+        raw[code.name] = np.concatenate([part[code.name].to_numpy() for part in by_year])
+
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     shares = capability_paths(world, origin=origin, horizon=horizon, paths=paths, rng=rng)
-
-    terms = fit.encoding.terms
-    groups = {"path": [], "frozen": [], "fixed": []}  # type: dict[str, list[ColumnCode]]
-    for code in terms:
-        if code.feature in SIMULATED:
-            continue
-        needs = get_feature(str(code.feature)).needs
-        kind = "frozen" if "conflict" in needs else "path" if "capability" in needs else "fixed"
-        groups[kind].append(code)
-
-    frame = _frame(rows, origin, horizon)
-    base = _panel(fit, frame, world)
-    fixed = compute_features(base, _requests(groups["fixed"])).data
-    for h in range(horizon):
-        if not groups["frozen"]:
-            break
-        now = frame.isel(row=frame["year"].to_numpy() == origin + 1 + h)
-        shifted = _freeze_conflicts(world.sel(year=slice(None, origin + h)), h)
-        part = compute_features(_panel(fit, now, shifted), _requests(groups["frozen"])).data
-        for code in groups["frozen"]:
-            if code.name not in fixed:
-                fixed[code.name] = ("row", np.full(fixed.sizes["row"], np.nan))
-            start = h * rows.sizes["row"]
-            values = fixed[code.name].to_numpy().copy()
-            values[start : start + rows.sizes["row"]] = part[code.name].to_numpy()
-            fixed[code.name] = ("row", values)
-
-    p, count = len(fit.encoding.names), rows.sizes["row"]
-    X = np.zeros((paths, horizon, count, p), dtype=np.float32)
-    complete = np.ones(count, dtype=bool)
     years = world["year"].to_numpy()
     ahead = (years >= origin) & (years < origin + horizon)
+    count = rows.sizes["row"]
+    X = np.zeros((paths, horizon, count, len(fit.encoding.names)), dtype=np.float32)
+    X[..., 0] = 1.0
+    complete = np.ones(count, dtype=bool)
     for k in range(paths):
         share = world["capability"].to_numpy().copy()
         share[ahead] = shares[k]
-        drawn = world.assign(capability=(("year", "state"), share))
-        varied = compute_features(_panel(fit, frame, drawn), _requests(groups["path"])).data
-        for code in terms:
-            if code.feature in SIMULATED:
-                continue
-            raw = (varied if code in groups["path"] else fixed)[code.name].to_numpy()
-            columns = code(raw)
+        varied = columns(world.assign(capability=(("year", "state"), share)), "path")
+        raw |= {code.name: varied[code.name].to_numpy() for code in groups["path"]}
+        for code in (code for group in groups.values() for code in group):
+            encoded = code(raw[code.name])
             if code.missing != "indicator":
-                complete &= ~np.isnan(raw).reshape(horizon, count).any(axis=0)
-                columns = np.nan_to_num(columns)
+                missing = np.isnan(raw[code.name]).reshape(horizon, count)
+                complete &= ~missing.any(axis=0)
+                encoded = np.nan_to_num(encoded)
             at = fit.encoding.term_slices[code.name]
-            X[k][..., at] = columns.reshape(horizon, count, -1)
-    X[..., 0] = 1.0
+            X[k][..., at] = encoded.reshape(horizon, count, -1)
     return Future(rows=rows, origin=origin, X=X, world=world, complete=complete)
+
+
+def _groups(fit: Fit) -> dict[str, list[ColumnCode]]:
+    """Terms that no simulated conflict changes, by what changes them.
+
+    ``path``: drawn capabilities. ``frozen``: conflicts, which stay as at the origin. ``fixed``:
+    neither.
+    """
+    groups: dict[str, list[ColumnCode]] = {"path": [], "frozen": [], "fixed": []}
+    for code in fit.encoding.terms:
+        if code.feature not in SIMULATED:
+            needs = get_feature(str(code.feature)).needs
+            kind = "frozen" if "conflict" in needs else "path" if "capability" in needs else "fixed"
+            groups[kind].append(code)
+    return groups
+
+
+def _lookback(codes: list[ColumnCode]) -> int:
+    """Years before the year of interest that the longest window of some terms reaches."""
+    reach = [1]
+    for code in codes:
+        options = {**get_feature(str(code.feature)).options, **dict(code.options)}
+        reach += [v for v in options.values() if isinstance(v, int) and not isinstance(v, bool)]
+    return max(reach) + 1
 
 
 def _frame(rows: xr.Dataset, origin: int, horizon: int) -> xr.Dataset:
@@ -211,10 +226,6 @@ def _frame(rows: xr.Dataset, origin: int, horizon: int) -> xr.Dataset:
             "ccode_b": ("row", np.tile(rows["ccode_b"].to_numpy(), horizon)),
         }
     )
-
-
-def _panel(fit: Fit, data: xr.Dataset, world: xr.Dataset) -> Panel:
-    return replace(fit.panel, data=data, world=world, lag=fit.spec.lag)
 
 
 def _requests(codes: list[ColumnCode]) -> list[FeatureRequest]:

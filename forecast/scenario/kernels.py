@@ -15,21 +15,21 @@ Array = npt.NDArray[Any]
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def mark_opponent(
-    rows: Array,
-    columns: Array,
+    left: Array,
+    right: Array,
+    draw: Array,
     a: Array,
-    b: Array,
     indptr: Array,
     indices: Array,
     row_of: Array,
     out: Array,
 ) -> None:
     """Each active dispute k–j marks the rows i–j of every ally i of k (and of j, against k)."""
-    for e in range(rows.size):
-        d = columns[e]
+    for e in range(left.size):
+        d = draw[e]
         for turn in range(2):
-            k = a[rows[e]] if turn == 0 else b[rows[e]]
-            j = b[rows[e]] if turn == 0 else a[rows[e]]
+            k = left[e] if turn == 0 else right[e]
+            j = right[e] if turn == 0 else left[e]
             for q in range(indptr[k], indptr[k + 1]):
                 i = indices[q]
                 if i == j:
@@ -41,7 +41,8 @@ def mark_opponent(
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
 def mark_elsewhere(
-    rows: Array,
+    left: Array,
+    right: Array,
     start: Array,
     a: Array,
     b: Array,
@@ -50,12 +51,12 @@ def mark_elsewhere(
     states: int,
     out: Array,
 ) -> None:
-    """Mark the sides with an ally k, other than j, in a dispute with neither i nor j."""
+    """Mark the sides i of rows i–j with an ally k, not j, in a dispute with a third state."""
     for d in numba.prange(start.size - 1):
         with_whom = np.zeros((states, states), dtype=np.int8)
         number = np.zeros(states, dtype=np.int32)
         for e in range(start[d], start[d + 1]):
-            i, j = a[rows[e]], b[rows[e]]
+            i, j = left[e], right[e]
             with_whom[i, j] = with_whom[j, i] = 1
             number[i] += 1
             number[j] += 1

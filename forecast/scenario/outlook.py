@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.strata import BaseRate, base_rates, stratum_of
@@ -136,7 +135,7 @@ class Outlook:
         track = Track.start(self.record, 1)
         years = self.future.world["year"].to_numpy()
         ties = allied(self.future.world)[int(np.searchsorted(years, self.origin))]
-        allies = Allies.of(self.record, ties, track.active, elsewhere=True)
+        allies = Allies.of(self.record, ties, track.active, elsewhere=True, first=True)
         for code in encoding.terms:
             if code.feature in SIMULATED:
                 index, raw = lookup(code, self.record, track, track, allies)

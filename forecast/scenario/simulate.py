@@ -113,7 +113,7 @@ def simulate(
         base = _keep(base, keep)
         other = None if other is None else _keep(other, keep)
     coefficients = Coefficients(fit, draws=draws, seed=seed)
-    record = Record.of(_world(fit), base.rows, origin)
+    record = _record(fit, base)
     summary = _Summary(fit, base, record, level)
     reference = summary.read(simulate_paths(fit, base, record, coefficients, seed=seed))
     worlds = {"status_quo": reference}
@@ -147,7 +147,7 @@ def status_quo_paths(
         paths=_CAPABILITY_PATHS, seed=seed,
     )  # fmt: skip
     future = _keep(future, future.complete)
-    record = Record.of(_world(fit), future.rows, origin)
+    record = _record(fit, future)
     coefficients = Coefficients(fit, draws=draws, seed=seed)
     return simulate_paths(fit, future, record, coefficients, seed=seed), future, record
 
@@ -161,9 +161,10 @@ def _tables(fit: Fit) -> Tables:
     return fit.panel.tables
 
 
-def _world(fit: Fit) -> xr.Dataset:
+def _record(fit: Fit, future: Future) -> Record:
     assert fit.panel.world is not None
-    return fit.panel.world
+    states = future.world["state"].to_numpy()
+    return Record.of(fit.panel.world, future.rows, future.origin, states=states)
 
 
 def _keep(future: Future, keep: npt.NDArray[np.bool_]) -> Future:
