@@ -72,7 +72,7 @@ class FeatureRequest:
             raise UnknownNameError(
                 f"side of column {self.name!r}:",
                 self.side,
-                get_args(Side),
+                [side for side in get_args(Side) if len(side) > 1],
                 f"Sides: {', '.join(get_args(Side))}.",
             )
         spec = self.spec
