@@ -33,9 +33,9 @@ def load_panel(
     """Panel of a data set: who was at risk in each year, and whether a conflict began.
 
     Rows run from the first year that every table covers plus `lag`, to the last year that the
-    conflicts (and what defines the population) cover. Both states are members of the system in
-    the calendar year of the row. A dyad-year in which a dispute merely continues, with no new
-    onset, is not at risk and not a row.
+    conflicts (and what defines the population) cover. Both states are members of the system on
+    one day of the calendar year of the row. A dyad-year in which a dispute merely continues,
+    with no new onset, is not at risk and not a row.
 
     Parameters
     ----------
@@ -240,9 +240,9 @@ def _relevant(world: xr.Dataset) -> BoolArray:
 
 def _dyad_rows(world: xr.Dataset, *, directed: bool, population: Population) -> xr.Dataset:
     n = world.sizes["state"]
-    member = world["member"].to_numpy()
-    pairs = member[:, :, None] & member[:, None, :]
-    pairs &= ~np.eye(n, dtype=bool) if directed else np.triu(np.ones((n, n), dtype=bool), k=1)
+    pairs = world["together"].to_numpy()
+    if not directed:
+        pairs = pairs & np.triu(np.ones((n, n), dtype=bool), k=1)
     inside = pairs & _relevant(world) if population == "politically_relevant" else pairs
     at_risk = world["at_risk"].to_numpy()
     onset = world["onset"].to_numpy()

@@ -44,15 +44,17 @@ OUTCOMES: Mapping[Outcome, Callable[[pd.DataFrame], BoolArray]] = {
 }
 
 
-def conflict_variables(window: Window, member: BoolArray, outcome: Outcome) -> dict[str, Variable]:
+def conflict_variables(
+    window: Window, together: BoolArray, outcome: Outcome
+) -> dict[str, Variable]:
     """Events as dense arrays, with the number of conflicts that went into them.
 
     Parameters
     ----------
     window : Window
         Axes of the world.
-    member : numpy.ndarray, shape (year, state), bool
-        A state that left the system has no dispute.
+    together : numpy.ndarray, shape (year, state, other), bool
+        Pairs that were members of the system on one day of the year; others have no dispute.
     outcome : str
         Which conflicts count in ``onset`` and ``initiated``.
 
@@ -60,8 +62,8 @@ def conflict_variables(window: Window, member: BoolArray, outcome: Outcome) -> d
     -------
     dict
         Symmetric (year, state, other) bool: ``onset``, an episode of `outcome` between the two
-        began that year; ``dispute``, any episode was active on some day of it; ``at_risk``, both
-        are members and it is not a year in which a dispute merely continues without a new
+        began that year; ``dispute``, any episode was active on some day of it; ``at_risk``,
+        the pair is there and it is not a year in which a dispute merely continues without a new
         onset; ``onset_unknown``, whether an episode of `outcome` began is not known (deaths
         unknown, for ``fatal_onset``). ``initiated``, directed: `state` began an onset of
         `outcome` against `other`; ``initiator_unknown``, symmetric: one began, but who began it
@@ -107,13 +109,11 @@ def conflict_variables(window: Window, member: BoolArray, outcome: Outcome) -> d
     row, t = window.expand("conflicts", start, np.minimum(end, high))
     keep = here[row]
     row, t = row[keep], t[keep]
-    keep = member[t, a[row]] & member[t, b[row]]
+    keep = together[t, a[row], b[row]]
     row, t = row[keep], t[keep]
     dispute[t, a[row], b[row]] = True
     dispute[t, b[row], a[row]] = True
 
-    together = member[:, :, None] & member[:, None, :]
-    together[:, np.arange(n), np.arange(n)] = False
     if (any_onset & ~together).any() or (any_onset & ~dispute).any():
         raise ForecastError(
             "An onset fell outside the spells of its states or its own dispute: the tables were "

@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from forecast.panel.window import BoolArray, Variable, Window
-from forecast.sources.spells import span_years
+from forecast.panel.window import BoolArray, IntArray, Variable, Window
+from forecast.sources.spells import OPEN_DAY, span_days, span_years
 
 __all__ = ["capability", "contiguity", "membership"]
 
 
 def membership(window: Window) -> dict[str, Variable]:
-    """``member``, ``major``, ``entry_year`` and the labels of the states.
+    """``member``, ``together``, ``major``, ``entry_year`` and the labels of the states.
+
+    COW counts a pair in a year only if both states were members on one day of it: unified Yemen
+    (679, from 22 May 1990) shares 1990 with neither of the two it was made of.
 
     Parameters
     ----------
@@ -31,6 +34,8 @@ def membership(window: Window) -> dict[str, Variable]:
     # Two spells may touch one year (exit and return): the running one is the later.
     np.maximum.at(entry, (t, at), first[row].astype(np.int16))
 
+    together = _together(window, row, t, at, shape)
+
     major = np.zeros(shape, dtype=bool)
     powers = window.tables.powers
     row, t = window.expand("powers", *span_years(powers))
@@ -41,6 +46,7 @@ def membership(window: Window) -> dict[str, Variable]:
     birth = pd.Series(first).groupby(codes).min().reindex(window.states)
     return {
         "member": (("year", "state"), member),
+        "together": (("year", "state", "other"), together),
         "major": (("year", "state"), major & member),
         "entry_year": (("year", "state"), entry),
         "birth_year": (("state",), birth.to_numpy(dtype=np.int16)),
@@ -50,14 +56,36 @@ def membership(window: Window) -> dict[str, Variable]:
     }
 
 
-def contiguity(window: Window, member: BoolArray) -> dict[str, Variable]:
+def _together(
+    window: Window, row: IntArray, t: IntArray, at: IntArray, shape: tuple[int, int]
+) -> BoolArray:
+    """Pairs of different states with a common day in the year, (year, state, other).
+
+    A state that leaves and returns within one year counts from its first to its last day in it.
+    """
+    first, last = span_days(window.tables.states)
+    low = np.full(shape, OPEN_DAY, dtype=np.int64)
+    high = np.full(shape, -OPEN_DAY, dtype=np.int64)
+    begins = window.years.astype(str).astype("datetime64[D]").astype(np.int64)
+    ends = (window.years + 1).astype(str).astype("datetime64[D]").astype(np.int64) - 1
+    np.minimum.at(low, (t, at), np.maximum(first[row], begins[t]))
+    np.maximum.at(high, (t, at), np.minimum(last[row], ends[t]))
+    low, high = low.astype(np.int32), high.astype(np.int32)
+    common = np.maximum(low[:, :, None], low[:, None, :]) <= np.minimum(
+        high[:, :, None], high[:, None, :]
+    )
+    common[:, np.arange(shape[1]), np.arange(shape[1])] = False
+    return np.asarray(common)
+
+
+def contiguity(window: Window, together: BoolArray) -> dict[str, Variable]:
     """``contiguity``; where the class changes within a year, the closer one holds.
 
     Parameters
     ----------
     window : Window
         Axes of the world.
-    member : numpy.ndarray, shape (year, state), bool
+    together : numpy.ndarray, shape (year, state, other), bool
         Spells that outlive a state are cut with it.
     """
     table = window.tables.contiguity
@@ -67,7 +95,7 @@ def contiguity(window: Window, member: BoolArray) -> dict[str, Variable]:
     row, t = window.expand("contiguity", *span_years(table))
     a, has_a = window.positions(table["ccode_a"].to_numpy()[row])
     b, has_b = window.positions(table["ccode_b"].to_numpy()[row])
-    here = has_a & has_b & member[t, a] & member[t, b]
+    here = has_a & has_b & together[t, a, b]
     t, a, b = t[here], a[here], b[here]
     kind = table["type"].to_numpy()[row][here].astype(np.int8)
     np.minimum.at(closest, (t, a, b), kind)

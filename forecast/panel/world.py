@@ -49,9 +49,11 @@ def build_world(
         Dimensions ``year``, ``state`` and ``other`` (COW numbers of all states that are members
         at any time in the window, ascending), ``obligation``, ``treaty``. Variables:
 
-        ``member``, ``major`` (year, state) bool; ``entry_year`` (year, state) int16, first year
-        of the running membership spell, 0 outside; ``birth_year`` (state) int16, first year of
-        the first spell listed; ``region``, ``abbrev``, ``name`` (state) str, of the latest spell.
+        ``member``, ``major`` (year, state) bool; ``together`` (year, state, other) bool, two
+        different states that were members on one day of the year; ``entry_year`` (year, state)
+        int16, first year of the running membership spell, 0 outside; ``birth_year`` (state)
+        int16, first year of the first spell listed; ``region``, ``abbrev``, ``name`` (state) str,
+        of the latest spell.
 
         ``contiguity`` (year, state, other) int8, 1 (land) to 5 (400 miles of water), 0 = none.
 
@@ -88,13 +90,14 @@ def build_world(
     window = Window(tables, first=first, last=last, carry_forward=carry_forward)
     who = membership(window)
     member = who["member"][1].astype(np.bool_, copy=False)
+    together = who["together"][1].astype(np.bool_, copy=False)
     variables = {
         **who,
-        **contiguity(window, member),
+        **contiguity(window, together),
         **capability(window, member),
         **obligations(window, member),
         **treaties(window, member),
-        **conflict_variables(window, member, outcome),
+        **conflict_variables(window, together, outcome),
         **window.masks(),
     }
     coords = {

@@ -184,6 +184,15 @@ def _check_conflicts(frames: Frames) -> None:
                 f"was not in the state system in {start[at]}, when the conflict began; its "
                 f"membership is {_memberships(states, int(code[at]))}." + _more(absent)
             )
+    apart = _never_together(conflicts, states)
+    if apart.any():
+        at = _first(apart)
+        raise DataError(
+            f"conflicts.csv, row {conflicts.index[at]}: states {conflicts['ccode_a'].iloc[at]} and "
+            f"{conflicts['ccode_b'].iloc[at]} were not in the state system on a common day of "
+            f"{start[at]}, when the conflict began; expected two states that coexist."
+            + _more(apart)
+        )
     open_end = conflicts["end"].isna().to_numpy()
     closed = open_end & (conflicts["outcome"] != "ongoing").to_numpy()
     if closed.any():
@@ -193,6 +202,22 @@ def _check_conflicts(frames: Frames) -> None:
             f"{conflicts['outcome'].iloc[at]!r}, expected 'ongoing' because 'end' is empty."
             + _more(closed)
         )
+
+
+def _never_together(conflicts: pd.DataFrame, states: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Conflicts whose two states share no day of the year in which it began."""
+    begin = conflicts["start"].dt.year.to_numpy()
+    year = conflicts[["ccode_a", "ccode_b"]].assign(
+        start=pd.Series(begin, index=conflicts.index).astype(str).astype("datetime64[s]"),
+        end=pd.Series(begin + 1, index=conflicts.index).astype(str).astype("datetime64[s]")
+        - pd.Timedelta(1, "D"),
+    )
+    year["row"] = np.arange(len(year))
+    # Clipping the year of the onset at one state and then at the other leaves their common days.
+    for column in ("ccode_a", "ccode_b"):
+        own = states[["ccode", "start", "end"]].rename(columns={"ccode": column})
+        year = clip_spells(year, own, on=[column])
+    return ~np.isin(np.arange(len(conflicts)), year["row"].to_numpy())
 
 
 def _check_coverage(frames: Frames, coverage: Mapping[str, Coverage]) -> None:

@@ -372,6 +372,18 @@ def test_conflict_before_a_state_existed(folder):
     assert "1995-07-01 to open" in text
 
 
+def test_conflict_of_two_states_that_never_met(folder):
+    edit_line(folder / "states.csv", 5, "2003-06-30", "2001-01-01")
+    edit_line(folder / "states.csv", 8, "2001-01-01", "2001-01-02")
+    for name in ("alliances", "members"):
+        path = folder / f"{name}.csv"
+        path.write_text(path.read_text().replace("2003-06-30", "2001-01-01"))
+    edit_line(folder / "conflicts.csv", 11, "2003-01-01", "2001-01-01")
+    text = message(folder)
+    assert text.startswith("conflicts.csv, row 11: states 40 and 60 were not in the state system")
+    assert "on a common day of 2001" in text
+
+
 def test_conflict_without_end_is_ongoing(folder):
     edit_line(folder / "conflicts.csv", 14, "ongoing", "stalemate")
     text = message(folder)

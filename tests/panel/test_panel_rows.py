@@ -1,0 +1,254 @@
+"""Rows of panels: who is at risk, what happened, and that no onset gets lost."""
+
+import numpy as np
+import pytest
+
+from forecast.errors import ArgumentError, CoverageError, ForecastError, MissingFileError
+from forecast.panel import build
+from forecast.panel.build import future_panel, load_panel
+from forecast.sources.embedded import tables_from_frames
+from forecast.sources.tables import Coverage
+
+
+def rows_of(panel, **codes):
+    """Years and outcomes of one pair or state."""
+    keep = np.ones(panel.data.sizes["row"], dtype=bool)
+    for name, code in codes.items():
+        keep &= panel.data[name].to_numpy() == code
+    part = panel.data.isel(row=keep)
+    return dict(zip(part["year"].to_numpy().tolist(), part["outcome"].to_numpy().tolist(),
+                    strict=True))  # fmt: skip
+
+
+def test_rows_are_unique_sorted_pairs(tiny_panel):
+    data = tiny_panel.data
+    keys = np.stack([data[name].to_numpy() for name in ("year", "ccode_a", "ccode_b")])
+    assert (keys[1] < keys[2]).all()
+    assert (np.lexsort(keys[::-1]) == np.arange(keys.shape[1])).all()
+    assert np.unique(keys, axis=1).shape == keys.shape
+    assert data["outcome"].dtype == np.float64
+
+
+def test_rows_start_one_lag_after_the_coverage(tiny_tables, tiny_panel):
+    assert tiny_panel.data["year"].to_numpy().min() == 1991
+    assert tiny_panel.data["year"].to_numpy().max() == 2010
+    later = load_panel(data=tiny_tables, lag=3)
+    assert later.data["year"].to_numpy().min() == 1993
+    assert later.lag == 3
+
+
+def test_politically_relevant_is_judged_in_the_year_of_the_row(tiny_panel):
+    # Contiguous since Cora's entry in 1995, until Dara leaves in 2003; with the running years out.
+    assert rows_of(tiny_panel, ccode_a=30, ccode_b=40) == {
+        1995: 0.0, 1996: 0.0, 1997: 0.0, 1998: 0.0, 1999: 1.0, 2001: 0.0, 2002: 0.0, 2003: 0.0,
+    }  # fmt: skip
+    # Eron is a major power, so each of its pairs is a row while both are states.
+    assert list(rows_of(tiny_panel, ccode_a=50, ccode_b=60)) == [
+        *range(1991, 1999), *range(2001, 2011),
+    ]  # fmt: skip
+    # Arvo and Fyra are far apart.
+    assert rows_of(tiny_panel, ccode_a=10, ccode_b=60) == {}
+
+
+def test_continuing_disputes_are_not_rows(tiny_panel):
+    pair = rows_of(tiny_panel, ccode_a=10, ccode_b=20)
+    assert 1995 not in pair
+    assert 1996 not in pair
+    assert pair[1994] == 1.0
+    assert pair[1997] == 0.0
+    pair = rows_of(tiny_panel, ccode_a=20, ccode_b=30)
+    assert pair[2005] == pair[2006] == 1.0
+    assert 2007 not in pair
+
+
+def test_every_onset_is_accounted_for(tiny_panel):
+    # 13 dyadic onsets; one in 1990, before the rows; two of 2001 share a dyad-year; one is
+    # outside the politically relevant dyads.
+    assert tiny_panel.data.attrs == {
+        "episodes": 12,
+        "onsets_total": 11,
+        "onsets_in_population": 10,
+        "onsets_outside_population": 1,
+        "rows_dropped_ongoing": 5,
+        "rows_dropped_unknown": 0,
+    }
+    assert tiny_panel.data["outcome"].sum() == 10
+
+
+def test_all_dyads(tiny_tables):
+    panel = load_panel(data=tiny_tables, population="all")
+    assert panel.data.attrs["onsets_outside_population"] == 0
+    assert panel.data["outcome"].sum() == 11
+    member = panel.world["member"].to_numpy()[1:]
+    states = member.sum(axis=1)
+    pairs = (states * (states - 1) // 2).sum()
+    assert panel.data.sizes["row"] == pairs - panel.data.attrs["rows_dropped_ongoing"]
+
+
+def test_a_lost_onset_is_an_error(monkeypatch):
+    attrs = {"onsets_total": 3, "onsets_in_population": 1, "onsets_outside_population": 1}
+    with pytest.raises(ForecastError, match="Onsets were lost"):
+        build._account(attrs)
+
+
+def test_directed_rows(tiny_tables, tiny_panel):
+    panel = load_panel(data=tiny_tables, unit="directed-dyad-year")
+    data = panel.data
+    assert rows_of(panel, ccode_a=20, ccode_b=10)[1994] == 1.0
+    assert rows_of(panel, ccode_a=10, ccode_b=20)[1994] == 0.0
+    # Both began it.
+    assert rows_of(panel, ccode_a=40, ccode_b=60)[1998] == 1.0
+    assert rows_of(panel, ccode_a=60, ccode_b=40)[1998] == 1.0
+    # Who began it is not clear: no row in either direction.
+    assert 1999 not in rows_of(panel, ccode_a=30, ccode_b=50)
+    assert 1999 not in rows_of(panel, ccode_a=50, ccode_b=30)
+    unclear = data.attrs["onsets_dropped_initiator_unclear"]
+    assert unclear == 2
+    assert data.sizes["row"] == 2 * (tiny_panel.data.sizes["row"] - unclear)
+    # 8 known onsets with one initiator and 1 with two.
+    assert data["outcome"].sum() == 9 - 1 + 1
+
+
+def test_state_years(tiny_tables):
+    panel = load_panel(data=tiny_tables, unit="state-year")
+    assert panel.population == "all"
+    assert "ccode" in panel.data.coords
+    assert panel.data.sizes["row"] == int(panel.world["member"].to_numpy()[1:].sum())
+    assert rows_of(panel, ccode=30)[1999] == 1.0
+    assert rows_of(panel, ccode=50)[1999] == 1.0
+    assert rows_of(panel, ccode=60)[2002] == 1.0
+    assert rows_of(panel, ccode=60)[2004] == 0.0
+    assert set(np.unique(panel.data["region"])) == {"Americas", "Asia", "Europe", "Oceania"}
+
+
+def test_regions_of_the_two_sides(tiny_panel):
+    data = tiny_panel.data
+    region = {10: "Europe", 20: "Europe", 30: "Asia", 40: "Asia", 50: "Americas", 60: "Oceania"}
+    for side in "ab":
+        expected = [region[c] for c in data[f"ccode_{side}"].to_numpy().tolist()]
+        assert data[f"region_{side}"].to_numpy().tolist() == expected
+
+
+def test_unknown_deaths_leave_the_row_out(tiny_tables):
+    panel = load_panel(data=tiny_tables, outcome="fatal_onset", population="all")
+    assert 2002 not in rows_of(panel, ccode_a=10, ccode_b=60)
+    assert panel.data.attrs["rows_dropped_unknown"] == 1
+
+
+@pytest.mark.parametrize("outcome", ["originator_onset", "war_onset"])
+def test_rows_are_the_same_for_all_outcomes(tiny_tables, tiny_panel, outcome):
+    panel = load_panel(data=tiny_tables, outcome=outcome)
+    for name in ("year", "ccode_a", "ccode_b"):
+        assert (panel.data[name] == tiny_panel.data[name]).all()
+    assert panel.data["outcome"].sum() < tiny_panel.data["outcome"].sum()
+
+
+def test_years_restrict(tiny_tables, tiny_panel):
+    panel = load_panel(data=tiny_tables, years=(1995, 2000))
+    assert set(panel.data["year"].to_numpy().tolist()) == set(range(1995, 2001))
+    part = tiny_panel.select_years(1995, 2000)
+    assert (panel.data["outcome"].to_numpy() == part.data["outcome"].to_numpy()).all()
+
+
+@pytest.mark.parametrize("years", [(1990, 2000), (2000, 2011), (2005, 2004)])
+def test_years_outside_the_coverage(tiny_tables, years):
+    with pytest.raises(CoverageError, match="with lag=1 covers 1991–2010"):
+        load_panel(data=tiny_tables, years=years)
+
+
+def test_coverage_of_the_conflicts_bounds_the_rows(tiny_frames, tiny_coverage):
+    conflicts = tiny_frames["conflicts"]
+    tiny_frames["conflicts"] = conflicts[conflicts["end"] < "2001-01-01"]
+    tiny_coverage["conflicts"] = Coverage(1990, 2000, "tiny", "1", "CC0-1.0")
+    tables = tables_from_frames(tiny_frames, coverage=tiny_coverage, name="x")
+    panel = load_panel(data=tables)
+    assert panel.data["year"].to_numpy().max() == 2000
+    assert panel.world["year"].to_numpy().max() == 2010
+    assert not panel.world["conflict_covered"].sel(year=2001)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"unit": "dyads"}, "unit='dyads': expected one of dyad-year, directed-dyad-year, state"),
+        ({"population": "prd"}, "population='prd': expected one of politically_relevant, all"),
+        ({"outcome": "war"}, "outcome='war': expected one of onset, originator_onset"),
+        ({"lag": 0}, "lag=0: expected at least 1"),
+        (
+            {"unit": "state-year", "population": "politically_relevant"},
+            "a state-year panel has population='all'",
+        ),
+    ],
+)
+def test_bad_options(tiny_tables, option, message):
+    with pytest.raises(ArgumentError, match=message):
+        load_panel(data=tiny_tables, **option)
+
+
+def test_missing_data_folder(tmp_path):
+    with pytest.raises(MissingFileError, match="There is no folder"):
+        load_panel(data=tmp_path / "nothing")
+
+
+def test_fingerprint_is_of_content_and_choices(tiny_tables, tiny_panel):
+    again = load_panel(data=tiny_tables)
+    assert again.fingerprint == tiny_panel.fingerprint
+    others = {
+        load_panel(data=tiny_tables, **option).fingerprint
+        for option in (
+            {"unit": "directed-dyad-year"},
+            {"population": "all"},
+            {"outcome": "war_onset"},
+            {"lag": 2},
+            {"years": (1995, 2000)},
+        )
+    }
+    assert len(others | {tiny_panel.fingerprint}) == 6
+
+
+def test_future(tiny_panel):
+    future = future_panel(tiny_panel, year=2012)
+    assert set(future.data["year"].to_numpy().tolist()) == {2012}
+    assert future.data["outcome"].isnull().all()
+    pairs = set(zip(future.data["ccode_a"].to_numpy().tolist(),
+                    future.data["ccode_b"].to_numpy().tolist(), strict=True))  # fmt: skip
+    assert pairs == {(10, 20), (20, 30), (10, 50), (20, 50), (30, 50), (50, 60)}
+    assert future.data.attrs["carried_forward"]
+    assert future.world["year"].to_numpy()[[0, -1]].tolist() == [1990, 2012]
+    assert future.fingerprint != tiny_panel.fingerprint
+    assert future.unit == tiny_panel.unit
+
+
+def test_future_of_a_covered_year(tiny_panel):
+    with pytest.raises(CoverageError, match=r"year=2010.*covered to 2010"):
+        future_panel(tiny_panel, year=2010)
+
+
+def test_future_needs_tables(tiny_panel):
+    from dataclasses import replace
+
+    with pytest.raises(ArgumentError, match="no tables to carry forward"):
+        future_panel(replace(tiny_panel, tables=None), year=2011)
+
+
+@pytest.mark.parametrize("unit", ["dyad-year", "directed-dyad-year", "state-year"])
+def test_future_rows_are_the_members_of_the_last_day(tables, unit):
+    panel = load_panel(data=tables, unit=unit, years=(2024, 2025))
+    future = future_panel(panel, year=2026)
+    last = panel.data.isel(row=panel.data["year"].to_numpy() == 2025)
+    dropped = panel.data.attrs["rows_dropped_ongoing"] + panel.data.attrs["rows_dropped_unknown"]
+    assert 0 <= future.data.sizes["row"] - last.sizes["row"] <= dropped
+
+
+def test_embedded_panel(tables):
+    panel = load_panel(data=tables)
+    assert panel.data["year"].to_numpy().min() == 1947
+    assert panel.data["year"].to_numpy().max() == 2025
+    attrs = panel.data.attrs
+    begun = tables.conflicts["start"].dt.year
+    assert attrs["episodes"] == int((begun >= 1947).sum())
+    assert attrs["onsets_total"] <= attrs["episodes"]
+    assert panel.data["outcome"].sum() == attrs["onsets_in_population"]
+    rate = float(panel.data["outcome"].mean())
+    assert 0.002 < rate < 0.05, "onsets per politically relevant dyad-year"
+    assert not panel.data["outcome"].isnull().any()
