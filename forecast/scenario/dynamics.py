@@ -306,7 +306,15 @@ class Allies:
     elsewhere: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]
 
     @classmethod
-    def of(cls, record: Record, allied: BoolArray, active: BoolArray, *, elsewhere: bool) -> Allies:
+    def of(
+        cls,
+        record: Record,
+        allied: BoolArray,
+        active: BoolArray,
+        *,
+        elsewhere: bool,
+        first: bool,
+    ) -> Allies:
         """Which sides of which rows have an ally in dispute.
 
         Parameters
