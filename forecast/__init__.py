@@ -1,1 +1,68 @@
-"""x."""
+"""How likely is a militarised conflict to start between two states, given who defends whom?
+
+Bayesian hierarchical models relate alliance features to the onset of interstate disputes. The
+names below are the public interface; each takes and returns plain xarray, pandas and ArviZ
+objects or small frozen dataclasses. Nothing heavy is imported until it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# A function and the module that holds it share the names `risk` and `report`: bound here,
+# at once, the function is what `forecast.risk` means; both modules import nothing heavy.
+from forecast.report import report
+from forecast.risk import risk
+
+if TYPE_CHECKING:
+    from forecast.evaluation.backtest import backtest
+    from forecast.evaluation.checks import check
+    from forecast.inference.fit import fit
+    from forecast.modeling.build import build
+    from forecast.modeling.spec import load_model
+    from forecast.panel.build import load_panel
+    from forecast.scenario.scenario import Scenario
+    from forecast.scenario.simulate import simulate
+    from forecast.store import open_store
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Scenario",
+    "backtest",
+    "build",
+    "check",
+    "fit",
+    "load_model",
+    "load_panel",
+    "open_store",
+    "report",
+    "risk",
+    "simulate",
+]
+
+_WHERE = {
+    "Scenario": "forecast.scenario.scenario",
+    "backtest": "forecast.evaluation.backtest",
+    "build": "forecast.modeling.build",
+    "check": "forecast.evaluation.checks",
+    "fit": "forecast.inference.fit",
+    "load_model": "forecast.modeling.spec",
+    "load_panel": "forecast.panel.build",
+    "open_store": "forecast.store",
+    "simulate": "forecast.scenario.simulate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    if name in _WHERE:
+        value = getattr(import_module(_WHERE[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'forecast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,1 +1,105 @@
 """One self-contained HTML page, with its tables as Parquet, CSV and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    import xarray as xr
+
+    from forecast.evaluation.backtest import Backtest
+    from forecast.evaluation.checks import CheckResult
+    from forecast.inference.fit import Fit
+
+__all__ = ["Findings", "Report", "report"]
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Everything that a report shows.
+
+    Attributes
+    ----------
+    fit : Fit
+        The fit, with its panel, specification and diagnostics.
+    risks : pandas.DataFrame
+        ``forecast.risk(fit, horizon=5)``: one row per dyad and years ahead.
+    status_quo : xarray.Dataset
+        ``forecast.simulate(fit, horizon=5)``.
+    scenarios : mapping of str to xarray.Dataset
+        ``forecast.simulate(fit, scenario, horizon=5)`` by scenario name.
+    checks : sequence of CheckResult
+        ``forecast.check(fit)``.
+    backtest : Backtest or None
+        Rolling-origin backtest of the same specification.
+    seconds : mapping of str to float
+        Wall time of each step, by name. Shown, but not part of the report's identity.
+    """
+
+    fit: Fit
+    risks: pd.DataFrame
+    status_quo: xr.Dataset
+    scenarios: Mapping[str, xr.Dataset]
+    checks: Sequence[CheckResult]
+    backtest: Backtest | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes
+    ----------
+    page : Path
+        The HTML file.
+    tables : tuple of Path
+        Files beside it.
+    sha256 : str
+        Digest of all numbers in the tables: equal digests, equal numbers.
+    changed : bool or None
+        Whether a number differs from the report that was there before; None without one.
+    summary : tuple of str
+        The five sentences at the top of the page.
+    """
+
+    page: Path
+    tables: tuple[Path, ...]
+    sha256: str
+    changed: bool | None
+    summary: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        return {
+            "page": str(self.page),
+            "tables": [str(path) for path in self.tables],
+            "sha256": self.sha256,
+            "changed": self.changed,
+            "summary": list(self.summary),
+        }
+
+
+def report(findings: Findings, folder: str | Path) -> Report:
+    """Write the report page and its tables into a folder, whole or not at all.
+
+    Parameters
+    ----------
+    findings : Findings
+        Results to show.
+    folder : str or Path
+        Replaced as a whole when everything is written; an earlier report in it is read first,
+        for the change since then.
+
+    Returns
+    -------
+    Report
+    """
+    from forecast.report.write import write_report
+
+    return write_report(findings, Path(folder))
