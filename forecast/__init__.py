@@ -1,4 +1,4 @@
-"""How likely is a militarised conflict to start between two states, given who defends whom?
+"""Forecasts of militarised conflict from who is bound to defend whom.
 
 Bayesian hierarchical models relate alliance features to the onset of interstate disputes. The
 names below are the public interface; each takes and returns plain xarray, pandas and ArviZ

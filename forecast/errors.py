@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rapidfuzz import process, utils
-
 __all__ = [
     "ArgumentError",
     "ArtifactError",
@@ -96,6 +94,8 @@ def nearest(name: str, valid: Iterable[str], *, cutoff: float = 55.0) -> str | N
     cutoff : float
         Smallest similarity (0-100) that counts as near.
     """
+    from rapidfuzz import process, utils
+
     found = process.extractOne(
         name, list(valid), processor=utils.default_process, score_cutoff=cutoff
     )
