@@ -75,9 +75,9 @@ def obligation_strength(world: xr.Dataset, weights: Weights = "defense") -> Floa
     """
     flags = world["obligations"].to_numpy()
     strength = np.zeros(flags.shape[:3], dtype=np.float32)
-    for index, weight in enumerate(_weight_vector(weights)):
-        if weight > 0:
-            np.maximum(strength, weight * flags[..., index], out=strength)
+    for weight, index in sorted(zip(_weight_vector(weights), range(len(OBLIGATIONS)), strict=True)):
+        if weight > 0:  # in rising order, so that the strongest class is written last
+            strength[flags[..., index]] = weight
     strength[:, *_diagonal(strength)] = 0
     return strength
 
@@ -149,7 +149,7 @@ def treaty_ties(world: xr.Dataset, treaties: BoolArray, obligation: str = "defen
     member = world["treaty_member"].to_numpy()
     pledge = world["treaty_pledge"].sel(obligation=obligation).to_numpy()
     ties = np.zeros((member.shape[0], member.shape[2], member.shape[2]), dtype=bool)
-    for s, chosen in enumerate(treaties):
+    for s, chosen in enumerate(treaties & member.any(axis=2)):
         inside = member[s, chosen].astype(np.float32)
         owing = pledge[s, chosen].astype(np.float32)
         ties[s] = inside.T @ owing > 0
