@@ -111,8 +111,9 @@ def population(iso3: str, wdi: pd.DataFrame, old: pd.DataFrame, own: pd.DataFram
         shape = loglinear(g["year"].to_numpy(), g["pop"].to_numpy())
         splice = 1962 if known and np.isfinite(shape[1962 - FIRST]) else None
         scale = known[splice][0] / shape[splice - FIRST] if splice else 1.0
+        joins = (splice is not None and 0.5 < scale < 2) or not known
         for y, p in zip(g["year"], g["pop"], strict=True):
-            if y not in known and (splice or not known) and 0.5 < scale < 2:
+            if y not in known and joins:
                 known[int(y)] = (float(p) * scale, OBS)
     for y, p in zip(own["year"], own["population"], strict=True):
         known[int(y)] = (float(p), EST)

@@ -82,6 +82,7 @@ def test_world_totals(capabilities: pd.DataFrame) -> None:
         (530, 1990, 48e6, 52e6),  # with Eritrea
         (710, 1950, 540e6, 560e6),
         (713, 2020, 23.2e6, 23.8e6),
+        (713, 1980, 17.5e6, 18.1e6),
     ],
 )
 def test_known_populations(
