@@ -196,7 +196,7 @@ def fit_columns(term: Term | Smooth, raw: FloatArray) -> tuple[ColumnCode, list[
     if undefined.any():
         raise SpecificationError(
             f"Term {term.name!r}: transform {term.transform!r} is not defined for "
-            f"{raw[undefined][0]!r} ({int(undefined.sum())} rows)"
+            f"{float(raw[undefined][0])!r} ({int(undefined.sum())} rows)"
         )
     if isinstance(term, Smooth):
         knots = tuple(float(v) for v in transform(np.array(term.knots), term.transform))

@@ -184,8 +184,8 @@ class Encoding:
             if not np.isfinite(columns).all():
                 bad = int(np.flatnonzero(~np.isfinite(columns).all(axis=1))[0])
                 raise DataError(
-                    f"{term.name} = {raw[bad]!r} in row {describe(rows, bad)}: not in the domain "
-                    f"of transform {term.transform!r}"
+                    f"{term.name} = {float(raw[bad])!r} in row {describe(rows, bad)}: not in the "
+                    f"domain of transform {term.transform!r}"
                 )
             missing = int(np.isnan(raw).sum())
             if missing:
