@@ -136,8 +136,7 @@ class Latent:
     def __init__(self, design: Design) -> None:
         check_design(design)
         self.design = design
-        candidates = [b for b, block in enumerate(design.blocks) if _eliminable(block)]
-        self.group = max(candidates, key=lambda b: len(design.blocks[b].levels), default=None)
+        self.group = self.group_of(design)
         self.kept = tuple(b for b in range(len(design.blocks)) if b != self.group)
         n, self.p = design.X.shape
         if self.group is None:
@@ -176,6 +175,12 @@ class Latent:
         x, logw = np.polynomial.hermite.hermgauss(_NODES)
         self.nodes, self.log_weights = x, np.log(logw) + x**2
         self._group_parts = self._balanced_parts()
+
+    @staticmethod
+    def group_of(design: Design) -> int | None:
+        """Position of the block to integrate out: the largest in which that can be done."""
+        candidates = [b for b, block in enumerate(design.blocks) if _eliminable(block)]
+        return max(candidates, key=lambda b: len(design.blocks[b].levels), default=None)
 
     def _balanced_parts(self) -> list[tuple[int, int]]:
         """Ranges of groups (or of rows, without a group block) with about equal numbers of rows."""

@@ -1,0 +1,209 @@
+"""Diagnostics of a fit, and the gate that a fit passes before it is published."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+__all__ = ["GATE", "Diagnostics", "GateResult", "Thresholds", "gate", "peak_memory_mb"]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a fit must reach to be published.
+
+    Attributes
+    ----------
+    max_rhat : float
+        Largest rank-normalised split R-hat (Vehtari et al. 2021, Bayesian Analysis 16:667).
+    min_ess : float
+        Smallest effective sample size, bulk and tail; for importance sampling, of the weights.
+    max_divergences : int
+        Divergent transitions after tuning.
+    min_ebfmi : float
+        Smallest energy Bayesian fraction of missing information over the chains.
+    max_pareto_k : float
+        Shape of the tail of the importance weights (Vehtari et al. 2024, JMLR 25:72).
+    """
+
+    max_rhat: float = 1.01
+    min_ess: float = 400.0
+    max_divergences: int = 0
+    min_ebfmi: float = 0.3
+    max_pareto_k: float = 0.7
+
+
+GATE = Thresholds()
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """How far the draws of a fit can be trusted; None where a method has no such number.
+
+    Attributes
+    ----------
+    max_rhat : float or None
+        Largest over all coefficients, scales and effects. NUTS only.
+    min_ess_bulk, min_ess_tail : float
+        Smallest over the same; for Laplace both are the effective sample size of the
+        importance weights.
+    worst : str or None
+        The parameter with the smallest bulk effective sample size. NUTS only.
+    divergences : int or None
+        After tuning. NUTS only.
+    min_ebfmi : float or None
+        Smallest over the chains. NUTS only.
+    max_tree_depth : int or None
+        Deepest tree after tuning. NUTS only.
+    pareto_k : float or None
+        Tail shape of the importance weights. Laplace only.
+    wall_seconds : float
+        From the specification to the posterior, compilation included.
+    peak_memory_mb : float
+        Largest resident memory of the process so far, MiB.
+    """
+
+    max_rhat: float | None
+    min_ess_bulk: float
+    min_ess_tail: float
+    divergences: int | None
+    min_ebfmi: float | None
+    max_tree_depth: int | None
+    pareto_k: float | None
+    wall_seconds: float
+    peak_memory_mb: float
+    worst: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Inverse of `to_dict`."""
+        return cls(**{field.name: content[field.name] for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """Whether a fit may be published.
+
+    Attributes
+    ----------
+    passed : bool
+    failures : tuple of str
+        One sentence per threshold that was missed, with what to try.
+    """
+
+    passed: bool
+    failures: tuple[str, ...]
+
+
+def gate(diagnostics: Diagnostics, thresholds: Thresholds = GATE) -> GateResult:
+    """Compare diagnostics with the thresholds; a number that is NaN fails.
+
+    Parameters
+    ----------
+    diagnostics : Diagnostics
+    thresholds : Thresholds
+
+    Returns
+    -------
+    GateResult
+    """
+    d, t = diagnostics, thresholds
+    failures = []
+    where = f" (worst: {d.worst})" if d.worst else ""
+    if d.max_rhat is not None and not d.max_rhat <= t.max_rhat:
+        failures.append(
+            f"R-hat {d.max_rhat:.3f} > {t.max_rhat}{where}: the chains disagree. Try a longer "
+            "tune= and draws=; if it stays, look for terms that say the same thing."
+        )
+    sampled = d.pareto_k is None
+    for kind, value in (("bulk", d.min_ess_bulk), ("tail", d.min_ess_tail)):
+        if not value >= t.min_ess:
+            remedy = (
+                f"more draws= (about {_times(t.min_ess, value)} times as many)"
+                if sampled
+                else 'more draws=, or method="nuts"'
+            )
+            failures.append(
+                f"Effective sample size ({kind}) {value:.0f} < {t.min_ess:.0f}{where}: too few "
+                f"independent draws for stable intervals. Try {remedy}."
+            )
+            if not sampled:
+                break  # both are the effective sample size of the weights
+    if d.divergences is not None and d.divergences > t.max_divergences:
+        failures.append(
+            f"{d.divergences} divergent transitions > {t.max_divergences}: a region of the "
+            "posterior was not explored. Try target_accept=0.95 and a longer tune=, or a "
+            "narrower prior on the scales."
+        )
+    if d.min_ebfmi is not None and not d.min_ebfmi >= t.min_ebfmi:
+        failures.append(
+            f"E-BFMI {d.min_ebfmi:.2f} < {t.min_ebfmi}: the sampler moves slowly between energy "
+            "levels, often because a scale is hardly identified. Try a longer tune=, or leave "
+            "out the group of effects with the smallest scale."
+        )
+    if d.pareto_k is not None and not d.pareto_k <= t.max_pareto_k:
+        failures.append(
+            f"Pareto k {d.pareto_k:.2f} > {t.max_pareto_k}: the Laplace approximation is too far "
+            'from the posterior for its importance weights to be trusted. Try method="nuts"; '
+            "columns with very few onsets behind them are the usual cause."
+        )
+    return GateResult(passed=not failures, failures=tuple(failures))
+
+
+def _times(wanted: float, found: float) -> int:
+    return int(np.ceil(1.2 * wanted / found)) if found > 0 else 10
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak) / (1024.0**2 if sys.platform == "darwin" else 1024.0)
+
+
+def chain_diagnostics(posterior: xr.Dataset) -> tuple[float, float, float, str]:
+    """Largest R-hat, smallest bulk and tail effective sample size, and the worst parameter.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+        Dimensions ``chain``, ``draw`` and at most one more per variable.
+
+    Notes
+    -----
+    A parameter that never moves has no R-hat and no effective sample size; it counts as
+    R-hat = infinity and a sample size of zero, because a sampler that is stuck must not pass.
+    """
+    from arviz_stats import base
+
+    statistics = cast(Any, base).array_stats
+    rhat, bulk, tail, worst = 0.0, np.inf, np.inf, ""
+    for name, variable in posterior.data_vars.items():
+        values = variable.transpose("chain", "draw", ...)
+        sample = np.asarray(values, dtype=np.float64)
+        columns = sample.reshape(*sample.shape[:2], -1)
+
+        def of(compute: Any, empty: float, x: npt.NDArray[np.float64] = columns, **kw: Any) -> Any:
+            found = np.atleast_1d(compute(x, chain_axis=0, draw_axis=1, **kw))
+            return np.where(np.isfinite(found), found, empty)
+
+        if columns.shape[0] > 1:
+            rhat = max(rhat, float(of(statistics.rhat, np.inf).max()))
+        each = of(statistics.ess, 0.0, method="bulk")
+        tail = min(tail, float(of(statistics.ess, 0.0, method="tail", prob=(0.05, 0.95)).min()))
+        if each.min() < bulk:
+            bulk = float(each.min())
+            dims = [dim for dim in values.dims if dim not in ("chain", "draw")]
+            label = f"[{values[dims[0]].to_numpy()[int(each.argmin())]}]" if dims else ""
+            worst = f"{name}{label}"
+    return (rhat if posterior.sizes["chain"] > 1 else float("nan")), bulk, tail, worst

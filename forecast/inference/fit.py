@@ -1,0 +1,439 @@
+"""`fit`: a model and a panel in, a posterior with its diagnostics out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from forecast.errors import ArgumentError, GateRefusedError, UnknownNameError
+from forecast.inference.diagnostics import (
+    GATE,
+    Diagnostics,
+    GateResult,
+    Thresholds,
+    gate,
+    peak_memory_mb,
+)
+from forecast.inference.laplace import sample_laplace
+from forecast.modeling.design import Design
+from forecast.modeling.encode import Encoding, encode
+from forecast.modeling.spec import ModelSpec, load_model
+from forecast.panel.types import Panel
+from forecast.store import SCHEMA_VERSION
+
+__all__ = [
+    "GATE",
+    "Diagnostics",
+    "Fit",
+    "GateResult",
+    "Thresholds",
+    "fit",
+    "fit_id",
+    "fit_id_of",
+    "gate",
+    "rows_fingerprint",
+    "sample_design",
+]
+
+_METHODS = ("laplace", "nuts")
+_PACKAGES = ("alliance-forecast", "numpy", "scipy", "numba", "xarray", "arviz", "pymc", "nutpie")
+Method = Literal["laplace", "nuts"]
+Report = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A posterior with everything that is needed to judge it and to predict from it.
+
+    Attributes
+    ----------
+    id : str
+        SHA-256 over specification, data, method, seed, draws and schema version.
+    spec : ModelSpec
+        Specification.
+    encoding : Encoding
+        How rows were encoded; new rows are encoded the same way.
+    panel : Panel
+        The rows.
+    posterior : xarray.DataTree
+        Groups ``posterior`` (``beta`` (chain, draw, term), ``sigma_<block>`` (chain, draw),
+        ``effect_<block>`` (chain, draw, level_<block>)), ``sample_stats`` and
+        ``observed_data``. Laplace has one chain.
+    diagnostics : Diagnostics
+        How far the draws can be trusted.
+    method : {"laplace", "nuts"}
+    seed : int
+    versions : dict of str to str
+        Packages that the numbers depend on.
+    """
+
+    id: str
+    spec: ModelSpec
+    encoding: Encoding
+    panel: Panel
+    posterior: xr.DataTree
+    diagnostics: Diagnostics
+    method: Method
+    seed: int
+    versions: dict[str, str]
+
+    def gate(self, thresholds: Thresholds = GATE) -> GateResult:
+        """Whether the fit may be published."""
+        return gate(self.diagnostics, thresholds)
+
+    def require_passed(self, thresholds: Thresholds = GATE) -> Fit:
+        """The fit itself, when it may be published.
+
+        Raises
+        ------
+        GateRefusedError
+            A threshold was missed; says which and what to try.
+        """
+        result = self.gate(thresholds)
+        if not result.passed:
+            raise GateRefusedError(
+                f"The fit {self.id[:12]} of model {self.spec.name!r} ({self.method}) is not fit "
+                "for publication:\n- " + "\n- ".join(result.failures)
+            )
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain description for JSON, without draws and rows."""
+        result = self.gate()
+        draws = self.posterior["posterior"].sizes
+        return {
+            "id": self.id,
+            "model": self.spec.name,
+            "method": self.method,
+            "seed": self.seed,
+            "chains": int(draws["chain"]),
+            "draws": int(draws["draw"]),
+            "diagnostics": self.diagnostics.to_dict(),
+            "gate": {"passed": result.passed, "failures": list(result.failures)},
+            "panel": self.panel.to_dict(),
+            "rows": self.encoding.rows,
+            "versions": self.versions,
+        }
+
+
+def fit(
+    model: ModelSpec | str | Path,
+    panel: Panel,
+    *,
+    method: Method = "laplace",
+    seed: int,
+    draws: int = 1000,
+    chains: int = 4,
+    tune: int = 1000,
+    progress: bool = False,
+    warm_start: Fit | None = None,
+) -> Fit:
+    """Fit a model to a panel.
+
+    Parameters
+    ----------
+    model : ModelSpec, str or Path
+        Specification, its name or its file.
+    panel : Panel
+        Rows; features that it lacks are computed from its world.
+    method : {"laplace", "nuts"}
+        ``nuts`` is the reference; ``laplace`` (nested Laplace, importance-resampled) takes
+        seconds and reports with Pareto k whether it can be trusted.
+    seed : int
+        Every random number comes from it: the same inputs, versions and kind of machine give
+        the same draws.
+    draws : int
+        Posterior draws; for NUTS per chain.
+    chains, tune : int
+        Of NUTS; Laplace has one chain and no tuning.
+    progress : bool
+        Show a progress bar (on a terminal or in a notebook).
+    warm_start : Fit, optional
+        A fit of the same model, e.g. of one year less, where the search for the mode begins.
+        It changes the random draws, so it is part of the id.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ArgumentError, UnknownNameError
+        An option cannot be used.
+    DataError, SpecificationError
+        The panel does not fit the specification; no row, no onset, or nothing but onsets.
+    """
+    started = time.perf_counter()
+    spec = load_model(model)
+    _check_options(method, seed=seed, draws=draws, chains=chains, tune=tune)
+    identity = fit_id(
+        spec,
+        rows_fingerprint(panel),
+        method,
+        seed,
+        draws,
+        SCHEMA_VERSION,
+        chains=chains,
+        tune=tune,
+        warm_start=warm_start.id if warm_start is not None else None,
+    )
+    with _progress(progress, f"{spec.name} ({method})") as report:
+        if report is not None:
+            report("encoding", 0.0)
+        design, encoding = encode(spec, panel)
+        posterior, found = sample_design(
+            design,
+            method=method,
+            seed=seed,
+            draws=draws,
+            chains=chains,
+            tune=tune,
+            report=report,
+            start=_start(design, warm_start) if warm_start is not None else None,
+        )
+    posterior.attrs |= {"fit_id": identity, "model": spec.name, "method": method, "seed": seed}
+    # What else the id was made of, so that an opened artifact can be held against it.
+    posterior.attrs |= {"tune": tune, "warm_start": warm_start.id if warm_start else ""}
+    return Fit(
+        id=identity,
+        spec=spec,
+        encoding=encoding,
+        panel=panel,
+        posterior=posterior,
+        diagnostics=Diagnostics(
+            wall_seconds=time.perf_counter() - started, peak_memory_mb=peak_memory_mb(), **found
+        ),
+        method=method,
+        seed=seed,
+        versions={name: version(name) for name in _PACKAGES},
+    )
+
+
+def sample_design(
+    design: Design,
+    *,
+    method: Method = "laplace",
+    seed: int,
+    draws: int = 1000,
+    chains: int = 4,
+    tune: int = 1000,
+    report: Report | None = None,
+    start: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None = None,
+) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Posterior of design arrays, for people who bring their own.
+
+    Parameters
+    ----------
+    design : Design
+        Arrays of the model.
+    method, seed, draws, chains, tune
+        See `fit`.
+    report : callable, optional
+        Called with what is being done and the share that is done (0 to 1).
+    start : (log scales, latent vector), optional
+        Where the search for the mode begins (Laplace only).
+
+    Returns
+    -------
+    posterior : xarray.DataTree
+        See `Fit`.
+    diagnostics : dict
+        The fields of `Diagnostics` but time and memory.
+    """
+    _check_options(method, seed=seed, draws=draws, chains=chains, tune=tune)
+    stream = np.random.SeedSequence(seed)
+    if method == "nuts":
+        from forecast.inference.nuts import sample_nuts
+
+        posterior, stats, found = sample_nuts(
+            design, seed=stream, draws=draws, chains=chains, tune=tune, report=report
+        )
+    else:
+        sample = sample_laplace(design, seed=stream, draws=draws, start=start, report=report)
+        variables: dict[str, Any] = {"beta": (("chain", "draw", "term"), sample.beta[None])}
+        coords: dict[str, Any] = {
+            "chain": [0],
+            "draw": np.arange(draws),
+            "term": list(design.names),
+        }
+        for block in design.blocks:
+            dim = f"level_{block.name}"
+            coords[dim] = block.levels.tolist()
+            variables[f"sigma_{block.name}"] = (("chain", "draw"), sample.scales[block.name][None])
+            effect = sample.effects[block.name][None]
+            variables[f"effect_{block.name}"] = (("chain", "draw", dim), effect)
+        posterior = xr.Dataset(variables, coords)
+        stats = xr.Dataset(
+            attrs={
+                "importance_ess": sample.importance_ess,
+                "pareto_k": sample.pareto_k,
+                "proposals": sample.proposals,
+            }
+        )
+        found = {
+            "max_rhat": None,
+            "min_ess_bulk": sample.importance_ess,
+            "min_ess_tail": sample.importance_ess,
+            "divergences": None,
+            "min_ebfmi": None,
+            "max_tree_depth": None,
+            "pareto_k": sample.pareto_k,
+        }
+    observed = xr.Dataset({"outcome": ("row", design.y.astype(np.int8))}, design.rows.coords)
+    tree = xr.DataTree.from_dict(
+        {"posterior": posterior, "sample_stats": stats, "observed_data": observed}
+    )
+    return tree, found
+
+
+def fit_id(
+    spec: ModelSpec,
+    fingerprint: str,
+    method: str,
+    seed: int,
+    draws: int,
+    schema_version: int,
+    *,
+    chains: int = 4,
+    tune: int = 1000,
+    warm_start: str | None = None,
+) -> str:
+    """Identity of a fit: SHA-256 over everything that its numbers depend on.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Its canonical JSON counts, so that a better sentence does not make a new fit.
+    fingerprint : str
+        Of the rows; see `rows_fingerprint`.
+    method : str
+    seed, draws : int
+    schema_version : int
+        Of the layout of artifacts.
+    chains, tune : int
+        Count for NUTS only.
+    warm_start : str, optional
+        Id of the fit from which the search began; counts for Laplace only.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    content: dict[str, Any] = {
+        "spec": spec.canonical_json(),
+        "data": fingerprint,
+        "method": method,
+        "seed": seed,
+        "draws": draws,
+        "schema": schema_version,
+    }
+    if method == "nuts":
+        content |= {"chains": chains, "tune": tune}
+    elif warm_start is not None:
+        content["warm_start"] = warm_start
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def fit_id_of(fit: Fit) -> str:
+    """Id that a fit's own content gives; differs from ``fit.id`` if somebody changed it."""
+    sizes, facts = fit.posterior["posterior"].sizes, fit.posterior.attrs
+    return fit_id(
+        fit.spec,
+        rows_fingerprint(fit.panel),
+        fit.method,
+        fit.seed,
+        int(sizes["draw"]),
+        SCHEMA_VERSION,
+        chains=int(sizes["chain"]),
+        tune=int(facts["tune"]),
+        warm_start=str(facts["warm_start"]) or None,
+    )
+
+
+def rows_fingerprint(panel: Panel) -> str:
+    """SHA-256 over the fingerprint of a panel and the rows that it holds now.
+
+    `Panel.fingerprint` stays the same when rows are selected, as a backtest does; a fit must
+    not. Columns count only in a panel without a world, where they cannot be computed anew.
+    """
+    digest = hashlib.sha256(panel.fingerprint.encode())
+    names = [n for n in ("year", "ccode", "ccode_a", "ccode_b", "outcome") if n in panel.data]
+    if panel.world is None:
+        names += sorted(
+            str(name)
+            for name, variable in panel.data.data_vars.items()
+            if variable.dtype.kind in "fiub" and name not in names
+        )
+    for name in names:
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(panel.data[name].to_numpy(), dtype="<f8").tobytes())
+    return digest.hexdigest()
+
+
+def _check_options(method: str, *, seed: int, draws: int, chains: int, tune: int) -> None:
+    if method not in _METHODS:
+        raise UnknownNameError("method", method, _METHODS, f"Expected {' or '.join(_METHODS)}.")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ArgumentError(f"seed={seed!r}, expected an integer of 0 or more.")
+    for name, value, least in (("draws", draws, 100), ("chains", chains, 1), ("tune", tune, 50)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise ArgumentError(f"{name}={value!r}, expected an integer of {least} or more.")
+
+
+def _start(design: Design, previous: Fit) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Log scales and latent vector of a design at the posterior mean of another fit."""
+    from forecast.inference.latent import Latent
+
+    mean = previous.posterior["posterior"].to_dataset().mean(("chain", "draw"))
+    beta = dict(zip(mean["term"].to_numpy().tolist(), mean["beta"].to_numpy(), strict=True))
+    parts = [
+        np.array([beta.get(n, m) for n, m in zip(design.names, design.prior_mean, strict=True)])
+    ]
+    theta = np.empty(len(design.blocks))
+    for b, block in enumerate(design.blocks):
+        known = f"sigma_{block.name}" in mean
+        scale = float(mean[f"sigma_{block.name}"]) if known else 0.6 * block.scale_prior
+        theta[b] = np.log(scale)
+        if b != Latent.group_of(design):
+            effect = np.zeros(len(block.levels))
+            if known:
+                levels = mean[f"level_{block.name}"].to_numpy().tolist()
+                values = mean[f"effect_{block.name}"].to_numpy()
+                found = dict(zip(levels, values, strict=True))
+                last = float(values[-1]) if block.structure == "random_walk" else 0.0
+                effect = np.array([found.get(level, last) for level in block.levels.tolist()])
+            parts.append(effect)
+    return theta, np.concatenate(parts)
+
+
+@contextmanager
+def _progress(show: bool, title: str) -> Iterator[Report | None]:
+    """A function that moves a progress bar, or None."""
+    if not show:
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with warnings.catch_warnings():
+        # rich asks for ipywidgets in a notebook; it falls back to text by itself.
+        warnings.filterwarnings("ignore", message="install .*ipywidgets", category=UserWarning)
+        with Progress(*columns, transient=True) as bar:
+            task = bar.add_task(title, total=1.0)
+
+            def report(what: str, share: float) -> None:
+                bar.update(task, description=f"{title}: {what}", completed=share)
+
+            yield report
