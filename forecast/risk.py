@@ -7,7 +7,6 @@ query reads its answer from the draws (well under a millisecond).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, overload
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Risk", "forget", "risk"]
 
 State = str | int
+Many = list[str] | list[int] | list[State] | tuple[State, ...]
 _REMEMBERED = 4
 
 
@@ -135,14 +135,14 @@ def risk(
 ) -> Risk: ...  # fmt: skip
 @overload
 def risk(
-    fit: Fit, a: Sequence[State] | None = ..., b: Sequence[State] | None = ..., *,
+    fit: Fit, a: Many | None = ..., b: Many | None = ..., *,
     horizon: int = ..., level: float = ..., draws: int | None = ..., seed: int | None = ...,
     evidence: Backtest | None = ...,
 ) -> pd.DataFrame: ...  # fmt: skip
 def risk(
     fit: Fit,
-    a: State | Sequence[State] | None = None,
-    b: State | Sequence[State] | None = None,
+    a: State | Many | None = None,
+    b: State | Many | None = None,
     *,
     horizon: int = 1,
     level: float = 0.9,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.inference.predict import new_level
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -40,7 +40,7 @@ class Coefficients:
     """
 
     def __init__(self, fit: Fit, *, draws: int | None, seed: int) -> None:
-        posterior = fit.posterior["posterior"]
+        posterior = fit.posterior["posterior"].to_dataset()
         stacked = {str(name): _flat(posterior[name]) for name in posterior.data_vars}
         available = stacked["beta"].shape[0]
         if draws is not None and not 1 <= draws <= available:
@@ -104,10 +104,7 @@ class Coefficients:
 
     def _new(self, block: str, label: str) -> Float64Array:
         """Fresh draws of one level from Normal(0, sigma_block), shape (D,)."""
-        key = zlib.crc32(f"{block}|{label}".encode())
-        rng = np.random.default_rng(np.random.SeedSequence([self._seed, key]))
-        drawn: Float64Array = rng.standard_normal(self.draws) * self._values[f"sigma_{block}"]
-        return drawn
+        return new_level(self._seed, block, label, self.draws) * self._values[f"sigma_{block}"]
 
 
 def _flat(values: xr.DataArray) -> Float64Array:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.strata import relevant_pairs
 from forecast.features.gather import FeatureRequest, compute_features
 from forecast.features.registry import get_feature
+from forecast.panel.build import future_panel
 from forecast.panel.world import build_world
 from forecast.scenario.dynamics import SIMULATED
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from forecast.modeling.columns import ColumnCode
     from forecast.sources.tables import Tables
 
-__all__ = ["Future", "capability_paths", "future_rows", "prepare_future"]
+__all__ = ["Future", "capability_paths", "prepare_future"]
 
 #: Years from which the joint changes of capability shares are resampled.
 _CHANGES = 20
@@ -61,23 +61,6 @@ class Future:
     X: npt.NDArray[np.float32]
     world: xr.Dataset
     complete: npt.NDArray[np.bool_]
-
-
-def future_rows(world: xr.Dataset, year: int, *, population: str) -> xr.Dataset:
-    """Row coordinates of the dyads of `population` in a (carried-forward) year."""
-    if population == "politically_relevant":
-        chosen = relevant_pairs(world, year)
-    else:
-        member = world["member"].sel(year=year).to_numpy()
-        chosen = np.triu(member[:, None] & member[None, :], k=1)
-    a, b = np.nonzero(chosen)
-    codes = world["state"].to_numpy()
-    return xr.Dataset(
-        coords={
-            "ccode_a": ("row", codes[a].astype(np.int64)),
-            "ccode_b": ("row", codes[b].astype(np.int64)),
-        }
-    )
 
 
 def capability_paths(
@@ -136,10 +119,12 @@ def prepare_future(
     Features that need conflicts and are not simulated (rivals, commitments owed at risk) keep
     their windows as they were at the origin, over the alliances of the future year.
     """
-    if fit.spec.unit != "dyad-year" or fit.spec.lag != 1:
+    spec = fit.spec
+    if (spec.unit, spec.lag, spec.outcome) != ("dyad-year", 1, "onset"):
         raise ArgumentError(
-            f"Model {fit.spec.name!r} is of unit {fit.spec.unit!r} with lag {fit.spec.lag};"
-            " simulation and risk need a model of unit 'dyad-year' with lag 1, such as"
+            f"Model {spec.name!r} is of unit {spec.unit!r}, lag {spec.lag} and outcome"
+            f" {spec.outcome!r}; simulation and risk need unit 'dyad-year', lag 1 and outcome"
+            " 'onset' (whose simulated events are the history of the next year), as in"
             " 'dyad_onset'."
         )
     groups = _groups(fit)
@@ -147,7 +132,9 @@ def prepare_future(
     first = max(origin - lookback, min(c.first for c in tables.coverage.values()))
     world = build_world(tables, first_year=first, last_year=origin + horizon, carry_forward=True)
     if rows is None:
-        rows = future_rows(world, origin + 1, population=fit.spec.population)
+        ahead_panel = future_panel(replace(fit.panel, tables=tables), year=origin + 1)
+        names = ["ccode_a", "ccode_b"]
+        rows = xr.Dataset(coords={name: ahead_panel.data[name] for name in names})
     frame = _frame(rows, origin, horizon)
 
     def columns(world: xr.Dataset, group: str, frame: xr.Dataset = frame) -> xr.Dataset:

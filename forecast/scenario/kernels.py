@@ -13,7 +13,7 @@ __all__ = ["add_lookup", "mark_elsewhere", "mark_opponent", "probability"]
 Array = npt.NDArray[Any]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def mark_opponent(
     left: Array,
     right: Array,
@@ -39,7 +39,7 @@ def mark_opponent(
                     out[0 if a[r] == i else 1, r, d] = 1
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(parallel=True, cache=True)
 def mark_elsewhere(
     left: Array,
     right: Array,
@@ -71,7 +71,7 @@ def mark_elsewhere(
                         break
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(parallel=True, cache=True)
 def add_lookup(out: Array, index: Array, table: Array) -> None:
     """out[r, d] += table[index[r, d], d]; `index` may have a single column."""
     single = index.shape[1] == 1
@@ -80,7 +80,7 @@ def add_lookup(out: Array, index: Array, table: Array) -> None:
             out[r, d] += table[index[r, 0 if single else d], d]
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(parallel=True, cache=True)
 def probability(log_odds: Array, continuing: Array, out: Array) -> None:
     """Inverse logit; 0 where a dispute continues, since then no row is at risk."""
     for r in numba.prange(out.shape[0]):

@@ -32,6 +32,7 @@ _TOP = 3
 
 State = str | int
 Float64Array = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
 
 
 class Outlook:
@@ -102,7 +103,7 @@ class Outlook:
 
     def estimates(
         self, rows: npt.NDArray[np.int64], horizon: int, level: float
-    ) -> tuple[Float64Array, Float64Array, Float64Array]:
+    ) -> tuple[Float64Array, Float32Array, Float32Array]:
         """Mean and equal-tailed interval within 1 … `horizon` years, each (rows, horizon)."""
         draws = self.cumulative[rows, :horizon]
         size = draws.shape[2]
@@ -201,8 +202,9 @@ class Outlook:
 
     @cached_property
     def _dyad_rows(self) -> dict[tuple[int, int], int]:
-        sizes = self._fitted.groupby(["ccode_a", "ccode_b"]).size()
-        return {(int(a), int(b)): int(n) for (a, b), n in sizes.items()}
+        pairs = self._fitted[["ccode_a", "ccode_b"]].to_numpy()
+        found, number = np.unique(pairs, axis=0, return_counts=True)
+        return {(int(a), int(b)): int(n) for (a, b), n in zip(found, number, strict=True)}
 
     @cached_property
     def _stratum_rows(self) -> dict[str, int]:

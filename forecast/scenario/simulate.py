@@ -10,11 +10,12 @@ import scipy.sparse as sp
 import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.scenario.apply import apply_scenario
 from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import Record
 from forecast.scenario.engine import Paths, simulate_paths
 from forecast.scenario.future import Future, prepare_future
-from forecast.scenario.scenario import Scenario, apply_scenario
+from forecast.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit

@@ -1,0 +1,302 @@
+"""Artifacts: a fit on disk (or any fsspec URL), written whole or not at all, opened without pickle.
+
+Layout of one artifact, ``<root>/fits/<id>/``::
+
+    fit.json            specification, encoding, diagnostics, seed, versions
+    posterior.nc        every group of the posterior (NetCDF-4 through h5netcdf)
+    rows.parquet        the rows of the panel
+    tables/<name>.parquet
+    MANIFEST.json       SHA-256 and size of each file above; written last
+
+A folder without a manifest is not an artifact: an interrupted save leaves nothing that loads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import xarray as xr
+
+from forecast.errors import ArtifactError, UnknownNameError
+from forecast.sources.tables import TABLES
+
+if TYPE_CHECKING:
+    import fsspec
+
+    from forecast.inference.fit import Fit
+    from forecast.panel.types import Panel
+
+__all__ = ["SCHEMA_VERSION", "Store", "open_store", "replace_folder", "write_atomically"]
+
+#: Version of the layout above; part of a fit's id, so that an old layout is never misread.
+SCHEMA_VERSION = 1
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: into a sibling first, then renamed over `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        staging.write_bytes(content)
+        staging.replace(path)
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+@contextmanager
+def replace_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `target` when the block ends without an error.
+
+    An existing `target` is swapped out only at the end; after an error, or a kill, it is still
+    there as it was.
+    """
+    target = target.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    staging.mkdir()
+    try:
+        yield staging
+        if target.exists():
+            old = target.with_name(f".{target.name}.{uuid.uuid4().hex}.old")
+            target.replace(old)
+            staging.replace(target)
+            shutil.rmtree(old)
+        else:
+            staging.replace(target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Store:
+    """A place for artifacts; make one with `open_store`.
+
+    Attributes
+    ----------
+    fs : fsspec.AbstractFileSystem
+        File system behind the URL.
+    root : str
+        Path of the store on that file system.
+    """
+
+    fs: fsspec.AbstractFileSystem
+    root: str
+
+    def _folder(self, fit_id: str) -> str:
+        return f"{self.root}/fits/{fit_id}"
+
+    def ids(self) -> list[str]:
+        """Ids of the complete fits in the store, sorted."""
+        self.fs.invalidate_cache()
+        found = self.fs.glob(f"{self.root}/fits/*/MANIFEST.json")
+        return sorted(str(path).rsplit("/", 2)[1] for path in found)
+
+    def __contains__(self, fit_id: object) -> bool:
+        return isinstance(fit_id, str) and self.fs.exists(f"{self._folder(fit_id)}/MANIFEST.json")
+
+    def save(self, fit: Fit) -> str:
+        """Save a fit under its id and return the id; an existing artifact is left alone."""
+        if fit.id in self:
+            return fit.id
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / fit.id
+            folder.mkdir()
+            _write_fit(fit, folder)
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            manifest = {
+                "id": fit.id,
+                "schema_version": SCHEMA_VERSION,
+                "files": {
+                    path.relative_to(folder).as_posix(): {
+                        "sha256": _sha256(path),
+                        "bytes": path.stat().st_size,
+                    }
+                    for path in files
+                },
+            }
+            target = self._folder(fit.id)
+            for path in files:
+                remote = f"{target}/{path.relative_to(folder).as_posix()}"
+                self.fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
+                self.fs.put_file(str(path), remote)
+            # Last, and in one piece: from now on the artifact exists.
+            self.fs.pipe_file(f"{target}/.manifest", json.dumps(manifest, indent=1).encode())
+            self.fs.mv(f"{target}/.manifest", f"{target}/MANIFEST.json")
+        return fit.id
+
+    def load(self, fit_id: str) -> Fit:
+        """Fit with this id (or a prefix of it that only one artifact has).
+
+        Raises
+        ------
+        UnknownNameError
+            No such artifact.
+        ArtifactError
+            A file differs from the manifest, the id does not match the content, or the
+            layout is of another version.
+        """
+        matches = [known for known in self.ids() if known.startswith(fit_id)] if fit_id else []
+        if len(matches) != 1:
+            detail = f"{len(matches)} artifacts of {self.root} have it as their prefix."
+            raise UnknownNameError("fit id", fit_id, self.ids(), detail)
+        fit_id = matches[0]
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "fit"
+            remote = self._folder(fit_id)
+            manifest = json.loads(self.fs.cat_file(f"{remote}/MANIFEST.json"))
+            _expect(manifest, "schema_version", SCHEMA_VERSION, remote)
+            _expect(manifest, "id", fit_id, remote)
+            for name, facts in manifest["files"].items():
+                path = (folder / name).resolve()
+                if not path.is_relative_to(folder.resolve()):
+                    raise ArtifactError(f"{remote}: the manifest names {name!r}, outside it.")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    self.fs.get_file(f"{remote}/{name}", str(path))
+                except FileNotFoundError as error:
+                    raise ArtifactError(f"{remote}/{name} is missing.") from error
+                if (found := _sha256(path)) != facts["sha256"]:
+                    raise ArtifactError(
+                        f"{remote}/{name} has SHA-256 {found}; its manifest says"
+                        f" {facts['sha256']}. The artifact was changed or damaged: fit again."
+                    )
+            return _read_fit(folder, fit_id)
+
+
+def _write_fit(fit: Fit, folder: Path) -> None:
+    """Every file of an artifact but the manifest."""
+    panel, tables = fit.panel, fit.panel.tables
+    about = {
+        "id": fit.id,
+        "method": fit.method,
+        "seed": fit.seed,
+        "versions": fit.versions,
+        "spec": fit.spec.to_dict(),
+        "encoding": fit.encoding.to_dict(),
+        "diagnostics": fit.diagnostics.to_dict(),
+        "panel": {
+            "unit": panel.unit,
+            "population": panel.population,
+            "outcome": panel.outcome,
+            "lag": panel.lag,
+            "fingerprint": panel.fingerprint,
+            "attrs": {str(key): _plain(value) for key, value in panel.data.attrs.items()},
+        },
+        "tables": None
+        if tables is None
+        else {
+            "name": tables.name,
+            "fingerprint": tables.fingerprint,
+            "coverage": {name: c.to_dict() for name, c in tables.coverage.items()},
+        },
+    }
+    text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "fit.json").write_text(text, encoding="utf-8")
+    fit.posterior.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
+    panel.data.reset_coords().to_dataframe().to_parquet(folder / "rows.parquet")
+    if tables is not None:
+        (folder / "tables").mkdir()
+        for name in TABLES:
+            getattr(tables, name).to_parquet(folder / "tables" / f"{name}.parquet")
+
+
+def _plain(value: object) -> object:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _read_fit(folder: Path, fit_id: str) -> Fit:
+    """Fit from the files of an artifact, held against its id."""
+    from forecast.inference.diagnostics import Diagnostics
+    from forecast.inference.fit import Fit, fit_id_of
+    from forecast.modeling.encode import Encoding
+    from forecast.modeling.spec import ModelSpec
+
+    about = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+    with xr.open_datatree(folder / "posterior.nc", engine="h5netcdf") as opened:
+        posterior = opened.load()
+    fit = Fit(
+        id=fit_id,
+        spec=ModelSpec.from_dict(about["spec"], source="fit.json"),
+        encoding=Encoding.from_dict(about["encoding"]),
+        panel=_read_panel(folder, about),
+        posterior=posterior,
+        diagnostics=Diagnostics.from_dict(about["diagnostics"]),
+        method=about["method"],
+        seed=about["seed"],
+        versions=about["versions"],
+    )
+    if (found := fit_id_of(fit)) != fit_id:
+        raise ArtifactError(
+            f"The content of artifact {fit_id[:12]} has the id {found[:12]}: its specification,"
+            " data, method, seed or draws are not those of the fit that was saved."
+        )
+    return fit
+
+
+def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
+    from forecast.panel.types import Panel
+    from forecast.panel.world import build_world
+    from forecast.sources.fingerprint import fingerprint_tables
+    from forecast.sources.tables import Coverage, Tables
+
+    rows = pd.read_parquet(folder / "rows.parquet")
+    data = xr.Dataset.from_dataframe(rows.rename_axis("row")).drop_vars("row")
+    names = [n for n in ("year", "ccode", "ccode_a", "ccode_b") if n in data]
+    data = data.set_coords(names).assign_attrs(about["panel"]["attrs"])
+    facts = about["tables"]
+    tables = None
+    if facts is not None:
+        frames = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in TABLES}
+        coverage = {name: Coverage(**c) for name, c in facts["coverage"].items()}
+        if fingerprint_tables(frames, coverage) != facts["fingerprint"]:
+            raise ArtifactError("The tables of the artifact do not have their own fingerprint.")
+        tables = Tables(
+            **frames, coverage=coverage, name=facts["name"], fingerprint=facts["fingerprint"]
+        )
+    return Panel(
+        data=data,
+        world=None if tables is None else build_world(tables, outcome=about["panel"]["outcome"]),
+        tables=tables,
+        **{k: about["panel"][k] for k in ("unit", "population", "outcome", "lag", "fingerprint")},
+    )
+
+
+def _expect(manifest: dict[str, Any], key: str, expected: object, where: str) -> None:
+    if manifest.get(key) != expected:
+        raise ArtifactError(
+            f"{where}/MANIFEST.json: {key} is {manifest.get(key)!r}, expected {expected!r}."
+        )
+
+
+def open_store(url: str | Path) -> Store:
+    """Open a store in a folder or at an fsspec URL (``memory://x``, ``s3://bucket/path``).
+
+    Parameters
+    ----------
+    url : str or Path
+        Where the artifacts are; created on the first save.
+
+    Returns
+    -------
+    Store
+    """
+    import fsspec
+
+    text = str(Path(url).expanduser().resolve()) if "://" not in str(url) else str(url)
+    fs, root = fsspec.core.url_to_fs(text)
+    return Store(fs=fs, root=str(root).rstrip("/"))
