@@ -102,7 +102,7 @@ class FittedModel:
 
     def record(self) -> dict[str, Any]:
         """Diagnostics of the fit as one table row."""
-        from forecast.inference.fit import gate
+        from forecast.inference.diagnostics import gate
 
         found = self.posterior.diagnostics
         result = gate(found)

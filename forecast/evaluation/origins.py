@@ -10,7 +10,7 @@ import pandas as pd
 
 from forecast.errors import ArgumentError, CoverageError
 from forecast.evaluation.baselines import unit_keys
-from forecast.evaluation.tables import LONG_PEACE
+from forecast.evaluation.strata import stratum_of
 from forecast.features import FeatureRequest, compute_features
 from forecast.panel.types import Panel
 
@@ -121,8 +121,7 @@ def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
     rows["decade"] = rows["year"] // 10 * 10
     if "stratum_peace_years" in data:
         peace = data["stratum_peace_years"].to_numpy()
-        quiet = np.where(peace > LONG_PEACE, "quiet", "recurrent")
-        rows["stratum"] = np.where(data["stratum_disputes"].to_numpy() > 0, quiet, "first ever")
+        rows["stratum"] = stratum_of(peace, data["stratum_disputes"].to_numpy())
         rows["peace_years"] = peace
     if "region_a" in data and "region_b" in data:
         a, b = (data[name].to_numpy().astype(str) for name in ("region_a", "region_b"))

@@ -1,0 +1,336 @@
+"""One pass over the rows of a fit: what the checks need, without holding draws × rows.
+
+A hundred thousand rows and a thousand draws are 400 MB even in float32. The rows are taken in
+chunks of whole units (pairs or states); of each chunk only means, leave-one-out densities, sums
+by unit and by draw, and the replicated onsets (a few hundred per draw) are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+import xarray as xr
+
+from forecast.errors import ArgumentError
+from forecast.evaluation.inputs import FloatArray
+from forecast.evaluation.psis import loo_from_log_likelihood
+from forecast.inference.kernels import CAP, group_log_likelihood
+from forecast.modeling.design import Block, Design
+
+if TYPE_CHECKING:
+    from forecast.inference.fit import Fit
+
+__all__ = ["InSample", "PosteriorDraws", "in_sample", "posterior_draws"]
+
+Float32Array = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+_CELLS = 4_000_000  # rows × draws held at once: 16 MB an array in float32
+_NODES = 12
+_WIDE = 4  # a block with more uses per row than this is multiplied as a dense matrix
+
+
+@dataclass(frozen=True, eq=False)
+class PosteriorDraws:
+    """Draws of a fit as plain arrays, chains joined.
+
+    Attributes
+    ----------
+    beta : numpy.ndarray, shape (draws, p)
+        Population-level coefficients, in the order of the design's columns.
+    sigma : dict of str to numpy.ndarray, shape (draws,)
+        Scales, by block.
+    effects : dict of str to numpy.ndarray, shape (draws, m)
+        Effects, by block, in the order of the design's levels.
+    """
+
+    beta: FloatArray
+    sigma: dict[str, FloatArray]
+    effects: dict[str, FloatArray]
+
+    @property
+    def draws(self) -> int:
+        """Number of draws."""
+        return int(self.beta.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class InSample:
+    """What a fit says about its own rows, ordered by unit and year.
+
+    Attributes
+    ----------
+    rows : xarray.Dataset
+        Coordinates of the rows.
+    outcome : numpy.ndarray, shape (n,)
+        Observed outcome.
+    year, unit : numpy.ndarray, shape (n,)
+        Year, and position of the unit (pair or state), ascending.
+    probability : numpy.ndarray, shape (n,)
+        Posterior mean of the probability.
+    draws : int
+        Posterior draws used.
+    log_likelihood : numpy.ndarray, shape (draws,)
+        Of all rows together.
+    replicated : (numpy.ndarray, numpy.ndarray)
+        Draw and row of every onset of the replicated outcomes, sorted by draw, then row.
+    row_elpd, row_khat : numpy.ndarray, shape (n,)
+        Leave-one-row-out log predictive density and Pareto shape (-inf: no tail to smooth).
+    unit_elpd, unit_khat : numpy.ndarray, shape (units,)
+        The same, leaving out all rows of a unit.
+    unit_draws : int
+        Posterior draws behind `unit_elpd`.
+    integrated : bool
+        Whether the effect of the left-out unit was integrated out by quadrature, so that it is
+        forecast as a unit that was never seen.
+    """
+
+    rows: xr.Dataset
+    outcome: FloatArray
+    year: IntArray
+    unit: IntArray
+    probability: FloatArray
+    draws: int
+    log_likelihood: FloatArray
+    replicated: tuple[IntArray, IntArray]
+    row_elpd: FloatArray
+    row_khat: FloatArray
+    unit_elpd: FloatArray
+    unit_khat: FloatArray
+    unit_draws: int
+    integrated: bool
+
+
+def posterior_draws(fit: Fit, design: Design, *, draws: int) -> PosteriorDraws:
+    """At most `draws` posterior draws, evenly spaced over the chains.
+
+    Raises
+    ------
+    ArgumentError
+        The posterior does not hold the columns and levels of the design.
+    """
+    posterior = fit.posterior["posterior"].to_dataset()
+    names = [str(name) for name in posterior["term"].to_numpy()]
+    if names != list(design.names):
+        raise ArgumentError(
+            f"The posterior has the terms {names}, the design of its panel {list(design.names)}; "
+            "this is not the panel that the fit was made on."
+        )
+
+    def joined(name: str) -> FloatArray:
+        values = posterior[name].transpose("chain", "draw", ...).to_numpy()
+        return np.asarray(
+            values.reshape(values.shape[0] * values.shape[1], *values.shape[2:]), dtype=np.float64
+        )
+
+    beta = joined("beta")
+    chosen = np.unique(np.linspace(0, len(beta) - 1, min(draws, len(beta))).round().astype(int))
+    effects: dict[str, FloatArray] = {}
+    for block in design.blocks:
+        levels = posterior[f"level_{block.name}"].to_numpy().astype(str)
+        if not np.array_equal(levels, block.levels.astype(str)):
+            raise ArgumentError(
+                f"The posterior has {levels.size} levels of {block.name!r}, the design "
+                f"{block.levels.size}, or in another order; this is not the panel of the fit."
+            )
+        effects[block.name] = joined(f"effect_{block.name}")[chosen]
+    sigma = {block.name: joined(f"sigma_{block.name}")[chosen] for block in design.blocks}
+    return PosteriorDraws(beta[chosen], sigma, effects)
+
+
+def in_sample(
+    design: Design, posterior: PosteriorDraws, *, seed: int, unit_draws: int = 250
+) -> InSample:
+    """Go once through the rows of a fit.
+
+    Parameters
+    ----------
+    design : Design
+        Design of the fit.
+    posterior : PosteriorDraws
+        Its draws.
+    seed : int
+        Seed of the replicated outcomes.
+    unit_draws : int
+        Most draws for leaving out whole units, where the unit's effect is integrated out.
+
+    Returns
+    -------
+    InSample
+    """
+    year = design.rows["year"].to_numpy().astype(np.int64)
+    unit = _unit_index(design.rows)
+    order = np.lexsort((year, unit))
+    unit, year, y = unit[order], year[order], design.y[order]
+    own = _own_block(design, unit, order)
+    start = np.concatenate([[0], np.flatnonzero(np.diff(unit)) + 1, [unit.size]])
+    n, units = y.size, start.size - 1
+    probability, row_elpd, row_khat = np.empty(n), np.empty(n), np.empty(n)
+    total = np.zeros(posterior.draws)
+    some = np.unique(
+        np.linspace(0, posterior.draws - 1, min(unit_draws, posterior.draws)).round().astype(int)
+    )
+    by_unit = np.empty((some.size if own else posterior.draws, units))
+    found_draw: list[IntArray] = []
+    found_row: list[IntArray] = []
+    predictor = _Predictor(design, posterior, own)
+    rngs = np.random.SeedSequence(seed)
+    for first, last in _chunks(start, posterior.draws):
+        rows = slice(start[first], start[last])
+        positions = order[rows]
+        outcome = y[rows]
+        eta, rest = predictor(positions)
+        p, log_likelihood = _bernoulli(eta, outcome)
+        probability[rows] = p.mean(axis=1, dtype=np.float64)
+        total += log_likelihood.sum(axis=1, dtype=np.float64)
+        row_elpd[rows], row_khat[rows] = loo_from_log_likelihood(log_likelihood)
+        rng = np.random.default_rng(rngs.spawn(1)[0])
+        row, draw = np.nonzero(rng.random(p.shape, dtype=np.float32) < p)
+        found_draw.append(draw)
+        found_row.append(row + start[first])
+        bounds = start[first : last + 1] - start[first]
+        if own is None:
+            by_unit[:, first:last] = np.add.reduceat(
+                log_likelihood.astype(np.float64), bounds[:-1], axis=1
+            )
+        else:
+            by_unit[:, first:last] = _integrated(
+                np.ascontiguousarray(rest[:, some].T, dtype=np.float64),
+                outcome,
+                bounds.astype(np.int64),
+                posterior.sigma[own.name][some],
+            )
+    unit_elpd, unit_khat = loo_from_log_likelihood(by_unit)
+    draw, row = np.concatenate(found_draw), np.concatenate(found_row)
+    by_draw = np.lexsort((row, draw))
+    return InSample(
+        rows=design.rows.isel(row=order),
+        outcome=y,
+        year=year,
+        unit=unit,
+        probability=probability,
+        draws=posterior.draws,
+        log_likelihood=total,
+        replicated=(draw[by_draw], row[by_draw]),
+        row_elpd=row_elpd,
+        row_khat=row_khat,
+        unit_elpd=unit_elpd,
+        unit_khat=unit_khat,
+        unit_draws=int(by_unit.shape[0]),
+        integrated=own is not None,
+    )
+
+
+class _Predictor:
+    """Linear predictor of chunks of rows, shape (rows, draws), float32."""
+
+    def __init__(self, design: Design, posterior: PosteriorDraws, own: Block | None) -> None:
+        self.X = design.X.astype(np.float32)
+        self.beta = posterior.beta.T.astype(np.float32)
+        self.own = own
+        self.blocks = [
+            (
+                sp.csr_array(block.matrix.astype(np.float32)),
+                np.ascontiguousarray(posterior.effects[block.name].T, dtype=np.float32),
+                block is own,
+            )
+            for block in design.blocks
+        ]
+
+    def __call__(self, rows: IntArray) -> tuple[Float32Array, Float32Array]:
+        """Predictor with all effects, and without those of the unit's own block."""
+        rest: Float32Array = self.X[rows] @ self.beta
+        own: Float32Array | None = None
+        for matrix, effects, is_own in self.blocks:
+            weights = matrix[rows]
+            if weights.nnz > _WIDE * rows.size:
+                part = weights.toarray() @ effects
+            else:
+                part = weights @ effects
+            if is_own:
+                own = part
+            else:
+                rest += part
+        return (rest if own is None else rest + own), rest
+
+
+def _bernoulli(eta: Float32Array, y: FloatArray) -> tuple[Float32Array, Float32Array]:
+    """Probability (rows, draws) and log likelihood (draws, rows) of Bernoulli outcomes."""
+    small = np.exp(-np.abs(eta))
+    p = np.where(eta < 0.0, small, np.float32(1.0)) / (np.float32(1.0) + small)
+    log_likelihood = -np.log1p(small)
+    surprise = np.minimum(np.where(y[:, None] == 1.0, eta, -eta), np.float32(0.0))
+    log_likelihood += surprise
+    return p.astype(np.float32, copy=False), log_likelihood.T
+
+
+def _chunks(start: IntArray, draws: int) -> Iterator[tuple[int, int]]:
+    """Ranges of whole units with about `_CELLS` cells."""
+    rows = max(1, _CELLS // draws)
+    first, units = 0, start.size - 1
+    while first < units:
+        last = int(np.searchsorted(start, start[first] + rows, side="right")) - 1
+        last = min(max(last, first + 1), units)
+        yield first, last
+        first = last
+
+
+def _unit_index(rows: xr.Dataset) -> IntArray:
+    """Position of each row's unit, 0 … units - 1."""
+    names = ["ccode"] if "ccode" in rows else ["ccode_a", "ccode_b"]
+    codes = np.stack([rows[name].to_numpy().astype(np.int64) for name in names], axis=1)
+    return np.unique(codes, axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+
+
+def _own_block(design: Design, unit: IntArray, order: IntArray) -> Block | None:
+    """The iid block with one effect for each unit, if there is one."""
+    for block in design.blocks:
+        matrix = block.matrix
+        single = bool((np.diff(matrix.indptr) == 1).all() and (matrix.data == 1.0).all())
+        if block.structure != "iid" or not single:
+            continue
+        level = matrix.indices[order]  # one stored entry per row, so entry i is that of row i
+        same_unit, same_level = np.diff(unit) == 0, np.diff(level) == 0
+        if np.array_equal(same_unit, same_level) and np.unique(level).size == unit[-1] + 1:
+            return block
+    return None
+
+
+def _integrated(rest: FloatArray, y: FloatArray, bounds: IntArray, sigma: FloatArray) -> FloatArray:
+    """Log likelihood of each unit with its own effect integrated out, shape (draws, units)."""
+    x, weight = np.polynomial.hermite.hermgauss(_NODES)
+    out: FloatArray = _each_unit(rest, y, bounds, sigma, x, np.log(weight) + x**2)
+    return out
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _each_unit(
+    rest: FloatArray,
+    y: FloatArray,
+    bounds: IntArray,
+    sigma: FloatArray,
+    x: FloatArray,
+    logw: FloatArray,
+) -> FloatArray:
+    draws, units = rest.shape[0], bounds.shape[0] - 1
+    out = np.empty((draws, units))
+    events, modes = np.zeros(units), np.zeros(units)
+    for g in range(units):
+        for i in range(bounds[g], bounds[g + 1]):
+            events[g] += y[i]
+    for s in range(draws):
+        e = np.exp(np.minimum(rest[s], CAP))
+        for g in range(units):
+            linear = 0.0
+            for i in range(bounds[g], bounds[g + 1]):
+                linear += y[i] * rest[s, i] - max(rest[s, i] - CAP, 0.0)
+            out[s, g] = linear + group_log_likelihood(
+                e, events, bounds, g, g + 1, sigma[s], modes, x, logw
+            )
+    return out
