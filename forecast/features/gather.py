@@ -173,7 +173,10 @@ def compute_features(panel: Panel, requests: Sequence[FeatureRequest]) -> Panel:
     Returns
     -------
     Panel
-        Missing values are NaN; they include rows whose lagged year the world does not hold.
+        Missing values are NaN; they include rows whose lagged year the world does not hold and
+        rows of a state that enters the system in the year of the row (it had no state of affairs
+        the year before; only its dispute history, which is none, is known). The attributes of a
+        column say how it was made, and which years (of the state of affairs) it ``covers``.
 
     Raises
     ------
@@ -201,7 +204,8 @@ def compute_features(panel: Panel, requests: Sequence[FeatureRequest]) -> Panel:
         if request.key not in computed:
             computed[request.key] = request.spec(panel.world, **request.options)
         values = rows.gather(computed[request.key].to_numpy(), request)
-        columns[request.name] = ("row", values, request.attrs)
+        attrs = {**request.attrs, "covers": _covers(computed[request.key])}
+        columns[request.name] = ("row", values, attrs)
     return panel.with_data(panel.data.assign(columns))
 
 
@@ -247,6 +251,13 @@ class _Positions:
             if side != "none":
                 column = _COMBINE[side](column, values[self.year, b, a])
         return np.where(self.known, column, np.nan).astype(np.float64)
+
+
+def _covers(values: xr.DataArray) -> str:
+    """First and last year with any value, e.g. "1951-2025": what a message about gaps can say."""
+    known = ~np.isnan(values.to_numpy()).reshape(values.sizes["year"], -1).all(axis=1)
+    years = values["year"].to_numpy()[known]
+    return f"{years[0]}-{years[-1]}" if years.size else "no year"
 
 
 def _check_unit(request: FeatureRequest, unit: str) -> None:

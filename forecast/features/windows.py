@@ -102,9 +102,10 @@ def dispute_onsets(world: xr.Dataset) -> BoolArray:
 def rivals(world: xr.Dataset, *, window: int = 20, minimum: int = 2) -> tuple[BoolArray, BoolArray]:
     """Pairs with at least `minimum` years with a dispute onset in the last `window` (s included).
 
-    The stand-in for Thompson & Dreyer's strategic rivalries. Near the start of coverage the
-    window holds fewer years; it is used from the year in which half of it is covered, and the
-    count is not scaled up (two disputes are two disputes).
+    A stand-in for Thompson & Dreyer's strategic rivalries, and a rough one: of its pair-years
+    1955–2010 in the embedded data 46% are in their list, and it finds 37% of theirs. Near the
+    start of coverage the window holds fewer years; it is used from the year in which half of it
+    is covered, and the count is not scaled up (two disputes are two disputes).
 
     Returns
     -------

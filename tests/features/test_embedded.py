@@ -42,15 +42,22 @@ def series(world, name, *codes, **options):
     return found.sel(dict(zip(found.dims[1:], codes, strict=True))).to_series()
 
 
-def allies(world, code, year) -> set[int]:
-    ties = arrays.defenders(world)[year - int(world["year"][0])]
-    codes = world["state"].to_numpy()
-    return {int(c) for c in codes[ties[list(codes).index(code)] > 0]}
+@pytest.fixture(scope="module")
+def allies(world):
+    """D(i) of a state in a year, as a set of codes."""
+    ties = arrays.defenders(world) > 0
+    first, codes = int(world["year"][0]), world["state"].to_numpy()
+
+    def of(code, year) -> set[int]:
+        row = ties[year - first, np.searchsorted(codes, code)]
+        return set(codes[row].tolist())
+
+    return of
 
 
-def test_nato_enlargement_as_norway_saw_it(world):
-    assert allies(world, NORWAY, 1948) == set()
-    assert allies(world, NORWAY, 1949) == FOUNDERS - {NORWAY}
+def test_nato_enlargement_as_norway_saw_it(world, allies):
+    assert allies(NORWAY, 1948) == set()
+    assert allies(NORWAY, 1949) == FOUNDERS - {NORWAY}
     grew = series(world, "own_expansion", NORWAY, window=1)
     expected = {
         1949: 11,
@@ -75,8 +82,8 @@ def test_nato_enlargement_as_norway_saw_it(world):
     # West Germany entered the system, sovereign, in the week in which it joined.
     assert (succession[1955], accession[1955]) == (1, 0)
     assert (series(world, "own_contraction", NORWAY, window=1).dropna() == 0).all()
-    assert allies(world, NORWAY, 1990) == FOUNDERS - {NORWAY} | {GREECE, TURKEY, GERMANY, SPAIN}
-    assert len(allies(world, NORWAY, 2024)) == 31
+    assert allies(NORWAY, 1990) == FOUNDERS - {NORWAY} | {GREECE, TURKEY, GERMANY, SPAIN}
+    assert len(allies(NORWAY, 2024)) == 31
 
 
 def test_five_years_after_german_unification_nobody_gained_germany(world):
@@ -101,20 +108,20 @@ def test_five_years_after_german_unification_nobody_gained_germany(world):
     assert found.sel(year=2004) == 7  # since 1999, when the three had joined
 
 
-def test_france_is_in_nato_throughout(world):
+def test_france_is_in_nato_throughout(allies):
     for year in range(1949, 2026):
-        assert USA in allies(world, FRANCE, year), year
-        assert FRANCE in allies(world, USA, year), year
+        assert USA in allies(FRANCE, year), year
+        assert FRANCE in allies(USA, year), year
 
 
-def test_warsaw_pact(world):
+def test_warsaw_pact(world, allies):
     members = {GDR, POLAND, 310, 315, ALBANIA, 355, 360}
-    assert members <= allies(world, RUSSIA, 1956)
-    assert ALBANIA in allies(world, RUSSIA, 1968)
-    assert ALBANIA not in allies(world, RUSSIA, 1969)
+    assert members <= allies(RUSSIA, 1956)
+    assert ALBANIA in allies(RUSSIA, 1968)
+    assert ALBANIA not in allies(RUSSIA, 1969)
     in_force = treaty_features(world)["in_force"].sel(treaty="warsaw-pact").to_series()
     assert in_force[in_force].index.tolist() == list(range(1955, 1992))
-    assert not members & allies(world, RUSSIA, 1993)
+    assert not members & allies(RUSSIA, 1993)
     assert series(world, "own_contraction", RUSSIA, window=5)[1993] >= 6
 
 
@@ -125,11 +132,11 @@ def test_nato_reaches_russia(world):
     assert series(world, "frontier_expansion", NORWAY, RUSSIA, window=1).loc[1992:].max() == 0
 
 
-def test_anzus(world):
-    assert {USA, AUSTRALIA} <= allies(world, NEW_ZEALAND, 1986)
-    assert USA not in allies(world, NEW_ZEALAND, 1987)
-    assert AUSTRALIA in allies(world, NEW_ZEALAND, 1987)
-    assert USA in allies(world, AUSTRALIA, 2025)
+def test_anzus(world, allies):
+    assert {USA, AUSTRALIA} <= allies(NEW_ZEALAND, 1986)
+    assert USA not in allies(NEW_ZEALAND, 1987)
+    assert AUSTRALIA in allies(NEW_ZEALAND, 1987)
+    assert USA in allies(AUSTRALIA, 2025)
     assert series(world, "own_contraction", NEW_ZEALAND, window=1)[1987] >= 1
 
 

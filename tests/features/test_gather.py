@@ -131,6 +131,10 @@ def test_columns_say_how_they_were_made():
     assert attrs["options"] == '{"window": 3}'
     assert attrs["side"] == "max"
     assert attrs["unit"] == "states"
+    assert attrs["covers"] == "1993-1999"
+    blind = WORLD.assign(obligation_covered=WORLD["obligation_covered"] & False)
+    got = compute_features(panel([(1996, 2, 3)], world=blind), [request]).data["grew"]
+    assert got.attrs["covers"] == "no year" and np.isnan(got).all()
 
 
 def test_columns_that_are_there_are_kept():
