@@ -18,16 +18,17 @@ import json
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import xarray as xr
 
-from forecast.errors import ArtifactError, UnknownNameError
+from forecast.errors import ArtifactError, MissingFileError, UnknownNameError
 from forecast.sources.tables import TABLES
 
 if TYPE_CHECKING:
@@ -36,7 +37,14 @@ if TYPE_CHECKING:
     from forecast.inference.fit import Fit
     from forecast.panel.types import Panel
 
-__all__ = ["SCHEMA_VERSION", "Store", "open_store", "replace_folder", "write_atomically"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Store",
+    "open_store",
+    "replace_folder",
+    "save_tables",
+    "write_atomically",
+]
 
 #: Version of the layout above; part of a fit's id, so that an old layout is never misread.
 SCHEMA_VERSION = 1
@@ -77,6 +85,14 @@ def replace_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def save_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Write each table as Parquet and CSV into a folder, replaced as a whole."""
+    with replace_folder(folder) as staging:
+        for name, table in tables.items():
+            table.to_parquet(staging / f"{name}.parquet", index=False)
+            table.to_csv(staging / f"{name}.csv", index=False, lineterminator="\n")
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
@@ -106,6 +122,25 @@ class Store:
         found = self.fs.glob(f"{self.root}/fits/*/MANIFEST.json")
         return sorted(str(path).rsplit("/", 2)[1] for path in found)
 
+    def newest(self) -> str:
+        """Id of the fit that was saved last.
+
+        Raises
+        ------
+        MissingFileError
+            The store has no fit.
+        """
+        created = {
+            fit_id: json.loads(self.fs.cat_file(f"{self._folder(fit_id)}/MANIFEST.json"))["created"]
+            for fit_id in self.ids()
+        }
+        if not created:
+            raise MissingFileError(
+                f"The store {self.root} has no fit. Make one with `forecast fit` or `forecast run`,"
+                " or name another store."
+            )
+        return max(created, key=lambda fit_id: (created[fit_id], fit_id))
+
     def __contains__(self, fit_id: object) -> bool:
         return isinstance(fit_id, str) and self.fs.exists(f"{self._folder(fit_id)}/MANIFEST.json")
 
@@ -121,6 +156,7 @@ class Store:
             manifest = {
                 "id": fit.id,
                 "schema_version": SCHEMA_VERSION,
+                "created": datetime.now(UTC).isoformat(),
                 "files": {
                     path.relative_to(folder).as_posix(): {
                         "sha256": _sha256(path),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import scipy.sparse as sp
 import xarray as xr
 
@@ -16,12 +21,20 @@ from forecast.scenario.dynamics import Record
 from forecast.scenario.engine import Paths, simulate_paths
 from forecast.scenario.future import Future, prepare_future
 from forecast.scenario.scenario import Scenario
+from forecast.store import write_atomically
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
     from forecast.sources.tables import Tables
 
-__all__ = ["BETWEEN", "origin_of", "simulate", "status_quo_paths"]
+__all__ = [
+    "BETWEEN",
+    "largest_changes",
+    "origin_of",
+    "save_result",
+    "simulate",
+    "status_quo_paths",
+]
 
 #: Region of a dyad whose two states are in different regions.
 BETWEEN = "Between regions"
@@ -138,6 +151,58 @@ def simulate(
     return result
 
 
+def largest_changes(result: xr.Dataset, *, top: int) -> pd.DataFrame:
+    """Dyads whose cumulative risk differs most between scenario and status quo.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From `simulate` with a scenario.
+    top : int
+        Number of rows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By the size of the mean difference at the end of the horizon: both risks, the paired
+        difference with its interval, and whether the pair's own features were edited.
+    """
+    if "difference" not in result["world"]:
+        raise ArgumentError("The result has no scenario; simulate one to see its changes.")
+    final = result["cumulative_risk"].isel(year=-1)
+    difference = final.sel(world="difference")
+    order = np.argsort(-np.abs(difference.sel(estimate="mean").to_numpy()), kind="stable")[:top]
+    chosen = final.isel(dyad=order)
+    states = dict(zip(result["state"].to_numpy(), result["state_name"].to_numpy(), strict=True))
+    return pd.DataFrame(
+        {
+            "state_a": [states[code] for code in chosen["ccode_a"].to_numpy()],
+            "state_b": [states[code] for code in chosen["ccode_b"].to_numpy()],
+            "last_year": int(final["year"]),
+            **{
+                name: chosen.sel(world=name, estimate="mean").to_numpy().astype(float)
+                for name in ("status_quo", "scenario", "difference")
+            },
+            "lower": chosen.sel(world="difference", estimate="lower").to_numpy().astype(float),
+            "upper": chosen.sel(world="difference", estimate="upper").to_numpy().astype(float),
+            "interval": f"{result.attrs['interval_level']:.0%} {result.attrs['interval_kind']}",
+            "own_features_changed": chosen["changed"].to_numpy(),
+        }
+    )
+
+
+def save_result(result: xr.Dataset, path: Path) -> None:
+    """Write a result as NetCDF, whole or not at all."""
+    plain = {
+        key: value if isinstance(value, str | int | float) else json.dumps(value)
+        for key, value in result.attrs.items()
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "result.nc"
+        result.assign_attrs(plain).to_netcdf(file, engine="h5netcdf")
+        write_atomically(path, file.read_bytes())
+
+
 def status_quo_paths(
     fit: Fit, *, horizon: int, draws: int | None, seed: int
 ) -> tuple[Paths, Future, Record]:
@@ -169,8 +234,6 @@ def _record(fit: Fit, future: Future) -> Record:
 
 
 def _keep(future: Future, keep: npt.NDArray[np.bool_]) -> Future:
-    from dataclasses import replace
-
     return replace(
         future, rows=future.rows.isel(row=keep), X=future.X[:, :, keep],
         complete=future.complete,

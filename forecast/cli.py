@@ -1,0 +1,369 @@
+"""The command line: parses arguments, calls the library, prints the answer. No logic of its own.
+
+Exit codes: 0 done, 1 bad input, 2 the publication gate refused the fit, 3 internal error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from forecast.errors import ForecastError, GateRefusedError
+
+__all__ = ["app", "main"]
+
+DONE, BAD_INPUT, REFUSED, INTERNAL = 0, 1, 2, 3
+
+app = typer.Typer(
+    name="forecast",
+    help="How likely is a militarised conflict to start between two states, given who is bound"
+    " to defend whom?\n\nExit codes: 0 done, 1 bad input, 2 the publication gate refused the fit,"
+    " 3 internal error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[str, typer.Option("--data", help="'embedded', or a folder in the same layout.")]
+Model = Annotated[str, typer.Option("--model", help="Name of a model, or a TOML file.")]
+Method = Annotated[
+    Literal["laplace", "nuts"],
+    typer.Option("--method", help="'laplace' takes seconds, 'nuts' minutes."),
+]
+StoreUrl = Annotated[str, typer.Option("--store", help="Folder or URL of the saved fits.")]
+FitId = Annotated[
+    str | None, typer.Option("--fit", help="Id of a saved fit, or its beginning; default: newest.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Every random number descends from it.")]
+Draws = Annotated[int, typer.Option("--draws", help="Posterior draws.")]
+Horizon = Annotated[int, typer.Option("--horizon", help="Years ahead.")]
+Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on the terminal.")]
+
+
+def _json(content: Any) -> None:
+    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def _table(frame: Any, *, title: str) -> None:
+    """Print a DataFrame as a table fitted to the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in frame.columns:
+        table.add_column(str(name), overflow="fold")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row))
+    Console().print(table)
+
+
+def _records(frame: Any) -> list[dict[str, Any]]:
+    return list(json.loads(frame.to_json(orient="records")))
+
+
+@app.command()
+def run(
+    data: Data = "embedded",
+    model: Model = "dyad_onset",
+    method: Method = "laplace",
+    out: Annotated[Path, typer.Option("--out", help="Folder of the report.")] = Path(
+        "forecast-report"
+    ),
+    store: StoreUrl = "artifacts",
+    scenario: Annotated[
+        list[Path] | None, typer.Option("--scenario", help="Scenario file; repeatable.")
+    ] = None,
+    seed: Seed = 20251231,
+    draws: Draws = 1000,
+    backtest_years: Annotated[
+        int, typer.Option("--backtest-years", help="Last years forecast anew; 0 for none.")
+    ] = 5,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Do the main job: fit, check, forecast, simulate scenarios and write the report."""
+    from forecast.run import run as main_job
+    from forecast.scenario.scenario import Scenario
+
+    done = main_job(
+        data=data,
+        model=model,
+        method=method,
+        folder=out,
+        store=store,
+        scenarios=[Scenario.from_toml(path) for path in scenario] if scenario else None,
+        seed=seed,
+        draws=draws,
+        backtest_years=backtest_years,
+        progress=not (quiet or as_json),
+    )
+    if as_json:
+        _json({"fit": done.fit.to_dict(), "report": done.report.to_dict()})
+        return
+    for sentence in done.report.summary:
+        typer.echo(sentence)
+    if done.report.changed is False:
+        typer.echo("Nothing has changed since the last report: every number is the same.")
+    typer.echo(f"Report: {done.report.page}")
+
+
+@app.command("data")
+def data_command(data: Data = "embedded", as_json: AsJson = False) -> None:
+    """Check a data set against its schemas and say what it covers."""
+    import pandas as pd
+
+    from forecast.sources.embedded import load_tables
+    from forecast.sources.tables import TABLES
+
+    tables = load_tables(None if data == "embedded" else data)
+    rows = [
+        {"table": name, "rows": len(getattr(tables, name)), **tables.coverage[name].to_dict()}
+        for name in TABLES
+    ]
+    if as_json:
+        _json({"name": tables.name, "fingerprint": tables.fingerprint, "tables": rows})
+    else:
+        _table(pd.DataFrame(rows), title=f"Data set {tables.name}: valid")
+
+
+@app.command()
+def features(
+    as_json: AsJson = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the page of the documentation.")
+    ] = False,
+) -> None:
+    """List every feature with its unit, bounds, expected sign and formula."""
+    from forecast.features import feature_table, features_markdown
+
+    if markdown:
+        typer.echo(features_markdown())
+    elif as_json:
+        _json(_records(feature_table()))
+    else:
+        _table(feature_table(), title="Features")
+
+
+@app.command("fit")
+def fit_command(
+    model: Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")] = "dyad_onset",
+    data: Data = "embedded",
+    method: Method = "laplace",
+    store: StoreUrl = "artifacts",
+    seed: Seed = 20251231,
+    draws: Draws = 1000,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a model, save it, and print its id; exit code 2 if the gate refuses it."""
+    from forecast.run import fit_and_save
+
+    fitted = fit_and_save(
+        data=data, model=model, method=method, store=store, seed=seed, draws=draws,
+        progress=not (quiet or as_json),
+    )  # fmt: skip
+    if as_json:
+        _json(fitted.to_dict())
+    else:
+        typer.echo(fitted.id)
+
+
+@app.command()
+def check(fit: FitId = None, store: StoreUrl = "artifacts", as_json: AsJson = False) -> None:
+    """Run the checks of a saved fit."""
+    from forecast.evaluation.checks import check as check_fit
+    from forecast.store import open_store
+
+    opened = open_store(store)
+    fitted = opened.load(fit or opened.newest())
+    results = check_fit(fitted, seed=fitted.seed)
+    if as_json:
+        _json([result.to_dict() for result in results])
+    else:
+        for result in results:
+            mark = {True: "passed", False: "FAILED", None: "shown"}[result.passed]
+            typer.echo(f"{result.name}: {mark}. {result.text}")
+
+
+@app.command()
+def risk(
+    state_a: Annotated[str, typer.Argument(help="Name, ISO3, COW abbreviation or number.")],
+    state_b: Annotated[str, typer.Argument(help="The other state.")],
+    horizon: Horizon = 1,
+    level: Level = 0.9,
+    fit: FitId = None,
+    store: StoreUrl = "artifacts",
+    as_json: AsJson = False,
+) -> None:
+    """Probability that a dispute begins between two states in the years after the record."""
+    from forecast.risk import risk as query
+    from forecast.store import open_store
+
+    opened = open_store(store)
+    answer = query(
+        opened.load(fit or opened.newest()), state_a, state_b, horizon=horizon, level=level
+    )
+    if as_json:
+        _json(answer.to_dict())
+    else:
+        typer.echo(str(answer))
+        typer.echo(answer.caution)
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[Path, typer.Argument(help="Scenario file (TOML).")],
+    horizon: Horizon = 5,
+    level: Level = 0.9,
+    fit: FitId = None,
+    store: StoreUrl = "artifacts",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the whole result here (NetCDF).")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", help="Dyads to print.")] = 15,
+    as_json: AsJson = False,
+) -> None:
+    """Risks under a scenario against the status quo: the dyads that change most."""
+    from forecast.scenario.scenario import Scenario
+    from forecast.scenario.simulate import largest_changes, save_result
+    from forecast.scenario.simulate import simulate as simulate_scenario
+    from forecast.store import open_store
+
+    edits = Scenario.from_toml(scenario)
+    opened = open_store(store)
+    result = simulate_scenario(
+        opened.load(fit or opened.newest()), edits, horizon=horizon, level=level
+    )
+    if out is not None:
+        save_result(result, out)
+    changes = largest_changes(result, top=top)
+    if as_json:
+        _json({"scenario": edits.to_dict(), "changes": _records(changes)})
+    else:
+        _table(changes, title=f"{edits.name}: change of risk within {horizon} years")
+        typer.echo(str(result.attrs["caution"]))
+
+
+@app.command()
+def backtest(
+    model: Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")] = "dyad_onset",
+    first: Annotated[int, typer.Option("--first", help="First origin.")] = 2016,
+    last: Annotated[int, typer.Option("--last", help="Last origin.")] = 2025,
+    horizon: Annotated[
+        list[int] | None, typer.Option("--horizon", help="Years ahead; repeatable.")
+    ] = None,
+    data: Data = "embedded",
+    method: Method = "laplace",
+    seed: Seed = 20251231,
+    draws: Annotated[int, typer.Option("--draws", help="Posterior draws of each fit.")] = 500,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for row-level forecasts and scores.")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Refit at every origin, forecast without hindsight, score against the baselines."""
+    from forecast.evaluation.backtest import backtest as run_backtest
+    from forecast.modeling.spec import load_model
+    from forecast.panel.build import load_panel
+    from forecast.run import panel_options
+    from forecast.store import save_tables
+
+    spec = load_model(model)
+    result = run_backtest(
+        spec,
+        load_panel(data=data, **panel_options(spec)),
+        origins=range(first, last + 1),
+        horizons=horizon or [1],
+        method=method,
+        seed=seed,
+        draws=draws,
+        progress=not (quiet or as_json),
+    )
+    if out is not None:
+        save_tables(
+            {
+                "forecasts": result.forecasts,
+                "scores": result.scores,
+                "differences": result.differences,
+            },
+            out,
+        )
+    if as_json:
+        _json(result.to_dict())
+    else:
+        _table(result.scores[result.scores["group"] == "all"], title="Scores")
+        _table(result.differences, title="Paired differences")
+
+
+@app.command()
+def report(
+    fit: FitId = None,
+    store: StoreUrl = "artifacts",
+    out: Annotated[Path, typer.Option("--out", help="Folder of the report.")] = Path(
+        "forecast-report"
+    ),
+    backtest_years: Annotated[
+        int, typer.Option("--backtest-years", help="Last years forecast anew; 0 for none.")
+    ] = 5,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the report of a saved fit; exit code 2 if the gate refuses it."""
+    from forecast.run import report_of
+    from forecast.store import open_store
+
+    opened = open_store(store)
+    written = report_of(
+        opened.load(fit or opened.newest()),
+        folder=out,
+        backtest_years=backtest_years,
+        progress=not (quiet or as_json),
+    )
+    if as_json:
+        _json(written.to_dict())
+    else:
+        typer.echo(f"Report: {written.page}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        ``sys.argv[1:]`` by default.
+    """
+    from typer.exceptions import Abort, TyperException
+
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="forecast")
+        return code if isinstance(code, int) else DONE
+    except GateRefusedError as error:
+        typer.echo(str(error), err=True)
+        return REFUSED
+    except ForecastError as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        return BAD_INPUT
+    except TyperException as error:
+        typer.echo(f"Error: {error.format_message()}", err=True)
+        return BAD_INPUT
+    except (Abort, KeyboardInterrupt):
+        typer.echo("Interrupted; nothing was half-written.", err=True)
+        return BAD_INPUT
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        typer.echo("Internal error. Please report it with the lines above.", err=True)
+        return INTERNAL
+
+
+if __name__ == "__main__":
+    sys.exit(main())

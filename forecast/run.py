@@ -1,0 +1,227 @@
+"""The main job: panel → fit → checks → risks → scenarios → backtest → report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from forecast.paths import data_folder
+
+if TYPE_CHECKING:
+    from forecast.inference.fit import Fit
+    from forecast.modeling.spec import ModelSpec
+    from forecast.report import Report
+    from forecast.scenario.scenario import Scenario
+
+__all__ = ["SEED", "Run", "fit_and_save", "panel_options", "report_of", "run", "stock_scenarios"]
+
+Method = Literal["laplace", "nuts"]
+
+SEED = 20251231
+#: Years of the short backtest that every report carries.
+BACKTEST_YEARS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What the main job left behind: the fit, its id in the store, and the report."""
+
+    fit: Fit
+    report: Report
+
+
+class _Clock:
+    """Names and wall times of the steps, shown on a terminal if asked for."""
+
+    def __init__(self, progress: bool) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time one step."""
+        begun = time.perf_counter()
+        if self._progress:
+            from rich.console import Console
+
+            console = Console(stderr=True)
+            with console.status(name):
+                yield
+            console.print(f"[green]✓[/] {name} [dim]{time.perf_counter() - begun:.1f} s[/]")
+        else:
+            yield
+        self.seconds[name] = time.perf_counter() - begun
+
+
+def stock_scenarios() -> list[Scenario]:
+    """The scenarios that come with the data set, in order of their file names."""
+    from forecast.scenario.scenario import Scenario
+
+    return [
+        Scenario.from_toml(path) for path in sorted((data_folder() / "scenarios").glob("*.toml"))
+    ]
+
+
+def run(
+    *,
+    data: str | Path = "embedded",
+    model: str | Path = "dyad_onset",
+    method: Method = "laplace",
+    folder: str | Path = "forecast-report",
+    store: str | Path = "artifacts",
+    scenarios: Sequence[Scenario] | None = None,
+    seed: int = SEED,
+    draws: int = 1000,
+    horizon: int = 5,
+    backtest_years: int = BACKTEST_YEARS,
+    progress: bool = False,
+) -> Run:
+    """Do the main job and write its report.
+
+    Parameters
+    ----------
+    data : str or Path
+        ``"embedded"`` or a folder in the layout of the embedded data set.
+    model : str or Path
+        Dyad-year model, by name or file.
+    method : {"laplace", "nuts"}
+        Inference.
+    folder, store : str or Path
+        Where the report and the fit go.
+    scenarios : sequence of Scenario, optional
+        The stock scenarios by default.
+    seed : int
+        Every random number of the run descends from it.
+    draws : int
+        Posterior draws.
+    horizon : int
+        Years ahead.
+    backtest_years : int
+        Last years of the record that are forecast anew without hindsight; 0 for no backtest.
+    progress : bool
+        Whether to show the steps on the terminal.
+
+    Raises
+    ------
+    GateRefusedError
+        The fit did not pass the publication gate; nothing is written.
+    """
+    clock = _Clock(progress)
+    fitted = fit_and_save(
+        data=data, model=model, method=method, store=store, seed=seed, draws=draws, clock=clock
+    )
+    written = report_of(
+        fitted,
+        folder=folder,
+        scenarios=scenarios,
+        horizon=horizon,
+        backtest_years=backtest_years,
+        clock=clock,
+    )
+    return Run(fit=fitted, report=written)
+
+
+def fit_and_save(
+    *,
+    data: str | Path,
+    model: str | Path,
+    method: Method,
+    store: str | Path,
+    seed: int = SEED,
+    draws: int = 1000,
+    progress: bool = False,
+    clock: _Clock | None = None,
+) -> Fit:
+    """Panel, fit, gate, store: the part of the main job before anything is forecast.
+
+    Raises
+    ------
+    GateRefusedError
+        The fit did not pass the publication gate; it is not saved.
+    """
+    from forecast.inference.fit import fit
+    from forecast.modeling.spec import load_model
+    from forecast.panel.build import load_panel
+    from forecast.store import open_store
+
+    clock = clock or _Clock(progress)
+    spec = load_model(model)
+    with clock.step("Panel"):
+        panel = load_panel(data=data, **panel_options(spec))
+    with clock.step(f"Fit ({method})"):
+        fitted = fit(spec, panel, method=method, seed=seed, draws=draws).require_passed()
+    with clock.step("Save the fit"):
+        open_store(store).save(fitted)
+    return fitted
+
+
+def panel_options(spec: ModelSpec) -> dict[str, Any]:
+    """Arguments of `load_panel` that give the panel a specification asks for."""
+    return {
+        "unit": spec.unit,
+        "population": spec.population,
+        "outcome": spec.outcome,
+        "lag": spec.lag,
+    }
+
+
+def report_of(
+    fit: Fit,
+    *,
+    folder: str | Path,
+    scenarios: Sequence[Scenario] | None = None,
+    horizon: int = 5,
+    backtest_years: int = BACKTEST_YEARS,
+    progress: bool = False,
+    clock: _Clock | None = None,
+) -> Report:
+    """Checks, risks, scenarios and backtest of a fit, written as a report.
+
+    Raises
+    ------
+    GateRefusedError
+        The fit did not pass the publication gate; nothing is written.
+    """
+    from forecast.evaluation.backtest import backtest
+    from forecast.evaluation.checks import check
+    from forecast.report import Findings, report
+    from forecast.risk import risk
+    from forecast.scenario.simulate import origin_of, simulate
+
+    fit.require_passed()
+    clock = clock or _Clock(progress)
+    with clock.step("Checks"):
+        checks = check(fit, seed=fit.seed)
+    with clock.step("Risks"):
+        risks = risk(fit, horizon=horizon)
+        status_quo = simulate(fit, horizon=horizon)
+    simulated = {}
+    for scenario in stock_scenarios() if scenarios is None else scenarios:
+        with clock.step(f"Scenario: {scenario.name}"):
+            simulated[scenario.name] = simulate(fit, scenario, horizon=horizon)
+    record = None
+    if backtest_years:
+        last = origin_of(fit)
+        with clock.step(f"Backtest {last - backtest_years + 1}–{last}"):
+            record = backtest(
+                fit.spec,
+                fit.panel,
+                origins=range(last - backtest_years + 1, last + 1),
+                method="laplace",
+                seed=fit.seed,
+            )
+    findings = Findings(
+        fit=fit,
+        risks=risks,
+        status_quo=status_quo,
+        scenarios=simulated,
+        checks=checks,
+        backtest=record,
+        seconds=clock.seconds,
+    )
+    with clock.step("Report"):
+        return report(findings, folder)
