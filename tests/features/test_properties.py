@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from feature_worlds import CODES, random_world
+from feature_worlds import CODES, Story, random_world
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -266,3 +266,30 @@ def test_treaty_features(seed):
     size = np.exp(found["size"].to_numpy().astype(float))
     inside = ~np.isnan(found["concentration"].to_numpy())
     assert (found["concentration"].to_numpy()[inside] >= 1 / size[inside] - 1e-6).all()
+
+
+@pytest.mark.parametrize("feature", registered_features(), ids=lambda f: f.name)
+def test_the_world_is_not_changed(feature):
+    world = random_world(5)
+    before = world.copy(deep=True)
+    feature(world)
+    treaty_features(world)
+    xr.testing.assert_identical(world, before)
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        Story((2000, 2000), {2: 0.5}),
+        Story((2000, 2001), {2: 0.5, 200: 0.1}),
+        Story((2000, 2001), {2: (0.5, 2010, 2020)}),
+    ],
+    ids=["one state, one year", "no treaties", "nobody in the system"],
+)
+def test_smallest_worlds(story):
+    world = story.world()
+    for feature in registered_features():
+        found = feature(world)
+        assert found.sizes == {dim: world.sizes[dim] for dim in LEVELS[feature.level]}
+        assert not np.isinf(found).any()
+    assert treaty_features(world).sizes == {"year": world.sizes["year"], "treaty": 0}
