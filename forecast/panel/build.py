@@ -151,7 +151,7 @@ def future_panel(panel: Panel, *, year: int) -> Panel:
     )
     data = _rows(world, unit, population, year, year)
     data["outcome"] = data["outcome"] * np.nan
-    data.attrs = {"carried_forward": bool(world["carried_forward"][-1])}
+    data.attrs = {"carried_forward": int(world["carried_forward"][-1])}
     return Panel(
         data=data,
         world=world,

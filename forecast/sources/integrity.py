@@ -51,6 +51,7 @@ def check_tables(frames: Frames, *, coverage: Mapping[str, Coverage] | None = No
             _check_reference(table, frames[table], column, "states", codes)
     alliance_ids = frames["alliances"]["alliance_id"]
     _check_reference("members", frames["members"], "alliance_id", "alliances", alliance_ids)
+    _check_neighbours(frames)
     _check_members(frames)
     _check_conflicts(frames)
     if coverage is not None:
@@ -184,7 +185,14 @@ def _check_conflicts(frames: Frames) -> None:
                 f"was not in the state system in {start[at]}, when the conflict began; its "
                 f"membership is {_memberships(states, int(code[at]))}." + _more(absent)
             )
-    apart = _never_together(conflicts, states)
+    years = pd.Series(start, index=conflicts.index)
+    apart = _never_together(
+        conflicts.assign(
+            start=years.astype(str).astype("datetime64[s]"),
+            end=(years.astype(str) + "-12-31").astype("datetime64[s]"),
+        ),
+        states,
+    )
     if apart.any():
         at = _first(apart)
         raise DataError(
@@ -204,20 +212,36 @@ def _check_conflicts(frames: Frames) -> None:
         )
 
 
-def _never_together(conflicts: pd.DataFrame, states: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Conflicts whose two states share no day of the year in which it began."""
-    begin = conflicts["start"].dt.year.to_numpy()
-    year = conflicts[["ccode_a", "ccode_b"]].assign(
-        start=pd.Series(begin, index=conflicts.index).astype(str).astype("datetime64[s]"),
-        end=pd.Series(begin + 1, index=conflicts.index).astype(str).astype("datetime64[s]")
-        - pd.Timedelta(1, "D"),
-    )
-    year["row"] = np.arange(len(year))
-    # Clipping the year of the onset at one state and then at the other leaves their common days.
+def _never_together(pairs: pd.DataFrame, states: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Rows (``ccode_a, ccode_b, start, end``) without a day on which both states are members."""
+    rest = pairs[["ccode_a", "ccode_b", "start", "end"]].assign(row=np.arange(len(pairs)))
+    # What is left after cutting at one state and then at the other are their common days.
     for column in ("ccode_a", "ccode_b"):
         own = states[["ccode", "start", "end"]].rename(columns={"ccode": column})
-        year = clip_spells(year, own, on=[column])
-    return ~np.isin(np.arange(len(conflicts)), year["row"].to_numpy())
+        rest = clip_spells(rest, own, on=[column])
+    return ~np.isin(np.arange(len(pairs)), rest["row"].to_numpy())
+
+
+def _check_neighbours(frames: Frames) -> None:
+    contiguity, states = frames["contiguity"], frames["states"]
+    apart = _never_together(contiguity, states)
+    if apart.any():
+        at = _first(apart)
+        a, b = (int(contiguity[c].iloc[at]) for c in ("ccode_a", "ccode_b"))
+        raise DataError(
+            f"contiguity.csv, row {contiguity.index[at]}: states {a} and {b} were not in the state "
+            f"system together at any time in {_spell(contiguity, at)}; their memberships are "
+            f"{_memberships(states, a)} and {_memberships(states, b)}." + _more(apart)
+        )
+    absent = outside(frames["powers"], states, on=["ccode"])
+    if absent.any():
+        at = _first(absent)
+        ccode = int(frames["powers"]["ccode"].iloc[at])
+        raise DataError(
+            f"powers.csv, row {frames['powers'].index[at]}: state {ccode} was not in the state "
+            f"system at any time in {_spell(frames['powers'], at)}; its membership is "
+            f"{_memberships(states, ccode)}." + _more(absent)
+        )
 
 
 def _check_coverage(frames: Frames, coverage: Mapping[str, Coverage]) -> None:

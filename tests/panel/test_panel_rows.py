@@ -1,5 +1,7 @@
 """Rows of panels: who is at risk, what happened, and that no onset gets lost."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -217,6 +219,14 @@ def test_future(tiny_panel):
     assert future.world["year"].to_numpy()[[0, -1]].tolist() == [1990, 2012]
     assert future.fingerprint != tiny_panel.fingerprint
     assert future.unit == tiny_panel.unit
+
+
+def test_rows_can_be_stored(tiny_panel):
+    """Attributes and variables are of kinds that a file holds without pickle."""
+    for panel in (tiny_panel, future_panel(tiny_panel, year=2011)):
+        assert json.loads(json.dumps(panel.data.attrs)) == panel.data.attrs
+        assert not any(isinstance(value, bool) for value in panel.data.attrs.values())
+        assert {v.dtype.kind for v in panel.data.variables.values()} <= set("iufU")
 
 
 def test_future_of_a_covered_year(tiny_panel):

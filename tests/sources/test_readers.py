@@ -1,5 +1,6 @@
 """What a data set on disk may not be: each kind of damage gives one error that names the place."""
 
+import datetime as dt
 import json
 import re
 
@@ -372,12 +373,24 @@ def test_conflict_before_a_state_existed(folder):
     assert "1995-07-01 to open" in text
 
 
+def test_neighbours_that_never_met(folder):
+    edit_line(folder / "contiguity.csv", 3, "1995-07-01,", "1994-01-01,1995-06-30")
+    text = message(folder)
+    assert text.startswith("contiguity.csv, row 3: states 20 and 30 were not in the state system")
+    assert "1950-01-01 to open and 1995-07-01 to open" in text
+
+
+def test_power_that_was_not_a_state(folder):
+    edit_line(folder / "powers.csv", 2, "50,1950-01-01,", "30,1990-01-01,1995-06-30")
+    assert message(folder).startswith("powers.csv, row 2: state 30 was not in the state system")
+
+
 def test_conflict_of_two_states_that_never_met(folder):
     edit_line(folder / "states.csv", 5, "2003-06-30", "2001-01-01")
     edit_line(folder / "states.csv", 8, "2001-01-01", "2001-01-02")
-    for name in ("alliances", "members"):
-        path = folder / f"{name}.csv"
-        path.write_text(path.read_text().replace("2003-06-30", "2001-01-01"))
+    edit_line(folder / "contiguity.csv", 7, "60,5,2001-01-01,2003-06-30", "60,5,1949-01-01,")
+    edit_line(folder / "contiguity.csv", 6, "1950-01-01", "1950-01-02")
+    edit_line(folder / "contiguity.csv", 7, "1949-01-01,", "1949-01-01,1950-01-01")
     edit_line(folder / "conflicts.csv", 11, "2003-01-01", "2001-01-01")
     text = message(folder)
     assert text.startswith("conflicts.csv, row 11: states 40 and 60 were not in the state system")
@@ -509,6 +522,43 @@ def test_a_damaged_cell_is_refused_or_harmless(tmp_path_factory, table, data, va
         load_tables(folder)
     except ForecastError as error:
         assert re.search(r"\.csv", str(error))
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8)
+records = st.lists(
+    st.tuples(
+        st.integers(-(10**17), 10**17),
+        st.none() | st.integers(-999, 999),
+        st.floats(allow_nan=False, allow_infinity=False) | st.none(),
+        st.dates(),
+        st.none() | st.dates(),
+        texts,
+        st.none() | texts | st.just('a "quoted", text'),
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(records)
+def test_what_is_written_is_read(tmp_path_factory, rows):
+    columns = {"i": "int", "j": "int?", "x": "float?", "d": "date", "e": "date?", "s": "str",
+               "t": "str?"}  # fmt: skip
+    path = tmp_path_factory.mktemp("table") / "table.csv"
+    pd.DataFrame(rows, columns=list(columns), dtype=object).to_csv(path, index=False)
+    frame = read_table(path, columns)
+    assert [str(t) for t in frame.dtypes] == [
+        "int64", "Int64", "float64", "datetime64[s]", "datetime64[s]", "str", "str",
+    ]  # fmt: skip
+    assert frame.index.tolist() == list(range(2, len(rows) + 2))
+    for given_row, read_row in zip(rows, frame.itertuples(index=False), strict=True):
+        for before, after in zip(given_row, read_row, strict=True):
+            if before is None:
+                assert pd.isna(after)
+            elif isinstance(before, dt.date):
+                assert after.date() == before
+            else:
+                assert after == before
 
 
 @settings(max_examples=40, deadline=None)
