@@ -36,7 +36,7 @@ AGREEMENT = {
     "offense": (0.88, 0.90),
     "neutrality": (0.76, 0.60),
     "nonaggression": (0.96, 0.98),
-    "consultation": (0.93, 0.98),
+    "consultation": (0.93, 0.97),
 }
 DyadYear = tuple[int, int, int]
 
