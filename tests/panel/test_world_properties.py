@@ -68,7 +68,7 @@ def on_days(row):
     return np.asarray((row.start <= DAYS) & (end >= DAYS))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(worlds())
 def test_against_a_calendar_of_days(frames):
     tables = tables_from_frames(frames, coverage=make_coverage(FIRST, LAST), name="random")

@@ -508,7 +508,7 @@ junk = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(table=st.sampled_from(TABLES), data=st.data(), value=junk)
 def test_a_damaged_cell_is_refused_or_harmless(tmp_path_factory, table, data, value):
     frames = make_tiny_frames()
