@@ -165,9 +165,7 @@ def _tracked(names: list[str], progress: bool) -> Iterable[str]:
 
 def check_diagnostics(context: CheckContext) -> CheckResult:
     """The publication gate: convergence, effective sample size, divergences, Pareto k."""
-    from forecast.inference.diagnostics import gate
-
-    result = gate(context.fit.diagnostics)
+    result = context.fit.gate()
     found = {
         name: value
         for name, value in vars(context.fit.diagnostics).items()
@@ -316,7 +314,7 @@ def check_reliability(context: CheckContext) -> CheckResult:
 def check_prior_sensitivity(context: CheckContext) -> CheckResult:
     """How the posterior of coefficients and scales moves when the prior is raised to a power."""
     table = power_scaling(context.design, context.posterior, context.sample.log_likelihood)
-    conflict = table.loc[table["diagnosis"] == "prior-data conflict", "parameter"]
+    conflict = table.loc[table["diagnosis"] == "possible prior-data conflict", "parameter"]
     weak = table.loc[table["diagnosis"] == "weak likelihood", "parameter"]
     passed = conflict.empty
     worst = table.sort_values("prior", ascending=False).iloc[0]

@@ -102,10 +102,8 @@ class FittedModel:
 
     def record(self) -> dict[str, Any]:
         """Diagnostics of the fit as one table row."""
-        from forecast.inference.diagnostics import gate
-
         found = self.posterior.diagnostics
-        result = gate(found)
+        result = self.posterior.gate()
         return {
             "fit_id": self.posterior.id,
             "passed": result.passed,

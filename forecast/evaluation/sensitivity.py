@@ -42,7 +42,7 @@ def power_scaling(
     -------
     pandas.DataFrame
         ``parameter``, posterior ``mean`` and ``sd``, ``prior`` and ``likelihood`` sensitivity,
-        and a ``diagnosis``: "prior-data conflict" when both are at least `SENSITIVE`, "weak
+        and a ``diagnosis``: "possible prior-data conflict" when both are at least `SENSITIVE`, "weak
         likelihood" when only the prior's is.
     """
     from arviz_stats.psense import psense
@@ -69,7 +69,7 @@ def power_scaling(
     prior, likelihood = found["prior"], found["likelihood"]
     diagnosis = np.select(
         [(prior >= SENSITIVE) & (likelihood >= SENSITIVE), prior >= SENSITIVE],
-        ["prior-data conflict", "weak likelihood"],
+        ["possible prior-data conflict", "weak likelihood"],
         default="",
     )
     return pd.DataFrame(
