@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import scipy.sparse as sp
 
 from forecast.modeling.design import Design
 from forecast.modeling.encode import encode
-from forecast.modeling.spec import ModelSpec
+from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-def build(spec: ModelSpec, panel: Panel) -> pm.Model:
+def build(model: ModelSpec | str | Path, panel: Panel) -> pm.Model:
     """PyMC model of a specification on a panel.
 
     Parameters
     ----------
-    spec : ModelSpec
-        Model specification.
+    model : ModelSpec, str or Path
+        Model specification, or its name or path (see `load_model`).
     panel : Panel
         Rows; features that it lacks are computed from its world.
 
@@ -37,7 +38,7 @@ def build(spec: ModelSpec, panel: Panel) -> pm.Model:
     pymc.Model
         See `build_from_design`.
     """
-    return build_from_design(encode(spec, panel)[0])
+    return build_from_design(encode(load_model(model), panel)[0])
 
 
 def build_from_design(design: Design) -> pm.Model:

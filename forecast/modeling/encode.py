@@ -13,7 +13,14 @@ from forecast.modeling.alliance import AllianceCode, fit_alliance
 from forecast.modeling.blocks import BlockCode, fit_block
 from forecast.modeling.columns import ColumnCode, fit_columns
 from forecast.modeling.design import Block, Design
-from forecast.modeling.encoding import Encoding, Rows, complete, coordinates, usable_rows
+from forecast.modeling.encoding import (
+    Encoding,
+    Rows,
+    complete,
+    coordinates,
+    raw_values,
+    usable_rows,
+)
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
@@ -61,7 +68,7 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
     codes: list[ColumnCode] = []
     notes: list[str] = []
     for term in spec.entries:
-        code, remarks = fit_columns(term, data[term.name].to_numpy().astype(np.float64))
+        code, remarks = fit_columns(term, raw_values(data, term.name))
         codes.append(code)
         notes += remarks
     codes, shared = _share_indicators(codes, data)
@@ -115,7 +122,7 @@ def _share_indicators(
     out, notes = [], []
     for code in codes:
         if code.indicator:
-            pattern = np.isnan(data[code.name].to_numpy()).tobytes()
+            pattern = np.isnan(raw_values(data, code.name)).tobytes()
             if pattern in seen:
                 notes.append(
                     f"{code.name}: missing in the same rows as {seen[pattern]}, one column"

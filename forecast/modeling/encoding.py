@@ -20,7 +20,7 @@ from forecast.panel.types import Panel
 if TYPE_CHECKING:
     from forecast.features.gather import FeatureRequest
 
-__all__ = ["Encoding", "Rows", "complete", "coordinates", "requests", "usable_rows"]
+__all__ = ["Encoding", "Rows", "complete", "coordinates", "raw_values", "requests", "usable_rows"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -179,7 +179,7 @@ class Encoding:
         parts = [np.ones((n, 1))]
         imputed: dict[str, int] = {}
         for term in self.terms:
-            raw = data[term.name].to_numpy().astype(np.float64)
+            raw = raw_values(data, term.name)
             columns = term(raw)
             if not np.isfinite(columns).all():
                 bad = int(np.flatnonzero(~np.isfinite(columns).all(axis=1))[0])
@@ -273,6 +273,27 @@ def complete(panel: Panel, terms: Iterable[Term | Smooth | ColumnCode]) -> Panel
     return compute_features(panel, requests(terms))
 
 
+def raw_values(data: xr.Dataset, name: str) -> FloatArray:
+    """Raw column as float64.
+
+    Raises
+    ------
+    ArgumentError
+        The column is not there.
+    DataError
+        It does not hold one number per row.
+    """
+    if name not in data:
+        raise ArgumentError(f"The rows have no column {name!r}")
+    column = data[name]
+    if column.dims != ("row",) or column.dtype.kind not in "biuf":
+        raise DataError(
+            f"Column {name!r} must hold one number per row, found dtype {column.dtype} over "
+            f"{tuple(map(str, column.dims))}"
+        )
+    return column.to_numpy().astype(np.float64)
+
+
 def usable_rows(
     terms: Sequence[Term | Smooth | ColumnCode], data: xr.Dataset
 ) -> tuple[IntArray, dict[str, int]]:
@@ -298,10 +319,8 @@ def usable_rows(
     keep = np.ones(data.sizes["row"], dtype=bool)
     dropped: dict[str, int] = {}
     for term in terms:
-        if term.name not in data:
-            raise ArgumentError(f"The rows have no column {term.name!r}")
         policy = "error" if isinstance(term, Smooth) else term.missing
-        gone = np.isnan(data[term.name].to_numpy().astype(np.float64))
+        gone = np.isnan(raw_values(data, term.name))
         if policy == "error" and gone.any():
             raise DataError(
                 f"Column {term.name!r} is missing in {int(gone.sum())} of {gone.size} rows, first "

@@ -126,6 +126,12 @@ def test_absent_feature_of_a_panel_without_world() -> None:
         encode(model, hand_panel())
 
 
+def test_column_that_is_not_numbers() -> None:
+    words = panel(hand_rows().assign(ratio=("row", list("abcdefgh"))))
+    with pytest.raises(DataError, match="'ratio' must hold one number per row, found dtype"):
+        encode(spec(), words)
+
+
 def test_unknown_term() -> None:
     encoding = encode(spec(), hand_panel())[1]
     with pytest.raises(UnknownNameError, match="Did you mean 'ratio'"):
