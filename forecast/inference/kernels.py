@@ -34,6 +34,7 @@ __all__ = [
     "plain_log_likelihood",
     "plain_moments",
     "sparse_predictor",
+    "sparse_predictors",
 ]
 
 # Above this, exp(a) is taken of the cap and the excess is added linearly: log(1+e^x) = x there.
@@ -286,6 +287,25 @@ def sparse_predictor(
         for j in range(indptr[i], indptr[i + 1]):
             total += data[j] * f[indices[j]]
         out[i] += total
+
+
+@_compile
+def sparse_predictors(
+    indptr: IntArray,
+    indices: npt.NDArray[np.int32],
+    data: FloatArray,
+    F: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Add Z F to ``out`` (n, draws): one pass over Z for several draws, F is (m, draws)."""
+    draws = F.shape[1]
+    for i in range(out.shape[0]):
+        target = out[i]
+        for j in range(indptr[i], indptr[i + 1]):
+            source = F[indices[j]]
+            c = data[j]
+            for s in range(draws):
+                target[s] += c * source[s]
 
 
 @_compile

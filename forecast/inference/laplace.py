@@ -9,7 +9,7 @@ steps, none of which leaves an approximation in the result other than Monte Carl
    The Gaussian at the mode is moved to the mean that is optimal in Kullback–Leibler divergence
    (Opper & Archambeau 2009, Neural Computation 21:786), which takes out the skewness to first
    order.
-3. theta from a two-piece Student t, ``w`` given theta from the Gaussian whose likelihood part
+3. theta from tabulated densities, ``w`` given theta from the Gaussian whose likelihood part
    is blended from the anchors and whose prior part is exact at that theta; importance weights,
    smoothed as a generalised Pareto tail (PSIS; Vehtari et al. 2024, JMLR 25:72), whose shape
    k̂ says whether they can be trusted; resampling in proportion to them.
@@ -19,14 +19,13 @@ steps, none of which leaves an approximation in the result other than Monte Carl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg as sl
-from scipy.special import gammaln
 
 from forecast.errors import DataError
 from forecast.inference.latent import Latent, Moments
@@ -37,8 +36,9 @@ __all__ = ["Draws", "sample_laplace"]
 FloatArray = npt.NDArray[np.float64]
 
 _DEGREES = 8.0  # of the Student t for log scales
-_PAIRS = 24  # antithetic pairs for the Kullback–Leibler optimal mean
+_PAIRS = 16  # antithetic pairs for the Kullback–Leibler optimal mean
 _MAX_ROUNDS = 8
+_GRID = np.linspace(-14.0, 10.0, 961)  # of each independent variable behind theta
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,44 +200,68 @@ def _scale_mode(
 
 @dataclass(frozen=True, eq=False)
 class _Proposal:
-    """Joint proposal of theta and ``w``; its density is exact whatever it approximates."""
+    """Joint proposal of theta and ``w``; its density is exact whatever it approximates.
+
+    theta = center + root x, with independent x_j whose log density is linear between the points
+    of `grid`; ``w`` given theta is Gaussian.
+    """
 
     latent: Latent
     center: FloatArray  # (k,)
-    root: FloatArray  # (k, k), lower triangular
-    left: FloatArray  # (k,) scales of the two-piece t
-    right: FloatArray
+    root: FloatArray  # (k, k), triangular once the group block is put first
     anchors: FloatArray  # (T, k), in units of `root`
     informations: FloatArray  # (T, size, size)
     linears: FloatArray  # (T, size)
+    constants: FloatArray  # (T,)
+    tables: FloatArray  # (k, grid), log densities of x_j up to a constant
 
     def scales(self, rng: np.random.Generator, draws: int) -> tuple[FloatArray, FloatArray]:
         """Draws of theta with their log density."""
         k = self.center.size
-        t = np.abs(rng.standard_t(_DEGREES, (draws, k)))
-        negative = rng.random((draws, k)) * (self.left + self.right) < self.left
-        scale = np.where(negative, self.left, self.right)
-        z = np.where(negative, -t, t) * scale
-        nu = _DEGREES
-        log_t = (
-            gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
-            - (nu + 1) / 2 * np.log1p(t**2 / nu)
-        )  # fmt: skip
-        density = np.sum(np.log(2.0 / (self.left + self.right)) + log_t, axis=1)
-        density = density - np.sum(np.log(np.diag(self.root)))
-        return self.center + z @ self.root.T, density
+        x, density = np.empty((draws, k)), np.zeros(draws)
+        width = _GRID[1] - _GRID[0]
+        for j, table in enumerate(self.tables):
+            # Between two points the density is exponential: its mass is the logarithmic mean.
+            slope = np.diff(table)
+            small = np.abs(slope) < 1e-9
+            safe = np.where(small, 1.0, slope)
+            mass = np.exp(table[:-1]) * np.where(small, 1.0, np.expm1(safe) / safe) * width
+            cumulative = np.cumsum(mass)
+            u = rng.random(draws) * cumulative[-1]
+            cell = np.minimum(np.searchsorted(cumulative, u), mass.size - 1)
+            v = rng.random(draws)
+            inside = np.where(small[cell], v, np.log1p(v * np.expm1(safe[cell])) / safe[cell])
+            x[:, j] = _GRID[cell] + inside * width
+            density += table[cell] + inside * slope[cell] - np.log(cumulative[-1])
+        if k:
+            density -= np.linalg.slogdet(self.root)[1]
+        return self.center + x @ self.root.T, density
 
-    def gaussian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and Cholesky factor of the precision of ``w`` given theta."""
-        unit = sl.solve_triangular(self.root, theta - self.center, lower=True)
-        distance = np.sum((self.anchors - unit) ** 2, axis=1)
-        share = np.exp(-0.5 * (distance - distance.min()))
-        share /= share.sum()
+    def gaussian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+        """Mean and Cholesky factor of the precision of ``w`` given theta, and log p(theta | y).
+
+        The last is up to a constant, and as good as the quadratic likelihood of the anchors.
+        """
+        share = np.ones(1)
+        if theta.size:
+            unit = np.linalg.solve(self.root, theta - self.center)
+            distance = np.sum((self.anchors - unit) ** 2, axis=1)
+            share = np.exp(-0.5 * (distance - distance.min()))
+            share /= share.sum()
         Q = self.latent.prior_precision(theta)
-        factor = np.linalg.cholesky(np.tensordot(share, self.informations, axes=1) + Q)
-        linear = share @ self.linears + Q @ self.latent.prior_mean
+        information = np.tensordot(share, self.informations, axes=1)
+        factor = np.linalg.cholesky(information + Q)
+        center = self.latent.prior_mean
+        linear = share @ self.linears + Q @ center
         mean = sl.cho_solve((factor, True), linear, check_finite=False)
-        return mean, factor
+        evidence = (
+            float(self.latent.log_scale_prior(theta))
+            - sum((w.stop - w.start) * theta[b] for b, w in self.latent.slices.items())
+            - float(np.sum(np.log(np.diag(factor))))
+            + 0.5 * float(linear @ mean - center @ Q @ center)
+            + float(share @ self.constants)
+        )
+        return mean, factor, evidence
 
     def latents(self, theta: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
         """``w`` given each theta, from standard normal `z`, with its log density."""
@@ -245,7 +269,7 @@ class _Proposal:
 
         def run(s0: int, s1: int) -> None:
             for s in range(s0, s1):
-                mean, factor = self.gaussian(theta[s])
+                mean, factor, _ = self.gaussian(theta[s])
                 W[s] = mean + sl.solve_triangular(
                     factor, z[s], lower=True, trans="T", check_finite=False
                 )
@@ -328,30 +352,62 @@ def _propose(
             bend = abs(end.gradient[b] - at.gradient[b]) / sd[b]
             sides[side, b] = 1.0 / np.sqrt(max(bend, 0.1))
         anchors += ends
-    root = np.zeros((0, 0))
+    root = np.zeros((k, k))
+    order = sorted(range(k), key=lambda b: b != latent.group)  # the group block first
     if k:
         values, vectors = np.linalg.eigh(-0.5 * (J + J.T))
         covariance = (vectors / np.maximum(values, 0.25)) @ vectors.T
-        root = np.linalg.cholesky(covariance)
-    width = np.diag(root)
+        root[np.ix_(order, order)] = np.linalg.cholesky(covariance[np.ix_(order, order)])
     force, gradient = _corrections(latent, at, modes, rng)
     center = at.theta + np.clip(root @ (root.T @ gradient), -sd, sd)
-    linears = []
+    linears, constants = [], []
     for anchor in anchors:
-        Q = latent.prior_precision(anchor.theta)
-        mean = anchor.mode + anchor.covariance @ force
-        linears.append((anchor.information + Q) @ mean - Q @ latent.prior_mean)
+        Q, w, H = latent.prior_precision(anchor.theta), anchor.mode, anchor.information
+        linear = (H + Q) @ (w + anchor.covariance @ force) - Q @ latent.prior_mean
+        linears.append(linear)
+        constants.append(anchor.moments.value - linear @ w + 0.5 * w @ H @ w)
     units = np.array([a.theta - center for a in anchors]).reshape(len(anchors), k)
-    return _Proposal(
+    flat = _Proposal(
         latent,
         center,
         root,
-        sides[0] / width,
-        sides[1] / width,
-        sl.solve_triangular(root, units.T, lower=True).T if k else units,
+        np.linalg.solve(root, units.T).T if k else units,
         np.array([a.information for a in anchors]),
         np.array(linears),
+        np.array(constants),
+        np.empty((0, _GRID.size)),
     )
+    return replace(flat, tables=_tables(flat, sides / np.diag(root)))
+
+
+def _tables(proposal: _Proposal, sides: FloatArray) -> FloatArray:
+    """Log densities of the independent variables behind theta on `_GRID`, (k, grid).
+
+    Along the axis of a kept block the surrogate of the anchors is followed: it has the
+    exponential tail of a scale that may be zero. Along that of the group block, whose likelihood
+    is not Gaussian, it is a two-piece Student t. Both with a tenth of a wide Student t, so that
+    the weights stay bounded where the surrogate is wrong.
+    """
+    latent, k = proposal.latent, proposal.center.size
+    wide = np.log(0.1) - 2.5 * np.log1p((_GRID / 2.0) ** 2 / 4.0) + np.log(0.375 / 2.0)
+    tables = np.empty((k, _GRID.size))
+
+    def table(j: int) -> None:
+        if j == latent.group:
+            t = np.where(_GRID < 0, _GRID / sides[0, j], _GRID / sides[1, j])
+            body = -(_DEGREES + 1) / 2 * np.log1p(t**2 / _DEGREES)
+        else:
+            coarse = np.concatenate([np.linspace(-14, -5, 7), np.linspace(-4, 4, 21), [5, 7, 10]])
+            value = np.array(
+                [proposal.gaussian(proposal.center + proposal.root[:, j] * x)[2] for x in coarse]
+            )
+            body = np.interp(_GRID, coarse, value)
+        body = body - body.max()
+        body -= np.log(np.sum(np.exp(body)) * (_GRID[1] - _GRID[0]))
+        tables[j] = np.logaddexp(np.log(0.9) + body, wide)
+
+    latent.each_part(table, [(j,) for j in range(k)])
+    return tables
 
 
 def sample_laplace(

@@ -330,9 +330,6 @@ class Latent:
         out = np.empty(len(W))
 
         def one(s: int, a: FloatArray) -> None:
-            if self.m:
-                f = np.ascontiguousarray(W[s, self.p :])
-                kernels.sparse_predictor(self.indptr, self.indices, self.values, f, 0, a.size, a)
             if self.group is None:
                 out[s] = kernels.plain_log_likelihood(a, self.y, 0, a.size)
             else:
@@ -352,9 +349,6 @@ class Latent:
         out = np.empty((len(W), self.levels))
 
         def one(s: int, a: FloatArray) -> None:
-            if self.m:
-                f = np.ascontiguousarray(W[s, self.p :])
-                kernels.sparse_predictor(self.indptr, self.indices, self.values, f, 0, a.size, a)
             e, _ = self._odds(a)
             kernels.draw_effects(e, self.events, self.start, sigmas[s], modes, seeds[s], out[s])
 
@@ -362,13 +356,16 @@ class Latent:
         return out
 
     def _each_draw(self, W: FloatArray, one: Callable[[int, FloatArray], None]) -> None:
-        """Call ``one(s, X beta_s)`` for every draw; the products are taken in batches."""
-        batch = max(4, min(64, int(4e6) // max(1, self.y.size)))
+        """Call ``one(s, X beta_s + Z f_s)`` for every draw; predictors are made in batches."""
+        batch = 16
 
         def run(s0: int, s1: int) -> None:
-            A = W[s0:s1, : self.p] @ self.X.T
-            for s in range(s0, s1):
-                one(s, A[s - s0])
+            A = self.X @ W[s0:s1, : self.p].T
+            if self.m:
+                F = np.ascontiguousarray(W[s0:s1, self.p :].T)
+                kernels.sparse_predictors(self.indptr, self.indices, self.values, F, A)
+            for s, a in enumerate(np.ascontiguousarray(A.T), start=s0):
+                one(s, a)
 
         self.each_part(run, [(s, min(s + batch, len(W))) for s in range(0, len(W), batch)])
 
