@@ -246,6 +246,14 @@ def test_united_states_and_japan_are_one_sided(members: pd.DataFrame) -> None:
         assert (740, 2, year) not in defended
 
 
+def test_partners_of_the_united_states_in_1949(members: pd.DataFrame) -> None:
+    defended = owed(members, "defense", 1949)
+    partners = {a for a, b, year in defended if b == 2 and year == 1949}
+    nato = set(on(members, "nato", "1949-12-31")) - {2}
+    americas = {41, 42, *range(90, 96), 40, 70, 100, 101, 130, 135, 140, 145, 150, 155, 160, 165}
+    assert partners == nato | americas
+
+
 def test_treaties_that_were_left(members: pd.DataFrame) -> None:
     for code, before, after in [
         (70, "2004-09-06", "2004-09-07"),
