@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from known import make_known_fit
 from tiny import make_coverage, make_tiny_frames
 
+from forecast.inference.fit import Fit
 from forecast.panel.build import load_panel
 from forecast.panel.types import Panel
 from forecast.panel.world import build_world
@@ -34,6 +36,12 @@ def reference() -> Path:
 def tables() -> Tables:
     """The embedded data set."""
     return load_tables()
+
+
+@pytest.fixture(scope="session")
+def known_fit(tables: Tables) -> Fit:
+    """Fit of the embedded data, 1990 to 2025, with made-up draws."""
+    return make_known_fit(load_panel(data=tables, years=(1990, 2025)))
 
 
 @pytest.fixture

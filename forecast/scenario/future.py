@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from forecast.modeling.columns import ColumnCode
     from forecast.sources.tables import Tables
 
-__all__ = ["Future", "capability_paths", "prepare_future"]
+__all__ = ["CONFLICT_VARIABLES", "Future", "capability_paths", "prepare_future"]
 
 #: Years from which the joint changes of capability shares are resampled.
 _CHANGES = 20
 
-_CONFLICT_VARIABLES = (
+#: Variables of the world that hold what happened; never carried forward.
+CONFLICT_VARIABLES = (
     "onset",
     "dispute",
     "initiated",
@@ -34,6 +35,7 @@ _CONFLICT_VARIABLES = (
     "onset_unknown",
     "initiator_unknown",
     "dispute_onset_count",
+    "episodes",
     "conflict_covered",
 )
 
@@ -229,7 +231,7 @@ def _freeze_conflicts(world: xr.Dataset, years: int) -> xr.Dataset:
     if years == 0:
         return world
     moved = {}
-    for name in _CONFLICT_VARIABLES:
+    for name in CONFLICT_VARIABLES:
         if name not in world:
             continue
         variable = world[name]

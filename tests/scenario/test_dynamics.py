@@ -1,0 +1,142 @@
+"""What the simulation carries forward must be what the features would be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import xarray as xr
+
+from forecast.features import FeatureRequest, compute_features
+from forecast.features.arrays import allied
+from forecast.inference.fit import Fit
+from forecast.scenario.dynamics import SIMULATED, Allies, Record, Track, lookup
+from forecast.scenario.future import CONFLICT_VARIABLES
+from forecast.scenario.simulate import origin_of, status_quo_paths
+
+
+@pytest.fixture(scope="module")
+def simulated(known_fit: Fit) -> tuple[Record, xr.Dataset, npt.NDArray[np.bool_]]:
+    paths, future, record = status_quo_paths(known_fit, horizon=3, draws=20, seed=3)
+    return record, future.world, paths.onsets
+
+
+def columns(fit: Fit, world: xr.Dataset, record: Record, year: int) -> xr.Dataset:
+    """Features of all simulated terms, computed from a world, for rows of `year`."""
+    codes = [code for code in fit.encoding.terms if code.feature in SIMULATED]
+    states = world["state"].to_numpy()
+    data = xr.Dataset(
+        coords={
+            "year": ("row", np.full(record.a.size, year)),
+            "ccode_a": ("row", states[record.a]),
+            "ccode_b": ("row", states[record.b]),
+        }
+    )
+    requests = [
+        FeatureRequest(code.name, str(code.feature), dict(code.options), code.side)
+        for code in codes
+    ]
+    return compute_features(replace(fit.panel, data=data, world=world), requests).data
+
+
+def all_lookups(fit: Fit, record: Record, track: Track, allies: Allies) -> dict[str, np.ndarray]:
+    found = {}
+    for code in fit.encoding.terms:
+        if code.feature in SIMULATED:
+            index, raw = lookup(code, record, track, track, allies)
+            found[code.name] = raw[index]
+    return found
+
+
+def test_at_the_origin_the_record_gives_the_features(
+    known_fit: Fit, simulated: tuple[Record, xr.Dataset, np.ndarray]
+) -> None:
+    record, world, _ = simulated
+    origin = origin_of(known_fit)
+    ties = allied(world.sel(year=[origin]))[0]
+    track = Track.start(record, 1)
+    allies = Allies.of(record, ties, track.active, elsewhere=True, first=True)
+    past = known_fit.panel.world
+    assert past is not None
+    states = world["state"].to_numpy()
+    expected = columns(known_fit, past.sel(state=states, other=states), record, origin + 1)
+    for name, values in all_lookups(known_fit, record, track, allies).items():
+        feature = next(c.feature for c in known_fit.encoding.terms if c.name == name)
+        if feature == "system_disputes_recent":
+            continue  # the whole system, also states that have left it: next test
+        np.testing.assert_allclose(values[:, 0], expected[name], rtol=1e-6, err_msg=name)
+
+
+def test_the_system_rate_at_the_origin(
+    known_fit: Fit, simulated: tuple[Record, xr.Dataset, np.ndarray]
+) -> None:
+    record, _, _ = simulated
+    world = known_fit.panel.world
+    assert world is not None
+    code = next(c for c in known_fit.encoding.terms if c.feature == "system_disputes_recent")
+    track = Track.start(record, 1)
+    empty = Allies.of(record, np.zeros((record.states,) * 2, bool), track.active,
+                      elsewhere=False, first=True)  # fmt: skip
+    index, raw = lookup(code, record, track, track, empty)
+    from forecast.features.registry import get_feature
+
+    rate = get_feature("system_disputes_recent")(world, **dict(code.options)).to_numpy()[-1]
+    np.testing.assert_allclose(np.unique(raw[index]), [rate], rtol=1e-6)
+
+
+@pytest.mark.parametrize("draw", [0, 7])
+def test_after_two_simulated_years_they_are_the_features_of_that_world(
+    known_fit: Fit, simulated: tuple[Record, xr.Dataset, np.ndarray], draw: int
+) -> None:
+    record, ahead, onsets = simulated
+    origin = origin_of(known_fit)
+    past = known_fit.panel.world
+    assert past is not None
+    states = ahead["state"].to_numpy()
+    years = np.arange(int(past["year"][0]), origin + 3)
+    world = past.sel(state=states, other=states).reindex(year=years, fill_value=0)
+    for name, variable in ahead.data_vars.items():
+        if "year" in variable.dims and name not in CONFLICT_VARIABLES:
+            values = world[name].to_numpy().copy()
+            values[-2:] = variable.sel(year=[origin + 1, origin + 2]).to_numpy()
+            world[name] = (world[name].dims, values)
+    world["conflict_covered"] = ("year", np.ones(years.size, dtype=bool))
+    onset, dispute = (world[n].to_numpy().astype(bool).copy() for n in ("onset", "dispute"))
+    count = world["dispute_onset_count"].to_numpy().copy()
+    track = Track.start(record, onsets.shape[2])
+    nothing = np.zeros(onsets.shape[1:], dtype=bool)
+    for h in range(2):
+        track.step(onsets[h], nothing)
+        at = years.size - 2 + h
+        for array in (onset, dispute):
+            array[at] = False
+            array[at, record.a, record.b] = onsets[h, :, draw]
+            array[at, record.b, record.a] = onsets[h, :, draw]
+        count[at] = onset[at].sum(axis=1)
+    assert onset[-2:].any()
+    world["onset"] = (world["onset"].dims, onset)
+    world["dispute"] = (world["dispute"].dims, dispute)
+    world["dispute_onset_count"] = (world["dispute_onset_count"].dims, count)
+    ties = allied(ahead.sel(year=[origin + 2]))[0]
+    allies = Allies.of(record, ties, track.active, elsewhere=True, first=False)
+    expected = columns(known_fit, world, record, origin + 3)
+    for name, values in all_lookups(known_fit, record, track, allies).items():
+        feature = next(c.feature for c in known_fit.encoding.terms if c.name == name)
+        if feature == "system_disputes_recent":
+            continue
+        np.testing.assert_allclose(values[:, draw % values.shape[1]], expected[name],
+                                   rtol=1e-6, err_msg=name)  # fmt: skip
+
+
+def test_a_dispute_that_continues_keeps_its_pair_out_of_risk(known_fit: Fit) -> None:
+    paths, _, record = status_quo_paths(known_fit, horizon=1, draws=200, seed=5)
+    share = (paths.annual[0] == 0).mean(axis=1)
+    assert (share[~record.active] == 0).all()
+    began, later = record.continues
+    ongoing = record.active & ~record.began
+    if ongoing.any():
+        assert share[ongoing].mean() == pytest.approx(later, abs=0.15)
+    fresh = record.began
+    assert share[fresh].mean() == pytest.approx(began, abs=0.15)
