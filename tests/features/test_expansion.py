@@ -74,6 +74,17 @@ def test_ways_of_expansion():
     assert value(world, "new_pact", 1994, 4) == 0
 
 
+def test_w_years_ago_is_before_the_window():
+    """A treaty or state of s − w was there when the window began: neither is new."""
+    treaty = Treaty("t", {1: DEFENSE, 2: (1994, 9999, DEFENSE)}, 1989)
+    for born, way in ((1989, "accession"), (1990, "succession")):
+        world = Story(YEARS, {1: 0.1, 2: (0.1, born, 9999)}, [treaty]).world()
+        assert value(world, f"expansion_by_{way}", 1994, 1) == 1
+    young = Treaty("t", {1: DEFENSE, 2: (1994, 9999, DEFENSE)}, 1990)
+    world = Story(YEARS, {1: 0.1, 2: 0.1}, [young]).world()
+    assert value(world, "expansion_by_formation", 1994, 1) == 1
+
+
 def test_rivals_frontier_mutual():
     treaties = [
         Treaty("west", {1: DEFENSE, 2: DEFENSE, 3: (1995, 9999, DEFENSE)}, 1970),
