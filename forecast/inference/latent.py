@@ -28,7 +28,7 @@ __all__ = ["Latent", "Moments", "check_design"]
 
 FloatArray = npt.NDArray[np.float64]
 
-_NODES = 12
+_NODES = 16
 # The rows are always cut into this many parts, whatever the number of threads, so that sums are
 # taken in the same order and the numbers do not depend on the machine's load.
 _PARTS = 4
