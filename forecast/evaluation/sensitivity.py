@@ -42,8 +42,8 @@ def power_scaling(
     -------
     pandas.DataFrame
         ``parameter``, posterior ``mean`` and ``sd``, ``prior`` and ``likelihood`` sensitivity,
-        and a ``diagnosis``: "possible prior-data conflict" when both are at least `SENSITIVE`, "weak
-        likelihood" when only the prior's is.
+        and a ``diagnosis``: "possible prior-data conflict" when both are at least `SENSITIVE`,
+        "weak likelihood" when only the prior's is.
     """
     from arviz_stats.psense import psense
 

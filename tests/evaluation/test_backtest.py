@@ -11,6 +11,8 @@ from forecast.evaluation.backtest import _run
 from forecast.evaluation.baselines import Climatology, Logit, baseline
 from forecast.evaluation.origins import panel_at_horizon, training_panel
 from forecast.evaluation.scores import log_loss
+from forecast.features import FeatureRequest, compute_features
+from forecast.panel.build import load_panel
 
 
 @dataclass(frozen=True)
@@ -199,3 +201,50 @@ def test_custom_method_beside_the_shipped_ones(panel):
     own = Logit("mine", baseline("history").columns()[:2])
     r = run([own, Climatology()], panel, origins=(1985,))
     assert r.model == "mine"
+
+
+@pytest.fixture(scope="module")
+def embedded(tables):
+    return load_panel(data=tables)
+
+
+def test_conflicts_from_the_origin_on_cannot_change_a_forecast(tables, embedded):
+    """On real data and through the world: at every horizon features stop before the origin."""
+    origin = 2004
+    early = tables.conflicts["start"].dt.year < origin
+    without = load_panel(data=replace(tables, conflicts=tables.conflicts[early]))
+    methods = [baseline("history"), baseline("climatology"), baseline("conflictology")]
+    options = {"origins": (origin,), "horizons": (1, 3)}
+    keys = ["horizon", "model", "year", "ccode_a", "ccode_b"]
+    seen = [run(methods, p, **options).forecasts.set_index(keys) for p in (embedded, without)]
+    joined = seen[0].join(seen[1], rsuffix="_without", how="inner")
+    assert len(joined) > 0.95 * len(seen[0])
+    np.testing.assert_allclose(joined["probability"], joined["probability_without"], rtol=1e-9)
+    np.testing.assert_array_equal(joined["stratum"], joined["stratum_without"])
+    assert joined["outcome"].sum() > 0
+    assert joined["outcome_without"].sum() == 0
+
+
+def test_longer_horizon_lags_every_feature_further(embedded):
+    far = panel_at_horizon(embedded, 3)
+    assert far.lag == embedded.lag + 2
+    assert int(far.data["year"].min()) == int(embedded.data["year"].min()) + 2
+    request = [FeatureRequest("disputes_total", "disputes_total")]
+    near = compute_features(embedded, request).data.to_dataframe()
+    late = compute_features(far, request).data.to_dataframe()
+    one = near.query("ccode_a == 2 and ccode_b == 365").set_index("year")
+    three = late.query("ccode_a == 2 and ccode_b == 365").set_index("year")
+    both = three.index.intersection(one.index + 2)
+    assert len(both) > 20
+    np.testing.assert_array_equal(
+        three.loc[both, "disputes_total"], one.loc[both - 2, "disputes_total"]
+    )
+
+
+def test_history_beats_climatology_on_the_embedded_data(embedded):
+    methods = [baseline("history"), baseline("climatology"), baseline("conflictology")]
+    r = run(methods, embedded, origins=(1980, 1990, 2000, 2010, 2020), resamples=200)
+    scores = r.scores.query("kind == 'all'").set_index("model")
+    assert scores.loc["history", "log_loss_skill"] > 0.1
+    assert 0.75 < scores.loc["history", "auc"] < 0.97
+    assert {"stratum", "decade", "region", "peace"} <= set(r.scores["kind"])
