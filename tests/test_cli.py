@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from forecast import cli
+from forecast.errors import GateRefusedError
+from forecast.inference.fit import Fit
+from forecast.store import open_store
+
+
+@pytest.fixture(scope="module")
+def store(known_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("cli-store")
+    open_store(folder).save(known_fit)
+    return str(folder)
+
+
+def test_bad_input_is_exit_code_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.main(["risk", "IND", "PAK", "--store", str(tmp_path)]) == 1
+    assert "has no fit" in capsys.readouterr().err
+    assert cli.main(["fitt"]) == 1
+    assert "Did you mean 'fit'" in capsys.readouterr().err
+    assert cli.main(["fit", "--method", "guess"]) == 1
+    assert "laplace" in capsys.readouterr().err
+    assert cli.main(["fit", "dyad_onst", "--quiet"]) == 1
+    assert "Did you mean 'dyad_onset'" in capsys.readouterr().err
+    assert cli.main(["data", "--data", str(tmp_path / "none")]) == 1
+    assert "states.csv" in capsys.readouterr().err
+
+
+def test_a_refused_fit_is_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(**_: object) -> None:
+        raise GateRefusedError("R-hat 1.3 above 1.01: draw more.")
+
+    monkeypatch.setattr("forecast.run.fit_and_save", refused)
+    assert cli.main(["fit", "--quiet"]) == 2
+    assert "R-hat 1.3" in capsys.readouterr().err
+
+
+def test_a_defect_is_exit_code_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def defect(**_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("forecast.run.fit_and_save", defect)
+    assert cli.main(["fit", "--quiet"]) == 3
+    assert "Internal error" in capsys.readouterr().err
+
+
+def test_data_and_features(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert {t["table"]: t["last"] for t in content["tables"]}["conflicts"] == 2025
+    assert cli.main(["features", "--json"]) == 0
+    names = {row["name"] for row in json.loads(capsys.readouterr().out)}
+    assert {"own_expansion", "external_share", "commitment_balance"} <= names
+    assert cli.main(["features", "--markdown"]) == 0
+    assert "own_expansion" in capsys.readouterr().out
+
+
+def test_risk(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["risk", "IND", "PAK", "--horizon", "3", "--store", store, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["state_a"] == "India"
+    assert answer["horizon"] == 3
+    assert cli.main(["risk", "IND", "PAK", "--store", store]) == 0
+    assert "India–Pakistan: probability" in capsys.readouterr().out
+    assert cli.main(["risk", "IND", "Pakistn", "--store", store]) == 1
+    assert "Did you mean" in capsys.readouterr().err
+
+
+def test_simulate(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text(
+        'name = "Pact"\n[[edit]]\naction = "form"\nalliance = "P"\nstates = ["CHN", "RUS"]\n'
+        "when = 2026\n"
+    )
+    out = tmp_path / "result.nc"
+    command = ["simulate", str(file), "--horizon", "2", "--store", store, "--out", str(out)]
+    assert cli.main([*command, "--json", "--top", "3"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["changes"]) == 3
+    assert out.is_file()
+    assert cli.main(command) == 0
+    assert "Association, not causal effect" in capsys.readouterr().out
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["--help"])
+    text = capsys.readouterr().out
+    for name in ("run", "data", "features", "fit", "check", "risk", "simulate", "backtest"):
+        assert name in text
+    assert "Exit codes" in text

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forecast import store as store_module
+from forecast.errors import ArtifactError, MissingFileError, UnknownNameError
+from forecast.inference.fit import Fit
+from forecast.inference.predict import predict
+from forecast.store import open_store, replace_folder, write_atomically
+
+
+@pytest.fixture(scope="module")
+def saved(known_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    assert open_store(folder).save(known_fit) == known_fit.id
+    return folder
+
+
+def copied(saved: Path, tmp_path: Path) -> Path:
+    import shutil
+
+    return Path(shutil.copytree(saved, tmp_path / "copy"))
+
+
+def test_a_fit_comes_back_as_it_was(saved: Path, known_fit: Fit) -> None:
+    fit = open_store(saved).load(known_fit.id[:10])
+    assert fit.id == known_fit.id
+    assert fit.spec == known_fit.spec
+    assert fit.encoding == known_fit.encoding
+    assert fit.diagnostics == known_fit.diagnostics
+    for name, values in known_fit.posterior["posterior"].data_vars.items():
+        np.testing.assert_array_equal(fit.posterior["posterior"][name], values)
+    rows = {"row": slice(0, 500)}
+    before = predict(known_fit, known_fit.panel.with_data(known_fit.panel.data.isel(rows)))
+    after = predict(fit, fit.panel.with_data(fit.panel.data.isel(rows)))
+    np.testing.assert_array_equal(before, after)
+    assert fit.panel.tables is not None
+    assert fit.panel.tables.fingerprint == known_fit.panel.tables.fingerprint  # type: ignore[union-attr]
+
+
+def test_saving_twice_changes_nothing(saved: Path, known_fit: Fit) -> None:
+    manifest = saved / "fits" / known_fit.id / "MANIFEST.json"
+    before = manifest.read_bytes()
+    open_store(saved).save(known_fit)
+    assert manifest.read_bytes() == before
+    assert open_store(saved).ids() == [known_fit.id]
+    assert open_store(saved).newest() == known_fit.id
+
+
+def test_a_changed_file_is_refused(saved: Path, known_fit: Fit, tmp_path: Path) -> None:
+    folder = copied(saved, tmp_path)
+    rows = folder / "fits" / known_fit.id / "rows.parquet"
+    rows.write_bytes(rows.read_bytes()[:-1] + b"x")
+    with pytest.raises(ArtifactError, match=r"rows\.parquet has SHA-256"):
+        open_store(folder).load(known_fit.id)
+    rows.unlink()
+    with pytest.raises(ArtifactError, match=r"rows\.parquet is missing"):
+        open_store(folder).load(known_fit.id)
+
+
+def forged(folder: Path, fit: Fit, change: dict[str, object]) -> None:
+    """Change fit.json and mend the manifest, as somebody with intent would."""
+    place = folder / "fits" / fit.id
+    about = json.loads((place / "fit.json").read_text())
+    about.update(change)
+    (place / "fit.json").write_text(json.dumps(about))
+    manifest = json.loads((place / "MANIFEST.json").read_text())
+    manifest["files"]["fit.json"]["sha256"] = store_module._sha256(place / "fit.json")
+    (place / "MANIFEST.json").write_text(json.dumps(manifest))
+
+
+def test_content_that_does_not_give_the_id_is_refused(
+    saved: Path, known_fit: Fit, tmp_path: Path
+) -> None:
+    folder = copied(saved, tmp_path)
+    forged(folder, known_fit, {"seed": 999})
+    with pytest.raises(ArtifactError, match="not those of the fit"):
+        open_store(folder).load(known_fit.id)
+
+
+def test_a_manifest_cannot_reach_outside(saved: Path, known_fit: Fit, tmp_path: Path) -> None:
+    folder = copied(saved, tmp_path)
+    path = folder / "fits" / known_fit.id / "MANIFEST.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"]["../../escape"] = {"sha256": "0", "bytes": 1}
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="outside"):
+        open_store(folder).load(known_fit.id)
+
+
+def test_another_layout_is_refused(saved: Path, known_fit: Fit, tmp_path: Path) -> None:
+    folder = copied(saved, tmp_path)
+    path = folder / "fits" / known_fit.id / "MANIFEST.json"
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    with pytest.raises(ArtifactError, match="schema_version is 99, expected 1"):
+        open_store(folder).load(known_fit.id)
+
+
+def test_unknown_and_empty(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="fit id"):
+        open_store(saved).load("zzz")
+    with pytest.raises(MissingFileError, match="forecast fit"):
+        open_store(tmp_path / "none").newest()
+
+
+def test_an_interrupted_save_leaves_nothing_that_loads(
+    known_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(tmp_path)
+    original = type(store.fs).put_file
+    calls = []
+
+    def broken(self, lpath, rpath, *args, **kwargs):  # type: ignore[no-untyped-def]
+        calls.append(rpath)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(self, lpath, rpath, *args, **kwargs)
+
+    monkeypatch.setattr(type(store.fs), "put_file", broken)
+    with pytest.raises(KeyboardInterrupt):
+        store.save(known_fit)
+    monkeypatch.undo()
+    assert store.ids() == []
+    assert known_fit.id not in store
+    assert store.save(known_fit) in store  # and the next save mends it
+    assert store.load(known_fit.id).id == known_fit.id
+
+
+def test_any_fsspec_url(known_fit: Fit) -> None:
+    store = open_store("memory://forecast-test")
+    store.save(known_fit)
+    assert open_store("memory://forecast-test").load(known_fit.id).id == known_fit.id
+
+
+def test_files_and_folders_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a" / "x.txt", b"one")
+    write_atomically(tmp_path / "a" / "x.txt", b"two")
+    assert (tmp_path / "a" / "x.txt").read_bytes() == b"two"
+    with replace_folder(tmp_path / "out") as staging:
+        (staging / "page").write_text("first")
+    with pytest.raises(RuntimeError), replace_folder(tmp_path / "out") as staging:
+        (staging / "page").write_text("half")
+        raise RuntimeError
+    assert (tmp_path / "out" / "page").read_text() == "first"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "out"]
