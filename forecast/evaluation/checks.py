@@ -224,7 +224,10 @@ def check_prior_predictive(context: CheckContext) -> CheckResult:
 
 def check_posterior_predictive(context: CheckContext) -> CheckResult:
     """Replicated outcomes against what was observed, on statistics the model was not told."""
-    statistics = replicated_statistics(context.sample)
+    tables = context.fit.panel.tables
+    # spells are in order, so the last name of a state stands
+    names = {} if tables is None else tables.states.set_index("ccode")["name"].to_dict()
+    statistics = replicated_statistics(context.sample, names=names)
     table = _predictive_table(statistics)
     table["plausible"] = table["tail_probability"] >= 0.01
     passed = bool(table["plausible"].all())

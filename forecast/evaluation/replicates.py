@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,7 +85,9 @@ class Events:
         return mean
 
 
-def replicated_statistics(sample: InSample) -> dict[str, tuple[FloatArray, float]]:
+def replicated_statistics(
+    sample: InSample, *, names: Mapping[int, str] | None = None
+) -> dict[str, tuple[FloatArray, float]]:
     """Draws and observed value of every statistic.
 
     Onsets in total, by decade and by each of the ten states with most of them; units with three
@@ -94,6 +97,8 @@ def replicated_statistics(sample: InSample) -> dict[str, tuple[FloatArray, float
     ----------
     sample : InSample
         In-sample pass.
+    names : mapping of int to str, optional
+        Names of states by COW number; the number where there is none.
 
     Returns
     -------
@@ -112,12 +117,13 @@ def replicated_statistics(sample: InSample) -> dict[str, tuple[FloatArray, float
 
     total = [e.counts(np.zeros_like(sample.year), 1)[:, 0] for e in both]
     add("onsets", total[0], total[1][0])
+    labels = names or {}
     decades, index = np.unique(sample.year // 10 * 10, return_inverse=True)
     by_decade = [e.counts(index.astype(np.int64), decades.size) for e in both]
     for j, decade in enumerate(decades):
         add(f"onsets in the {decade}s", by_decade[0][:, j], by_decade[1][0, j])
     for state, (draws, value) in _by_state(sample, both).items():
-        add(f"onsets of state {state}", draws, value)
+        add(f"onsets of {labels.get(state, f'state {state}')}", draws, value)
     units = int(sample.unit[-1]) + 1
     by_unit = [e.counts(sample.unit, units) for e in both]
     for many in (3, 5):

@@ -94,7 +94,7 @@ def test_every_check_runs_and_is_reproducible(fitted):
         if one.figure is not None:
             assert isinstance(one.figure(), Figure)
     by_name = {r.name: r for r in results}
-    assert by_name["diagnostics"].passed
+    assert by_name["diagnostics"].passed == fitted.gate().passed
     assert by_name["prior_predictive"].passed
     assert by_name["posterior_predictive"].passed
     assert by_name["loo"].passed
@@ -250,6 +250,8 @@ def test_statistics_without_any_replicated_onset():
 
 def test_dyadic_onset_counts_for_both_states(context):
     found = replicated_statistics(context.sample)
+    named = replicated_statistics(context.sample, names={2: "United States of America"})
+    assert "onsets of United States of America" in named
     states = {k: v for k, v in found.items() if k.startswith("onsets of state")}
     assert len(states) == 10
     rows = context.sample.rows
