@@ -226,7 +226,10 @@ def check_posterior_predictive(context: CheckContext) -> CheckResult:
     """Replicated outcomes against what was observed, on statistics the model was not told."""
     tables = context.fit.panel.tables
     # spells are in order, so the last name of a state stands
-    names = {} if tables is None else tables.states.set_index("ccode")["name"].to_dict()
+    spells = (
+        [] if tables is None else zip(tables.states["ccode"], tables.states["name"], strict=True)
+    )
+    names = {int(code): str(name) for code, name in spells}
     statistics = replicated_statistics(context.sample, names=names)
     table = _predictive_table(statistics)
     table["plausible"] = table["tail_probability"] >= 0.01

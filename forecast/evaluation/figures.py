@@ -41,7 +41,7 @@ def predictive(
     axes.set_yticks(range(len(statistics)), list(statistics), fontsize=8)
     axes.invert_yaxis()
     axes.axvline(0.0, color="0.8", lw=0.8, zorder=0)
-    axes.set_xlabel("predictive s.d. from the median (bars: 50% and 90%; dot: observed)")
+    axes.set_xlabel("s.d. from the predictive median\n(bars: 50% and 90% intervals; dot: observed)")
     return figure
 
 
@@ -80,7 +80,11 @@ def reliability_curve(curve: Reliability) -> Figure:
     axes.plot([0, top], [0, top], color="0.5", lw=0.8, ls="--")
     axes.set_xscale("function", functions=(_root, np.square))
     axes.set_yscale("function", functions=(_root, np.square))
-    axes.set(xlabel="forecast probability", ylabel="observed frequency", xlim=(0, top))
+    ticks = [t for t in (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0) if t <= top]
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
+    axes.set(xlabel="forecast probability", ylabel="observed frequency")
+    axes.set(xlim=(0, top), ylim=(0, top))
     axes.legend(frameon=False, fontsize=8)
     return figure
 

@@ -130,7 +130,7 @@ def replicated_statistics(
         shares = [(c >= many).sum(axis=1) for c in by_unit]
         add(f"units with {many} or more onsets", shares[0], shares[1][0])
     peace = [e.longest_peace() for e in both]
-    add("longest peace of a unit, mean, rows", peace[0], peace[1][0])
+    add("longest peace, years, mean over units", peace[0], peace[1][0])
     last = int(sample.year.max())
     again = [e.recurrence(last) for e in both]
     if not np.isnan(again[1][0]):
