@@ -1,0 +1,76 @@
+"""Tables as files: rounded, digested, and written as Parquet, CSV and JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["digest", "records", "rounded", "write_tables"]
+
+#: Significant digits kept: what two machines agree on, and what a float32 holds.
+_DIGITS = {"float64": 12, "float32": 7}
+#: Longer tables are written as Parquet and CSV only; as JSON they would be tens of megabytes.
+JSON_ROWS = 20_000
+
+
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """Copy with floats as float64 of 12 significant digits (7 where they were float32)."""
+    result = table.reset_index(drop=True).copy()
+    for position, dtype in enumerate(table.dtypes):
+        digits = _DIGITS.get(str(dtype))
+        if digits is not None:
+            name = table.columns[position]
+            result[name] = [float(f"{v:.{digits}g}") for v in table[name].to_numpy()]
+    return result
+
+
+def records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows as plain dictionaries for JSON; a missing value is None."""
+    columns = [str(name) for name in table.columns]
+    for row in table.itertuples(index=False, name=None):
+        yield dict(zip(columns, map(_plain, row), strict=True))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(v) for v in value]
+    if value is None or value is pd.NaT or (isinstance(value, float) and not np.isfinite(value)):
+        return None
+    return value
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+def digest(tables: Mapping[str, pd.DataFrame]) -> str:
+    """SHA-256 (hex) over the names and contents of rounded tables, whatever their order."""
+    found = hashlib.sha256()
+    for name in sorted(tables):
+        found.update(name.encode() + b"\0" + _csv(tables[name]) + b"\0")
+    return found.hexdigest()
+
+
+def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> dict[str, list[str]]:
+    """Write every table into `folder`; names of the files by table."""
+    written = {}
+    for name, table in tables.items():
+        files = [f"{name}.parquet", f"{name}.csv"]
+        table.to_parquet(folder / files[0], index=False)
+        (folder / files[1]).write_bytes(_csv(table))
+        if len(table) <= JSON_ROWS:
+            files.append(f"{name}.json")
+            lines = ",\n".join(
+                json.dumps(row, ensure_ascii=False, allow_nan=False) for row in records(table)
+            )
+            (folder / files[2]).write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+        written[name] = files
+    return written

@@ -1,0 +1,124 @@
+"""The fitted model as tables: coefficients with their priors, slopes by era, scales."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+if TYPE_CHECKING:
+    from forecast.inference.fit import Fit
+
+__all__ = ["diagnostics_table", "scale_table", "slope_table", "term_table"]
+
+LEVEL = 0.9
+_TAIL = (1.0 - LEVEL) / 2.0
+
+
+def _summary(draws: npt.NDArray[Any]) -> dict[str, float]:
+    """Mean, s.d., equal-tailed interval and probability of being positive of one quantity."""
+    values = np.asarray(draws, dtype=np.float64).ravel()
+    lower, upper = np.quantile(values, [_TAIL, 1.0 - _TAIL])
+    return {
+        "mean": float(values.mean()),
+        "sd": float(values.std(ddof=1)),
+        "lower": float(lower),
+        "upper": float(upper),
+        "positive": float((values > 0).mean()),
+    }
+
+
+def term_table(fit: Fit) -> pd.DataFrame:
+    """Population-level coefficients (log-odds), one row per design column.
+
+    A coefficient is the change in log-odds from 0 to 1 of a binary input, or over two standard
+    deviations of any other.
+    """
+    beta = fit.posterior["posterior"]["beta"]
+    draws = dict(zip(beta["term"].to_numpy().tolist(), np.moveaxis(beta.to_numpy(), -1, 0),
+                     strict=True))  # fmt: skip
+    names = list(fit.encoding.names)
+    rows: list[dict[str, Any]] = []
+    for entry in fit.spec.entries:
+        for column in (names[i] for i in fit.encoding.term_slices.get(entry.name, ())):
+            if column in draws:
+                prior = f"Normal({entry.prior.mean:g}, {entry.prior.sd:g})"
+                rows.append(
+                    {"column": column, "term": entry.name, "family": entry.family, "prior": prior}
+                    | _summary(draws[column])
+                )
+    known = {row["column"] for row in rows}
+    rest = [name for name in draws if name not in known]
+    extra = [
+        {"column": name, "term": name, "family": "intercept" if name == "intercept" else "other",
+         "prior": f"Normal({fit.spec.intercept.mean}, {fit.spec.intercept.sd:g})"
+         if name == "intercept" else ""}
+        | _summary(draws[name])
+        for name in rest
+    ]  # fmt: skip
+    return pd.DataFrame([*extra, *rows]).assign(interval="equal-tailed", level=LEVEL)
+
+
+def slope_table(fit: Fit) -> pd.DataFrame:
+    """Coefficient of each alliance term in each era: common mean plus the era's deviation."""
+    posterior = fit.posterior["posterior"]
+    if "effect_slope" not in posterior:
+        return pd.DataFrame()
+    effect, beta = posterior["effect_slope"], posterior["beta"]
+    spans = {era.name: f"{era.first}–{era.last or ''}" for era in fit.spec.eras}
+    place = {str(name): i for i, name in enumerate(beta["term"].to_numpy())}
+    rows = []
+    for i, level in enumerate(effect[effect.dims[-1]].to_numpy()):
+        term, era = str(level).split("|")
+        if term in place:
+            total = beta.to_numpy()[..., place[term]] + effect.to_numpy()[..., i]
+            rows.append(
+                {"term": term, "era": era, "years": spans.get(era, era)} | _summary(total)
+            )
+    return pd.DataFrame(rows).assign(interval="equal-tailed", level=LEVEL)
+
+
+def scale_table(fit: Fit) -> pd.DataFrame:
+    """Standard deviations of the groups of effects, with their half-normal priors."""
+    posterior = fit.posterior["posterior"]
+    priors = {group.name: group.scale.sd for group in fit.spec.varying}
+    rows = [
+        {
+            "effects": (block := str(name).removeprefix("sigma_")),
+            "prior": f"HalfNormal({priors[block]:g})" if block in priors else "",
+        }
+        | {k: v for k, v in _summary(posterior[name].to_numpy()).items() if k != "positive"}
+        for name in posterior.data_vars
+        if str(name).startswith("sigma_")
+    ]
+    return pd.DataFrame(rows).assign(interval="equal-tailed", level=LEVEL)
+
+
+def diagnostics_table(fit: Fit) -> pd.DataFrame:
+    """What the publication gate asks for and what was found; a method may not have a number."""
+    from forecast.inference.diagnostics import GATE
+
+    d = fit.diagnostics
+    asked = [
+        ("R-hat, largest", d.max_rhat, "≤", GATE.max_rhat),
+        ("Effective sample size (bulk), smallest", d.min_ess_bulk, "≥", GATE.min_ess),
+        ("Effective sample size (tail), smallest", d.min_ess_tail, "≥", GATE.min_ess),
+        ("Divergent transitions", d.divergences, "≤", GATE.max_divergences),
+        ("E-BFMI, smallest", d.min_ebfmi, "≥", GATE.min_ebfmi),
+        ("Pareto k of the importance weights", d.pareto_k, "≤", GATE.max_pareto_k),
+    ]
+    return pd.DataFrame(
+        [
+            {
+                "diagnostic": name,
+                "threshold": f"{sign} {limit:g}",
+                "found": np.nan if found is None else float(found),
+                "applies": found is not None,
+                "passed": found is None
+                or bool(found <= limit if sign == "≤" else found >= limit),
+            }
+            for name, found, sign, limit in asked
+        ]
+    )

@@ -1,0 +1,217 @@
+"""The HTML page: tables and charts arranged by section, rendered from the templates."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from forecast.report import sections
+from forecast.report.figures import inline_svg
+from forecast.report.map import BINS, bin_labels, world_map
+from forecast.report.scenarios import edit_words
+from forecast.report.summary import STRATA_WORDS, span
+from forecast.report.text import count, interval, percent, points, ratio, slug
+
+if TYPE_CHECKING:
+    from forecast.report import Findings
+
+__all__ = ["Setting", "render_page"]
+
+_ASSETS = Path(__file__).parent / "assets"
+_TOP = 25
+_HORIZONS = (1, 3, 5)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the page says about itself.
+
+    Attributes
+    ----------
+    origin : int
+        Last year of the record.
+    sha256 : str
+        Digest of all tables.
+    generated, since : str
+        Dates (UTC) of this run, and of the first with these numbers.
+    changed : bool or None
+        Against the report that was there before.
+    compared_with : str or None
+        Date of the report that changes are counted from.
+    passed : bool
+        Publication gate.
+    """
+
+    origin: int
+    sha256: str
+    generated: str
+    changed: bool | None
+    since: str
+    compared_with: str | None
+    passed: bool
+
+
+def render_page(
+    findings: Findings,
+    tables: dict[str, pd.DataFrame],
+    changes: pd.DataFrame | None,
+    summary: Sequence[str],
+    setting: Setting,
+) -> str:
+    """The whole page as one string that refers to nothing but the tables beside it."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_ASSETS),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "points": points, "ratio": ratio, "count": count}
+    risks, states = tables["risks"], tables["states"]
+    longest = int(risks["horizon"].max())
+    horizons = [h for h in _HORIZONS if h <= longest]
+    on_map = [1, longest] if longest > 1 else [1]
+    spans = {h: span(setting.origin + 1, setting.origin + h) for h in range(1, longest + 1)}
+    data = _pairs(risks, states, changes, horizons)
+    world, absent = world_map(states, on_map, spans)
+    fit = findings.fit
+    context = {
+        "style": Markup((_ASSETS / "style.css").read_text(encoding="utf-8") + _fills(on_map)),  # noqa: S704
+        "script": Markup((_ASSETS / "page.js").read_text(encoding="utf-8")),  # noqa: S704
+        "setting": setting,
+        "summary": summary,
+        "origin": setting.origin,
+        "spans": spans,
+        "horizons": horizons,
+        "top": _TOP,
+        "data": _script_json(data),
+        "pairs": data["pairs"],
+        "rows": sorted(data["pairs"], key=lambda pair: -pair["p"][0][0])[:_TOP],
+        "regions": sorted({str(r) for r in states["region"] if r}),
+        "strata": STRATA_WORDS,
+        "kind": str(risks["interval_kind"].iloc[0]),
+        "level": f"{risks['interval_level'].iloc[0]:.0%}",
+        "outside": int((risks["handling"] != "model").sum()),
+        "world": world,
+        "absent": absent,
+        "on_map": on_map,
+        "bins": bin_labels(),
+        "states": sections.state_view(states, on_map, spans),
+        "alliances": sections.alliance_views(tables),
+        "scenarios": [
+            {
+                "name": name,
+                "slug": slug(name),
+                "edits": [
+                    edit_words(str(edit), fit.panel.tables, year=setting.origin)
+                    for edit in result.attrs["edits"]
+                ] if fit.panel.tables is not None else [],
+                "caution": str(result.attrs["caution"]),
+                "views": sections.scenario_views(name, tables),
+            }
+            for name, result in findings.scenarios.items()
+        ],
+        "record": sections.backtest_views(findings.backtest, tables),
+        "model": sections.model_views(tables),
+        "diagnostics": sections.diagnostics_view(tables["diagnostics"]),
+        "checks": _checks(findings),
+        "coverage": sections.coverage_view(tables["coverage"]),
+        "fit": fit.to_dict(),
+        "spec": fit.spec,
+        "panel": fit.panel.to_dict(),
+        "files": {name: len(table) for name, table in tables.items()},
+        "seconds": findings.seconds,
+        "place": _place,
+        "show_interval": interval,
+        "show_points": lambda change: points(change, unit=False),
+    }  # fmt: skip
+    return environment.get_template("page.html.jinja").render(context)
+
+
+def _pairs(
+    risks: pd.DataFrame,
+    states: pd.DataFrame,
+    changes: pd.DataFrame | None,
+    horizons: Sequence[int],
+) -> dict[str, Any]:
+    """Every pair with its numbers by horizon: what the table of the page sorts and filters.
+
+    ``p`` holds, per horizon of `horizons`: probability, lower, upper, base rate, ratio, change.
+    """
+    region = dict(zip(states["ccode"], states["region"], strict=True))
+    change = {}
+    if changes is not None:
+        keys = zip(changes["ccode_a"], changes["ccode_b"], changes["horizon"], strict=True)
+        change = dict(zip(keys, changes["change"], strict=True))
+    pairs: dict[tuple[int, int], dict[str, Any]] = {}
+    for row in risks[risks["horizon"].isin(horizons)].sort_values(
+        ["ccode_a", "ccode_b", "horizon"]
+    ).to_dict("records"):  # fmt: skip
+        key = (int(row["ccode_a"]), int(row["ccode_b"]))
+        pair = pairs.setdefault(
+            key,
+            {
+                "a": str(row["state_a"]),
+                "b": str(row["state_b"]),
+                "r": [str(region.get(code, "")) for code in key],
+                "s": str(row["stratum"]),
+                "o": bool(row["ongoing"]),
+                "m": row["handling"] == "model",
+                "p": [],
+            },
+        )
+        numbers = [float(row[k]) for k in ("probability", "lower", "upper", "base_rate", "ratio")]
+        since = change.get((*key, int(row["horizon"])))
+        pair["p"].append(
+            [float(f"{v:.4g}") for v in numbers] + [None if since is None else float(f"{since:.3g}")]
+        )
+    return {"horizons": list(horizons), "pairs": list(pairs.values())}
+
+
+def _place(probability: float) -> str:
+    """Position on the logarithmic bar of the table, 0 (0.01%) to 100 (100%)."""
+    return f"{100 * min(max((math.log10(max(probability, 1e-4)) + 4) / 4, 0.0), 1.0):.1f}"
+
+
+def _fills(horizons: Sequence[int]) -> str:
+    """Style rules that colour the map by the horizon that is chosen."""
+    return "".join(
+        f'.map[data-h="{h}"] .h{h}-{i} {{ fill: var(--m{i}); }}\n'
+        for h in horizons
+        for i in range(len(BINS) + 1)
+    )
+
+
+def _script_json(data: object) -> Markup:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704
+
+
+def _checks(findings: Findings) -> list[dict[str, Any]]:
+    """Each check with its verdict, sentences and figure."""
+    return [
+        {
+            "name": check.name.replace("_", " "),
+            "passed": check.passed,
+            "text": check.text,
+            "file": f"check_{slug(check.name)}",
+            "figure": None
+            if check.figure is None
+            else inline_svg(
+                check.figure, name=f"f{i}", label=f"Figure of the check {check.name}"
+            ),
+        }
+        for i, check in enumerate(findings.checks)
+    ]

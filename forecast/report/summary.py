@@ -1,0 +1,234 @@
+"""What the report says in five sentences, written from the tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from forecast.report.text import count, interval, listed, number, percent, points, ratio, slug
+
+__all__ = ["STRATA_WORDS", "span", "summarise"]
+
+STRATA_WORDS = {
+    "first ever": "pairs with no conflict on record",
+    "quiet": "pairs with an old conflict and more than ten years of peace since",
+    "recurrent": "pairs with a conflict in the last ten years",
+    "outside the population": "pairs that are not politically relevant",
+}
+_RECENT = 10
+
+
+def span(first: int, last: int) -> str:
+    """Years in words."""
+    return f"in {first}" if first == last else f"in {first}–{last}"
+
+
+def summarise(
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    scenarios: list[str],
+    model: str,
+    observed: Mapping[int, int],
+    passed: bool,
+) -> tuple[str, ...]:
+    """Five sentences: the world, the riskiest pairs, states, scenarios, how far to trust it.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        Tables of the report.
+    scenarios : list of str
+        Names of the scenarios.
+    model : str
+        Name of the model in the tables of the backtest.
+    observed : mapping of int to int
+        Onsets on record between politically relevant pairs, by year.
+    passed : bool
+        Whether the fit met the publication gate.
+    """
+    return (
+        _world(tables["risks"], tables["regions"], observed),
+        _pairs(tables["risks"]),
+        _states(tables["states"]),
+        _scenarios(tables, scenarios),
+        _trust(tables, model, passed),
+    )
+
+
+def _world(risks: pd.DataFrame, regions: pd.DataFrame, observed: Mapping[int, int]) -> str:
+    # Pairs outside the population carry an observed rate, not a forecast: they are not summed.
+    own = risks[(risks["horizon"] == 1) & (risks["handling"] == "model")]
+    year = int(own["first_year"].iloc[0])
+    recent = [observed[y] for y in sorted(observed)[-_RECENT:]]
+    first = regions[regions["year"] == year]
+    most = first.loc[first["status_quo"].idxmax()]
+    text = (
+        f"For {year} the model expects {number(float(own['probability'].sum()), 1)} new militarised"
+        f" conflicts between politically relevant pairs of states (onsets, summed over"
+        f" {count(len(own))} pairs)"
+    )
+    if recent:
+        years = sorted(observed)[-_RECENT:]
+        text += (
+            f", against {number(sum(recent) / len(recent), 1)} a year on record in"
+            f" {years[0]}–{years[-1]}"
+        )
+    where = (
+        "between states of different regions"
+        if most["region"] == "Between regions"
+        else f"within {most['region']}"
+    )
+    return text + (
+        f"; most of any group are expected {where}: {number(float(most['status_quo']), 1)}"
+        f" ({most['interval'].split(',')[0]} predictive interval"
+        f" {number(float(most['status_quo_lower']), 0)} to"
+        f" {number(float(most['status_quo_upper']), 0)})."
+    )
+
+
+def _pairs(risks: pd.DataFrame) -> str:
+    one = risks[risks["horizon"] == 1].sort_values(
+        ["probability", "ccode_a", "ccode_b"], ascending=[False, True, True]
+    )
+    top = one.iloc[0]
+    name = f"{top['state_a']} and {top['state_b']}"
+    text = (
+        f"The pair most likely to see a new conflict begin {span(top['first_year'], top['last_year'])}"
+        f" is {name}: {percent(top['probability'])}"
+        f" ({top['interval_level']:.0%} {top['interval_kind']} interval"
+        f" {interval(top['lower'], top['upper'])}, uncertainty of the parameters), where the base"
+        f" rate of {STRATA_WORDS.get(top['stratum'], top['stratum'])} is"
+        f" {percent(top['base_rate'])} a year"
+    )
+    if top["ongoing"]:
+        text += " (theirs was still going on at the end of the record)"
+    others = [
+        f"{r.state_a}–{r.state_b} ({percent(float(str(r.probability)))})"
+        for r in one.iloc[1:4].itertuples()
+    ]
+    rare = one[(one["stratum"] == "first ever") & (one["handling"] == "model")]
+    text += f"; next come {listed(others)}" if others else ""
+    if len(rare) and rare.index[0] != one.index[0]:
+        first = rare.iloc[0]
+        text += (
+            f", and of the pairs with no conflict on record {first['state_a']}–{first['state_b']}"
+            f" ({percent(first['probability'])}, {ratio(first['ratio'])} its base rate of"
+            f" {percent(first['base_rate'])})"
+        )
+    return text + "."
+
+
+def _states(states: pd.DataFrame) -> str:
+    last = int(states["horizon"].max())
+    one = states[states["horizon"] == 1].sort_values(
+        ["probability", "ccode"], ascending=[False, True]
+    )
+    longer = states[states["horizon"] == last].set_index("ccode")["probability"]
+    top = one.iloc[0]
+    high = int((one["probability"] >= 0.1).sum())
+    half = float(one["probability"].median())
+    others = [
+        f"{r.state} ({percent(float(str(r.probability)))})" for r in one.iloc[1:4].itertuples()
+    ]
+    text = (
+        f"{top['state']} is the state most likely to be a party to at least one new conflict"
+        f" {span(top['first_year'], top['last_year'])}: {percent(top['probability'])}"
+        f" ({top['interval_level']:.0%} {top['interval_kind']} interval"
+        f" {interval(top['lower'], top['upper'])})"
+    )
+    if others:
+        text += f", before {listed(others)}"
+    text += (
+        f"; {high} of {len(one)} states are at 10% or more, the median state is at {percent(half)}"
+    )
+    if last > 1:
+        text += f" and at {percent(float(longer.median()))} within {last} years"
+    return text + "."
+
+
+def _scenarios(tables: Mapping[str, pd.DataFrame], names: list[str]) -> str:
+    if not names:
+        return "No scenario was simulated."
+    found, clear, pairs = [], [], 0
+    for name in names:
+        table = tables[f"scenario_{slug(name)}"]
+        table = table[table["last_year"] == table["last_year"].max()]
+        pairs = len(table)
+        top = table.loc[table["difference"].abs().idxmax()]
+        outside = int(((table["difference_lower"] > 0) | (table["difference_upper"] < 0)).sum())
+        clear.append(outside)
+        if not math.isfinite(float(top["difference"])) or top["difference"] == 0:
+            found.append(f"'{name}' changes no risk")
+            continue
+        found.append(
+            f"'{name}' would move {top['state_a']}–{top['state_b']} most, from"
+            f" {percent(top['status_quo'])} to {percent(top['scenario'])} by {top['last_year']}"
+            f" ({points(top['difference'])}, {str(top['interval']).split(',')[0]} paired interval"
+            f" {points(top['difference_lower'], unit=False)} to"
+            f" {points(top['difference_upper'], unit=False)})"
+        )
+    verdict = (
+        f"in none of the {count(pairs)} pairs does the interval of a difference exclude zero"
+        if not any(clear)
+        else f"the interval of the difference excludes zero in {listed(map(count, clear))} of the"
+        f" {count(pairs)} pairs"
+        + (", in this order" if len(clear) > 1 else "")
+    )
+    return (
+        "Of the scenarios, " + "; ".join(found) + f"; {verdict}, and all of it is association, not"
+        " causal effect."
+    )
+
+
+def _trust(tables: Mapping[str, pd.DataFrame], model: str, passed: bool) -> str:
+    checks = tables["checks"]
+    failed = [str(name).replace("_", " ") for name in checks.loc[~checks["passed"], "check"]]
+    verdict = (
+        f"all {len(checks)} checks passed"
+        if not failed
+        else f"{len(failed)} of {len(checks)} checks failed ({listed(failed)})"
+    )
+    if len(checks) == 0:
+        verdict = "no check was run"
+    if not passed:
+        verdict += ", and the fit missed the publication gate, so that no number here should be used"
+    if "scores" not in tables:
+        return f"There is no backtest in this report, so nothing shows its skill; {verdict}."
+    scores = tables["scores"]
+    scores = scores[(scores["kind"] == "all") & (scores["horizon"] == scores["horizon"].min())]
+    own = scores[scores["model"] == model].iloc[0]
+    rows = tables["backtest_forecasts"]["year"]
+    text = (
+        f"Forecasting {rows.min()}–{rows.max()} anew, each year from the years before it"
+        f" ({count(own['rows'])} dyad-years, {count(own['events'])} onsets), the model's log loss was"
+        f" {own['log_loss']:.4f} a dyad-year, a skill of {number(own['log_loss_skill'], 3)} against"
+        f" climatology; it expected {number(own['expected'], 1)} onsets"
+    )
+    difference = _against(tables["differences"], "without_alliances")
+    if difference is not None:
+        better = (
+            "alliances make the forecasts measurably better"
+            if difference["upper"] < 0
+            else "alliances make the forecasts measurably worse"
+            if difference["lower"] > 0
+            else "alliances have not shown that they improve the forecasts"
+        )
+        text += (
+            f", and {better} (difference in log loss to the same model without them"
+            f" {number(1e4 * difference['mean'], 1, sign=True)}e−4,"
+            f" {difference['level']:.0%} block-bootstrap interval"
+            f" {number(1e4 * difference['lower'], 1, sign=True)}e−4 to"
+            f" {number(1e4 * difference['upper'], 1, sign=True)}e−4; negative is better)"
+        )
+    return f"{text}; {verdict}."
+
+
+def _against(differences: pd.DataFrame, what: str) -> pd.Series | None:
+    chosen = differences[
+        (differences["kind"] == "all")
+        & (differences["score"] == "log_loss")
+        & differences["against"].str.contains(what)
+    ]
+    return None if chosen.empty else chosen.iloc[0]

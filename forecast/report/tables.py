@@ -1,0 +1,169 @@
+"""Every number of a report as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from forecast.errors import ArgumentError
+from forecast.report import model, scenarios
+from forecast.report.alliances import alliance_changes, alliance_features
+from forecast.report.files import rounded
+from forecast.report.text import slug
+
+if TYPE_CHECKING:
+    from forecast.evaluation.backtest import Backtest
+    from forecast.report import Findings
+    from forecast.sources.tables import Tables
+
+__all__ = ["check_inputs", "origin_year", "scenario_tables", "state_risks", "tables_of"]
+
+#: Rows that depend on the machine and the hour.
+_CLOCKS = ("wall_seconds", "peak_memory_mb")
+_RISKS = (
+    "ccode_a", "ccode_b", "state_a", "state_b", "horizon", "first_year", "last_year",
+    "probability", "lower", "upper", "interval_kind", "interval_level", "stratum", "base_rate",
+    "ratio", "ongoing", "handling",
+)  # fmt: skip
+
+
+def check_inputs(findings: Findings) -> Tables:
+    """Tables behind the findings.
+
+    Raises
+    ------
+    ArgumentError
+        A panel without its tables, no risks, or risks without a column that the page shows.
+    """
+    tables = findings.fit.panel.tables
+    if tables is None:
+        raise ArgumentError(
+            "The fit's panel has no tables; a report shows alliances and vintage from them."
+            " Make the panel with load_panel(data=…)."
+        )
+    missing = [name for name in _RISKS if name not in findings.risks]
+    if missing or findings.risks.empty:
+        found = f"lacks {', '.join(missing)}" if missing else "is empty"
+        raise ArgumentError(f"findings.risks {found}; expected the table of forecast.risk(fit).")
+    if not np.isfinite(findings.risks["probability"]).all():
+        raise ArgumentError("findings.risks has a probability that is not a finite number.")
+    return tables
+
+
+def origin_year(findings: Findings) -> int:
+    """Last year of the record: the year before the forecasts begin."""
+    return int(findings.risks["first_year"].min()) - 1
+
+
+def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
+    """Every table, rounded, by the name of its files; nothing in them depends on the clock."""
+    tables = check_inputs(findings)
+    world = findings.fit.panel.world
+    changes = alliance_changes(tables)
+    found: dict[str, pd.DataFrame] = {
+        "risks": findings.risks,
+        "states": state_risks(findings.status_quo, tables),
+        "regions": scenarios.region_table(findings.status_quo),
+        "alliance_changes": changes,
+    }
+    if world is not None:
+        found["alliance_features"] = alliance_features(world, changes, tables)
+    for name, result in findings.scenarios.items():
+        found |= scenario_tables(name, result, tables, origin_year(findings))
+    if findings.backtest is not None:
+        found |= _backtest(findings.backtest)
+    found["checks"] = pd.DataFrame(
+        [{"check": c.name, "passed": c.passed, "text": c.text} for c in findings.checks],
+        columns=["check", "passed", "text"],
+    )
+    for check in findings.checks:
+        found[f"check_{slug(check.name)}"] = _timeless(check.table)
+    found |= {
+        "diagnostics": model.diagnostics_table(findings.fit),
+        "terms": model.term_table(findings.fit),
+        "scales": model.scale_table(findings.fit),
+        "coverage": pd.DataFrame(
+            [{"table": name} | c.to_dict() for name, c in tables.coverage.items()]
+        ),
+    }
+    if len(slopes := model.slope_table(findings.fit)):
+        found["slopes"] = slopes
+    return {name: rounded(table) for name, table in found.items()}
+
+
+def state_risks(result: xr.Dataset, tables: Tables) -> pd.DataFrame:
+    """Probability that a state is a party to at least one onset, by years ahead.
+
+    Columns ``ccode``, ``iso3``, ``state``, ``region``, ``horizon``, ``first_year``,
+    ``last_year``, ``probability``, ``lower``, ``upper``, ``interval_kind``, ``interval_level``.
+    """
+    from forecast.sources.codes import state_label
+
+    origin = int(result.attrs["origin"])
+    regions = tables.states.drop_duplicates("ccode", keep="last").set_index("ccode")["region"]
+    codes = [int(code) for code in result["state"].to_numpy()]
+    risk = result["state_risk"].sel(world="status_quo")
+    years = [int(year) for year in result["year"].to_numpy()]
+    parts = []
+    for h, year in enumerate(years, start=1):
+        mean, lower, upper = (
+            risk.sel(year=year, estimate=name).to_numpy() for name in ("mean", "lower", "upper")
+        )
+        columns: dict[str, Any] = {
+            "ccode": codes,
+            "iso3": [state_label(tables, code, year=origin, kind="iso3") for code in codes],
+            "state": [str(name) for name in result["state_name"].to_numpy()],
+            "region": [str(regions.get(code, "")) for code in codes],
+            "horizon": h,
+            "first_year": years[0],
+            "last_year": year,
+            "probability": mean,
+            "lower": lower,
+            "upper": upper,
+            "interval_kind": str(result.attrs["interval_kind"]),
+            "interval_level": float(result.attrs["interval_level"]),
+        }
+        parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True)
+
+
+def scenario_tables(
+    name: str, result: xr.Dataset, tables: Tables, origin: int
+) -> dict[str, pd.DataFrame]:
+    """Tables of one scenario: by dyad, state and region."""
+    edited = scenarios.parties(list(result.attrs["edits"]), tables, year=origin)
+    stem = f"scenario_{slug(name)}"
+    return {
+        stem: scenarios.dyad_table(result, edited),
+        f"{stem}_states": scenarios.state_table(result, edited),
+        f"{stem}_regions": scenarios.region_table(result),
+    }
+
+
+def _backtest(record: Backtest) -> dict[str, pd.DataFrame]:
+    curves = [
+        curve.curve.assign(horizon=horizon, model=name, level=curve.level, band=curve.kind)
+        for (horizon, name), curve in record.reliability.items()
+    ]
+    return {
+        "scores": record.scores,
+        "differences": record.differences,
+        "calibration": record.calibration,
+        "ratios": record.ratios,
+        "murphy": record.murphy,
+        "counts": record.counts,
+        "reliability": pd.concat(curves, ignore_index=True),
+        "backtest_fits": _timeless(record.fits),
+        "backtest_forecasts": record.forecasts,
+    }
+
+
+def _timeless(table: pd.DataFrame) -> pd.DataFrame:
+    """Without columns and rows that are wall time or memory."""
+    kept = table.drop(columns=[name for name in _CLOCKS if name in table])
+    if "diagnostic" in kept:
+        kept = kept[~kept["diagnostic"].isin(_CLOCKS)]
+    return kept
