@@ -112,6 +112,7 @@ def _nodes(
         d[k] = mode + 1.4142135623730951 * scale * x[k]
         factor[k] = exp(min(d[k], CAP))
         value[k] = logw[k] + events * d[k] - 0.5 * precision * d[k] * d[k]
+        value[k] -= size * max(d[k] - CAP, 0.0)
     for i in range(size):
         ei = e[i]
         for k in range(K):
@@ -393,7 +394,7 @@ def _density(
 ) -> tuple[float, float]:
     """Value h(d) up to a constant, and its slope."""
     factor = exp(min(d, CAP))
-    value = events * d - 0.5 * precision * d * d
+    value = events * d - 0.5 * precision * d * d - size * max(d - CAP, 0.0)
     product = 1.0
     for i in range(size):
         product *= 1.0 + e[i] * factor

