@@ -217,7 +217,7 @@ def test_conflicts_from_the_origin_on_cannot_change_a_forecast(tables, embedded)
     options = {"origins": (origin,), "horizons": (1, 3)}
     keys = ["horizon", "model", "year", "ccode_a", "ccode_b"]
     seen = [run(methods, p, **options).forecasts.set_index(keys) for p in (embedded, without)]
-    joined = seen[0].join(seen[1], rsuffix="_without", how="inner")
+    joined = seen[0].join(seen[1].add_suffix("_without"), how="inner")
     assert len(joined) > 0.95 * len(seen[0])
     np.testing.assert_allclose(joined["probability"], joined["probability_without"], rtol=1e-9)
     np.testing.assert_array_equal(joined["stratum"], joined["stratum_without"])
