@@ -145,9 +145,10 @@ def features(
     if markdown:
         typer.echo(features_markdown())
     elif as_json:
-        _json(_records(feature_table()))
+        _json(_records(feature_table().reset_index()))
     else:
-        _table(feature_table(), title="Features")
+        columns = ["family", "level", "unit", "sign", "formula"]
+        _table(feature_table()[columns].reset_index(), title="Features")
 
 
 @app.command("fit")

@@ -94,9 +94,14 @@ def nearest(name: str, valid: Iterable[str], *, cutoff: float = 55.0) -> str | N
     cutoff : float
         Smallest similarity (0-100) that counts as near.
     """
-    from rapidfuzz import process, utils
+    from rapidfuzz import fuzz, process, utils
 
+    # The plain ratio: partial matches would prefer a one-letter name to a near misspelling.
     found = process.extractOne(
-        name, list(valid), processor=utils.default_process, score_cutoff=cutoff
+        name,
+        list(valid),
+        scorer=fuzz.ratio,
+        processor=utils.default_process,
+        score_cutoff=cutoff,
     )
     return None if found is None else str(found[0])

@@ -287,8 +287,8 @@ def _read_fit(folder: Path, fit_id: str) -> Fit:
 def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
     from forecast.panel.types import Panel
     from forecast.panel.world import build_world
-    from forecast.sources.fingerprint import fingerprint_tables
-    from forecast.sources.tables import Coverage, Tables
+    from forecast.sources.embedded import tables_from_frames
+    from forecast.sources.tables import Coverage
 
     rows = pd.read_parquet(folder / "rows.parquet")
     data = xr.Dataset.from_dataframe(rows.rename_axis("row")).drop_vars("row")
@@ -297,19 +297,26 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
     facts = about["tables"]
     tables = None
     if facts is not None:
-        frames = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in TABLES}
+        frames = {name: _read_table(folder / "tables" / f"{name}.parquet") for name in TABLES}
         coverage = {name: Coverage(**c) for name, c in facts["coverage"].items()}
-        if fingerprint_tables(frames, coverage) != facts["fingerprint"]:
+        tables = tables_from_frames(frames, coverage=coverage, name=facts["name"])
+        if tables.fingerprint != facts["fingerprint"]:
             raise ArtifactError("The tables of the artifact do not have their own fingerprint.")
-        tables = Tables(
-            **frames, coverage=coverage, name=facts["name"], fingerprint=facts["fingerprint"]
-        )
     return Panel(
         data=data,
         world=None if tables is None else build_world(tables, outcome=about["panel"]["outcome"]),
         tables=tables,
         **{k: about["panel"][k] for k in ("unit", "population", "outcome", "lag", "fingerprint")},
     )
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Table as its reader gave it: without computed columns, dates in seconds again."""
+    table = pd.read_parquet(path).drop(
+        columns=["capability", "capability_floored"], errors="ignore"
+    )
+    dates = table.select_dtypes("datetime").columns
+    return table.astype(dict.fromkeys(dates, "datetime64[s]"))
 
 
 def _expect(manifest: dict[str, Any], key: str, expected: object, where: str) -> None:

@@ -187,7 +187,8 @@ class Outlook:
             ],
         )
         probability = predict(self.fit, panel, draws=_IN_SAMPLE_DRAWS, seed=self.seed)
-        data = panel.data
+        # Rows that the model left out for a missing value have no forecast.
+        data = panel.data.isel(row=probability.attrs["kept"])
         return pd.DataFrame(
             {
                 "ccode_a": data["ccode_a"].to_numpy(),

@@ -97,6 +97,7 @@ def test_after_two_simulated_years_they_are_the_features_of_that_world(
     states = ahead["state"].to_numpy()
     years = np.arange(int(past["year"][0]), origin + 3)
     world = past.sel(state=states, other=states).reindex(year=years, fill_value=0)
+    world = world.assign({str(n): world[n].astype(v.dtype) for n, v in past.data_vars.items()})
     for name, variable in ahead.data_vars.items():
         if "year" in variable.dims and name not in CONFLICT_VARIABLES:
             values = world[name].to_numpy().copy()
