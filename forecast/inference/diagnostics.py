@@ -194,7 +194,8 @@ def chain_diagnostics(posterior: xr.Dataset) -> tuple[float, float, float, str]:
         columns = sample.reshape(*sample.shape[:2], -1)
 
         def of(compute: Any, empty: float, x: npt.NDArray[np.float64] = columns, **kw: Any) -> Any:
-            found = np.atleast_1d(compute(x, chain_axis=0, draw_axis=1, **kw))
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found = np.atleast_1d(compute(x, chain_axis=0, draw_axis=1, **kw))
             return np.where(np.isfinite(found), found, empty)
 
         if columns.shape[0] > 1:

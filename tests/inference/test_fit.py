@@ -197,7 +197,7 @@ def test_a_fit_that_failed_is_refused(fitted):
     bad = dataclasses.replace(
         fitted, diagnostics=dataclasses.replace(fitted.diagnostics, pareto_k=1.2)
     )
-    with pytest.raises(GateRefusedError, match="Pareto k 1.20"):
+    with pytest.raises(GateRefusedError, match=r"Pareto k 1\.20"):
         bad.require_passed()
     assert bad.to_dict()["gate"]["passed"] is False
 

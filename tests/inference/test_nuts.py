@@ -16,7 +16,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Importing .* from 'pytensor:Depr
 def compare(one: xr.Dataset, two: xr.Dataset, *, mean: float, spread: float) -> None:
     """Means within `mean` posterior s.d. and s.d. within `spread`, for every main parameter."""
     for name in [v for v in one.data_vars if v == "beta" or str(v).startswith("sigma")]:
-        a, b = (d[name].stack(s=("chain", "draw")).transpose("s", ...).to_numpy() for d in (one, two))  # fmt: skip
+        a, b = (
+            d[name].stack(s=("chain", "draw")).transpose("s", ...).to_numpy() for d in (one, two)
+        )
         if name != "beta":
             a, b = np.log(a), np.log(b)
         np.testing.assert_array_less(np.abs(a.mean(0) - b.mean(0)) / b.std(0), mean, err_msg=name)
