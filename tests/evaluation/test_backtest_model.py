@@ -1,0 +1,60 @@
+"""A Bayesian model through the backtest: refits, warm starts, comparison without alliances."""
+
+import numpy as np
+import pytest
+
+from forecast.errors import ArgumentError
+from forecast.evaluation.backtest import backtest
+from forecast.modeling.spec import ModelSpec
+
+
+def _term(name, family):
+    prior = {"mean": 0.0, "sd": 1.0}
+    return {"name": name, "family": family, "pre_treatment": True, "prior": prior, "reason": "t"}
+
+
+def spec(*terms):
+    return ModelSpec.from_dict(
+        {
+            "name": "small",
+            "description": "A small model of the simulated panel.",
+            "unit": "dyad-year",
+            "population": "all",
+            "intercept": {"reason": "test"},
+            "term": [_term(*t) for t in terms],
+            "varying": [{"name": "dyad", "scale": {"sd": 1.0}, "reason": "test"}],
+        }
+    )
+
+
+LAND, PEACE, ALLY = (
+    ("land_contiguity", "geography"),
+    ("peace_years", "history"),
+    ("ally", "commitment"),
+)
+
+
+def test_model_without_alliances_cannot_be_compared_with_itself(panel):
+    with pytest.raises(ArgumentError, match="no alliance term"):
+        backtest(spec(LAND, PEACE), panel, origins=[1960], seed=1)
+
+
+def test_model_is_refitted_and_compared(panel):
+    result = backtest(
+        spec(LAND, PEACE, ALLY),
+        panel.select_years(1950, 1966),
+        origins=[1965, 1966],
+        seed=1,
+        draws=300,
+        baselines=("without_alliances",),
+        resamples=100,
+    )
+    assert result.model == "small"
+    assert set(result.scores["model"]) == {"small", "without_alliances", "climatology"}
+    assert len(result.fits) == 4
+    assert result.fits["fit_id"].is_unique  # one fit for each origin and model
+    f = result.forecasts.query("model == 'small'")
+    assert ((f["lower"] < f["probability"]) & (f["probability"] < f["upper"])).all()
+    assert 0.4 < f["probability"].sum() / f["outcome"].sum() < 2.5
+    assert np.isfinite(result.differences["mean"]).all()
+    assert set(result.differences["against"]) == {"without_alliances", "climatology"}
