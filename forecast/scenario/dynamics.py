@@ -20,7 +20,7 @@ from forecast.scenario import kernels
 if TYPE_CHECKING:
     from forecast.modeling.columns import ColumnCode
 
-__all__ = ["SIMULATED", "Record", "Track", "lookup"]
+__all__ = ["OWN_STATUS", "SIMULATED", "Allies", "Record", "Track", "lookup"]
 
 #: Features whose values a simulation carries forward draw by draw.
 SIMULATED: frozenset[str] = frozenset(
@@ -35,6 +35,9 @@ SIMULATED: frozenset[str] = frozenset(
         "ally_in_dispute_elsewhere",
     }
 )
+
+#: Those that say how long the pair itself has been at peace.
+OWN_STATUS: frozenset[str] = frozenset({"peace_years", "dispute_last_year"})
 
 BoolArray = npt.NDArray[np.bool_]
 IndexArray = npt.NDArray[np.int16]

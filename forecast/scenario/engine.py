@@ -12,7 +12,7 @@ import xarray as xr
 from forecast.features.arrays import allied
 from forecast.scenario import kernels
 from forecast.scenario.coefficients import Coefficients
-from forecast.scenario.dynamics import SIMULATED, Allies, Record, Track, lookup
+from forecast.scenario.dynamics import OWN_STATUS, SIMULATED, Allies, Record, Track, lookup
 from forecast.scenario.future import Future
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Paths", "simulate_paths"]
 
 Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +35,11 @@ class Paths:
     origin : int
         Last year of the record; entry h of the first axis is the year ``origin + 1 + h``.
     annual : numpy.ndarray, shape (horizon, R, D), float32
-        Probability of an onset in the year, given the simulated world of the draw (0 while a
-        dispute of the pair continues).
+        Probability that a dispute begins in the year, given the simulated world of the draw at
+        the end of the year before.
     hazard : numpy.ndarray, shape (horizon, R, D), float32
-        The same on the path on which the pair itself has had no new onset since the origin.
+        Probability that the pair's first new dispute begins in the year, given that none has
+        since the origin and given what the draw's world did to everybody else.
     onsets : numpy.ndarray, shape (horizon, R, D), bool
         Simulated onsets.
     """
@@ -69,28 +71,26 @@ def simulate_paths(
 ) -> Paths:
     """Step all dyads forward year by year, with feedback of simulated onsets.
 
-    Each year: design columns and effects give the log-odds; an ongoing dispute continues with
-    the share observed in the record, and its pair is then not at risk; everybody else draws an
-    onset. Onsets enter clocks, counts and allies in dispute of the next year. Two graphs that
+    Each year: design columns and effects give the log-odds of an onset for a pair at risk; an
+    ongoing dispute continues with the share seen in the record, and its pair is then not at
+    risk. Onsets enter clocks, counts and allies in dispute of the next year. Two graphs that
     are simulated with one seed share every random number.
     """
     horizon, count = future.X.shape[1], record.a.size
     draws = coefficients.draws
     path = np.arange(draws) % future.X.shape[0]
-    terms = [code for code in fit.encoding.terms if code.feature in SIMULATED]
-    slices = fit.encoding.term_slices
-    elsewhere = any(code.feature == "ally_in_dispute_elsewhere" for code in terms)
     ties = allied(future.world)
     years = future.world["year"].to_numpy()
+    terms = [code for code in fit.encoding.terms if code.feature in SIMULATED]
+    elsewhere = any(code.feature == "ally_in_dispute_elsewhere" for code in terms)
 
     annual = np.empty((horizon, count, draws), dtype=np.float32)
     hazard = np.empty_like(annual)
-    real = Track.start(record, draws)
-    quiet = Track.start(record, draws)
-    no_onset = np.zeros((count, draws), dtype=bool)
+    real, quiet = Track.start(record, draws), Track.start(record, draws)
+    ongoing = _Ongoing(record, horizon, draws)
+    nothing = np.zeros((count, draws), dtype=bool)
     for h in range(horizon):
         year = record.origin + 1 + h
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 2, h]))
         beta = coefficients.at(year)
         rows = future.rows.assign_coords(year=("row", np.full(count, year)))
         base = np.sum(list(coefficients.effects(rows).values()), axis=0, dtype=np.float32)
@@ -99,22 +99,40 @@ def simulate_paths(
             base[:, chosen] += future.X[k, h] @ beta[chosen].T.astype(np.float32)
         now = ties[int(np.searchsorted(years, year - 1))]
         allies = Allies.of(record, now, real.active, elsewhere=elsewhere, first=h == 0)
-        uniform = rng.random((count, draws), dtype=np.float32)
-        stays = rng.random((count, draws), dtype=np.float32)
-        steps = []
-        for track, out in ((real, annual), (quiet, hazard)):
+
+        def at_risk(
+            track: Track, beta: Float64Array = beta, base: Float32Array = base,
+            allies: Allies = allies,
+        ) -> tuple[Float32Array, dict[str, Float32Array]]:  # fmt: skip
+            """Log-odds of every row and draw, and the tables of the pair's own status."""
             log_odds = base.copy()
+            own: dict[str, Float32Array] = {}
             for code in terms:
                 index, raw = lookup(code, record, track, real, allies)
-                table = fit.encoding.columns(code.name, raw) @ beta[:, slices[code.name]].T
-                kernels.add_lookup(log_odds, index, np.ascontiguousarray(table, dtype=np.float32))
-            continuing = track.active & (
-                stays < np.where(track.began, *record.continues).astype(np.float32)
-            )
-            kernels.probability(log_odds, continuing, out[h])
-            steps.append((track, uniform < out[h] if track is real else no_onset, continuing))
-        for track, onset, continuing in steps:
-            track.step(onset, continuing)
+                if code.feature in OWN_STATUS:
+                    raw = np.arange(max(raw.size, horizon + 1), dtype=np.float64)
+                columns = fit.encoding.columns(code.name, raw)
+                moved = columns @ beta[:, fit.encoding.term_slices[code.name]].T
+                table: Float32Array = np.ascontiguousarray(moved, dtype=np.float32)
+                kernels.add_lookup(log_odds, index, table)
+                if code.feature in OWN_STATUS:
+                    own[str(code.feature)] = table
+            return log_odds, own
+
+        stays = np.where(real.active, np.where(real.began, *record.continues), 0.0)
+        stays = stays.astype(np.float32)
+        log_odds, _ = at_risk(real)
+        kernels.probability(log_odds, stays, annual[h])
+        log_odds, own = at_risk(quiet)
+        kernels.probability(log_odds, nothing.astype(np.float32), hazard[h])
+        ongoing.see(h, log_odds, own)
+
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 2, h]))
+        uniform = rng.random((count, draws), dtype=np.float32)
+        continuing = uniform < stays
+        real.step(~continuing & (uniform < stays + annual[h]), continuing)
+        quiet.step(nothing, nothing)
+    hazard[:, ongoing.rows] = ongoing.hazard()
     return Paths(
         rows=future.rows,
         origin=record.origin,
@@ -122,3 +140,46 @@ def simulate_paths(
         hazard=hazard,
         onsets=np.stack(real.onsets),
     )
+
+
+class _Ongoing:
+    """First new onset of pairs whose dispute is active at the origin.
+
+    The dispute ends after k more years with a probability from the record, and only then is the
+    pair at risk, with j years of peace behind it. Summing over k keeps the probability a smooth
+    function of each posterior draw; simulating k would spread it between zero and its value.
+    """
+
+    def __init__(self, record: Record, horizon: int, draws: int) -> None:
+        self.rows = np.flatnonzero(record.active)
+        first, later = record.continues
+        stays = np.where(record.began[self.rows], first, later)
+        k = np.arange(horizon)[:, None]
+        self.ends = np.where(k == 0, 1 - stays, stays * later ** np.maximum(k - 1, 0) * (1 - later))
+        # By year h and years of peace j <= h.
+        self.onset = np.zeros((horizon, horizon, self.rows.size, draws), dtype=np.float32)
+
+    def see(self, h: int, log_odds: Float32Array, own: dict[str, Float32Array]) -> None:
+        """Take the log-odds of year h, in which the rows' own status is j = h years of peace."""
+
+        def status(j: int) -> Float32Array:
+            total = np.zeros(log_odds.shape[1], dtype=np.float32)
+            if "peace_years" in own:
+                total = total + own["peace_years"][j]
+            if "dispute_last_year" in own:
+                total = total + own["dispute_last_year"][1 if j == 0 else 0]
+            return total
+
+        rest = log_odds[self.rows] - status(h)
+        for j in range(h + 1):
+            self.onset[h, j] = 1.0 / (1.0 + np.exp(-(rest + status(j))))
+
+    def hazard(self) -> Float32Array:
+        """Hazard of the first new onset by year, (horizon, ongoing rows, D)."""
+        horizon = self.onset.shape[0]
+        cumulative = np.zeros((horizon + 1, *self.onset.shape[2:]))
+        for h in range(1, horizon + 1):
+            for k in range(h):
+                none = np.prod([1 - self.onset[i, i - k] for i in range(k, h)], axis=0)
+                cumulative[h] += self.ends[k][:, None] * (1 - none)
+        return (1 - (1 - cumulative[1:]) / (1 - cumulative[:-1])).astype(np.float32)

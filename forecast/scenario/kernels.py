@@ -81,11 +81,8 @@ def add_lookup(out: Array, index: Array, table: Array) -> None:
 
 
 @numba.njit(parallel=True, cache=True)
-def probability(log_odds: Array, continuing: Array, out: Array) -> None:
-    """Inverse logit; 0 where a dispute continues, since then no row is at risk."""
+def probability(log_odds: Array, stays: Array, out: Array) -> None:
+    """Probability of an onset: inverse logit, times that of being at risk at all (1 - stays)."""
     for r in numba.prange(out.shape[0]):
         for d in range(out.shape[1]):
-            if continuing[r, d]:
-                out[r, d] = 0.0
-            else:
-                out[r, d] = 1.0 / (1.0 + np.exp(-log_odds[r, d]))
+            out[r, d] = (1.0 - stays[r, d]) / (1.0 + np.exp(-log_odds[r, d]))
