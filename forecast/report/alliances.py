@@ -72,16 +72,17 @@ def alliance_changes(tables: Tables, *, years: int = 10) -> pd.DataFrame:
     }  # fmt: skip
     rows: list[dict[str, Any]] = []
     for change, (chosen, when) in parts.items():
-        for (alliance, date), group in chosen.groupby(["alliance_id", when], sort=True):
+        for key, group in chosen.groupby(["alliance_id", when], sort=True):
+            alliance, date = str(key[0]), pd.Timestamp(str(key[1]))
             codes = sorted(int(code) for code in group["ccode"].unique())
-            year = pd.Timestamp(date).year
+            year = date.year
             owed = [name for name in OBLIGATIONS if group[name].any()]
             rows.append(
                 {
-                    "date": str(pd.Timestamp(date).date()),
+                    "date": str(date.date()),
                     "year": year,
                     "change": change,
-                    "alliance_id": str(alliance),
+                    "alliance_id": alliance,
                     "alliance": str(group["short_name"].iloc[0]),
                     "states": ", ".join(state_label(tables, code, year=year) for code in codes),
                     "ccodes": " ".join(map(str, codes)),
@@ -122,7 +123,7 @@ def alliance_features(
         One row per change and state: ``before_year``, ``after_year``, and per feature of
         `FEATURES` the value ``…_before`` and ``…_after``.
     """
-    chosen = changes[changes["defense"] & (changes["ccodes"].str.split().str.len() <= most)]
+    chosen = changes[changes["defense"] & (changes["ccodes"].str.count(" ") < most)]
     columns = ["date", "change", "alliance", "state", "ccode", "before_year", "after_year"]
     names = [f"{name}_{when}" for name in FEATURES for when in ("before", "after")]
     if chosen.empty:
@@ -136,16 +137,16 @@ def alliance_features(
     }
     rows = []
     known = set(recent["state"].to_numpy().tolist())
-    for row in chosen.itertuples(index=False):
-        before, after = int(row.year) - 1, min(int(row.year) + 1, last)
-        for code in (int(c) for c in str(row.ccodes).split()):
+    for row in chosen.to_dict("records"):
+        before, after = int(row["year"]) - 1, min(int(row["year"]) + 1, last)
+        for code in (int(c) for c in str(row["ccodes"]).split()):
             if code not in known or before < first:
                 continue
             entry: dict[str, Any] = {
-                "date": row.date,
-                "change": row.change,
-                "alliance": row.alliance,
-                "state": state_label(tables, code, year=int(row.year)),
+                "date": row["date"],
+                "change": row["change"],
+                "alliance": row["alliance"],
+                "state": state_label(tables, code, year=int(row["year"])),
                 "ccode": code,
                 "before_year": before,
                 "after_year": after,
@@ -153,7 +154,7 @@ def alliance_features(
             for name, value in values.items():
                 entry[f"{name}_before"] = float(value.sel(year=before, state=code))
                 entry[f"{name}_after"] = float(value.sel(year=after, state=code))
-            gone = row.change in ("pact ended", "withdrawal") and after == row.year
+            gone = row["change"] in ("pact ended", "withdrawal") and after == row["year"]
             if gone:
                 entry |= {f"{name}_after": np.nan for name in values}
             rows.append(entry)

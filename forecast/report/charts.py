@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 __all__ = ["Bar", "Scale", "interval_chart", "reliability_chart"]
 
-_LABEL, _WIDTH, _ROW = 210.0, 720.0, 22.0
+_LABEL, _WIDTH, _ROW = 250.0, 760.0, 22.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,9 @@ def interval_chart(
         if before is not None and (bar.heading, bar.label) != (before.heading, before.label):
             y += height
         if bar.heading and (before is None or bar.heading != before.heading):
-            parts.append(f'<text x="0" y="{y + 17:.0f}" class="heading">{escape(bar.heading)}</text>')
+            parts.append(
+                f'<text x="0" y="{y + 17:.0f}" class="heading">{escape(bar.heading)}</text>'
+            )
             y += _ROW
         if before is None or (bar.heading, bar.label) != (before.heading, before.label):
             parts.append(
@@ -160,7 +162,7 @@ def interval_chart(
         for i, name in enumerate(series)
     )
     centre = (left + right) / 2
-    return Markup(  # noqa: S704
+    return Markup(
         f'<svg class="chart" viewBox="0 0 {_WIDTH:g} {bottom + 42:.0f}" role="img"'
         f' aria-label="{escape(title)}">{key}{"".join(grid)}{"".join(parts)}'
         f'<text x="{centre:.0f}" y="{bottom + 35:.0f}" class="axis">{escape(axis)}</text></svg>'
@@ -221,12 +223,13 @@ def reliability_chart(curve: pd.DataFrame, *, title: str, level: float) -> Marku
     )
     band = " ".join(points("lower") + points("upper", backwards=True))
     middle = (left + right) / 2
-    return Markup(  # noqa: S704
+    return Markup(
         f'<svg class="chart square" viewBox="0 0 520 446" role="img" aria-label="{escape(title)}">'
         f'{ticks}{counts}<polygon points="{band}" class="band"/>'
         f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{top}" class="ref"/>'
         f'<polyline points="{" ".join(points("observed"))}" class="curve"/>'
-        f'<text x="{middle:.0f}" y="{bottom + 38:.0f}" class="axis">forecast probability (log)</text>'
+        f'<text x="{middle:.0f}" y="{bottom + 38:.0f}" class="axis">'
+        f"forecast probability (log)</text>"
         f'<text transform="translate(13 {(top + bottom) / 2:.0f}) rotate(-90)" class="axis">'
         f"observed frequency (log)</text>"
         f'<text x="{right - 6:.0f}" y="{bottom - 54:.0f}" class="note">shaded: {level:.0%}'

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +31,23 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Rows as plain dictionaries for JSON; a missing value is None."""
-    columns = [str(name) for name in table.columns]
-    for row in table.itertuples(index=False, name=None):
-        yield dict(zip(columns, map(_plain, row), strict=True))
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain dictionaries for JSON; a missing or infinite value is None."""
+    names = [str(name) for name in table.columns]
+    columns = [[_plain(v) for v in table[name].tolist()] for name in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, np.generic):
-        value = value.item()
+        return _plain(value.item())
     if isinstance(value, list | tuple | np.ndarray):
         return [_plain(v) for v in value]
-    if value is None or value is pd.NaT or (isinstance(value, float) and not np.isfinite(value)):
-        return None
-    return value
+    return None if value is pd.NaT or value is pd.NA else str(value)
 
 
 def _csv(table: pd.DataFrame) -> bytes:
@@ -61,6 +64,7 @@ def digest(tables: Mapping[str, pd.DataFrame]) -> str:
 
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> dict[str, list[str]]:
     """Write every table into `folder`; names of the files by table."""
+    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
     written = {}
     for name, table in tables.items():
         files = [f"{name}.parquet", f"{name}.csv"]
@@ -68,9 +72,7 @@ def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> dict[str, 
         (folder / files[1]).write_bytes(_csv(table))
         if len(table) <= JSON_ROWS:
             files.append(f"{name}.json")
-            lines = ",\n".join(
-                json.dumps(row, ensure_ascii=False, allow_nan=False) for row in records(table)
-            )
+            lines = ",\n".join(map(encode, records(table)))
             (folder / files[2]).write_text(f"[\n{lines}\n]\n", encoding="utf-8")
         written[name] = files
     return written

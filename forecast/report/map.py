@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from forecast.report.text import interval, percent
 __all__ = ["BINS", "bin_labels", "world_map"]
 
 #: Lower ends of the colour classes (probability); the first class begins at 0.
-BINS: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+BINS: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
 
 _ASSET = Path(__file__).parent / "assets" / "world.json"
 _NO_VALUE = "no value: not a member of the state system at the end of the record"
@@ -32,7 +33,7 @@ def _geometry() -> dict[str, Any]:
 def bin_labels() -> list[str]:
     """Labels of the colour classes, lowest first."""
     ends = [f"{100 * b:g}" for b in BINS]
-    between = [f"{a}–{b}%" for a, b in zip(ends, ends[1:], strict=False)]
+    between = [f"{a}–{b}%" for a, b in pairwise(ends)]
     return [f"under {ends[0]}%", *between, f"{ends[-1]}% or more"]
 
 
@@ -78,7 +79,7 @@ def world_map(
         '<line x1="0" y1="0" x2="0" y2="60" class="hatch-line"/></pattern></defs>'
         f'<g transform="scale(.1)">{"".join(shapes)}{"".join(dots)}</g></svg>'
     )
-    return Markup(svg), absent  # noqa: S704
+    return Markup(svg), absent
 
 
 def _shape(

@@ -63,7 +63,7 @@ def term_table(fit: Fit) -> pd.DataFrame:
 
 def slope_table(fit: Fit) -> pd.DataFrame:
     """Coefficient of each alliance term in each era: common mean plus the era's deviation."""
-    posterior = fit.posterior["posterior"]
+    posterior = fit.posterior["posterior"].to_dataset()
     if "effect_slope" not in posterior:
         return pd.DataFrame()
     effect, beta = posterior["effect_slope"], posterior["beta"]
@@ -74,22 +74,20 @@ def slope_table(fit: Fit) -> pd.DataFrame:
         term, era = str(level).split("|")
         if term in place:
             total = beta.to_numpy()[..., place[term]] + effect.to_numpy()[..., i]
-            rows.append(
-                {"term": term, "era": era, "years": spans.get(era, era)} | _summary(total)
-            )
+            rows.append({"term": term, "era": era, "years": spans.get(era, era)} | _summary(total))
     return pd.DataFrame(rows).assign(interval="equal-tailed", level=LEVEL)
 
 
 def scale_table(fit: Fit) -> pd.DataFrame:
     """Standard deviations of the groups of effects, with their half-normal priors."""
-    posterior = fit.posterior["posterior"]
+    posterior = fit.posterior["posterior"].to_dataset()
     priors = {group.name: group.scale.sd for group in fit.spec.varying}
     rows = [
         {
             "effects": (block := str(name).removeprefix("sigma_")),
             "prior": f"HalfNormal({priors[block]:g})" if block in priors else "",
         }
-        | {k: v for k, v in _summary(posterior[name].to_numpy()).items() if k != "positive"}
+        | {k: v for k, v in _summary(posterior[str(name)].to_numpy()).items() if k != "positive"}
         for name in posterior.data_vars
         if str(name).startswith("sigma_")
     ]
@@ -116,8 +114,7 @@ def diagnostics_table(fit: Fit) -> pd.DataFrame:
                 "threshold": f"{sign} {limit:g}",
                 "found": np.nan if found is None else float(found),
                 "applies": found is not None,
-                "passed": found is None
-                or bool(found <= limit if sign == "≤" else found >= limit),
+                "passed": found is None or bool(found <= limit if sign == "≤" else found >= limit),
             }
             for name, found, sign, limit in asked
         ]

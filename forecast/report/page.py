@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import Markup
 
-from forecast.report import sections
+from forecast.report import evidence, sections
 from forecast.report.figures import inline_svg
 from forecast.report.map import BINS, bin_labels, world_map
 from forecast.report.scenarios import edit_words
@@ -85,8 +85,8 @@ def render_page(
     world, absent = world_map(states, on_map, spans)
     fit = findings.fit
     context = {
-        "style": Markup((_ASSETS / "style.css").read_text(encoding="utf-8") + _fills(on_map)),  # noqa: S704
-        "script": Markup((_ASSETS / "page.js").read_text(encoding="utf-8")),  # noqa: S704
+        "style": Markup((_ASSETS / "style.css").read_text(encoding="utf-8") + _fills(on_map)),
+        "script": Markup((_ASSETS / "page.js").read_text(encoding="utf-8")),
         "setting": setting,
         "summary": summary,
         "origin": setting.origin,
@@ -120,11 +120,11 @@ def render_page(
             }
             for name, result in findings.scenarios.items()
         ],
-        "record": sections.backtest_views(findings.backtest, tables),
-        "model": sections.model_views(tables),
-        "diagnostics": sections.diagnostics_view(tables["diagnostics"]),
+        "record": evidence.backtest_views(findings.backtest, tables),
+        "model": evidence.model_views(tables),
+        "diagnostics": evidence.diagnostics_view(tables["diagnostics"]),
         "checks": _checks(findings),
-        "coverage": sections.coverage_view(tables["coverage"]),
+        "coverage": evidence.coverage_view(tables["coverage"]),
         "fit": fit.to_dict(),
         "spec": fit.spec,
         "panel": fit.panel.to_dict(),
@@ -172,14 +172,15 @@ def _pairs(
         numbers = [float(row[k]) for k in ("probability", "lower", "upper", "base_rate", "ratio")]
         since = change.get((*key, int(row["horizon"])))
         pair["p"].append(
-            [float(f"{v:.4g}") for v in numbers] + [None if since is None else float(f"{since:.3g}")]
+            [float(f"{v:.4g}") for v in numbers]
+            + [None if since is None else float(f"{since:.3g}")]
         )
     return {"horizons": list(horizons), "pairs": list(pairs.values())}
 
 
 def _place(probability: float) -> str:
-    """Position on the logarithmic bar of the table, 0 (0.01%) to 100 (100%)."""
-    return f"{100 * min(max((math.log10(max(probability, 1e-4)) + 4) / 4, 0.0), 1.0):.1f}"
+    """Position on the logarithmic bar of the table, 0 (0.1%) to 100 (100%)."""
+    return f"{100 * min(max((math.log10(max(probability, 1e-3)) + 3) / 3, 0.0), 1.0):.1f}"
 
 
 def _fills(horizons: Sequence[int]) -> str:
@@ -196,7 +197,7 @@ def _script_json(data: object) -> Markup:
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704
+    return Markup(text)
 
 
 def _checks(findings: Findings) -> list[dict[str, Any]]:
@@ -209,9 +210,7 @@ def _checks(findings: Findings) -> list[dict[str, Any]]:
             "file": f"check_{slug(check.name)}",
             "figure": None
             if check.figure is None
-            else inline_svg(
-                check.figure, name=f"f{i}", label=f"Figure of the check {check.name}"
-            ),
+            else inline_svg(check.figure, name=f"f{i}", label=f"Figure of the check {check.name}"),
         }
         for i, check in enumerate(findings.checks)
     ]

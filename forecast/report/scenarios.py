@@ -22,9 +22,7 @@ _SUBJECT = re.compile(
 _WORLDS = ("status_quo", "scenario", "difference")
 
 
-def _estimates(
-    variable: xr.DataArray, worlds: Sequence[str] = _WORLDS
-) -> dict[str, np.ndarray]:
+def _estimates(variable: xr.DataArray, worlds: Sequence[str] = _WORLDS) -> dict[str, np.ndarray]:
     """Mean, lower and upper end per world as flat columns, years varying slowest."""
     return {
         world if estimate == "mean" else f"{world}_{estimate}": variable.sel(

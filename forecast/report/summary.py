@@ -63,7 +63,7 @@ def _world(risks: pd.DataFrame, regions: pd.DataFrame, observed: Mapping[int, in
     year = int(own["first_year"].iloc[0])
     recent = [observed[y] for y in sorted(observed)[-_RECENT:]]
     first = regions[regions["year"] == year]
-    most = first.loc[first["status_quo"].idxmax()]
+    most = first.iloc[int(first["status_quo"].to_numpy().argmax())]
     text = (
         f"For {year} the model expects {number(float(own['probability'].sum()), 1)} new militarised"
         f" conflicts between politically relevant pairs of states (onsets, summed over"
@@ -81,10 +81,10 @@ def _world(risks: pd.DataFrame, regions: pd.DataFrame, observed: Mapping[int, in
         else f"within {most['region']}"
     )
     return text + (
-        f"; most of any group are expected {where}: {number(float(most['status_quo']), 1)}"
+        f"; the most, {number(float(most['status_quo']), 1)}"
         f" ({most['interval'].split(',')[0]} predictive interval"
         f" {number(float(most['status_quo_lower']), 0)} to"
-        f" {number(float(most['status_quo_upper']), 0)})."
+        f" {number(float(most['status_quo_upper']), 0)}), {where}."
     )
 
 
@@ -95,8 +95,8 @@ def _pairs(risks: pd.DataFrame) -> str:
     top = one.iloc[0]
     name = f"{top['state_a']} and {top['state_b']}"
     text = (
-        f"The pair most likely to see a new conflict begin {span(top['first_year'], top['last_year'])}"
-        f" is {name}: {percent(top['probability'])}"
+        "The pair most likely to see a new conflict begin"
+        f" {span(top['first_year'], top['last_year'])} is {name}: {percent(top['probability'])}"
         f" ({top['interval_level']:.0%} {top['interval_kind']} interval"
         f" {interval(top['lower'], top['upper'])}, uncertainty of the parameters), where the base"
         f" rate of {STRATA_WORDS.get(top['stratum'], top['stratum'])} is"
@@ -151,34 +151,27 @@ def _states(states: pd.DataFrame) -> str:
 def _scenarios(tables: Mapping[str, pd.DataFrame], names: list[str]) -> str:
     if not names:
         return "No scenario was simulated."
-    found, clear, pairs = [], [], 0
+    rows, decided = [], {}
     for name in names:
         table = tables[f"scenario_{slug(name)}"]
         table = table[table["last_year"] == table["last_year"].max()]
-        pairs = len(table)
-        top = table.loc[table["difference"].abs().idxmax()]
-        outside = int(((table["difference_lower"] > 0) | (table["difference_upper"] < 0)).sum())
-        clear.append(outside)
-        if not math.isfinite(float(top["difference"])) or top["difference"] == 0:
-            found.append(f"'{name}' changes no risk")
-            continue
-        found.append(
-            f"'{name}' would move {top['state_a']}–{top['state_b']} most, from"
-            f" {percent(top['status_quo'])} to {percent(top['scenario'])} by {top['last_year']}"
-            f" ({points(top['difference'])}, {str(top['interval']).split(',')[0]} paired interval"
-            f" {points(top['difference_lower'], unit=False)} to"
-            f" {points(top['difference_upper'], unit=False)})"
-        )
-    verdict = (
-        f"in none of the {count(pairs)} pairs does the interval of a difference exclude zero"
-        if not any(clear)
-        else f"the interval of the difference excludes zero in {listed(map(count, clear))} of the"
-        f" {count(pairs)} pairs"
-        + (", in this order" if len(clear) > 1 else "")
-    )
+        rows.append(table.loc[[table["difference"].abs().idxmax()]].assign(name=name))
+        zero_outside = (table["difference_lower"] > 0) | (table["difference_upper"] < 0)
+        decided[name] = f"{count(int(zero_outside.sum()))} of {count(len(table))}"
+    found = pd.concat(rows)
+    top = found.iloc[int(found["difference"].abs().to_numpy().argmax())]
+    if not math.isfinite(float(top["difference"])) or top["difference"] == 0:
+        return f"None of the {len(names)} scenarios changes any risk."
+    shares = listed(f"{share} pairs under '{name}'" for name, share in decided.items())
+    every = "the scenario makes" if len(names) == 1 else f"any of the {len(names)} scenarios makes"
     return (
-        "Of the scenarios, " + "; ".join(found) + f"; {verdict}, and all of it is association, not"
-        " causal effect."
+        f"The largest change that {every} is to {top['state_a']}–{top['state_b']} under"
+        f" '{top['name']}': from"
+        f" {percent(top['status_quo'])} to {percent(top['scenario'])} by {top['last_year']}"
+        f" (paired difference {points(top['difference'])}, {str(top['interval']).split(',')[0]}"
+        f" interval {points(top['difference_lower'], unit=False)} to"
+        f" {points(top['difference_upper'], unit=False)}); the interval of the difference excludes"
+        f" zero for {shares}, and all of it is association, not causal effect."
     )
 
 
@@ -193,7 +186,9 @@ def _trust(tables: Mapping[str, pd.DataFrame], model: str, passed: bool) -> str:
     if len(checks) == 0:
         verdict = "no check was run"
     if not passed:
-        verdict += ", and the fit missed the publication gate, so that no number here should be used"
+        verdict += (
+            ", and the fit missed the publication gate, so that no number here should be used"
+        )
     if "scores" not in tables:
         return f"There is no backtest in this report, so nothing shows its skill; {verdict}."
     scores = tables["scores"]
@@ -202,9 +197,9 @@ def _trust(tables: Mapping[str, pd.DataFrame], model: str, passed: bool) -> str:
     rows = tables["backtest_forecasts"]["year"]
     text = (
         f"Forecasting {rows.min()}–{rows.max()} anew, each year from the years before it"
-        f" ({count(own['rows'])} dyad-years, {count(own['events'])} onsets), the model's log loss was"
-        f" {own['log_loss']:.4f} a dyad-year, a skill of {number(own['log_loss_skill'], 3)} against"
-        f" climatology; it expected {number(own['expected'], 1)} onsets"
+        f" ({count(own['rows'])} dyad-years, {count(own['events'])} onsets), the model's log loss"
+        f" was {own['log_loss']:.4f} a dyad-year, a skill of"
+        f" {number(own['log_loss_skill'], 3)} against climatology; it expected {number(own['expected'], 1)} onsets"
     )
     difference = _against(tables["differences"], "without_alliances")
     if difference is not None:

@@ -17,7 +17,7 @@ from forecast.report.earlier import KIND, Earlier, changes_since, read_earlier
 from forecast.report.files import digest, rounded, write_tables
 from forecast.report.page import Setting, render_page
 from forecast.report.summary import summarise
-from forecast.report.tables import check_inputs, origin_year, tables_of
+from forecast.report.tables import origin_year, tables_of
 from forecast.store import replace_folder
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def write_report(findings: Findings, folder: Path) -> Report:
     earlier = read_earlier(folder)
     tables = tables_of(findings)
     sha256 = digest(tables)
-    now = datetime.now(UTC).strftime("%Y-%m-%d")
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     since = _compare(tables["risks"], sha256, earlier, now)
     origin = origin_year(findings)
     passed = bool(findings.fit.gate().passed)

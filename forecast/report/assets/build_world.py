@@ -58,10 +58,7 @@ def _screen(longitude: float, latitude: float) -> tuple[float, float]:
 
 def _ring(points: list[tuple[float, float]]) -> str:
     """Ring as an SVG path in tenths of a unit, each step relative to the one before."""
-    unwrapped = [points[0]]
-    for longitude, latitude in points[1:]:
-        unwrapped.append((longitude, latitude))
-    whole = [tuple(round(10 * v) for v in _screen(*point)) for point in unwrapped]
+    whole = [tuple(round(10 * v) for v in _screen(*point)) for point in points]
     steps = [whole[0]]
     path = f"M{whole[0][0]} {whole[0][1]}"
     for x, y in whole[1:]:
@@ -118,8 +115,9 @@ def build(topology: dict[str, Any]) -> dict[str, Any]:
         name = shape["properties"]["name"]
         if name in _LEFT_OUT:
             continue
-        found = countries.get(numeric=shape["id"]) if shape.get("id") else None
-        code = _PART_OF.get(name) or _OWN_CODE.get(name) or found.alpha_3
+        code = _PART_OF.get(name) or _OWN_CODE.get(name)
+        if code is None:
+            code = str(countries.get(numeric=shape["id"]).alpha_3)
         polygons = shape["arcs"] if shape["type"] == "MultiPolygon" else [shape["arcs"]]
         path = "".join(
             _ring(part) for polygon in polygons for r in polygon for part in _split(ring(r))

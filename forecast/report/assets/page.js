@@ -30,7 +30,7 @@
     return (d > 0 ? "+" : "−") + significant(v, v < 0.1 ? 1 : 2);
   };
   const ratio = (r) => r >= 100 ? `${r.toFixed(0)}×` : `${significant(r)}×`;
-  const place = (p) => (100 * Math.min(1, Math.max(0, (Math.log10(Math.max(p, 1e-4)) + 4) / 4))).toFixed(1);
+  const place = (p) => (100 * Math.min(1, Math.max(0, (Math.log10(Math.max(p, 1e-3)) + 3) / 3))).toFixed(1);
 
   const { horizons, pairs } = JSON.parse($("data").textContent);
   const body = $("risks").tBodies[0];
