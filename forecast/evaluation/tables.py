@@ -159,6 +159,7 @@ def difference_table(
                             "lower": found.lower,
                             "upper": found.upper,
                             "block": found.block,
+                            "blocks": found.blocks[found.block],
                             "interval": found.kind,
                             "level": found.level,
                         }
