@@ -211,7 +211,7 @@ class _Proposal:
     latent: Latent
     center: FloatArray  # (k,)
     root: FloatArray  # (k, k), triangular once the group block is put first
-    anchors: FloatArray  # (T, k), in units of `root`
+    anchors: FloatArray  # (T,), log scales of the group block, ascending
     informations: FloatArray  # (T, size, size)
     linears: FloatArray  # (T, size)
     constants: FloatArray  # (T,)
@@ -245,11 +245,11 @@ class _Proposal:
         The last is up to a constant, and as good as the quadratic likelihood of the anchors.
         """
         share = np.ones(1)
-        if theta.size:
-            unit = np.linalg.solve(self.root, theta - self.center)
-            distance = np.sum((self.anchors - unit) ** 2, axis=1)
-            share = np.exp(-0.5 * (distance - distance.min()))
-            share /= share.sum()
+        if self.latent.group is not None:
+            at = float(np.clip(theta[self.latent.group], self.anchors[0], self.anchors[-1]))
+            share = np.array(
+                [np.interp(at, self.anchors, one) for one in np.eye(len(self.anchors))]
+            )
         Q = self.latent.prior_precision(theta)
         information = np.tensordot(share, self.informations, axes=1)
         factor = np.linalg.cholesky(information + Q)
@@ -295,46 +295,46 @@ class _Proposal:
 
 
 def _corrections(
-    latent: Latent, at: _Conditional, modes: FloatArray, rng: np.random.Generator
+    latent: Latent, at: _Conditional, modes: FloatArray, normals: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Skewness of the likelihood at the mode, and the gradient by theta that allows for it.
+    """Skewness of the likelihood at a conditional mode, and the gradient that allows for it.
 
     Antithetic pairs from the Gaussian at the mode, on which the linear part cancels.
+
+    Parameters
+    ----------
+    normals : numpy.ndarray, shape (pairs, size)
+        Standard normal numbers; the same for every anchor, so that differences are smooth.
 
     Returns
     -------
     force : numpy.ndarray, shape (size,)
         Mean gradient of the log likelihood by ``w`` less that at the mode.
     gradient : numpy.ndarray, shape (blocks,)
+        Of the log marginal posterior by theta.
     """
-    root = np.linalg.cholesky(at.covariance)
-    sigma = 1.0 if latent.group is None else float(np.exp(at.theta[latent.group]))
-
-    def even(U: FloatArray) -> tuple[FloatArray, float]:
-        total, square = np.zeros(latent.size), 0.0
-        for u in U:
-            for sign in (1.0, -1.0):
-                moments = latent.moments(w + sign * u, sigma, modes.copy())
-                total += latent.transpose(moments.residual - reference.residual)
-                square += float(np.sum(moments.mean**2 + moments.variance))
-        return total / (2 * len(U)), square / (2 * len(U))
-
-    U = rng.standard_normal((_PAIRS, latent.size)) @ root.T
-    w, reference = at.mode, at.moments
-    force, square = even(U)
+    U = normals @ np.linalg.cholesky(at.covariance).T
+    b = latent.group
+    sigma = 1.0 if b is None else float(np.exp(at.theta[b]))
+    force, square = np.zeros(latent.size), 0.0
+    for u in U:
+        for sign in (1.0, -1.0):
+            moments = latent.moments(at.mode + sign * u, sigma, modes.copy())
+            force += latent.transpose(moments.residual - at.moments.residual) / (2 * len(U))
+            square += float(np.sum(moments.mean**2 + moments.variance)) / (2 * len(U))
     gradient = at.gradient.copy()
     shift = at.covariance @ force
-    if latent.group is not None:
-        w = at.mode + shift
-        square = even(U[: _PAIRS // 2])[1]
-        b = latent.group
+    if b is not None:
+        moved = latent.moments(at.mode + shift, sigma, modes.copy())
+        square += float(np.sum(moved.mean**2 + moved.variance))
+        square -= float(np.sum(at.moments.mean**2 + at.moments.variance))
         prior = sigma**2 / latent.design.blocks[b].scale_prior ** 2
         gradient[b] = -latent.levels + square / sigma**2 + 1.0 - prior
-    for b, where in latent.slices.items():
+    for kept, where in latent.slices.items():
         f0 = at.mode[latent.p + where.start : latent.p + where.stop]
         f1 = f0 + shift[latent.p + where.start : latent.p + where.stop]
-        K = latent.structures[b] * np.exp(-2 * at.theta[b])
-        gradient[b] += float(f1 @ K @ f1 - f0 @ K @ f0)
+        K = latent.structures[kept] * np.exp(-2 * at.theta[kept])
+        gradient[kept] += float(f1 @ K @ f1 - f0 @ K @ f0)
     return force, gradient
 
 
@@ -344,7 +344,7 @@ def _propose(
     """Anchors around the mode of theta, and the proposal that they define."""
     k = at.theta.size
     sd = 1.0 / np.sqrt(at.curvature)
-    anchors, J = [at], np.empty((k, k))
+    J = np.empty((k, k))
     sides = np.empty((2, k))
     for b in range(k):
         for _ in range(3):  # until the step is about one standard deviation
@@ -362,27 +362,39 @@ def _propose(
         for side, end in enumerate(ends):
             bend = abs(end.gradient[b] - at.gradient[b]) / sd[b]
             sides[side, b] = 1.0 / np.sqrt(max(bend, 0.1))
-        anchors += ends
     root = np.zeros((k, k))
     order = sorted(range(k), key=lambda b: b != latent.group)  # the group block first
     if k:
         values, vectors = np.linalg.eigh(-0.5 * (J + J.T))
         covariance = (vectors / np.maximum(values, 0.25)) @ vectors.T
         root[np.ix_(order, order)] = np.linalg.cholesky(covariance[np.ix_(order, order)])
-    force, gradient = _corrections(latent, at, modes, rng)
+    normals = rng.standard_normal((_PAIRS, latent.size))
+    force, gradient = _corrections(latent, at, modes, normals)
     center = at.theta + np.clip(root @ (root.T @ gradient), -sd, sd)
+    anchors, forces = [at], [force]
+    if latent.group is not None:
+        # The likelihood of `w` changes with the scale of the group block alone.
+        anchors, forces = [], []
+        reached = at
+        for x in (-2.5, -1.25, 0.0, 1.25, 2.5):
+            theta = center + root[:, latent.group] * x
+            reached = conditional(latent, theta, reached.mode, modes.copy(), reached.information)
+            anchors.append(reached)
+            forces.append(np.zeros(latent.size))
+        for i in (0, 2, 4):
+            forces[i] = _corrections(latent, anchors[i], modes, normals[: _PAIRS // 2])[0]
+        forces[1], forces[3] = (forces[0] + forces[2]) / 2, (forces[2] + forces[4]) / 2
     linears, constants = [], []
-    for anchor in anchors:
+    for anchor, force in zip(anchors, forces, strict=True):
         Q, w, H = latent.prior_precision(anchor.theta), anchor.mode, anchor.information
         linear = (H + Q) @ (w + anchor.covariance @ force) - Q @ latent.prior_mean
         linears.append(linear)
         constants.append(anchor.moments.value - linear @ w + 0.5 * w @ H @ w)
-    units = np.array([a.theta - center for a in anchors]).reshape(len(anchors), k)
     flat = _Proposal(
         latent,
         center,
         root,
-        np.linalg.solve(root, units.T).T if k else units,
+        np.array([0.0 if latent.group is None else a.theta[latent.group] for a in anchors]),
         np.array([a.information for a in anchors]),
         np.array(linears),
         np.array(constants),

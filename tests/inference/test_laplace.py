@@ -11,6 +11,7 @@ from simulated_designs import block, dyads, indicator, plain
 from forecast.errors import DataError
 from forecast.inference.fit import sample_design
 from forecast.inference.laplace import Draws, sample_laplace
+from forecast.inference.latent import Latent
 
 
 def sample(design, *, seed: int = 1, draws: int = 400) -> Draws:
@@ -111,6 +112,20 @@ def test_warm_start_leads_to_the_same_posterior():
     warm = sample_laplace(design, seed=np.random.SeedSequence(9), draws=1000, start=(theta, w))
     sd = cold.beta.std(0)
     np.testing.assert_allclose(warm.beta.mean(0), cold.beta.mean(0), atol=0.2 * sd.max())
+
+
+def test_integrating_a_group_out_or_not_is_the_same_posterior(monkeypatch):
+    design, _ = dyads(states=12, pairs=40, years=20, columns=4, rate=0.1, seed=5)
+    out = sample(design, draws=4000)
+    monkeypatch.setattr(Latent, "group_of", staticmethod(lambda _: None))
+    kept = sample(design, draws=4000)
+    assert kept.proposals >= out.proposals
+    pairs = [(out.beta, kept.beta)]
+    pairs += [(out.effects[name], kept.effects[name]) for name in out.effects]
+    pairs += [(out.scales[name][:, None], kept.scales[name][:, None]) for name in out.scales]
+    for a, b in pairs:
+        np.testing.assert_allclose(a.mean(0), b.mean(0), atol=0.15 * b.std(0).max())
+        np.testing.assert_allclose(a.std(0), b.std(0), rtol=0.15)
 
 
 def small(y=None, columns=None):

@@ -19,8 +19,6 @@ def compare(one: xr.Dataset, two: xr.Dataset, *, mean: float, spread: float) -> 
         a, b = (
             d[name].stack(s=("chain", "draw")).transpose("s", ...).to_numpy() for d in (one, two)
         )
-        if name != "beta":
-            a, b = np.log(a), np.log(b)
         np.testing.assert_array_less(np.abs(a.mean(0) - b.mean(0)) / b.std(0), mean, err_msg=name)
         np.testing.assert_array_less(np.abs(a.std(0) / b.std(0) - 1), spread, err_msg=name)
 
