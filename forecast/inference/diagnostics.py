@@ -192,11 +192,18 @@ def chain_diagnostics(posterior: xr.Dataset) -> tuple[float, float, float, str]:
         values = variable.transpose("chain", "draw", ...)
         sample = np.asarray(values, dtype=np.float64)
         columns = sample.reshape(*sample.shape[:2], -1)
+        moves = np.ptp(columns, axis=(0, 1)) > 0.0
 
-        def of(compute: Any, empty: float, x: npt.NDArray[np.float64] = columns, **kw: Any) -> Any:
+        def of(
+            compute: Any,
+            empty: float,
+            x: npt.NDArray[np.float64] = columns,
+            moves: npt.NDArray[np.bool_] = moves,
+            **kw: Any,
+        ) -> Any:
             with np.errstate(invalid="ignore", divide="ignore"):
                 found = np.atleast_1d(compute(x, chain_axis=0, draw_axis=1, **kw))
-            return np.where(np.isfinite(found), found, empty)
+            return np.where(np.isfinite(found) & moves, found, empty)
 
         if columns.shape[0] > 1:
             rhat = max(rhat, float(of(statistics.rhat, np.inf).max()))
