@@ -260,7 +260,12 @@ def sample_design(
             design, seed=stream, draws=draws, chains=chains, tune=tune, report=report
         )
     else:
-        sample = sample_laplace(design, seed=stream, draws=draws, start=start, report=report)
+        from threadpoolctl import threadpool_limits
+
+        # The matrices are small and the work is spread over threads already: BLAS threads on top
+        # make a Cholesky of 300 x 300 ten to fifty times slower on a busy machine.
+        with threadpool_limits(limits=1, user_api="blas"):
+            sample = sample_laplace(design, seed=stream, draws=draws, start=start, report=report)
         variables: dict[str, Any] = {"beta": (("chain", "draw", "term"), sample.beta[None])}
         coords: dict[str, Any] = {
             "chain": [0],
