@@ -199,7 +199,8 @@ def _trust(tables: Mapping[str, pd.DataFrame], model: str, passed: bool) -> str:
         f"Forecasting {rows.min()}–{rows.max()} anew, each year from the years before it"
         f" ({count(own['rows'])} dyad-years, {count(own['events'])} onsets), the model's log loss"
         f" was {own['log_loss']:.4f} a dyad-year, a skill of"
-        f" {number(own['log_loss_skill'], 3)} against climatology; it expected {number(own['expected'], 1)} onsets"
+        f" {number(own['log_loss_skill'], 3)} against climatology; it expected"
+        f" {number(own['expected'], 1)} onsets"
     )
     difference = _against(tables["differences"], "without_alliances")
     if difference is not None:

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from findings import make_simulation, make_tables
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecast.report import scenarios
+from forecast.report.alliances import alliance_changes, alliance_features
+from forecast.report.charts import Bar, Scale, interval_chart
+from forecast.report.files import digest, rounded
+from forecast.report.map import BINS, _geometry, bin_labels
+from forecast.report.text import interval, listed, percent, points, ratio, slug
+from forecast.sources.tables import Tables
+
+# Text -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0%"), (5e-5, "<0.01%"), (0.00034, "0.034%"), (0.0034, "0.34%"), (0.034, "3.4%"),
+     (0.34, "34%"), (0.0996, "10%"), (0.994, "99%"), (0.9999, "100.0%"), (math.nan, "–")],
+)  # fmt: skip
+def test_percent(value: float, text: str) -> None:
+    assert percent(value) == text
+
+
+@given(st.floats(1e-4, 0.995))
+def test_percent_is_within_rounding_of_the_number(value: float) -> None:
+    assert float(percent(value).rstrip("%")) / 100 == pytest.approx(value, rel=0.051)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.034, "+3.4 points"), (-0.5, "−50 points"), (0.00001, "0 points"), (0.0004, "+0.04 points")],
+)
+def test_points_have_a_sign_and_a_unit(value: float, text: str) -> None:
+    assert points(value) == text
+
+
+def test_other_texts() -> None:
+    assert interval(0.021, 0.054) == "2.1–5.4%"
+    assert ratio(12.3) == "12×" and ratio(1234.0) == "1234×"
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert listed("abcd", limit=2) == "a, b and 2 more"
+    assert slug("Ukraine joins NATO, 2027!") == "ukraine_joins_nato_2027"
+
+
+# Files ------------------------------------------------------------------------------------------
+
+
+def test_digest_sees_every_number_but_not_noise_beyond_twelve_digits() -> None:
+    table = pd.DataFrame({"name": ["a", "b"], "x": [1 / 3, 2e-7]})
+    noise = table.assign(x=table["x"] * (1 + 1e-15))
+    other = table.assign(x=table["x"] * (1 + 1e-11))
+    plain = digest({"t": rounded(table)})
+    assert digest({"t": rounded(noise)}) == plain
+    assert digest({"t": rounded(other)}) != plain
+    assert digest({"u": rounded(table)}) != plain
+
+
+# Alliances --------------------------------------------------------------------------------------
+
+
+def test_changes_of_the_tiny_world(tiny_tables: Tables) -> None:
+    table = alliance_changes(tiny_tables)
+    found = {(r.date, r.change, r.alliance_id, r.ccodes) for r in table.itertuples()}
+    assert found == {
+        ("2006-06-30", "withdrawal", "north-pact", "20"),
+        ("2003-06-30", "pact ended", "eron-dara", "40 50"),
+        ("2001-01-01", "accession", "bela-fyra", "60"),
+    }
+    assert table["date"].is_monotonic_decreasing
+    longer = alliance_changes(tiny_tables, years=20)
+    kinds = longer.set_index(["alliance_id", "date"])["change"]
+    assert kinds["eron-dara", "1992-02-01"] == "new pact"
+    assert kinds["north-pact", "2000-03-01"] == "accession"
+    assert kinds["bela-fyra", "1998-12-31"] == "withdrawal"
+
+
+def test_amended_obligations_are_no_withdrawal(tiny_tables: Tables) -> None:
+    members = tiny_tables.members.copy()
+    chosen = (members["alliance_id"] == "north-pact") & (members["ccode"] == 10)
+    members.loc[chosen, "end"] = pd.Timestamp("2005-03-31")
+    later = members[chosen].assign(
+        start=pd.Timestamp("2005-04-01"), end=pd.NaT, defense=0, consultation=1
+    )
+    edited = tiny_tables.with_tables(
+        members=pd.concat([members, later], ignore_index=True), fingerprint="edited"
+    )
+    table = alliance_changes(edited)
+    own = table[(table["alliance_id"] == "north-pact") & (table["ccodes"] == "10")]
+    assert own["change"].tolist() == ["obligations changed"]
+
+
+def test_features_before_and_after_a_withdrawal(tiny_tables: Tables, tiny_world) -> None:
+    changes = alliance_changes(tiny_tables)
+    table = alliance_features(tiny_world, changes, tiny_tables).set_index(["alliance", "state"])
+    bela = table.loc[("North Pact", "Bela")]
+    assert (bela["before_year"], bela["after_year"]) == (2005, 2007)
+    # In 2005 its defenders are Arvo, Cora and Eron: (10 + 10 + 100) of 10 + 10 + 100 + its own 20.
+    assert bela["external_share_before"] == pytest.approx(120 / 140, rel=1e-4)
+    assert bela["external_share_after"] == pytest.approx(0.0)
+
+
+def test_no_change_gives_an_empty_table(tiny_tables: Tables, tiny_world) -> None:
+    changes = alliance_changes(tiny_tables, years=1)
+    assert changes.empty and "states" in changes
+    assert alliance_features(tiny_world, changes, tiny_tables).empty
+
+
+# Scenarios --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sentence", "words", "codes"),
+    [
+        ("ARV join Bela-Fyra on 2011-01-01", "Arvo joins Bela-Fyra on 2011-01-01", {10}),
+        ("ARV, BEL leave North Pact on 2011-01-01",
+         "Arvo and Bela leave North Pact on 2011-01-01", {10, 20}),
+        ("20, 30 form East owing defense on 2012-01-01",
+         "Bela and Cora form East owing defense on 2012-01-01", {20, 30}),
+        ("North Pact is dissolved on 2011-01-01", "North Pact is dissolved on 2011-01-01",
+         {10, 30, 50}),
+        ("obligations of FYR under Bela-Fyra become none on 2011-01-01",
+         "obligations of Fyra under Bela-Fyra become none on 2011-01-01", {60}),
+        ("obligations of all members under Bela-Fyra become consultation on 2011-01-01",
+         "obligations of all members under Bela-Fyra become consultation on 2011-01-01", {20, 60}),
+    ],
+)  # fmt: skip
+def test_edits_in_words_and_their_parties(
+    tiny_tables: Tables, sentence: str, words: str, codes: set[int]
+) -> None:
+    assert scenarios.edit_words(sentence, tiny_tables, year=2010) == words
+    assert scenarios.parties([sentence], tiny_tables, year=2010) == codes
+
+
+def test_reach_tells_parties_from_third_pairs() -> None:
+    table = scenarios.dyad_table(make_simulation("x", ("ARV leave North Pact on 2011",)), {10})
+    last = table[table["last_year"] == 2015].set_index(["ccode_a", "ccode_b"])
+    assert last.loc[(10, 20), "reach"] == "party"
+    assert last.loc[(20, 30), "reach"] == "spill-over"
+    assert last.loc[(101, 102), "reach"] == "feedback"
+    both = last["status_quo"] + last["difference"]
+    np.testing.assert_allclose(both, last["scenario"], atol=1e-6)
+
+
+# Map and charts ---------------------------------------------------------------------------------
+
+
+def test_every_state_of_today_has_a_place_on_the_map(tables: Tables) -> None:
+    world = _geometry()
+    today = tables.states[tables.states["end"].isna()]
+    placed = set(world["paths"]) | set(world["dots"])
+    assert set(today["iso3"].dropna()) - placed == set()
+    assert not today["iso3"].isna().any()
+
+
+def test_geometry_is_inside_its_frame() -> None:
+    world = _geometry()
+    for x, y in world["dots"].values():
+        assert 0 < x < world["width"] and 0 < y < world["height"]
+    for path in world["paths"].values():
+        for ring in filter(None, path.split("z")):
+            numbers = [int(n) for n in re.findall(r"-?\d+", ring)]
+            x, y = np.cumsum(numbers[::2]), np.cumsum(numbers[1::2])
+            assert x.min() >= 0 and x.max() <= 10 * world["width"]
+            assert y.min() >= 0 and y.max() <= 10 * world["height"]
+
+
+def test_colour_classes_have_one_label_each() -> None:
+    assert len(bin_labels()) == len(BINS) + 1
+    assert bin_labels()[0] == "under 1%" and bin_labels()[-1] == "70% or more"
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_scale_keeps_order_and_ends(log: bool) -> None:
+    scale = Scale(0.01, 10.0, log=log)
+    at = [scale.at(v, 0.0, 100.0) for v in (0.001, 0.01, 0.1, 1.0, 10.0, 99.0)]
+    assert at == sorted(at) and at[0] == at[1] == 0.0 and at[-1] == at[-2] == 100.0
+    assert all(0.01 <= t <= 10.0 for t in scale.ticks())
+
+
+def test_interval_chart_draws_finite_rows_only_and_escapes() -> None:
+    bars = [Bar("a <b>", 1.0, 0.5, 2.0), Bar("c", math.nan, math.nan, math.nan)]
+    svg = interval_chart(bars, title='t "x"', axis="x", reference=1.0, log=True)
+    assert svg.count('class="dot') == 1 and svg.count('class="ci') == 1
+    assert "a &lt;b&gt;" in svg and "nan" not in svg
+
+
+def test_state_without_iso_code_is_listed_as_absent() -> None:
+    from forecast.report.map import world_map
+    from forecast.report.tables import state_risks
+
+    states = rounded(state_risks(make_simulation(), make_tables()))
+    svg, absent = world_map(states, [1, 5], {h: f"within {h}" for h in range(1, 6)})
+    assert absent == ["Land 8"]
+    assert "<circle" in svg and 'data-name="Fyra"' in svg
+    assert svg.count("data-rank=") == len(states[states["horizon"] == 1]) - 1
