@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["digest", "records", "rounded", "write_tables"]
+__all__ = ["as_csv", "digest", "records", "rounded", "write_tables"]
 
 #: Significant digits kept: what two machines agree on, and what a float32 holds.
 _DIGITS = {"float64": 12, "float32": 7}
@@ -50,26 +50,32 @@ def _plain(value: Any) -> Any:
     return None if value is pd.NaT or value is pd.NA else str(value)
 
 
-def _csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False, lineterminator="\n").encode()
+def as_csv(tables: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
+    """Each table as CSV: what is digested and written."""
+    return {
+        name: table.to_csv(index=False, lineterminator="\n").encode()
+        for name, table in tables.items()
+    }
 
 
-def digest(tables: Mapping[str, pd.DataFrame]) -> str:
-    """SHA-256 (hex) over the names and contents of rounded tables, whatever their order."""
+def digest(csv: Mapping[str, bytes]) -> str:
+    """SHA-256 (hex) over the names and contents of tables, whatever their order."""
     found = hashlib.sha256()
-    for name in sorted(tables):
-        found.update(name.encode() + b"\0" + _csv(tables[name]) + b"\0")
+    for name in sorted(csv):
+        found.update(name.encode() + b"\0" + csv[name] + b"\0")
     return found.hexdigest()
 
 
-def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> dict[str, list[str]]:
+def write_tables(
+    tables: Mapping[str, pd.DataFrame], csv: Mapping[str, bytes], folder: Path
+) -> dict[str, list[str]]:
     """Write every table into `folder`; names of the files by table."""
     encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
     written = {}
     for name, table in tables.items():
         files = [f"{name}.parquet", f"{name}.csv"]
         table.to_parquet(folder / files[0], index=False)
-        (folder / files[1]).write_bytes(_csv(table))
+        (folder / files[1]).write_bytes(csv[name])
         if len(table) <= JSON_ROWS:
             files.append(f"{name}.json")
             lines = ",\n".join(map(encode, records(table)))

@@ -14,7 +14,7 @@ import pandas as pd
 
 from forecast.report import Report
 from forecast.report.earlier import KIND, Earlier, changes_since, read_earlier
-from forecast.report.files import digest, rounded, write_tables
+from forecast.report.files import as_csv, digest, rounded, write_tables
 from forecast.report.page import Setting, render_page
 from forecast.report.summary import summarise
 from forecast.report.tables import origin_year, tables_of
@@ -67,7 +67,8 @@ def write_report(findings: Findings, folder: Path) -> Report:
     """
     earlier = read_earlier(folder)
     tables = tables_of(findings)
-    sha256 = digest(tables)
+    csv = as_csv(tables)
+    sha256 = digest(csv)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     since = _compare(tables["risks"], sha256, earlier, now)
     origin = origin_year(findings)
@@ -90,9 +91,10 @@ def write_report(findings: Findings, folder: Path) -> Report:
     )
     page = render_page(findings, tables, since.changes, summary, setting)
     with replace_folder(folder) as staging:
-        written = write_tables(tables, staging)
+        written = write_tables(tables, csv, staging)
         if since.changes is not None:
-            written |= write_tables({"changes": since.changes}, staging)
+            since_then = {"changes": since.changes}
+            written |= write_tables(since_then, as_csv(since_then), staging)
         (staging / "index.html").write_text(page, encoding="utf-8")
         files = [
             "index.html", "report.json", *(name for names in written.values() for name in names),

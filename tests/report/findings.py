@@ -190,7 +190,8 @@ def make_backtest(model: str = "dyad_onset") -> Backtest:
             "ccode_a": np.tile(np.arange(pairs), years.size), "ccode_b": 999,
             "outcome": (rng.random(p.size) < p).astype(float),
             "stratum": rng.choice(["first ever", "quiet", "recurrent"], p.size),
-            "peace_years": rng.integers(0, 40, p.size), "decade": np.repeat(years, pairs) // 10 * 10,
+            "peace_years": rng.integers(0, 40, p.size),
+            "decade": np.repeat(years, pairs) // 10 * 10,
             "region": rng.choice(["Europe", "Asia"], p.size),
         }
     )  # fmt: skip

@@ -64,14 +64,13 @@ def test_script_shows_what_the_file_shows(page: Any, browser: Any, written: Repo
     cells = "#risks tbody tr"
     assert plain.locator(cells).count() == 25
     assert plain.locator(cells).all_inner_texts() == page.locator(cells).all_inner_texts()
+    styles = "es => es.map(e => e.getAttribute('style'))"
     bars = "es => es.map(e => ['--l', '--p', '--u', '--b'].map(k => e.style.getPropertyValue(k)))"
     assert plain.locator("#risks .range").count() == 25
     with_script = page.locator("#risks .range").evaluate_all(bars)
     without = [
         [part.split(":")[1] for part in str(style).rstrip(";").split(";")]
-        for style in plain.locator("#risks .range").evaluate_all(
-            "es => es.map(e => e.getAttribute('style'))"
-        )
+        for style in plain.locator("#risks .range").evaluate_all(styles)
     ]
     assert with_script == without
     context.close()

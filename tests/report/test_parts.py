@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from forecast.report import scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.charts import Bar, Scale, interval_chart
-from forecast.report.files import digest, rounded
+from forecast.report.files import as_csv, digest, rounded
 from forecast.report.map import BINS, _geometry, bin_labels
 from forecast.report.text import interval, listed, percent, points, ratio, slug
 from forecast.sources.tables import Tables
@@ -58,10 +58,14 @@ def test_digest_sees_every_number_but_not_noise_beyond_twelve_digits() -> None:
     table = pd.DataFrame({"name": ["a", "b"], "x": [1 / 3, 2e-7]})
     noise = table.assign(x=table["x"] * (1 + 1e-15))
     other = table.assign(x=table["x"] * (1 + 1e-11))
-    plain = digest({"t": rounded(table)})
-    assert digest({"t": rounded(noise)}) == plain
-    assert digest({"t": rounded(other)}) != plain
-    assert digest({"u": rounded(table)}) != plain
+
+    def of(frame: pd.DataFrame, name: str = "t") -> str:
+        return digest(as_csv({name: rounded(frame)}))
+
+    plain = of(table)
+    assert of(noise) == plain
+    assert of(other) != plain
+    assert of(table, "u") != plain
 
 
 # Alliances --------------------------------------------------------------------------------------

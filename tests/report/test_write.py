@@ -190,3 +190,17 @@ def test_risks_that_cannot_be_shown_are_refused(findings: Findings, tmp_path: Pa
     with pytest.raises(ArgumentError, match="not a finite number"):
         report(replace(findings, risks=broken), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_one_year_ahead_only(findings: Findings, tmp_path: Path) -> None:
+    one = replace(
+        findings,
+        risks=findings.risks[findings.risks["horizon"] == 1],
+        status_quo=findings.status_quo.isel(year=[0]),
+        scenarios={n: r.isel(year=[0]) for n, r in findings.scenarios.items()},
+    )
+    made = report(one, tmp_path / "out")
+    page = made.page.read_text(encoding="utf-8")
+    assert "within 1 years" not in made.summary[2]
+    assert 'name="year"' not in page
+    assert pd.read_parquet(tmp_path / "out" / "risks.parquet")["horizon"].unique().tolist() == [1]
