@@ -81,10 +81,10 @@ def _world(risks: pd.DataFrame, regions: pd.DataFrame, observed: Mapping[int, in
         else f"within {most['region']}"
     )
     return text + (
-        f"; the most, {number(float(most['status_quo']), 1)}"
+        f"; the largest part, {number(float(most['status_quo']), 1)}"
         f" ({most['interval'].split(',')[0]} predictive interval"
         f" {number(float(most['status_quo_lower']), 0)} to"
-        f" {number(float(most['status_quo_upper']), 0)}), {where}."
+        f" {number(float(most['status_quo_upper']), 0)}), is expected {where}."
     )
 
 
