@@ -38,7 +38,7 @@ FloatArray = npt.NDArray[np.float64]
 
 _DEGREES = 8.0  # of the Student t for log scales
 _PAIRS = 16  # antithetic pairs for the Kullback–Leibler optimal mean
-_MAX_ROUNDS = 8
+_MAX_ROUNDS = 16
 _GRID = np.linspace(-14.0, 10.0, 961)  # of each independent variable behind theta
 
 
@@ -76,6 +76,7 @@ class _Conditional:
     mode: FloatArray
     moments: Moments
     information: FloatArray
+    sums: FloatArray
     covariance: FloatArray
     gradient: FloatArray  # of the log marginal posterior by theta
     curvature: FloatArray  # rough, positive; of minus the same
@@ -86,7 +87,9 @@ def conditional(
     theta: FloatArray,
     w: FloatArray,
     modes: FloatArray,
-    information: FloatArray | None = None,
+    near: _Conditional | None = None,
+    *,
+    refresh: bool = True,
 ) -> _Conditional:
     """Mode and curvature of ``w`` given theta, by Newton steps that reuse an old Hessian.
 
@@ -99,8 +102,11 @@ def conditional(
         Start.
     modes : numpy.ndarray, shape (levels,)
         Start of the group effects; overwritten.
-    information : numpy.ndarray, optional
-        Negative Hessian of the log likelihood at a theta nearby.
+    near : _Conditional, optional
+        At a theta nearby; its Hessian serves until it is too old.
+    refresh : bool
+        False keeps the Hessian of `near` in the result unless it proved too old: enough where
+        only the gradient is wanted and the scale of the group block is the same.
     """
     Q = latent.prior_precision(theta)
     sigma = 1.0 if latent.group is None else float(np.exp(theta[latent.group]))
@@ -111,8 +117,8 @@ def conditional(
 
     moments = latent.moments(w, sigma, modes)
     value = objective(moments, w)
-    fresh = information is None
-    H = latent.information(moments)[0] if information is None else information
+    fresh = stale = near is None
+    H, sums = latent.information(moments) if near is None else (near.information, near.sums)
     factor = sl.cho_factor(H + Q, lower=True, check_finite=False)
     last = np.inf
     for _ in range(100):
@@ -122,7 +128,8 @@ def conditional(
         if decrement < 1e-6:
             break
         if not fresh and decrement > 0.1 * last:
-            H = latent.information(moments)[0]
+            H, sums = latent.information(moments)
+            stale = True
             factor = sl.cho_factor(H + Q, lower=True, check_finite=False)
             fresh, last = True, np.inf
             continue
@@ -137,11 +144,12 @@ def conditional(
         w, moments, value, fresh = trial, new, new_value, False
         if length < 1e-6:
             break
-    H, sums = latent.information(moments)
-    factor = sl.cho_factor(H + Q, lower=True, check_finite=False)
+    if refresh or stale:
+        H, sums = latent.information(moments)
+        factor = sl.cho_factor(H + Q, lower=True, check_finite=False)
     covariance = sl.cho_solve(factor, np.eye(latent.size), check_finite=False)
     gradient, curvature = _scale_gradient(latent, theta, w, moments, covariance, sums)
-    return _Conditional(theta, w, moments, H, covariance, gradient, curvature)
+    return _Conditional(theta, w, moments, H, sums, covariance, gradient, curvature)
 
 
 def _scale_gradient(
@@ -192,7 +200,7 @@ def _scale_mode(
         if np.max(np.abs(step) * np.sqrt(at.curvature), initial=0.0) < 0.05:
             break
         step *= min(1.0, 0.7 / np.max(np.abs(step)))
-        new = conditional(latent, at.theta + step, at.mode, modes, at.information)
+        new = conditional(latent, at.theta + step, at.mode, modes, at)
         change = new.gradient - at.gradient
         J = J + np.outer(change - J @ step, step) / float(step @ step)
         at = new
@@ -250,17 +258,23 @@ class _Proposal:
             share = np.array(
                 [np.interp(at, self.anchors, one) for one in np.eye(len(self.anchors))]
             )
-        Q = self.latent.prior_precision(theta)
-        information = np.tensordot(share, self.informations, axes=1)
-        factor = np.linalg.cholesky(information + Q)
+        P = np.zeros_like(self.informations[0])
+        for i in np.flatnonzero(share):  # at most two
+            P += share[i] * self.informations[i]
+        self.latent.add_prior_precision(P, theta)
+        # Transposed it is in the order of LAPACK, and, being symmetric, still itself.
+        factor, failed = sl.lapack.dpotrf(P.T, lower=1, clean=0, overwrite_a=1)
+        if failed:
+            raise np.linalg.LinAlgError("the precision of the latent vector is not positive")
         center = self.latent.prior_mean
-        linear = share @ self.linears + Q @ center
+        pull = self.latent.prior_pull
+        linear = share @ self.linears + pull
         mean = sl.cho_solve((factor, True), linear, check_finite=False)
         evidence = (
             float(self.latent.log_scale_prior(theta))
             - sum((w.stop - w.start) * theta[b] for b, w in self.latent.slices.items())
             - float(np.sum(np.log(np.diag(factor))))
-            + 0.5 * float(linear @ mean - center @ Q @ center)
+            + 0.5 * float(linear @ mean - center @ pull)
             + float(share @ self.constants)
         )
         return mean, factor, evidence
@@ -352,7 +366,9 @@ def _propose(
             for sign in (-1.0, 1.0):
                 theta = at.theta.copy()
                 theta[b] += sign * sd[b]
-                ends.append(conditional(latent, theta, at.mode, modes.copy(), at.information))
+                ends.append(
+                    conditional(latent, theta, at.mode, modes.copy(), at, refresh=b == latent.group)
+                )
             slope = (ends[1].gradient[b] - ends[0].gradient[b]) / (2 * sd[b])
             found = 1.0 / np.sqrt(max(-slope, 0.25))
             if 0.6 < found / sd[b] < 1.7:
@@ -378,7 +394,7 @@ def _propose(
         reached = at
         for x in (-2.5, -1.25, 0.0, 1.25, 2.5):
             theta = center + root[:, latent.group] * x
-            reached = conditional(latent, theta, reached.mode, modes.copy(), reached.information)
+            reached = conditional(latent, theta, reached.mode, modes.copy(), reached)
             anchors.append(reached)
             forces.append(np.zeros(latent.size))
         for i in (0, 2, 4):
@@ -450,8 +466,8 @@ def sample_laplace(
     seed : numpy.random.SeedSequence
         All randomness comes from it.
     draws : int
-        Draws to return. Proposals are added, `draws` at a time, until the effective sample
-        size of the weights is at least ``max(500, draws / 2)`` (at most eight times).
+        Draws to return. Proposals are added, ``draws / 2`` at a time, until the effective
+        sample size of the weights is at least ``max(500, draws / 2)`` (at most 16 times).
     start : (log scales, w), optional
         Where to start the search for the mode, e.g. that of a fit with one year less.
     report : callable, optional
@@ -479,13 +495,14 @@ def sample_laplace(
     tell("curvature around the mode", 0.2)
     proposal = _propose(latent, at, modes, np.random.default_rng(streams[0]))
     target = max(500.0, 0.5 * draws)
+    batch = max(250, draws // 2)
     thetas, latents, weights = [], [], []
     for done in range(_MAX_ROUNDS):
-        tell("importance sampling", min(0.4 + 0.2 * done, 0.8))
+        tell("importance sampling", min(0.4 + 0.1 * done, 0.8))
         rng = np.random.default_rng(streams[3 + done])
-        theta, density = proposal.scales(rng, draws)
+        theta, density = proposal.scales(rng, batch)
         W, given = proposal.latents(theta, rng)
-        sigma = np.ones(draws) if latent.group is None else np.exp(theta[:, latent.group])
+        sigma = np.ones(batch) if latent.group is None else np.exp(theta[:, latent.group])
         likelihood = latent.log_likelihoods(W, sigma, modes)
         weights.append(likelihood + latent.log_prior(W, theta) - density - given)
         thetas.append(theta)

@@ -367,12 +367,24 @@ class Latent:
     def prior_precision(self, theta: FloatArray) -> FloatArray:
         """Prior precision of ``w`` at log scales `theta`, (size, size)."""
         Q = np.zeros((self.size, self.size))
-        index = np.arange(self.p)
-        Q[index, index] = self.design.prior_sd**-2.0
+        self.add_prior_precision(Q, theta)
+        return Q
+
+    def add_prior_precision(self, matrix: FloatArray, theta: FloatArray) -> None:
+        """Add the prior precision of ``w`` at log scales `theta` to a matrix, in place."""
+        diagonal = np.einsum("ii->i", matrix)  # a view
+        diagonal[: self.p] += self.design.prior_sd**-2.0
         for b, where in self.slices.items():
             at = slice(self.p + where.start, self.p + where.stop)
-            Q[at, at] = self.structures[b] * np.exp(-2.0 * theta[b])
-        return Q
+            if self.design.blocks[b].structure == "iid":
+                diagonal[at] += np.exp(-2.0 * theta[b])
+            else:
+                matrix[at, at] += self.structures[b] * np.exp(-2.0 * theta[b])
+
+    @cached_property
+    def prior_pull(self) -> FloatArray:
+        """Prior precision times prior mean of ``w``; the same at all scales."""
+        return np.concatenate([self.design.prior_mean / self.design.prior_sd**2, np.zeros(self.m)])
 
     @cached_property
     def prior_mean(self) -> FloatArray:
