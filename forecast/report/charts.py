@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 __all__ = ["Bar", "Scale", "interval_chart", "reliability_chart"]
 
 _LABEL, _WIDTH, _ROW = 250.0, 760.0, 22.0
+_LETTERS = 38  # of a label in _LABEL units
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,11 @@ class Bar:
     heading: str = ""
 
 
+def _short(label: str) -> str:
+    """Label that fits into its column."""
+    return label if len(label) <= _LETTERS else label[: _LETTERS - 1].rstrip(" –") + "…"
+
+
 def _tick_text(value: float) -> str:
     return f"{value:g}".replace("-", "−")
 
@@ -134,7 +140,7 @@ def interval_chart(
         if before is None or (bar.heading, bar.label) != (before.heading, before.label):
             parts.append(
                 f'<text x="{_LABEL:.0f}" y="{y + height / 2 + 4:.0f}" class="label">'
-                f"{escape(bar.label)}</text>"
+                f"{escape(_short(bar.label))}</text>"
             )
         before = bar
         at = y + height / 2 + (7.0 * (bar.series - (len(series) - 1) / 2) if series else 0.0)
