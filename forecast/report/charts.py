@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 __all__ = ["Bar", "Scale", "interval_chart", "reliability_chart"]
 
 _LABEL, _WIDTH, _ROW = 250.0, 760.0, 22.0
-_LETTERS = 38  # of a label in _LABEL units
+_LETTERS = 40  # of a label in _LABEL units
 
 
 @dataclass(frozen=True)
