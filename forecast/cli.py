@@ -83,7 +83,7 @@ def run(
     draws: Draws = 1000,
     backtest_years: Annotated[
         int, typer.Option("--backtest-years", help="Last years forecast anew; 0 for none.")
-    ] = 5,
+    ] = 3,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -312,7 +312,7 @@ def report(
     ),
     backtest_years: Annotated[
         int, typer.Option("--backtest-years", help="Last years forecast anew; 0 for none.")
-    ] = 5,
+    ] = 3,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

@@ -232,6 +232,11 @@ def _write_fit(fit: Fit, folder: Path) -> None:
             "lag": panel.lag,
             "fingerprint": panel.fingerprint,
             "attrs": {str(key): _plain(value) for key, value in panel.data.attrs.items()},
+            # What each feature column was made from; Parquet would lose it.
+            "columns": {
+                str(name): {str(key): _plain(value) for key, value in variable.attrs.items()}
+                for name, variable in panel.data.data_vars.items()
+            },
         },
         "tables": None
         if tables is None
@@ -294,6 +299,8 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
     data = xr.Dataset.from_dataframe(rows.rename_axis("row")).drop_vars("row")
     names = [n for n in ("year", "ccode", "ccode_a", "ccode_b") if n in data]
     data = data.set_coords(names).assign_attrs(about["panel"]["attrs"])
+    for name, attrs in about["panel"]["columns"].items():
+        data[name].attrs |= attrs
     facts = about["tables"]
     tables = None
     if facts is not None:
