@@ -10,8 +10,8 @@ steps, none of which leaves an approximation in the result other than Monte Carl
    (Opper & Archambeau 2009, Neural Computation 21:786), which takes out the skewness to first
    order.
 3. theta from tabulated densities, ``w`` given theta from the Gaussian whose likelihood part
-   is blended from the anchors and whose prior part is exact at that theta; importance weights,
-   smoothed as a generalised Pareto tail (PSIS; Vehtari et al. 2024, JMLR 25:72), whose shape
+   is interpolated between the anchors and whose prior part is exact at that theta; importance
+   weights, smoothed as a generalised Pareto tail (PSIS; Vehtari et al. 2024, JMLR 25:72), whose shape
    k̂ says whether they can be trusted; resampling in proportion to them.
 4. The integrated block drawn exactly from its one-dimensional conditionals.
 """
@@ -19,27 +19,23 @@ steps, none of which leaves an approximation in the result other than Monte Carl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg as sl
-from scipy.special import gammaln
 
 from forecast.errors import DataError
-from forecast.inference.latent import Latent, Moments
+from forecast.inference.conditional import scale_mode
+from forecast.inference.latent import Latent
+from forecast.inference.proposal import propose
 from forecast.modeling.design import Design
 
 __all__ = ["Draws", "sample_laplace"]
 
 FloatArray = npt.NDArray[np.float64]
 
-_DEGREES = 8.0  # of the Student t for log scales
-_PAIRS = 16  # antithetic pairs for the Kullback–Leibler optimal mean
 _MAX_ROUNDS = 16
-_GRID = np.linspace(-14.0, 10.0, 961)  # of each independent variable behind theta
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,387 +62,6 @@ class Draws:
     importance_ess: float
     pareto_k: float
     proposals: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Conditional:
-    """Gaussian approximation of ``w`` given theta."""
-
-    theta: FloatArray
-    mode: FloatArray
-    moments: Moments
-    information: FloatArray
-    sums: FloatArray
-    covariance: FloatArray
-    gradient: FloatArray  # of the log marginal posterior by theta
-    curvature: FloatArray  # rough, positive; of minus the same
-
-
-def conditional(
-    latent: Latent,
-    theta: FloatArray,
-    w: FloatArray,
-    modes: FloatArray,
-    near: _Conditional | None = None,
-    *,
-    refresh: bool = True,
-) -> _Conditional:
-    """Mode and curvature of ``w`` given theta, by Newton steps that reuse an old Hessian.
-
-    Parameters
-    ----------
-    latent : Latent
-    theta : numpy.ndarray, shape (blocks,)
-        Log scales.
-    w : numpy.ndarray, shape (size,)
-        Start.
-    modes : numpy.ndarray, shape (levels,)
-        Start of the group effects; overwritten.
-    near : _Conditional, optional
-        At a theta nearby; its Hessian serves until it is too old.
-    refresh : bool
-        False keeps the Hessian of `near` in the result unless it proved too old: enough where
-        only the gradient is wanted and the scale of the group block is the same.
-    """
-    Q = latent.prior_precision(theta)
-    sigma = 1.0 if latent.group is None else float(np.exp(theta[latent.group]))
-
-    def objective(moments: Moments, w: FloatArray) -> float:
-        r = w - latent.prior_mean
-        return moments.value - 0.5 * float(r @ Q @ r)
-
-    moments = latent.moments(w, sigma, modes)
-    value = objective(moments, w)
-    fresh = stale = near is None
-    H, sums = latent.information(moments) if near is None else (near.information, near.sums)
-    factor = sl.cho_factor(H + Q, lower=True, check_finite=False)
-    last = np.inf
-    for _ in range(100):
-        gradient = latent.transpose(moments.residual) - Q @ (w - latent.prior_mean)
-        step = sl.cho_solve(factor, gradient, check_finite=False)
-        decrement = float(gradient @ step)
-        if decrement < 1e-6:
-            break
-        if not fresh and decrement > 0.1 * last:
-            H, sums = latent.information(moments)
-            stale = True
-            factor = sl.cho_factor(H + Q, lower=True, check_finite=False)
-            fresh, last = True, np.inf
-            continue
-        last, length = decrement, 1.0
-        while True:
-            trial = w + length * step
-            new = latent.moments(trial, sigma, modes)
-            new_value = objective(new, trial)
-            if new_value >= value + 1e-4 * length * decrement or length < 1e-6:
-                break
-            length *= 0.5
-        w, moments, value, fresh = trial, new, new_value, False
-        if length < 1e-6:
-            break
-    if refresh or stale:
-        H, sums = latent.information(moments)
-        factor = sl.cho_factor(H + Q, lower=True, check_finite=False)
-    covariance = sl.cho_solve(factor, np.eye(latent.size), check_finite=False)
-    gradient, curvature = _scale_gradient(latent, theta, w, moments, covariance, sums)
-    return _Conditional(theta, w, moments, H, sums, covariance, gradient, curvature)
-
-
-def _scale_gradient(
-    latent: Latent,
-    theta: FloatArray,
-    w: FloatArray,
-    moments: Moments,
-    covariance: FloatArray,
-    sums: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Gradient of the log marginal posterior of theta, and a rough curvature.
-
-    By Fisher's identity it is the expectation of the gradient of the joint log density, here
-    under the Gaussian approximation of ``w``: −m + E[|D f|²]/σ² + 1 − σ²/s².
-    """
-    gradient, curvature = np.empty(theta.size), np.empty(theta.size)
-    for b, block in enumerate(latent.design.blocks):
-        variance = float(np.exp(2 * theta[b]))
-        if b == latent.group:
-            spread = np.einsum("gi,gi->g", sums @ covariance, sums) * moments.variance
-            conditional_variance = moments.variance + spread
-            square = float(np.sum(moments.mean**2 + conditional_variance))
-            lost = float(np.sum(conditional_variance)) / variance
-        else:
-            at = slice(latent.p + latent.slices[b].start, latent.p + latent.slices[b].stop)
-            K = latent.structures[b]
-            traced = float(np.sum(K * covariance[at, at]))
-            square = float(w[at] @ K @ w[at]) + traced
-            lost = traced / variance
-        m = len(block.levels)
-        prior = variance / block.scale_prior**2
-        gradient[b] = -m + square / variance + 1.0 - prior
-        curvature[b] = 2.0 * max(m - lost, 0.3) + 2.0 * prior
-    return gradient, curvature
-
-
-def _scale_mode(
-    latent: Latent, theta: FloatArray, w: FloatArray, modes: FloatArray
-) -> _Conditional:
-    """Root of the gradient by theta: Broyden's method, steps capped."""
-    at = conditional(latent, theta, w, modes)
-    J = np.diag(-at.curvature)
-    for _ in range(40):
-        step = np.linalg.solve(J, -at.gradient)
-        if not np.isfinite(step).all() or step @ at.gradient <= 0:
-            J = np.diag(-at.curvature)
-            step = at.gradient / at.curvature
-        if np.max(np.abs(step) * np.sqrt(at.curvature), initial=0.0) < 0.05:
-            break
-        step *= min(1.0, 0.7 / np.max(np.abs(step)))
-        new = conditional(latent, at.theta + step, at.mode, modes, at)
-        change = new.gradient - at.gradient
-        J = J + np.outer(change - J @ step, step) / float(step @ step)
-        at = new
-    return at
-
-
-@dataclass(frozen=True, eq=False)
-class _Proposal:
-    """Joint proposal of theta and ``w``; its density is exact whatever it approximates.
-
-    theta = center + root x, with independent x_j whose log density is linear between the points
-    of `grid`; ``w`` given theta has the mean and
-    the precision of a Gaussian approximation and slightly heavier tails.
-    """
-
-    latent: Latent
-    center: FloatArray  # (k,)
-    root: FloatArray  # (k, k), triangular once the group block is put first
-    anchors: FloatArray  # (T,), log scales of the group block, ascending
-    informations: FloatArray  # (T, size, size)
-    linears: FloatArray  # (T, size)
-    constants: FloatArray  # (T,)
-    tables: FloatArray  # (k, grid), log densities of x_j up to a constant
-
-    def scales(self, rng: np.random.Generator, draws: int) -> tuple[FloatArray, FloatArray]:
-        """Draws of theta with their log density."""
-        k = self.center.size
-        x, density = np.empty((draws, k)), np.zeros(draws)
-        width = _GRID[1] - _GRID[0]
-        for j, table in enumerate(self.tables):
-            # Between two points the density is exponential: its mass is the logarithmic mean.
-            slope = np.diff(table)
-            small = np.abs(slope) < 1e-9
-            safe = np.where(small, 1.0, slope)
-            mass = np.exp(table[:-1]) * np.where(small, 1.0, np.expm1(safe) / safe) * width
-            cumulative = np.cumsum(mass)
-            u = rng.random(draws) * cumulative[-1]
-            cell = np.minimum(np.searchsorted(cumulative, u), mass.size - 1)
-            v = rng.random(draws)
-            inside = np.where(small[cell], v, np.log1p(v * np.expm1(safe[cell])) / safe[cell])
-            x[:, j] = _GRID[cell] + inside * width
-            density += table[cell] + inside * slope[cell] - np.log(cumulative[-1])
-        if k:
-            density -= np.linalg.slogdet(self.root)[1]
-        return self.center + x @ self.root.T, density
-
-    def gaussian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-        """Mean and Cholesky factor of the precision of ``w`` given theta, and log p(theta | y).
-
-        The last is up to a constant, and as good as the quadratic likelihood of the anchors.
-        """
-        share = np.ones(1)
-        if self.latent.group is not None:
-            at = float(np.clip(theta[self.latent.group], self.anchors[0], self.anchors[-1]))
-            share = np.array(
-                [np.interp(at, self.anchors, one) for one in np.eye(len(self.anchors))]
-            )
-        P = np.zeros_like(self.informations[0])
-        for i in np.flatnonzero(share):  # at most two
-            P += share[i] * self.informations[i]
-        self.latent.add_prior_precision(P, theta)
-        # Transposed it is in the order of LAPACK, and, being symmetric, still itself.
-        factor, failed = sl.lapack.dpotrf(P.T, lower=1, clean=0, overwrite_a=1)
-        if failed:
-            raise np.linalg.LinAlgError("the precision of the latent vector is not positive")
-        center = self.latent.prior_mean
-        pull = self.latent.prior_pull
-        linear = share @ self.linears + pull
-        mean = sl.cho_solve((factor, True), linear, check_finite=False)
-        evidence = (
-            float(self.latent.log_scale_prior(theta))
-            - sum((w.stop - w.start) * theta[b] for b, w in self.latent.slices.items())
-            - float(np.sum(np.log(np.diag(factor))))
-            + 0.5 * float(linear @ mean - center @ pull)
-            + float(share @ self.constants)
-        )
-        return mean, factor, evidence
-
-    def latents(self, theta: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """``w`` given each theta, with its log density.
-
-        In the whitened coordinates each component is Student t, with more degrees of freedom
-        the more components there are: a Gaussian has lighter tails than a skewed posterior,
-        and then the weights have no bound.
-        """
-        nu = max(10.0, 4.0 * np.sqrt(self.latent.size))
-        z = rng.standard_t(nu, (len(theta), self.latent.size))
-        log_t = np.sum(
-            gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
-            - (nu + 1) / 2 * np.log1p(z**2 / nu),
-            axis=1,
-        )  # fmt: skip
-        W, density = np.empty_like(z), np.empty(len(z))
-
-        def run(s0: int, s1: int) -> None:
-            for s in range(s0, s1):
-                mean, factor, _ = self.gaussian(theta[s])
-                W[s] = mean + sl.solve_triangular(
-                    factor, z[s], lower=True, trans="T", check_finite=False
-                )
-                density[s] = np.sum(np.log(np.diag(factor))) + log_t[s]
-
-        cuts = np.linspace(0, len(z), 9).astype(int)
-        self.latent.each_part(run, [(int(i), int(j)) for i, j in pairwise(cuts) if j > i])
-        return W, density
-
-
-def _corrections(
-    latent: Latent, at: _Conditional, modes: FloatArray, normals: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Skewness of the likelihood at a conditional mode, and the gradient that allows for it.
-
-    Antithetic pairs from the Gaussian at the mode, on which the linear part cancels.
-
-    Parameters
-    ----------
-    normals : numpy.ndarray, shape (pairs, size)
-        Standard normal numbers; the same for every anchor, so that differences are smooth.
-
-    Returns
-    -------
-    force : numpy.ndarray, shape (size,)
-        Mean gradient of the log likelihood by ``w`` less that at the mode.
-    gradient : numpy.ndarray, shape (blocks,)
-        Of the log marginal posterior by theta.
-    """
-    U = normals @ np.linalg.cholesky(at.covariance).T
-    b = latent.group
-    sigma = 1.0 if b is None else float(np.exp(at.theta[b]))
-    force, square = np.zeros(latent.size), 0.0
-    for u in U:
-        for sign in (1.0, -1.0):
-            moments = latent.moments(at.mode + sign * u, sigma, modes.copy())
-            force += latent.transpose(moments.residual - at.moments.residual) / (2 * len(U))
-            square += float(np.sum(moments.mean**2 + moments.variance)) / (2 * len(U))
-    gradient = at.gradient.copy()
-    shift = at.covariance @ force
-    if b is not None:
-        moved = latent.moments(at.mode + shift, sigma, modes.copy())
-        square += float(np.sum(moved.mean**2 + moved.variance))
-        square -= float(np.sum(at.moments.mean**2 + at.moments.variance))
-        prior = sigma**2 / latent.design.blocks[b].scale_prior ** 2
-        gradient[b] = -latent.levels + square / sigma**2 + 1.0 - prior
-    for kept, where in latent.slices.items():
-        f0 = at.mode[latent.p + where.start : latent.p + where.stop]
-        f1 = f0 + shift[latent.p + where.start : latent.p + where.stop]
-        K = latent.structures[kept] * np.exp(-2 * at.theta[kept])
-        gradient[kept] += float(f1 @ K @ f1 - f0 @ K @ f0)
-    return force, gradient
-
-
-def _propose(
-    latent: Latent, at: _Conditional, modes: FloatArray, rng: np.random.Generator
-) -> _Proposal:
-    """Anchors around the mode of theta, and the proposal that they define."""
-    k = at.theta.size
-    sd = 1.0 / np.sqrt(at.curvature)
-    J = np.empty((k, k))
-    sides = np.empty((2, k))
-    for b in range(k):
-        for _ in range(3):  # until the step is about one standard deviation
-            ends = []
-            for sign in (-1.0, 1.0):
-                theta = at.theta.copy()
-                theta[b] += sign * sd[b]
-                ends.append(
-                    conditional(latent, theta, at.mode, modes.copy(), at, refresh=b == latent.group)
-                )
-            slope = (ends[1].gradient[b] - ends[0].gradient[b]) / (2 * sd[b])
-            found = 1.0 / np.sqrt(max(-slope, 0.25))
-            if 0.6 < found / sd[b] < 1.7:
-                break
-            sd[b] = found
-        J[:, b] = (ends[1].gradient - ends[0].gradient) / (2 * sd[b])
-        for side, end in enumerate(ends):
-            bend = abs(end.gradient[b] - at.gradient[b]) / sd[b]
-            sides[side, b] = 1.0 / np.sqrt(max(bend, 0.1))
-    root = np.zeros((k, k))
-    order = sorted(range(k), key=lambda b: b != latent.group)  # the group block first
-    if k:
-        values, vectors = np.linalg.eigh(-0.5 * (J + J.T))
-        covariance = (vectors / np.maximum(values, 0.25)) @ vectors.T
-        root[np.ix_(order, order)] = np.linalg.cholesky(covariance[np.ix_(order, order)])
-    normals = rng.standard_normal((_PAIRS, latent.size))
-    force, gradient = _corrections(latent, at, modes, normals)
-    center = at.theta + np.clip(root @ (root.T @ gradient), -sd, sd)
-    anchors, forces = [at], [force]
-    if latent.group is not None:
-        # The likelihood of `w` changes with the scale of the group block alone.
-        anchors, forces = [], []
-        reached = at
-        for x in (-2.5, -1.25, 0.0, 1.25, 2.5):
-            theta = center + root[:, latent.group] * x
-            reached = conditional(latent, theta, reached.mode, modes.copy(), reached)
-            anchors.append(reached)
-            forces.append(np.zeros(latent.size))
-        for i in (0, 2, 4):
-            forces[i] = _corrections(latent, anchors[i], modes, normals[: _PAIRS // 2])[0]
-        forces[1], forces[3] = (forces[0] + forces[2]) / 2, (forces[2] + forces[4]) / 2
-    linears, constants = [], []
-    for anchor, force in zip(anchors, forces, strict=True):
-        Q, w, H = latent.prior_precision(anchor.theta), anchor.mode, anchor.information
-        linear = (H + Q) @ (w + anchor.covariance @ force) - Q @ latent.prior_mean
-        linears.append(linear)
-        constants.append(anchor.moments.value - linear @ w + 0.5 * w @ H @ w)
-    flat = _Proposal(
-        latent,
-        center,
-        root,
-        np.array([0.0 if latent.group is None else a.theta[latent.group] for a in anchors]),
-        np.array([a.information for a in anchors]),
-        np.array(linears),
-        np.array(constants),
-        np.empty((0, _GRID.size)),
-    )
-    return replace(flat, tables=_tables(flat, sides / np.diag(root)))
-
-
-def _tables(proposal: _Proposal, sides: FloatArray) -> FloatArray:
-    """Log densities of the independent variables behind theta on `_GRID`, (k, grid).
-
-    Along the axis of a kept block the surrogate of the anchors is followed: it has the
-    exponential tail of a scale that may be zero. Along that of the group block, whose likelihood
-    is not Gaussian, it is a two-piece Student t. Both with a tenth of a wide Student t, so that
-    the weights stay bounded where the surrogate is wrong.
-    """
-    latent, k = proposal.latent, proposal.center.size
-    wide = np.log(0.1) - 2.5 * np.log1p((_GRID / 2.0) ** 2 / 4.0) + np.log(0.375 / 2.0)
-    tables = np.empty((k, _GRID.size))
-
-    def table(j: int) -> None:
-        if j == latent.group:
-            t = np.where(_GRID < 0, _GRID / sides[0, j], _GRID / sides[1, j])
-            body = -(_DEGREES + 1) / 2 * np.log1p(t**2 / _DEGREES)
-        else:
-            coarse = np.concatenate([np.linspace(-14, -5, 7), np.linspace(-4, 4, 21), [5, 7, 10]])
-            value = np.array(
-                [proposal.gaussian(proposal.center + proposal.root[:, j] * x)[2] for x in coarse]
-            )
-            body = np.interp(_GRID, coarse, value)
-        body = body - body.max()
-        body -= np.log(np.sum(np.exp(body)) * (_GRID[1] - _GRID[0]))
-        tables[j] = np.logaddexp(np.log(0.9) + body, wide)
-
-    latent.each_part(table, [(j,) for j in range(k)])
-    return tables
 
 
 def sample_laplace(
@@ -491,9 +106,9 @@ def sample_laplace(
         np.log([0.6 * block.scale_prior for block in blocks]),
         latent.prior_mean.copy(),
     )
-    at = _scale_mode(latent, np.asarray(theta, dtype=np.float64), w, modes)
+    at = scale_mode(latent, np.asarray(theta, dtype=np.float64), w, modes)
     tell("curvature around the mode", 0.2)
-    proposal = _propose(latent, at, modes, np.random.default_rng(streams[0]))
+    proposal = propose(latent, at, modes, np.random.default_rng(streams[0]))
     target = max(500.0, 0.5 * draws)
     batch = max(250, draws // 2)
     thetas, latents, weights = [], [], []
