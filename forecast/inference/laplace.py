@@ -11,8 +11,8 @@ steps, none of which leaves an approximation in the result other than Monte Carl
    order.
 3. theta from tabulated densities, ``w`` given theta from the Gaussian whose likelihood part
    is interpolated between the anchors and whose prior part is exact at that theta; importance
-   weights, smoothed as a generalised Pareto tail (PSIS; Vehtari et al. 2024, JMLR 25:72), whose shape
-   k̂ says whether they can be trusted; resampling in proportion to them.
+   weights, smoothed as a generalised Pareto tail (PSIS; Vehtari et al. 2024, JMLR 25:72), whose
+   shape k̂ says whether they can be trusted; resampling in proportion to them.
 4. The integrated block drawn exactly from its one-dimensional conditionals.
 """
 
