@@ -28,7 +28,10 @@ def reference() -> Path:
     given = Path(os.environ.get("FORECAST_REFERENCE", "../shared/reference"))
     folder = given if given.is_absolute() else ROOT / given
     if not folder.is_dir():
-        pytest.skip(f"no reference data in {folder} (set FORECAST_REFERENCE to its folder)")
+        message = f"no reference data in {folder} (set FORECAST_REFERENCE to its folder)"
+        if os.environ.get("FORECAST_REQUIRE_ALL"):
+            pytest.fail(message)
+        pytest.skip(message)
     return folder
 
 
