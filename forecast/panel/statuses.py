@@ -52,7 +52,8 @@ def membership(window: Window) -> dict[str, Variable]:
         "birth_year": (("state",), birth.to_numpy(dtype=np.int16)),
         "region": (("state",), latest["region"].to_numpy(dtype=np.str_)),
         "abbrev": (("state",), latest["abbrev"].to_numpy(dtype=np.str_)),
-        "name": (("state",), latest["name"].to_numpy(dtype=np.str_)),
+        # Of a renamed state ("present/former") the present name.
+        "name": (("state",), latest["name"].str.split("/").str[0].to_numpy(dtype=np.str_)),
     }
 
 

@@ -13,7 +13,7 @@ from forecast.errors import ArgumentError, UnknownNameError
 from forecast.sources.spells import OPEN_YEAR, span_years
 from forecast.sources.tables import Tables
 
-__all__ = ["ALIASES", "LabelKind", "resolve_state", "state_label"]
+__all__ = ["ALIASES", "RENAMED", "LabelKind", "resolve_state", "state_label"]
 
 #: Names in common use that the tables do not list, with every code they have stood for.
 ALIASES: Mapping[str, tuple[int, ...]] = {
@@ -133,6 +133,11 @@ class _Index:
     def membership(self, code: int) -> str:
         """The spells of a code in words."""
         return ", ".join(s.text for s in self.spells[code])
+
+
+#: First calendar year of the present name of a state that was renamed within one spell; in
+#: ``states.csv`` its name is "present name/former name".
+RENAMED: Mapping[int, int] = {345: 2003, 365: 1992}
 
 
 # A query resolves names on every call; the index of a data set is made once.
@@ -258,4 +263,8 @@ def state_label(tables: Tables, ccode: int, *, year: int, kind: LabelKind = "nam
     index = _index(tables)
     if ccode not in index.spells:
         raise UnknownNameError("state", ccode, (), "Expected a COW number.")
-    return index.nearest_spell(int(ccode), year).labels[kind]
+    label = index.nearest_spell(int(ccode), year).labels[kind]
+    if kind == "name" and "/" in label:
+        current, former = label.split("/")
+        return current if year >= RENAMED[int(ccode)] else former
+    return label

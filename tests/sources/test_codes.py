@@ -3,7 +3,7 @@
 import pytest
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.sources.codes import ALIASES, resolve_state, state_label
+from forecast.sources.codes import ALIASES, RENAMED, resolve_state, state_label
 
 
 @pytest.mark.parametrize("given", [10, "10", "ARV", "arv", "Arvo", " arvo "])
@@ -98,6 +98,24 @@ def test_labels(tiny_tables):
 )
 def test_year_aware_codes(tables, given, year, expected):
     assert resolve_state(tables, given, year=year) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "year", "name"),
+    [
+        (365, 1991, "Soviet Union"),
+        (365, 1992, "Russia"),
+        (345, 2002, "Yugoslavia"),
+        (345, 2026, "Serbia"),
+    ],
+)
+def test_a_renamed_state_is_called_as_in_the_year(tables, code, year, name):
+    assert state_label(tables, code, year=year) == name
+
+
+def test_every_name_with_two_parts_has_the_year_of_its_change(tables):
+    double = tables.states.loc[tables.states["name"].str.contains("/"), "ccode"]
+    assert set(double) == set(RENAMED)
 
 
 def test_iso_wins_over_an_abbreviation(tables):
