@@ -80,7 +80,7 @@ def run(
         list[Path] | None, typer.Option("--scenario", help="Scenario file; repeatable.")
     ] = None,
     seed: Seed = 20251231,
-    draws: Draws = 1000,
+    draws: Draws = 500,
     backtest_years: Annotated[
         int, typer.Option("--backtest-years", help="Last years forecast anew; 0 for none.")
     ] = 3,

@@ -48,9 +48,8 @@ def test_many_pairs_give_the_same_numbers_as_one(known_fit: Fit) -> None:
     row = table.iloc[3]
     assert row["probability"] == pytest.approx(single.probability)
     assert row["base_rate"] == pytest.approx(single.base_rate)
-    # The table reads order statistics, the single answer interpolates between them.
-    assert row["lower"] == pytest.approx(single.lower, rel=0.1)
-    assert row["upper"] == pytest.approx(single.upper, rel=0.1)
+    assert row["lower"] == pytest.approx(single.lower, rel=1e-5)
+    assert row["upper"] == pytest.approx(single.upper, rel=1e-5)
 
 
 def test_everyone_agrees_with_the_simulation(known_fit: Fit) -> None:

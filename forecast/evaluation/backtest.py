@@ -8,12 +8,14 @@ training as in forecasting (direct forecasts). Nothing that happened in o or lat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from forecast.errors import ArgumentError, ForecastError
 from forecast.evaluation import tables
@@ -211,22 +213,32 @@ def _run(
         views = prepared[horizon]
         target = origin + horizon - 1
         probabilities: dict[str, np.ndarray] = {}
-        for i, method in enumerate(methods):
-            fit_seed, predict_seed = _children(seed, horizon, origin, i)
-            train = training_panel(views[i], origin)
+        at = {"origin": origin, "horizon": horizon}
+
+        def one(
+            i: int, at: dict[str, int] = at, views: list[Panel] = views, target: int = target
+        ) -> tuple[Predictor, np.ndarray]:
+            """Fit and forecast of one method; its seeds do not depend on the others."""
+            fit_seed, predict_seed = _children(seed, at["horizon"], at["origin"], i)
             try:
-                fitted = method.fit(
-                    train, seed=fit_seed, previous=previous.get((horizon, names[i]))
+                fitted = methods[i].fit(
+                    training_panel(views[i], at["origin"]),
+                    seed=fit_seed,
+                    previous=previous.get((at["horizon"], names[i])),
                 )
             except ForecastError as error:
-                error.add_note(f"While fitting {names[i]!r} at origin {origin}, horizon {horizon}.")
+                error.add_note(f"While fitting {names[i]!r} at {at}.")
                 raise
-            previous[horizon, names[i]] = fitted
-            test = target_panel(views[i], target)
-            probabilities[names[i]] = fitted.predict(test, seed=predict_seed)
+            return fitted, fitted.predict(target_panel(views[i], target), seed=predict_seed)
+
+        # The fits leave Python's lock most of the time, and bring threads of their own.
+        with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(2) as workers:
+            done = list(workers.map(one, range(len(methods))))
+        for name, (fitted, probability) in zip(names, done, strict=True):
+            previous[horizon, name] = fitted
+            probabilities[name] = probability
             if hasattr(fitted, "record"):
-                key = {"origin": origin, "horizon": horizon, "model": names[i]}
-                fits.append(key | fitted.record())
+                fits.append(at | {"model": name} | fitted.record())
         rows = target_rows(target_panel(views[0], target), origin, horizon)
         usable = np.all([np.isfinite(p).all(axis=0) for p in probabilities.values()], axis=0)
         left_out += int((~usable).sum())

@@ -82,7 +82,7 @@ def sample_laplace(
         All randomness comes from it.
     draws : int
         Draws to return. Proposals are added, ``draws / 2`` at a time, until the effective
-        sample size of the weights is at least ``max(500, draws / 2)`` (at most 16 times).
+        sample size of the weights is at least ``max(400, draws / 2)`` (at most 16 times).
     start : (log scales, w), optional
         Where to start the search for the mode, e.g. that of a fit with one year less.
     report : callable, optional
@@ -109,7 +109,7 @@ def sample_laplace(
     at = scale_mode(latent, np.asarray(theta, dtype=np.float64), w, modes)
     tell("curvature around the mode", 0.2)
     proposal = propose(latent, at, modes, np.random.default_rng(streams[0]))
-    target = max(500.0, 0.5 * draws)
+    target = max(400.0, 0.5 * draws)
     batch = max(250, draws // 2)
     thetas, latents, weights = [], [], []
     for done in range(_MAX_ROUNDS):

@@ -106,12 +106,17 @@ class Outlook:
     ) -> tuple[Float64Array, Float32Array, Float32Array]:
         """Mean and equal-tailed interval within 1 … `horizon` years, each (rows, horizon)."""
         draws = self.cumulative[rows, :horizon]
-        size = draws.shape[2]
         tail = (1.0 - level) / 2.0
-        low, high = int(np.floor(tail * (size - 1))), int(np.ceil((1.0 - tail) * (size - 1)))
-        # A partition at two ranks is several times faster than sorting every row.
-        ordered = np.partition(draws, (low, high), axis=2)
-        return draws.mean(axis=2, dtype=np.float64), ordered[..., low], ordered[..., high]
+        place = np.array([tail, 1.0 - tail]) * (draws.shape[2] - 1)
+        low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
+        # The quantiles of np.quantile; a partition at four ranks is several times faster.
+        ordered = np.partition(draws, np.unique([low, high]), axis=2)
+        share = (place - low).astype(np.float32)
+        lower, upper = (
+            ordered[..., low[i]] * (1 - share[i]) + ordered[..., high[i]] * share[i]
+            for i in range(2)
+        )
+        return draws.mean(axis=2, dtype=np.float64), lower, upper
 
     @cached_property
     def base_rates(self) -> dict[int, dict[str, BaseRate]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,8 +34,11 @@ __all__ = [
     "origin_of",
     "save_result",
     "simulate",
+    "simulate_all",
     "status_quo_paths",
 ]
+
+Float32Array = npt.NDArray[np.float32]
 
 #: Region of a dyad whose two states are in different regions.
 BETWEEN = "Between regions"
@@ -101,8 +105,9 @@ def simulate(
         chance of the events), the others hold the uncertainty of the parameters.
 
         Coordinates of ``dyad``: ``ccode_a``, ``ccode_b``, ``region``, ``ongoing`` (a dispute of
-        the pair is active at the end of the record), ``changed`` (a feature differs between
-        scenario and status quo in some year). Attributes name kind and level of the intervals,
+        the pair is active at the end of the record), ``changed`` (a feature of the pair differs
+        between scenario and status quo; allies' simulated disputes do not count). Attributes
+        name kind and level of the intervals,
         population, unit, seed, draws, data vintage, edits and the caution text.
 
     Raises
@@ -110,45 +115,87 @@ def simulate(
     ArgumentError, UnknownNameError
         An edit that cannot be, or an argument out of range.
     """
+    results = simulate_all(
+        fit,
+        [] if scenario is None else [scenario],
+        horizon=horizon,
+        draws=draws,
+        seed=seed,
+        level=level,
+        capability_paths=capability_paths,
+    )
+    return results[-1]
+
+
+def simulate_all(
+    fit: Fit,
+    scenarios: Sequence[Scenario],
+    *,
+    horizon: int = 5,
+    draws: int | None = None,
+    seed: int | None = None,
+    level: float = 0.9,
+    capability_paths: int = _CAPABILITY_PATHS,
+) -> list[xr.Dataset]:
+    """Simulate several scenarios against one status quo, which is simulated once.
+
+    Parameters
+    ----------
+    fit, horizon, draws, seed, level, capability_paths
+        See `simulate`.
+    scenarios : sequence of Scenario
+        Edits, each on its own.
+
+    Returns
+    -------
+    list of xarray.Dataset
+        The status quo alone, then each scenario with it, as from `simulate`.
+    """
     if not 1 <= horizon <= 20:
         raise ArgumentError(f"horizon={horizon}: expected 1 to 20 years.")
     if not 0.0 < level < 1.0:
         raise ArgumentError(f"level={level}: expected a probability between 0 and 1, such as 0.9.")
     seed = fit.seed if seed is None else seed
     tables, origin = _tables(fit), origin_of(fit)
-    edited = None
-    if scenario is not None:
-        edited = apply_scenario(tables, scenario, first_year=origin + 1, last_year=origin + horizon)
+    years = {"first_year": origin + 1, "last_year": origin + horizon}
+    edited = [apply_scenario(tables, scenario, **years) for scenario in scenarios]
     options = {"origin": origin, "horizon": horizon, "paths": capability_paths, "seed": seed}
-    base = prepare_future(fit, tables, rows=None, **options)
-    other = None if edited is None else prepare_future(fit, edited, rows=base.rows, **options)
-    if not (base.complete & (other.complete if other else True)).all():
-        keep = base.complete & (other.complete if other else True)
-        base = _keep(base, keep)
-        other = None if other is None else _keep(other, keep)
+    futures = [prepare_future(fit, tables, rows=None, **options)]
+    futures += [prepare_future(fit, other, rows=futures[0].rows, **options) for other in edited]
+    keep = np.logical_and.reduce([future.complete for future in futures])
+    if not keep.all():
+        futures = [_keep(future, keep) for future in futures]
+    base = futures[0]
     coefficients = Coefficients(fit, draws=draws, seed=seed)
     record = _record(fit, base)
     summary = _Summary(fit, base, record, level)
     reference = summary.read(simulate_paths(fit, base, record, coefficients, seed=seed))
-    worlds = {"status_quo": reference}
-    changed = np.zeros(base.rows.sizes["row"], dtype=bool)
-    if other is not None:
-        edited_values = summary.read(simulate_paths(fit, other, record, coefficients, seed=seed))
-        worlds["scenario"] = edited_values
-        worlds["difference"] = {name: edited_values[name] - reference[name] for name in reference}
-        changed = (other.X != base.X).any(axis=(0, 1, 3))
-    result = summary.dataset(worlds, changed)
-    result.attrs |= {
-        "scenario": "" if scenario is None else scenario.name,
-        "edits": [] if scenario is None else [edit.sentence() for edit in scenario.edits],
+    about = {
         "fit": fit.id,
         "seed": seed,
         "draws": coefficients.draws,
         "capability_paths": capability_paths,
         "caution": CAUTION,
-        "rows_without_features": int((~base.complete).sum()),
+        "rows_without_features": int((~keep).sum()),
     }
-    return result
+    unchanged = np.zeros(base.rows.sizes["row"], dtype=bool)
+    estimates = summary.estimates(reference)
+    results = [summary.dataset({"status_quo": estimates}, unchanged)]
+    results[0].attrs |= about | {"scenario": "", "edits": []}
+    for scenario, future in zip(scenarios, futures[1:], strict=True):
+        values = summary.read(simulate_paths(fit, future, record, coefficients, seed=seed))
+        worlds = {
+            "status_quo": estimates,
+            "scenario": summary.estimates(values),
+            "difference": summary.estimates({n: values[n] - reference[n] for n in reference}),
+        }
+        result = summary.dataset(worlds, (future.X != base.X).any(axis=(0, 1, 3)))
+        result.attrs |= about | {
+            "scenario": scenario.name,
+            "edits": [edit.sentence() for edit in scenario.edits],
+        }
+        results.append(result)
+    return results
 
 
 def largest_changes(result: xr.Dataset, *, top: int) -> pd.DataFrame:
@@ -262,7 +309,7 @@ class _Summary:
             (ones[: rows.size], (number, rows)), shape=(len(self.regions), rows.size)
         )
 
-    def read(self, paths: Paths) -> dict[str, npt.NDArray[np.float32]]:
+    def read(self, paths: Paths) -> dict[str, Float32Array]:
         """Draws of every quantity; (horizon, units, D)."""
         with np.errstate(divide="ignore"):
             quiet = np.log1p(-paths.hazard)
@@ -276,8 +323,12 @@ class _Summary:
             ),
         }
 
+    def estimates(self, draws: dict[str, Float32Array]) -> dict[str, Float32Array]:
+        """Mean and equal-tailed interval of every quantity; (3, horizon, units)."""
+        return {name: self._estimates(values) for name, values in draws.items()}
+
     def dataset(
-        self, worlds: dict[str, dict[str, npt.NDArray[np.float32]]], changed: npt.NDArray[np.bool_]
+        self, worlds: dict[str, dict[str, Float32Array]], changed: npt.NDArray[np.bool_]
     ) -> xr.Dataset:
         """Means and intervals with their coordinates and units."""
         units = {
@@ -288,7 +339,7 @@ class _Summary:
         }
         variables = {}
         for name, (unit, meaning) in units.items():
-            stacked = np.stack([self._estimates(values[name]) for values in worlds.values()])
+            stacked = np.stack([values[name] for values in worlds.values()])
             kind = "predictive" if name == "region_onsets" else "parameter uncertainty"
             variables[name] = xr.DataArray(
                 stacked,
@@ -332,7 +383,7 @@ class _Summary:
             },
         )
 
-    def _estimates(self, draws: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _estimates(self, draws: Float32Array) -> Float32Array:
         tail = (1.0 - self.level) / 2.0
         lower, upper = np.quantile(draws, [tail, 1.0 - tail], axis=-1)
         return np.stack([draws.mean(axis=-1, dtype=np.float64), lower, upper]).astype(np.float32)
