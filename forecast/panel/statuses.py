@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.panel.window import BoolArray, IntArray, Variable, Window
+from forecast.sources.codes import name_in_year
 from forecast.sources.spells import OPEN_DAY, span_days, span_years
 
 __all__ = ["capability", "contiguity", "membership"]
@@ -43,6 +44,8 @@ def membership(window: Window) -> dict[str, Variable]:
     major[t[here], at[here]] = True
 
     latest = states.sort_values("start").groupby("ccode").last().reindex(window.states)
+    labels = zip(window.states.tolist(), latest["name"].tolist(), strict=True)
+    names = [name_in_year(code, str(name), window.last) for code, name in labels]
     birth = pd.Series(first).groupby(codes).min().reindex(window.states)
     return {
         "member": (("year", "state"), member),
@@ -52,8 +55,7 @@ def membership(window: Window) -> dict[str, Variable]:
         "birth_year": (("state",), birth.to_numpy(dtype=np.int16)),
         "region": (("state",), latest["region"].to_numpy(dtype=np.str_)),
         "abbrev": (("state",), latest["abbrev"].to_numpy(dtype=np.str_)),
-        # Of a renamed state ("present/former") the present name.
-        "name": (("state",), latest["name"].str.split("/").str[0].to_numpy(dtype=np.str_)),
+        "name": (("state",), np.array(names, dtype=np.str_)),
     }
 
 

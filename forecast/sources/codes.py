@@ -13,7 +13,7 @@ from forecast.errors import ArgumentError, UnknownNameError
 from forecast.sources.spells import OPEN_YEAR, span_years
 from forecast.sources.tables import Tables
 
-__all__ = ["ALIASES", "RENAMED", "LabelKind", "resolve_state", "state_label"]
+__all__ = ["ALIASES", "RENAMED", "LabelKind", "name_in_year", "resolve_state", "state_label"]
 
 #: Names in common use that the tables do not list, with every code they have stood for.
 ALIASES: Mapping[str, tuple[int, ...]] = {
@@ -264,7 +264,12 @@ def state_label(tables: Tables, ccode: int, *, year: int, kind: LabelKind = "nam
     if ccode not in index.spells:
         raise UnknownNameError("state", ccode, (), "Expected a COW number.")
     label = index.nearest_spell(int(ccode), year).labels[kind]
-    if kind == "name" and "/" in label:
-        current, former = label.split("/")
-        return current if year >= RENAMED[int(ccode)] else former
-    return label
+    return name_in_year(int(ccode), label, year) if kind == "name" else label
+
+
+def name_in_year(ccode: int, name: str, year: int) -> str:
+    """Of a renamed state's "present name/former name" the one of the year; else the name."""
+    if ccode not in RENAMED or name.count("/") != 1:
+        return name
+    present, former = name.split("/")
+    return present if year >= RENAMED[ccode] else former
