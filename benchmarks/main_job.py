@@ -1,6 +1,6 @@
 """Times and memory of the main job and of risk queries on the embedded data.
 
-    uv run python benchmarks/numbers.py [--json] [--skip-run]
+    uv run python benchmarks/main_job.py [--json] [--skip-run]
 
 The main job runs in a process of its own, so that its peak memory is its own. Nothing else should
 run on the machine.
