@@ -104,7 +104,8 @@ class Record:
         """
         from forecast.features.history import disputes_total, peace_years
 
-        past = world.sel(year=slice(None, origin))
+        # Treaties are not needed here, and copying them would take most of the time.
+        past = world.drop_dims(["treaty", "obligation"]).sel(year=slice(None, origin))
         covered = past["conflict_covered"].to_numpy()
         if not covered[-1]:
             raise ArgumentError(f"Conflicts are not covered in the origin year {origin}.")
