@@ -10,8 +10,9 @@ import xarray as xr
 
 from forecast.evaluation.tables import LONG_PEACE
 from forecast.features.history import disputes_total, peace_years
+from forecast.panel.build import relevant_pairs
 
-__all__ = ["OUTSIDE", "STRATA", "BaseRate", "base_rates", "relevant_pairs", "stratum_of"]
+__all__ = ["OUTSIDE", "STRATA", "BaseRate", "base_rates", "stratum_of"]
 
 #: No onset between the two on record; one, but more than ten years of peace; a recent one.
 STRATA: tuple[str, ...] = ("first ever", "quiet", "recurrent")
@@ -54,18 +55,6 @@ def stratum_of(
     return np.where(np.asarray(disputes) > 0, quiet, "first ever")
 
 
-def relevant_pairs(world: xr.Dataset, year: int) -> npt.NDArray[np.bool_]:
-    """Politically relevant dyads of a year, upper triangle of (state, other).
-
-    Contiguous in any class 1–5, or at least one major power; both in the system.
-    """
-    now = world.sel(year=year)
-    member, major = now["member"].to_numpy(), now["major"].to_numpy()
-    near = now["contiguity"].to_numpy() > 0
-    relevant = near | major[:, None] | major[None, :]
-    return np.asarray(np.triu(relevant & member[:, None] & member[None, :], k=1))
-
-
 def base_rates(world: xr.Dataset, *, horizon: int) -> dict[int, dict[str, BaseRate]]:
     """Observed rates within 1 … `horizon` years, by stratum of the politically relevant dyads.
 
@@ -86,20 +75,19 @@ def base_rates(world: xr.Dataset, *, horizon: int) -> dict[int, dict[str, BaseRa
     onset, at_risk = world["onset"].to_numpy(), world["at_risk"].to_numpy()
     before = np.cumsum(onset, axis=0, dtype=np.int16)
     covered = world["conflict_covered"].to_numpy()
-    years = world["year"].to_numpy()
     peace = np.nan_to_num(peace_years(world).to_numpy())
     disputes = np.nan_to_num(disputes_total(world).to_numpy())
+    relevant = relevant_pairs(world)
     names = (*STRATA, OUTSIDE)
     rows = np.zeros((horizon + 1, len(names)), dtype=np.int64)
     onsets = np.zeros_like(rows)
     for t in np.flatnonzero(covered[1:] & covered[:-1]) + 1:
-        relevant = relevant_pairs(world, int(years[t]))
         upper = np.triu(at_risk[t], k=1)
-        stratum = np.where(relevant, stratum_of(peace[t - 1], disputes[t - 1]), OUTSIDE)[upper]
+        stratum = np.where(relevant[t], stratum_of(peace[t - 1], disputes[t - 1]), OUTSIDE)[upper]
         which = np.array([np.count_nonzero(stratum == name) for name in names])
         for h in range(1, horizon + 1):
             end = t + h - 1
-            if end >= years.size or not covered[end]:
+            if end >= covered.size or not covered[end]:
                 break
             event = ((before[end] - before[t - 1]) > 0)[upper]
             rows[h] += which

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from forecast.panel.types import Panel
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
-__all__ = ["linear_predictor", "new_level", "predict"]
+__all__ = ["block_effects", "linear_predictor", "new_level", "posterior_values", "predict"]
 
 FloatArray = npt.NDArray[np.float64]
 _CHUNK = 4096
@@ -60,20 +61,12 @@ def linear_predictor(
             f"The rows have the columns {list(rows.names)}, the fit "
             f"{posterior['term'].to_numpy().tolist()}: they were encoded for another model."
         )
-    available = posterior.sizes["chain"] * posterior.sizes["draw"]
-    if draws is not None and not 1 <= draws <= available:
-        raise ArgumentError(f"draws={draws}: the fit has {available}; expected 1-{available}.")
-    chosen = np.linspace(0, available - 1, draws or available).round().astype(np.int64)
+    values = posterior_values(fit, draws)
     seed = fit.seed if seed is None else seed
-
-    def values(name: str) -> FloatArray:
-        array = posterior[name].transpose("chain", "draw", ...).to_numpy()
-        return np.asarray(array.reshape(available, *array.shape[2:])[chosen], dtype=np.float64)
-
     beta = values("beta")
-    effects = [_effects(block, values, seed) for block in rows.blocks]
+    effects = [block_effects(block, values, seed) for block in rows.blocks]
     n = rows.X.shape[0]
-    out = np.empty((chosen.size, n), dtype=np.float32)
+    out = np.empty((beta.shape[0], n), dtype=np.float32)
     for first in range(0, n, _CHUNK):
         part = slice(first, min(first + _CHUNK, n))
         eta = rows.X[part] @ beta.T
@@ -135,7 +128,37 @@ def new_level(seed: int, block: str, label: str, draws: int) -> FloatArray:
     return np.random.default_rng(np.random.SeedSequence([seed, key])).standard_normal(draws)
 
 
-def _effects(block: RowBlock, values: Any, seed: int) -> tuple[FloatArray, FloatArray | None]:
+def posterior_values(fit: Fit, draws: int | None) -> Callable[[str], FloatArray]:
+    """Reader of the draws of a variable of the posterior, shape (draws, …).
+
+    Parameters
+    ----------
+    fit : Fit
+        Posterior.
+    draws : int or None
+        Number of draws, evenly spaced over all; None for all.
+
+    Raises
+    ------
+    ArgumentError
+        More draws than the fit has, or none.
+    """
+    posterior = fit.posterior["posterior"].to_dataset()
+    available = posterior.sizes["chain"] * posterior.sizes["draw"]
+    if draws is not None and not 1 <= draws <= available:
+        raise ArgumentError(f"draws={draws}: the fit has {available}; expected 1-{available}.")
+    chosen = np.linspace(0, available - 1, draws or available).round().astype(np.int64)
+
+    def values(name: str) -> FloatArray:
+        array = posterior[name].transpose("chain", "draw", ...).to_numpy()
+        return np.asarray(array.reshape(available, *array.shape[2:])[chosen], dtype=np.float64)
+
+    return values
+
+
+def block_effects(
+    block: RowBlock, values: Callable[[str], FloatArray], seed: int
+) -> tuple[FloatArray, FloatArray | None]:
     """Draws of the known effects (draws, m) and of the new ones (draws, k) of a group."""
     known: FloatArray = values(f"effect_{block.name}")
     if not block.unknown_levels:

@@ -15,7 +15,7 @@ from forecast.panel.window import BoolArray, IntArray, coverage_window
 from forecast.panel.world import build_world
 from forecast.sources.tables import Tables
 
-__all__ = ["Population", "Unit", "future_panel", "load_panel"]
+__all__ = ["Population", "Unit", "future_panel", "load_panel", "relevant_pairs"]
 
 Unit = Literal["dyad-year", "directed-dyad-year", "state-year"]
 Population = Literal["politically_relevant", "all"]
@@ -231,7 +231,7 @@ def _rows(
     return _dyad_rows(window, directed=unit == "directed-dyad-year", population=population)
 
 
-def _relevant(world: xr.Dataset) -> BoolArray:
+def relevant_pairs(world: xr.Dataset) -> BoolArray:
     """Politically relevant pairs: contiguous in any class, or one of them a major power."""
     major = world["major"].to_numpy()
     either = major[:, :, None] | major[:, None, :]
@@ -243,7 +243,7 @@ def _dyad_rows(world: xr.Dataset, *, directed: bool, population: Population) -> 
     pairs = world["together"].to_numpy()
     if not directed:
         pairs = pairs & np.triu(np.ones((n, n), dtype=bool), k=1)
-    inside = pairs & _relevant(world) if population == "politically_relevant" else pairs
+    inside = pairs & relevant_pairs(world) if population == "politically_relevant" else pairs
     at_risk = world["at_risk"].to_numpy()
     onset = world["onset"].to_numpy()
     happened = world["initiated"].to_numpy() if directed else onset

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from forecast.errors import ArgumentError
-from forecast.inference.predict import new_level
+from forecast.inference.predict import block_effects, new_level, posterior_values
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -40,17 +40,11 @@ class Coefficients:
     """
 
     def __init__(self, fit: Fit, *, draws: int | None, seed: int) -> None:
-        posterior = fit.posterior["posterior"].to_dataset()
-        stacked = {str(name): _flat(posterior[name]) for name in posterior.data_vars}
-        available = stacked["beta"].shape[0]
-        if draws is not None and not 1 <= draws <= available:
-            raise ArgumentError(f"draws={draws}: the fit has {available}; expected 1–{available}.")
-        chosen = np.linspace(0, available - 1, draws or available).round().astype(np.int64)
-        self._values = {name: values[chosen] for name, values in stacked.items()}
+        self._values = cache(posterior_values(fit, draws))
         self._fit = fit
         self._seed = seed
-        self.draws = chosen.size
-        self.beta: Float64Array = self._values["beta"]
+        self.beta: Float64Array = self._values("beta")
+        self.draws = self.beta.shape[0]
 
     def at(self, year: int) -> Float64Array:
         """Coefficients in force in `year`, common mean plus the era's deviation; (D, p)."""
@@ -64,7 +58,7 @@ class Coefficients:
             for column in code.columns:
                 label = f"{column}|{era}"
                 if label in known:
-                    deviation = self._values["effect_slope"][:, known[label]]
+                    deviation = self._values("effect_slope")[:, known[label]]
                 else:
                     deviation = self._new("slope", label)
                 beta[:, names.index(column)] += deviation
@@ -80,13 +74,10 @@ class Coefficients:
         """
         found: dict[str, Float64Array] = {}
         for code, block in self._blocks(rows):
-            effect = self._values[f"effect_{code.name}"]
-            total = block.matrix @ effect.T
-            if block.unknown_levels:
-                fresh = np.stack([self._new(code.name, label) for label in block.unknown_levels])
-                if block.structure == "random_walk":
-                    fresh = effect[:, -1] + np.cumsum(fresh, axis=0)
-                total = total + block.unknown @ fresh
+            known, fresh = block_effects(block, self._values, self._seed)
+            total = block.matrix @ known.T
+            if fresh is not None:
+                total = total + block.unknown @ fresh.T
             found[code.name] = total
         return found
 
@@ -104,10 +95,4 @@ class Coefficients:
 
     def _new(self, block: str, label: str) -> Float64Array:
         """Fresh draws of one level from Normal(0, sigma_block), shape (D,)."""
-        return new_level(self._seed, block, label, self.draws) * self._values[f"sigma_{block}"]
-
-
-def _flat(values: xr.DataArray) -> Float64Array:
-    """(chain, draw, …) as (chain · draw, …)."""
-    array = np.asarray(values.transpose("chain", "draw", ...).to_numpy(), dtype=np.float64)
-    return array.reshape(-1, *array.shape[2:])
+        return new_level(self._seed, block, label, self.draws) * self._values(f"sigma_{block}")
