@@ -104,7 +104,12 @@ def _tables(
     ready["capabilities"] = with_capability(
         ready["capabilities"], ready["states"], last_year=coverage["capabilities"].last
     )
-    return Tables(**ready, coverage=dict(coverage), name=name, fingerprint=fingerprint)
+    return Tables(
+        **{table: ready[table] for table in TABLES},  # type: ignore[arg-type]
+        coverage=dict(coverage),
+        name=name,
+        fingerprint=fingerprint,
+    )
 
 
 def read_coverage(folder: Path) -> dict[str, Coverage]:

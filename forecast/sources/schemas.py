@@ -15,9 +15,9 @@ import pandera.pandas as pa
 
 from forecast.errors import DataError
 from forecast.sources.reader import Kind, cell_error, read_table
-from forecast.sources.tables import OBLIGATIONS, TABLES
+from forecast.sources.tables import OBLIGATIONS
 
-__all__ = ["KEYS", "OVERLAP_KEYS", "REGIONS", "SCHEMAS", "kinds", "read", "validate"]
+__all__ = ["KEYS", "LEVELS", "OVERLAP_KEYS", "REGIONS", "SCHEMAS", "kinds", "read", "validate"]
 
 REGIONS: tuple[str, ...] = (
     "Americas",
@@ -29,6 +29,20 @@ REGIONS: tuple[str, ...] = (
 )
 _FLAGS = ("observed", "interpolated", "extrapolated", "estimated")
 _PRECISIONS = ("day", "month", "year")
+#: Levels of hostility, rising. "clash" is used by the embedded data only: both sides fought.
+LEVELS: tuple[str, ...] = ("threat", "display_of_force", "use_of_force", "clash", "war")
+_OUTCOMES = (
+    "victory_a",
+    "victory_b",
+    "yield_a",
+    "yield_b",
+    "stalemate",
+    "compromise",
+    "released",
+    "ongoing",
+    "unclear",
+)
+_SETTLEMENTS = ("negotiated", "imposed", "none", "unclear")
 _DEPTH = (
     "integrated_command",
     "military_coordination",
@@ -54,6 +68,17 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "alliances": ("alliance_id",),
     "members": ("alliance_id", "ccode", "start"),
     "conflicts": ("conflict_id", "ccode_a", "ccode_b"),
+    "rivalries": ("rivalry_id", "ccode_a", "ccode_b", "start"),
+    "regimes": ("ccode", "year"),
+    "trade": ("ccode", "year"),
+    "dyadic_trade": ("ccode_a", "ccode_b", "year"),
+    "igos": ("ccode_a", "ccode_b", "year"),
+    "distances": ("ccode_a", "ccode_b", "year"),
+    "treaty_design": ("alliance_id",),
+    "material_capabilities": ("ccode", "year"),
+    "disputes": ("conflict_id",),
+    "participants": ("conflict_id", "ccode", "start"),
+    "obligation_years": ("ccode_owing", "ccode_owed", "year"),
 }
 
 #: Columns within which the spells of a table may not overlap.
@@ -82,6 +107,16 @@ def _enum(values: Sequence[str]) -> pa.Column:
 def _text(*, nullable: bool = False, pattern: str | None = None) -> pa.Column:
     checks = [] if pattern is None else [pa.Check.str_matches(f"^(?:{pattern})$")]
     return pa.Column(_STR, checks, nullable=nullable)
+
+
+def _year() -> pa.Column:
+    return pa.Column(int, pa.Check.in_range(1800, 2100))
+
+
+def _number(low: float, high: float | None = None) -> pa.Column:
+    """A number that may be missing."""
+    check = pa.Check.ge(low) if high is None else pa.Check.in_range(low, high)
+    return pa.Column(float, check, nullable=True)
 
 
 def _date(*, nullable: bool = False) -> pa.Column:
@@ -171,28 +206,125 @@ SCHEMAS: Mapping[str, pa.DataFrameSchema] = {
             "end": _date(nullable=True),
             "start_precision": _enum(_PRECISIONS),
             "end_precision": _enum(_PRECISIONS),
-            "level": _enum(("clash", "use_of_force", "war")),
+            "level": _enum(LEVELS),
             "deaths_class": pa.Column(pd.Int64Dtype(), pa.Check.in_range(0, 6), nullable=True),
             "initiator": _enum(("a", "b", "both", "unclear")),
             "role_a": _enum(("originator", "joiner")),
             "role_b": _enum(("originator", "joiner")),
-            "outcome": _enum(
-                (
-                    "victory_a",
-                    "victory_b",
-                    "yield_a",
-                    "yield_b",
-                    "stalemate",
-                    "compromise",
-                    "released",
-                    "ongoing",
-                    "unclear",
-                )
-            ),
-            "settlement": _enum(("negotiated", "imposed", "none", "unclear")),
+            "outcome": _enum(_OUTCOMES),
+            "settlement": _enum(_SETTLEMENTS),
             "source": _text(),
         },
         checks=_PAIR_ORDER,
+    ),
+    "rivalries": _schema(
+        "rivalries",
+        {
+            "rivalry_id": _text(),
+            "ccode_a": _ccode(),
+            "ccode_b": _ccode(),
+            "start": _date(),
+            "end": _date(nullable=True),
+            "kind": _text(nullable=True),
+        },
+        checks=_PAIR_ORDER,
+    ),
+    "regimes": _schema(
+        "regimes",
+        {"ccode": _ccode(), "year": _year(), "polyarchy": _number(0, 1)},
+    ),
+    "trade": _schema(
+        "trade",
+        {"ccode": _ccode(), "year": _year(), "imports": _number(0), "exports": _number(0)},
+    ),
+    # imports_a: what a imports from b, million current US dollars.
+    "dyadic_trade": _schema(
+        "dyadic_trade",
+        {
+            "ccode_a": _ccode(),
+            "ccode_b": _ccode(),
+            "year": _year(),
+            "imports_a": _number(0),
+            "imports_b": _number(0),
+        },
+        checks=_PAIR_ORDER,
+    ),
+    "igos": _schema(
+        "igos",
+        {
+            "ccode_a": _ccode(),
+            "ccode_b": _ccode(),
+            "year": _year(),
+            "joint_igos": pa.Column(int, pa.Check.ge(0)),
+        },
+        checks=_PAIR_ORDER,
+    ),
+    "distances": _schema(
+        "distances",
+        {"ccode_a": _ccode(), "ccode_b": _ccode(), "year": _year(), "km": _number(0)},
+        checks=_PAIR_ORDER,
+    ),
+    # Peacetime provisions that the embedded data do not code; 0/1, missing where not coded.
+    "treaty_design": _schema(
+        "treaty_design",
+        {
+            "alliance_id": _text(),
+            **{
+                name: pa.Column(pd.Int64Dtype(), pa.Check.isin([0, 1]), nullable=True)
+                for name in ("subordination", "contribution", "companion_agreements")
+            },
+        },
+    ),
+    "material_capabilities": _schema(
+        "material_capabilities",
+        {
+            "ccode": _ccode(),
+            "year": _year(),
+            **{name: _number(0) for name in ("milex", "milper", "irst", "pec", "tpop", "upop")},
+            "cinc": _number(0, 1),
+        },
+    ),
+    "disputes": _schema(
+        "disputes",
+        {
+            "conflict_id": _text(),
+            "name": _text(nullable=True),
+            "start": _date(),
+            "end": _date(nullable=True),
+            "start_precision": _enum(_PRECISIONS),
+            "end_precision": _enum(_PRECISIONS),
+            "level": pa.Column(_STR, pa.Check.isin(list(LEVELS)), nullable=True),
+            "deaths_class": pa.Column(pd.Int64Dtype(), pa.Check.in_range(0, 6), nullable=True),
+            "outcome": _enum(_OUTCOMES),
+            "settlement": _enum(_SETTLEMENTS),
+            "reciprocated": pa.Column(pd.Int64Dtype(), pa.Check.isin([0, 1]), nullable=True),
+        },
+    ),
+    "participants": _schema(
+        "participants",
+        {
+            "conflict_id": _text(),
+            "ccode": _ccode(),
+            "side": _enum(("a", "b")),
+            "role": _enum(("originator", "joiner")),
+            "start": _date(),
+            "end": _date(nullable=True),
+            "start_precision": _enum(_PRECISIONS),
+            "end_precision": _enum(_PRECISIONS),
+            "level": pa.Column(_STR, pa.Check.isin(["none", *LEVELS]), nullable=True),
+            "deaths_class": pa.Column(pd.Int64Dtype(), pa.Check.in_range(0, 6), nullable=True),
+            "deaths": _number(0),
+        },
+    ),
+    # One row per ordered pair and year: what the first owes the second.
+    "obligation_years": _schema(
+        "obligation_years",
+        {
+            "ccode_owing": _ccode(),
+            "ccode_owed": _ccode(),
+            "year": _year(),
+            **{name: _flag() for name in OBLIGATIONS},
+        },
     ),
 }
 
@@ -254,8 +386,8 @@ def validate(table: str, frame: pd.DataFrame, *, file: str | None = None) -> pd.
     DataError
         For the first offending cell, in file order.
     """
-    if table not in TABLES:
-        raise DataError(f"There is no table {table!r}; the tables are {', '.join(TABLES)}.")
+    if table not in SCHEMAS:
+        raise DataError(f"There is no table {table!r}; the tables are {', '.join(SCHEMAS)}.")
     schema = SCHEMAS[table]
     name = file or f"{table}.csv"
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["OBLIGATIONS", "TABLES", "Coverage", "Tables"]
+__all__ = ["EXTRA_TABLES", "OBLIGATIONS", "TABLES", "Coverage", "Reading", "Tables"]
 
 #: Obligation classes in the order of the `obligation` dimension (ATOP's five).
 OBLIGATIONS: tuple[str, ...] = (
@@ -29,6 +29,38 @@ TABLES: tuple[str, ...] = (
     "members",
     "conflicts",
 )
+
+#: Tables that a data set may have besides; a feature that needs one is missing without it.
+EXTRA_TABLES: tuple[str, ...] = (
+    "rivalries",
+    "regimes",
+    "trade",
+    "dyadic_trade",
+    "igos",
+    "distances",
+    "treaty_design",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a reader made of one source: one kind of fact, tidy, and the years it covers.
+
+    Attributes
+    ----------
+    table : str
+        Kind of fact: a key of `forecast.sources.schemas.SCHEMAS`.
+    frame : pandas.DataFrame
+        Columns as in that schema.
+    first, last : int
+        Calendar years that the file itself covers, inclusive (read off it, or stated by its
+        authors where its rows cannot tell: spells that are open at the end of the data).
+    """
+
+    table: str
+    frame: pd.DataFrame
+    first: int
+    last: int
 
 
 @dataclass(frozen=True)
@@ -79,6 +111,8 @@ class Tables:
         Name of the data set, e.g. ``"embedded"``.
     fingerprint : str
         SHA-256 (hex) of the content of all tables; part of a fit's identity.
+    extra : mapping of str to pandas.DataFrame
+        Those of `EXTRA_TABLES` that the data set has; `coverage` has an entry for each.
     """
 
     states: pd.DataFrame
@@ -91,6 +125,7 @@ class Tables:
     coverage: Mapping[str, Coverage]
     name: str
     fingerprint: str = field(default="")
+    extra: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def with_tables(self, *, fingerprint: str, **tables: pd.DataFrame) -> Tables:
         """Copy with some tables replaced (a scenario's edited `members`, say)."""

@@ -219,7 +219,7 @@ def test_blank_at_the_end_of_a_text(folder):
         ("states", 2, "ARV,Arvo", "Arv,Arvo", "column 'abbrev': found 'Arv', expected text that"),
         ("contiguity", 3, "30,1,", "30,6,", "column 'type': found 6, expected a number from 1 to"),
         ("members", 7, "0,0,1,1", "0,0,2,1", "column 'nonaggression': found 2, expected one of 0"),
-        ("conflicts", 2, "clash", "clsh", "column 'level': found 'clsh', expected one of clash,"),
+        ("conflicts", 2, "clash", "clsh", "column 'level': found 'clsh', expected one of threat,"),
         ("conflicts", 3, "war,6", "war,7", "column 'deaths_class': found 7, expected a number"),
         ("capabilities", 2, "1990", "199", "column 'year': found 199, expected a number from"),
         ("capabilities", 2, "10000000.0", "-3", "column 'population': found -3.0, expected a num"),
