@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
@@ -53,7 +54,11 @@ LEVELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-#: What a feature may need; all but "member" and "treaty" have a mask of covered years.
+#: Dimensions of the world, in the order that features rely on.
+DIMENSIONS = ("year", "treaty", "state", "other", "obligation", "item", "call")
+
+#: What a feature may need, with its mask of covered years; "member" has none. The masks from
+#: "rivalry" on belong to tables that a data set may lack.
 NEEDS: Mapping[str, str | None] = MappingProxyType(
     {
         "obligation": "obligation_covered",
@@ -62,6 +67,11 @@ NEEDS: Mapping[str, str | None] = MappingProxyType(
         "conflict": "conflict_covered",
         "contiguity": "contiguity_covered",
         "member": None,
+        "rivalry": "rivalry_covered",
+        "regime": "regime_covered",
+        "trade": "trade_covered",
+        "igo": "igo_covered",
+        "distance": "distance_covered",
     }
 )
 
@@ -173,9 +183,12 @@ def feature(
         @wraps(function)
         def labelled(world: xr.Dataset, **options: Any) -> xr.DataArray:
             world = ordered(world)
-            values = np.asarray(function(world, **options), dtype=np.float32)
-            values = _masked(values, world, level, required)
-            dims = LEVELS[level]
+            dims, known = LEVELS[level], _known_years(world, required)
+            if known.any():
+                values = np.asarray(function(world, **options), dtype=np.float32)
+                values = _masked(values, world, known, level, required)
+            else:  # a table that is not there: nothing to compute from
+                values = np.full([world.sizes[dim] for dim in dims], np.nan, dtype=np.float32)
             coords = {dim: world[dim] for dim in dims}
             return xr.DataArray(
                 values, dims=dims, coords=coords, name=name, attrs={"unit": unit, "level": level}
@@ -205,16 +218,26 @@ def feature(
 
 def ordered(world: xr.Dataset) -> xr.Dataset:
     """The world with its dimensions in the order that features rely on (views, no copies)."""
-    return world.transpose("year", "treaty", "state", "other", "obligation", missing_dims="ignore")
+    return world.transpose(*DIMENSIONS, missing_dims="ignore")
+
+
+def _known_years(world: xr.Dataset, needs: frozenset[str]) -> npt.NDArray[np.bool_]:
+    """Years that all needed sources cover; none if the world lacks the table of one."""
+    known = np.ones(world.sizes["year"], dtype=bool)
+    for need in needs:
+        if (mask := NEEDS[need]) is not None:
+            known &= world[mask].to_numpy() if mask in world else False
+    return known
 
 
 def _masked(
-    values: np.ndarray, world: xr.Dataset, level: Level, needs: frozenset[str]
+    values: np.ndarray,
+    world: xr.Dataset,
+    known: npt.NDArray[np.bool_],
+    level: Level,
+    needs: frozenset[str],
 ) -> np.ndarray:
     """Values with NaN where a source does not cover the year or a state is not in the system."""
-    known = np.ones(world.sizes["year"], dtype=bool)
-    for mask in {NEEDS[need] for need in needs} - {None}:
-        known &= world[mask].to_numpy()
     defined = known.reshape((-1,) + (1,) * (values.ndim - 1))
     if "member" in needs and level != "system":
         member = world["member"].to_numpy()

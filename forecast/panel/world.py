@@ -9,6 +9,7 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.panel.events import Outcome, conflict_variables
+from forecast.panel.extras import extra_variables
 from forecast.panel.statuses import capability, contiguity, membership
 from forecast.panel.treaties import obligations, treaties
 from forecast.panel.window import Window
@@ -75,6 +76,11 @@ def build_world(
         ``contiguity_covered``, ``carried_forward`` (year) bool. Where a mask is False the
         variables are empty because nothing is known, not because nothing was there.
 
+        Of the extra tables that the data set has: ``rivalry``, ``polyarchy``, ``imports``,
+        ``exports``, ``trade_flow``, ``joint_igos``, ``distance_km``, and always the masks
+        ``rivalry_covered``, ``regime_covered``, ``trade_covered``, ``igo_covered``,
+        ``distance_covered``: see `forecast.panel.extras.extra_variables`.
+
     Raises
     ------
     ArgumentError
@@ -99,6 +105,7 @@ def build_world(
         **treaties(window, member),
         **conflict_variables(window, together, outcome),
         **window.masks(),
+        **extra_variables(window, member, together),
     }
     coords = {
         "year": window.years,
