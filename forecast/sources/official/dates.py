@@ -1,0 +1,135 @@
+"""Dates from the separate year, month and day that official files hold, some of them unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecast.sources.reader import cell_error
+
+__all__ = ["dates_of", "month_dates"]
+
+_DAY = "datetime64[D]"
+
+
+def dates_of(
+    frame: pd.DataFrame,
+    columns: Sequence[str],
+    *,
+    last: bool = False,
+    file: str = "",
+    coarsen: bool = False,
+) -> tuple[pd.Series, pd.Series]:
+    """Dates, and how precisely each is known.
+
+    A part is unknown if it is missing, zero or negative (COW writes -9, ATOP 0). An unknown day
+    becomes the first of the month, an unknown month the first of the year; with `last`, the last.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Indexed by line number in the file.
+    columns : sequence of str
+        Names of the columns with the year, the month (1–12) and the day; the last or the last
+        two may be left out.
+    last : bool
+        Whether the dates end something.
+    file : str
+        Name of the file, for the message.
+    coarsen : bool
+        Whether a part that no calendar has (month 31) counts as unknown instead of being refused;
+        GML has five such cells.
+
+    Returns
+    -------
+    dates : pandas.Series
+        ``datetime64[s]``; ``NaT`` where the year is unknown.
+    precision : pandas.Series
+        ``"day"``, ``"month"`` or ``"year"``; ``"year"`` where the year is unknown.
+
+    Raises
+    ------
+    DataError
+        If there is no such month or day and `coarsen` is False.
+    """
+    parts = [_part(frame, column) for column in columns]
+    unknown_part = np.zeros(len(frame), dtype=np.int64)
+    year, month, day = (parts + [unknown_part] * 2)[:3]
+    wrong_month = (month > 12) & (year > 0)
+    if wrong_month.any() and not coarsen:
+        raise _refusal(frame, columns[1], wrong_month, file, "a month from 1 to 12")
+    month = np.where(wrong_month, 0, month)
+    safe_year = np.where(year > 0, year, 1970)
+    first_of = _months(safe_year, np.where(month > 0, month, 1))
+    days = (first_of + 1).astype(_DAY) - first_of.astype(_DAY)
+    wrong_day = (month > 0) & (year > 0) & (day > days.astype(np.int64))
+    if wrong_day.any() and not coarsen:
+        raise _refusal(frame, columns[2], wrong_day, file, "a day of that month")
+    day = np.where(wrong_day | (month == 0), 0, day)
+    if last:
+        unknown = np.where(month > 0, first_of + 1, _months(safe_year + 1, np.ones_like(month)))
+        coarse = unknown.astype(_DAY) - 1
+    else:
+        coarse = first_of.astype(_DAY)
+    dates = np.where(day > 0, first_of.astype(_DAY) + (day - 1), coarse).astype("datetime64[s]")
+    dates[year <= 0] = np.datetime64("NaT", "s")
+    precision = np.select([day > 0, month > 0], ["day", "month"], "year")
+    precision[year <= 0] = "year"
+    return (
+        pd.Series(dates, index=frame.index),
+        pd.Series(pd.array(precision, dtype="str"), index=frame.index),
+    )
+
+
+def month_dates(
+    frame: pd.DataFrame, column: str, *, last: bool = False, file: str = ""
+) -> pd.Series:
+    """First (or last) day of months written as YYYYMM, as in the contiguity files.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Indexed by line number in the file.
+    column : str
+        Name of the column.
+    last : bool
+        Whether the months end something.
+    file : str
+        Name of the file, for the message.
+
+    Raises
+    ------
+    DataError
+        If a number is not a month.
+    """
+    code = _part(frame, column)
+    wrong = (code > 0) & ((code % 100 < 1) | (code % 100 > 12) | (code >= 1_000_000))
+    if wrong.any():
+        raise _refusal(frame, column, wrong, file, "a month as YYYYMM")
+    parts = pd.DataFrame({"year": code // 100, "month": code % 100}, index=frame.index)
+    return dates_of(parts, ("year", "month"), last=last, file=file)[0]
+
+
+def _part(frame: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:
+    """Whole numbers; zero where unknown."""
+    values = pd.to_numeric(frame[column]).to_numpy(dtype=np.float64, na_value=0.0)
+    number: npt.NDArray[np.int64] = np.maximum(np.nan_to_num(values), 0).astype(np.int64)
+    return number
+
+
+def _months(
+    year: npt.NDArray[np.int64], month: npt.NDArray[np.int64]
+) -> npt.NDArray[np.datetime64]:
+    months: npt.NDArray[np.datetime64] = ((year - 1970) * 12 + (month - 1)).astype("datetime64[M]")
+    return months
+
+
+def _refusal(
+    frame: pd.DataFrame, column: str, wrong: npt.NDArray[np.bool_], file: str, expected: str
+) -> Exception:
+    at = int(np.flatnonzero(wrong)[0])
+    line, found = int(frame.index[at]), frame[column].iloc[at]
+    return cell_error(file, line, column, int(found), expected, more=int(wrong.sum()) - 1)
