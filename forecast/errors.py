@@ -11,8 +11,10 @@ from collections.abc import Iterable
 __all__ = [
     "ArgumentError",
     "ArtifactError",
+    "ChangedFileError",
     "CoverageError",
     "DataError",
+    "DownloadError",
     "ForecastError",
     "GateRefusedError",
     "MissingFileError",
@@ -48,6 +50,14 @@ class CoverageError(ForecastError, ValueError):
 
 class ArtifactError(ForecastError, ValueError):
     """An artifact on disk does not match its id, or was written by another schema version."""
+
+
+class ChangedFileError(ForecastError, ValueError):
+    """A file is not the one that was locked; the message has both hashes and the way out."""
+
+
+class DownloadError(ForecastError, OSError):
+    """A file could not be fetched from its publisher; the message says what else can be done."""
 
 
 class GateRefusedError(ForecastError, RuntimeError):

@@ -1,0 +1,155 @@
+"""One member out of a zip archive, by name only; nothing unsafe is read."""
+
+from __future__ import annotations
+
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from forecast.errors import DataError, nearest
+
+__all__ = ["extract"]
+
+#: An archive of data holds a few dozen members.
+MAX_MEMBERS = 10_000
+#: Tables of text shrink to a tenth, sparse ones to a fiftieth; a bomb to a thousandth.
+MAX_RATIO = 200
+#: Below this size the ratio says nothing.
+RATIO_FROM = 10_000_000
+_BLOCK = 1 << 20
+
+
+def extract(
+    archive: Path,
+    member: Sequence[str],
+    target: Path,
+    *,
+    max_bytes: int,
+    rank: Callable[[str], int | None] = lambda name: None,
+) -> str:
+    """Write one member of a zip archive to a file.
+
+    Parameters
+    ----------
+    archive : pathlib.Path
+        Zip archive.
+    member : sequence of str
+        Name of the member; several names lead through archives inside the archive.
+    target : pathlib.Path
+        File to write. Its name never comes from the archive.
+    max_bytes : int
+        Largest uncompressed size of any member that is read.
+    rank : callable
+        Used where the archive has no member of the last name (a release may rename its folder):
+        position of a file name among those known, None for unknown. The best must be unique.
+
+    Returns
+    -------
+    str
+        File name of the member, without folders.
+
+    Raises
+    ------
+    DataError
+        Not a zip archive or a damaged one; an unsafe name in it (absolute, ``..``, a link); an
+        encrypted member; one larger than `max_bytes` or shrunk by more than a factor of 200;
+        no such member.
+    """
+    name, *inner = member
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpack") as scratch:
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                _refuse_unsafe(opened, archive.name)
+                info = _member(opened, archive.name, name, rank if not inner else lambda name: None)
+                _refuse_bomb(info, archive.name, max_bytes)
+                destination = Path(scratch) / "archive.zip" if inner else target
+                with opened.open(info) as source, destination.open("wb") as sink:
+                    _copy(source, sink, info, archive.name)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise DataError(
+                f"{archive.name}: not a zip archive, or a damaged one ({error}). Fetch it again."
+            ) from None
+        except (NotImplementedError, RuntimeError) as error:
+            raise DataError(f"{archive.name}: {name!r} cannot be unpacked ({error}).") from None
+        if not inner:
+            return PurePosixPath(info.filename).name
+        # The inner archive is called as in the outer one in messages.
+        renamed = destination.with_name(PurePosixPath(name).name)
+        destination.rename(renamed)
+        return extract(renamed, inner, target, max_bytes=max_bytes, rank=rank)
+
+
+def _refuse_unsafe(opened: zipfile.ZipFile, archive: str) -> None:
+    """Refuse an archive that no publisher of data would make, whichever member is wanted."""
+    infos = opened.infolist()
+    if len(infos) > MAX_MEMBERS:
+        raise DataError(f"{archive}: {len(infos)} members, expected at most {MAX_MEMBERS}.")
+    for info in infos:
+        # orig_filename: zipfile itself cuts names at a NUL and turns separators round.
+        name = info.orig_filename.replace("\\", "/")
+        absolute = name.startswith("/") or name[1:2] == ":"
+        if absolute or ".." in name.split("/") or "\0" in name:
+            raise DataError(
+                f"{archive}: the member {info.orig_filename!r} would be written outside its folder;"
+                " the archive is refused. It is not what a publisher of data makes."
+            )
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise DataError(f"{archive}: the member {name!r} is a link; the archive is refused.")
+
+
+def _member(
+    opened: zipfile.ZipFile, archive: str, name: str, rank: Callable[[str], int | None]
+) -> zipfile.ZipInfo:
+    infos = [info for info in opened.infolist() if not info.is_dir()]
+    exact = [info for info in infos if info.filename == name]
+    if not exact:
+        file_name = PurePosixPath(name).name.lower()
+        exact = [i for i in infos if PurePosixPath(i.filename).name.lower() == file_name]
+    if not exact:
+        ranks = {i.filename: rank(PurePosixPath(i.filename).name) for i in infos}
+        best = min((r for r in ranks.values() if r is not None), default=None)
+        exact = [i for i in infos if best is not None and ranks[i.filename] == best]
+    if len(exact) == 1:
+        return exact[0]
+    names = [info.filename for info in infos]
+    if exact:
+        several = ", ".join(repr(info.filename) for info in exact)
+        raise DataError(f"{archive}: several members could be {name!r}: {several}.")
+    near = nearest(name, names)
+    hint = f" Did you mean {near!r}?" if near else ""
+    listed = ", ".join(repr(n) for n in names[:12]) + (", …" if len(names) > 12 else "")
+    raise DataError(f"{archive}: no member {name!r}.{hint} It holds {listed or 'nothing'}.")
+
+
+def _refuse_bomb(info: zipfile.ZipInfo, archive: str, max_bytes: int) -> None:
+    if info.flag_bits & 0x1:
+        raise DataError(f"{archive}: {info.filename!r} is encrypted; unpack it and use --from.")
+    if info.file_size > max_bytes:
+        raise DataError(
+            f"{archive}: {info.filename!r} unpacks to {info.file_size:,} bytes, expected at most"
+            f" {max_bytes:,}."
+        )
+    if info.file_size > max(RATIO_FROM, MAX_RATIO * info.compress_size):
+        raise DataError(
+            f"{archive}: {info.filename!r} unpacks from {info.compress_size:,} to"
+            f" {info.file_size:,} bytes; no table of data shrinks that much."
+        )
+
+
+def _copy(source: IO[bytes], sink: IO[bytes], info: zipfile.ZipInfo, archive: str) -> None:
+    """Copy as many bytes as the directory of the archive promised, and no more."""
+    left = info.file_size
+    while block := source.read(min(_BLOCK, left + 1)):
+        left -= len(block)
+        if left < 0:
+            break
+        sink.write(block)
+    if left != 0:
+        raise DataError(
+            f"{archive}: {info.filename!r} does not have the {info.file_size:,} bytes that the"
+            " directory of the archive states."
+        )
