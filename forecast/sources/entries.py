@@ -1,4 +1,4 @@
-"""Entries of the catalogue (``data/catalogue.toml``): where official files live, and their terms."""
+"""Entries of ``data/catalogue.toml``: where official files live, and their terms."""
 
 from __future__ import annotations
 
@@ -314,8 +314,7 @@ def load_catalogue(path: Path) -> Catalogue:
     except ValidationError as error:
         problems = error.errors(include_url=False)
         lines = [f"{path.name}: {_sentence(problem)}" for problem in problems]
-        raise SpecificationError("
-".join(lines)) from None
+        raise SpecificationError("\n".join(lines)) from None
 
 
 def _sentence(problem: Any) -> str:
