@@ -97,6 +97,7 @@ def overextension(
     world: xr.Dataset,
     *,
     weights: Weights = "defense",
+    rivals: str = "auto",
     rival_window: int = 20,
     rival_onsets: int = 2,
 ) -> np.ndarray:
@@ -105,11 +106,7 @@ def overextension(
     A threat to k is a rival of k (see `windows.rivals`), allied or not, or a state with a land
     border with k and no defence pact with it. The state itself is no threat that it must meet.
     """
-    rival, known = windows.rivals(
-        world,
-        window=rival_window,
-        minimum=rival_onsets,
-    )
+    rival, known = windows.rivals(world, rivals, window=rival_window, minimum=rival_onsets)
     member = world["member"].to_numpy()
     border = world["contiguity"].to_numpy() == 1
     threat = (rival | (border & ~arrays.allied(world))) & member[:, None, :]

@@ -207,17 +207,22 @@ def _ways(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray, np.nd
     unit=COUNT,
     bounds=(0, None),
     sign="+",
-    formula="Σ_{r rival of i} |N_w(r)|; rivals: ≥ 2 dispute onsets with i in the last 20 years",
-    source=SOURCE + "; rivals as Diehl & Goertz 2000",
+    formula="Σ_{r rival of i} |N_w(r)|; rivals as in `rivalry`",
+    source=SOURCE + "; Thompson & Dreyer 2012; Diehl & Goertz 2000",
     needs=("obligation", "conflict", "member"),
     pre_treatment=False,
 )
 def rival_expansion(
-    world: xr.Dataset, *, window: int = 5, rival_window: int = 20, rival_onsets: int = 2
+    world: xr.Dataset,
+    *,
+    window: int = 5,
+    rivals: str = "auto",
+    rival_window: int = 20,
+    rival_onsets: int = 2,
 ) -> np.ndarray:
     """Defenders gained by the rivals of the state, summed over rivals."""
     new, known = gained(world, window)
-    rival, rival_known = windows.rivals(world, window=rival_window, minimum=rival_onsets)
+    rival, rival_known = windows.rivals(world, rivals, window=rival_window, minimum=rival_onsets)
     count = new.sum(axis=2).astype(np.float64)
     return windows.where_known(
         arrays.sum_over(rival.astype(np.float32), count), known & rival_known
@@ -231,16 +236,21 @@ def rival_expansion(
     bounds=(0, None),
     sign="+",
     formula="Σ_{r rival of i} Σ_{k∈N_w(r)} c_k; may exceed 1, as an ally is counted for each rival",
-    source=SOURCE + "; rivals as Diehl & Goertz 2000",
+    source=SOURCE + "; Thompson & Dreyer 2012; Diehl & Goertz 2000",
     needs=("obligation", "capability", "conflict", "member"),
     pre_treatment=False,
 )
 def rival_expansion_capability(
-    world: xr.Dataset, *, window: int = 5, rival_window: int = 20, rival_onsets: int = 2
+    world: xr.Dataset,
+    *,
+    window: int = 5,
+    rivals: str = "auto",
+    rival_window: int = 20,
+    rival_onsets: int = 2,
 ) -> np.ndarray:
     """Capability gained by the rivals of the state, summed over rivals."""
     new, known = gained(world, window)
-    rival, rival_known = windows.rivals(world, window=rival_window, minimum=rival_onsets)
+    rival, rival_known = windows.rivals(world, rivals, window=rival_window, minimum=rival_onsets)
     points = arrays.sum_over(new.astype(np.float32), arrays.capability(world))
     return windows.where_known(
         arrays.sum_over(rival.astype(np.float32), points), known & rival_known

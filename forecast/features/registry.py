@@ -15,6 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
+from forecast.features.shared import shared
 
 __all__ = [
     "FAMILIES",
@@ -29,6 +30,7 @@ __all__ = [
 
 Level = Literal["system", "state", "dyad", "directed"]
 Sign = Literal["+", "-", "free"]
+FloatArray = npt.NDArray[np.float32]
 
 #: Families in the order in which they are listed, with the heading used in the docs.
 FAMILIES: Mapping[str, str] = MappingProxyType(
@@ -37,10 +39,12 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "dependency": "Dependency on allies",
         "commitment": "Commitment balance",
         "deterrence": "Deterrence and entanglement",
+        "reliability": "Reliability of allies",
         "structure": "Alliance structure",
         "geography": "Geography",
         "power": "Power",
-        "history": "Dispute history",
+        "ties": "Regimes, trade and organisations",
+        "history": "Dispute history and rivalry",
     }
 )
 
@@ -110,8 +114,12 @@ class Feature:
     function : callable
         ``function(world, *, **options) -> xarray.DataArray`` of float, value at year s = state
         of affairs in s (unlagged); NaN where not defined or not covered.
+    plain : callable
+        The same without labels, for a world whose dimensions are `ordered`.
     options : mapping of str to object
         Names of the options with their defaults.
+    whole_record : bool
+        Depends on every year before s, not only on those of its windows.
     """
 
     name: str
@@ -125,12 +133,25 @@ class Feature:
     needs: frozenset[str]
     pre_treatment: bool
     function: Callable[..., xr.DataArray]
+    plain: Callable[..., FloatArray]
     options: Mapping[str, Any]
+    whole_record: bool
 
     def __call__(self, world: xr.Dataset, **options: Any) -> xr.DataArray:
         """Values in every year of `world`; an unknown option is an error."""
         self.check_options(options)
         return self.function(world, **options)
+
+    def lookback(self, options: Mapping[str, Any]) -> int | None:
+        """How many years before s the value of s depends on; None if on all of them.
+
+        The longest of the windows among the options (``window``, ``rival_window`` …).
+        """
+        if self.whole_record:
+            return None
+        given = {**self.options, **options}
+        windows = [v for k, v in given.items() if k == "window" or k.endswith("_window")]
+        return max((int(v) for v in windows if isinstance(v, (int, np.integer))), default=0)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Raise `UnknownNameError` for an option that the feature does not have."""
@@ -156,6 +177,7 @@ def feature(
     source: str,
     needs: Iterable[str],
     pre_treatment: bool,
+    whole_record: bool = False,
 ) -> Callable[[Callable[..., np.ndarray]], Callable[..., xr.DataArray]]:
     """Register a function as a feature of its own name.
 
@@ -166,7 +188,7 @@ def feature(
 
     Parameters
     ----------
-    family, level, unit, bounds, sign, formula, source, needs, pre_treatment
+    family, level, unit, bounds, sign, formula, source, needs, pre_treatment, whole_record
         As in `Feature`.
     """
     required = frozenset(needs)
@@ -180,15 +202,19 @@ def feature(
         if name in _REGISTRY:
             raise ArgumentError(f"feature {name!r} is registered twice")
 
-        @wraps(function)
-        def labelled(world: xr.Dataset, **options: Any) -> xr.DataArray:
-            world = ordered(world)
-            dims, known = LEVELS[level], _known_years(world, required)
+        dims = LEVELS[level]
+
+        def plain(world: xr.Dataset, **options: Any) -> FloatArray:
+            known = _known_years(world, required)
             if known.any():
                 values = np.asarray(function(world, **options), dtype=np.float32)
-                values = _masked(values, world, known, level, required)
-            else:  # a table that is not there: nothing to compute from
-                values = np.full([world.sizes[dim] for dim in dims], np.nan, dtype=np.float32)
+                return _masked(values, world, known, level, required)
+            # A table that is not there: nothing to compute from.
+            return np.full([world.sizes[dim] for dim in dims], np.nan, dtype=np.float32)
+
+        @wraps(function)
+        def labelled(world: xr.Dataset, **options: Any) -> xr.DataArray:
+            values = plain(ordered(world), **options)
             coords = {dim: world[dim] for dim in dims}
             return xr.DataArray(
                 values, dims=dims, coords=coords, name=name, attrs={"unit": unit, "level": level}
@@ -207,9 +233,11 @@ def feature(
             needs=required,
             pre_treatment=pre_treatment,
             function=labelled,
+            plain=plain,
             options=MappingProxyType(
                 {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
             ),
+            whole_record=whole_record,
         )
         return labelled
 
@@ -218,6 +246,10 @@ def feature(
 
 def ordered(world: xr.Dataset) -> xr.Dataset:
     """The world with its dimensions in the order that features rely on (views, no copies)."""
+    rank = {dim: at for at, dim in enumerate(DIMENSIONS)}
+    orders = ([rank.get(str(dim), len(rank)) for dim in v.dims] for v in world.variables.values())
+    if all(order == sorted(order) for order in orders):
+        return world
     return world.transpose(*DIMENSIONS, missing_dims="ignore")
 
 
@@ -226,7 +258,7 @@ def _known_years(world: xr.Dataset, needs: frozenset[str]) -> npt.NDArray[np.boo
     known = np.ones(world.sizes["year"], dtype=bool)
     for need in needs:
         if (mask := NEEDS[need]) is not None:
-            known &= world[mask].to_numpy() if mask in world else False
+            known &= np.asarray(world[mask]) if mask in world else np.False_
     return known
 
 
@@ -241,12 +273,16 @@ def _masked(
     defined = known.reshape((-1,) + (1,) * (values.ndim - 1))
     if "member" in needs and level != "system":
         member = world["member"].to_numpy()
-        if level == "state":
-            defined = defined & member
-        else:
-            pair = member[:, :, None] & member[:, None, :]
-            defined = defined & pair & ~np.eye(member.shape[1], dtype=bool)
+        defined = defined & (member if level == "state" else _pairs(world))
     return np.where(defined, values, np.float32(np.nan))
+
+
+@shared
+def _pairs(world: xr.Dataset) -> npt.NDArray[np.bool_]:
+    """Pairs of two different members of the system, (year, state, other)."""
+    member = world["member"].to_numpy()
+    different = ~np.eye(member.shape[1], dtype=bool)
+    return np.asarray(member[:, :, None] & member[:, None, :] & different)
 
 
 def registered_features() -> tuple[Feature, ...]:

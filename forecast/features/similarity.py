@@ -139,7 +139,7 @@ MEASURES: Mapping[str, Callable[[Float64Array], Float64Array]] = MappingProxyTyp
 @feature(
     family="structure",
     level="dyad",
-    unit="index",
+    unit="agreement",
     bounds=(-1, 1),
     sign="-",
     formula="S = 1 − 2 Σ_k w_k |p_ik − p_jk| / (3 Σ_k w_k); π, κ = 1 − observed / expected squared "

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from forecast.errors import ArgumentError
+from forecast.errors import ArgumentError, UnknownNameError
 from forecast.panel.history import windowed_count
 
 __all__ = [
+    "RIVALS",
     "covered_years",
     "dispute_onsets",
     "known_past",
@@ -20,12 +21,16 @@ __all__ = [
     "positive",
     "recent_count",
     "rivals",
+    "strategic",
     "where_known",
     "windowed_sum",
 ]
 
 BoolArray = npt.NDArray[np.bool_]
 Float64Array = npt.NDArray[np.float64]
+
+#: Where rivals come from: see `rivals`.
+RIVALS: tuple[str, ...] = ("auto", "strategic", "disputes")
 
 
 def positive(name: str, value: int) -> int:
@@ -99,22 +104,42 @@ def dispute_onsets(world: xr.Dataset) -> BoolArray:
     return np.asarray((world["dispute"] & world["at_risk"]).to_numpy())
 
 
-def rivals(world: xr.Dataset, *, window: int = 20, minimum: int = 2) -> tuple[BoolArray, BoolArray]:
-    """Pairs with at least `minimum` years with a dispute onset in the last `window` (s included).
+def rivals(
+    world: xr.Dataset, source: str = "auto", *, window: int = 20, minimum: int = 2
+) -> tuple[BoolArray, BoolArray]:
+    """Pairs of rivals in each year.
 
-    A stand-in for Thompson & Dreyer's strategic rivalries, and a rough one: of its pair-years
-    1955–2010 in the embedded data 46% are in their list, and it finds 37% of theirs. Near the
-    start of coverage the window holds fewer years; it is used from the year in which half of it
-    is covered, and the count is not scaled up (two disputes are two disputes).
+    Parameters
+    ----------
+    world : xarray.Dataset
+        Dense world.
+    source : {"auto", "strategic", "disputes"}
+        ``strategic``: Thompson & Dreyer's list, for the years that the data set's table of
+        rivalries covers. ``disputes``: pairs with at least `minimum` years with a dispute onset
+        in the last `window` (s included), a stand-in and a rough one: of its pair-years
+        1955–2010 in the embedded data 46% are in their list, and it finds 37% of theirs.
+        ``auto``: the list in the years that it covers, the stand-in in the others.
+    window, minimum : int
+        Of the stand-in. Near the start of coverage the window holds fewer years; it is used from
+        the year in which half of it is covered, and the count is not scaled up (two disputes are
+        two disputes).
 
     Returns
     -------
     rival : numpy.ndarray of bool, shape (year, state, other)
         Symmetric.
     known : numpy.ndarray of bool, shape (year,)
-        Whether at least half of the window is covered.
+        Whether the list covers the year or, for the stand-in, at least half of the window is
+        covered.
     """
+    if source not in RIVALS:
+        raise UnknownNameError("rivals:", source, RIVALS, f"One of {', '.join(RIVALS)}.")
     window, minimum = positive("rival_window", window), positive("rival_onsets", minimum)
+    listed = np.zeros(world.sizes["year"], dtype=bool)
+    if source != "disputes" and "rivalry" in world:
+        listed = world["rivalry_covered"].to_numpy()
+    if source == "strategic" or listed.all():
+        return strategic(world), listed
     covered = world["conflict_covered"].to_numpy()
     count = windowed_count(
         dispute_onsets(world) & covered[:, None, None],
@@ -122,4 +147,15 @@ def rivals(world: xr.Dataset, *, window: int = 20, minimum: int = 2) -> tuple[Bo
         member=world["member"].to_numpy(),
         entry_year=world["entry_year"].to_numpy(),
     )
-    return count >= minimum, np.asarray(2 * covered_years(covered, window) >= window)
+    rival, known = count >= minimum, 2 * covered_years(covered, window) >= window
+    if listed.any():
+        rival[listed] = strategic(world)[listed]
+    return rival, np.asarray(known | listed)
+
+
+def strategic(world: xr.Dataset) -> BoolArray:
+    """Pairs in the table of rivalries, (year, state, other); none without that table."""
+    if "rivalry" in world:
+        return np.asarray(world["rivalry"].to_numpy())
+    n = world.sizes["state"]
+    return np.zeros((world.sizes["year"], n, n), dtype=bool)

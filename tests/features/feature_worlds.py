@@ -37,6 +37,7 @@ class Story:
     disputes: Sequence[tuple[int, int, int, int]] = ()  # a, b, first year, last year
     capability: Mapping[tuple[int, int], float] = field(default_factory=dict)  # (code, year)
     covered: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    rivalries: Sequence[tuple[int, int, int, int]] | None = None  # a, b, first year, last year
 
     def world(self) -> xr.Dataset:
         first, last = self.years
@@ -85,6 +86,12 @@ class Story:
                     onset[begin - first, i, j] = True
                     count[begin - first, i] += 1
                 dispute[(years >= begin) & (years <= end), i, j] = True
+        extra = {}
+        if self.rivalries is not None:
+            extra["rivalry"] = np.zeros((y, s, s), bool)
+            for a, b, begin, end in self.rivalries:
+                held = (years >= begin) & (years <= end) & member[:, at[a]] & member[:, at[b]]
+                extra["rivalry"][held, at[a], at[b]] = extra["rivalry"][held, at[b], at[a]] = True
         major = np.zeros((y, s), bool)
         major[:, [at[code] for code in self.majors]] = True
         return dataset(
@@ -108,6 +115,7 @@ class Story:
             treaty_end=np.array([t.end for t in self.treaties], int),
             names=[t.name for t in self.treaties],
             covered=self.covered,
+            **extra,
         )
 
 
@@ -120,6 +128,7 @@ DIMS = {
     "contiguity": ("year", "state", "other"),
     "onset": ("year", "state", "other"),
     "dispute": ("year", "state", "other"),
+    "rivalry": ("year", "state", "other"),
     "obligations": ("year", "state", "other", "obligation"),
     "treaty_member": ("year", "treaty", "state"),
     "treaty_pledge": ("year", "treaty", "state", "obligation"),
@@ -130,12 +139,25 @@ DIMS = {
     "treaty_end": ("treaty",),
 }
 
+#: Needs that a data set may lack, and a variable that is there when they are met.
+EXTRA = {
+    "rivalry": "rivalry",
+    "regime": "polyarchy",
+    "trade": "trade_flow",
+    "igo": "joint_igos",
+    "distance": "distance_km",
+}
+
 
 def dataset(years, codes, *, names, covered, **values) -> xr.Dataset:
     data = {name: (DIMS[name], value) for name, value in values.items()}
     for need in ("obligation", "conflict", "capability", "contiguity"):
         low, high = covered.get(need, (years[0], years[-1]))
         data[f"{need}_covered"] = ("year", (years >= low) & (years <= high))
+    for need, variable in EXTRA.items():
+        low, high = covered.get(need, (years[0], years[-1]))
+        there = variable in data
+        data[f"{need}_covered"] = ("year", (years >= low) & (years <= high) & there)
     coords = {
         "year": years,
         "state": codes,
@@ -198,9 +220,14 @@ def random_world(
         high = min(lives[int(CODES[i])][2] for i in (a, b))
         if low <= begin and end <= high:
             disputes.append((int(CODES[a]), int(CODES[b]), begin, end))
+    rivalries = []
+    for _ in range(int(rng.integers(0, 6))):
+        a, b = rng.choice(CODES, 2, replace=False)
+        begin = int(rng.integers(first, first + years))
+        rivalries.append((int(a), int(b), begin, begin + int(rng.integers(0, 5))))
     missing = {(int(code), int(y)): np.nan for code in CODES for y in year if rng.random() < 0.02}
     covered = {}
-    for need in ("obligation", "conflict", "capability", "contiguity"):
+    for need in ("obligation", "conflict", "capability", "contiguity", *EXTRA):
         if gaps and rng.random() < 0.3:
             covered[need] = (first + int(rng.integers(0, 5)), first + years - int(rng.integers(5)))
     return Story(
@@ -212,6 +239,7 @@ def random_world(
         disputes=disputes,
         capability=missing,
         covered=covered,
+        rivalries=rivalries,
     ).world()
 
 

@@ -59,8 +59,8 @@ def test_order_of_dimensions_and_later_years_do_not_matter(feature):
 @few
 def test_no_information_is_missing_not_zero(seed):
     world = random_world(seed)
-    blank = ("obligation", "conflict", "capability", "contiguity")
-    empty = world.assign({f"{n}_covered": world["obligation_covered"] & False for n in blank})
+    masks = set(NEEDS.values()) - {None}
+    empty = world.assign(dict.fromkeys(masks, world["obligation_covered"] & False))
     for feature in registered_features():
         if feature.needs - {"member"}:
             assert np.isnan(feature(empty).to_numpy()).all(), feature.name
@@ -184,6 +184,8 @@ def test_against_definitions_over_sets(seed):
         return group
 
     def rivals(k, y):
+        if world["rivalry_covered"][y]:
+            return set(np.flatnonzero(world["rivalry"][y, k]))
         low = max(0, y - 19)
         return {m for m in n if onset[low : y + 1, k, m].sum() >= 2}
 
