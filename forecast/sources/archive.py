@@ -12,7 +12,7 @@ from typing import IO
 
 from forecast.errors import DataError, nearest
 
-__all__ = ["extract"]
+__all__ = ["MissingMemberError", "extract"]
 
 #: An archive of data holds a few dozen members.
 MAX_MEMBERS = 10_000
@@ -21,6 +21,10 @@ MAX_RATIO = 200
 #: Below this size the ratio says nothing.
 RATIO_FROM = 10_000_000
 _BLOCK = 1 << 20
+
+
+class MissingMemberError(DataError):
+    """The archive has no member of that name."""
 
 
 def extract(
@@ -122,7 +126,9 @@ def _member(
     near = nearest(name, names)
     hint = f" Did you mean {near!r}?" if near else ""
     listed = ", ".join(repr(n) for n in names[:12]) + (", …" if len(names) > 12 else "")
-    raise DataError(f"{archive}: no member {name!r}.{hint} It holds {listed or 'nothing'}.")
+    raise MissingMemberError(
+        f"{archive}: no member {name!r}.{hint} It holds {listed or 'nothing'}."
+    )
 
 
 def _refuse_bomb(info: zipfile.ZipInfo, archive: str, max_bytes: int) -> None:

@@ -228,6 +228,13 @@ class Source(_Entry):
         """Roles without which the source cannot be read."""
         return tuple(role for role, file in self.files.items() if not file.optional)
 
+    @property
+    def can_be_downloaded(self) -> bool:
+        """Whether an address is known for every file that the reader needs."""
+        needed = self.required or tuple(self.files)
+        known = [self.files[role].download is not None for role in needed]
+        return all(known) if self.required else any(known)
+
 
 class Catalogue(_Entry):
     """Every source that the library reads.

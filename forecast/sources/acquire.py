@@ -1,0 +1,289 @@
+"""Files into the cache: from a user or from the publisher, all of a source or none, and locked."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from forecast.errors import ChangedFileError, DataError, MissingFileError
+from forecast.sources.archive import MissingMemberError
+from forecast.sources.cache import absent, cache_folder, files_of, how_to_get, verify, wanted
+from forecast.sources.copies import Copy, Given, recognise, stage
+from forecast.sources.download import Network, fetch
+from forecast.sources.entries import Source, catalogue
+from forecast.sources.lock import (
+    Lock,
+    LockedFile,
+    read_lock,
+    refuse_changed,
+    sha256_of,
+    write_lock,
+)
+
+__all__ = ["add", "get"]
+
+
+def add(
+    source: str,
+    given: Given | Mapping[str, Given] | Iterable[Given],
+    *,
+    cache: Path | None = None,
+    replace: bool = False,
+) -> dict[str, Path]:
+    """Copy a user's files of a source into the cache, and lock them.
+
+    Parameters
+    ----------
+    source : str
+        Key in the catalogue.
+    given : path, iterable of paths, or mapping of role to path
+        CSV files (also ``.csv.gz``), the publisher's zip archive, or folders that hold them.
+        Without a role, a file is recognised by its name.
+    cache : pathlib.Path, optional
+        Cache folder; `cache_folder` by default.
+    replace : bool
+        Accept other bytes than those that were locked.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Every file of the source that is now in the cache, keyed by role.
+
+    Raises
+    ------
+    UnknownNameError
+        No such source or role.
+    MissingFileError
+        A path does not exist, or a file that the reader needs is neither given nor cached.
+    DataError
+        Nothing is recognised, a role is ambiguous, or a file is not a table.
+    ChangedFileError
+        Another file was locked before; nothing is changed.
+    """
+    entry = catalogue()[source]
+    return store_copies(source, recognise(source, entry, given), cache=cache, replace=replace)
+
+
+def store_copies(
+    source: str,
+    copies: Mapping[str, Copy],
+    *,
+    cache: Path | None = None,
+    downloads: Mapping[str, LockedFile] | None = None,
+    replace: bool = False,
+) -> dict[str, Path]:
+    """Put files of a source into the cache, all or none, and lock them.
+
+    Parameters
+    ----------
+    source : str
+        Key in the catalogue.
+    copies : mapping of str to Copy
+        Where the bytes of each role are.
+    cache, replace
+        As in `add`.
+    downloads : mapping of str to LockedFile, optional
+        What the publisher sent, to be locked too.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        As in `add`.
+    """
+    from forecast.store import replace_folder
+
+    entry = catalogue()[source]
+    root = cache_folder() if cache is None else Path(cache)
+    old = read_lock(root, source)
+    if replace:
+        old = Lock(source=source)
+    kept = {role: lf for role, lf in old.files.items() if (root / source / lf.name).is_file()}
+    if missing := absent(entry, [*kept, *copies]):
+        raise MissingFileError(
+            f"{source}: {wanted(entry, missing)} missing; give all files of the source together."
+        )
+    root.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    locked = dict(old.files)
+    without: MissingMemberError | None = None
+    with replace_folder(root / source) as staging:
+        staged: dict[str, Path] = {}
+        for role, copy in copies.items():
+            # A folder for each role while files are staged: two may have the same name.
+            folder = staging / f".{role}"
+            try:
+                path = stage(copy, entry.files[role], folder)
+            except MissingMemberError as error:
+                if copy.sure:
+                    raise
+                without = error
+                shutil.rmtree(folder)
+                continue
+            found = LockedFile(path.name, path.stat().st_size, sha256_of(path), copy.origin, now)
+            if role in old.files:
+                refuse_changed(source, f"{role} ({path.name})", old.files[role], found.sha256)
+                # The same bytes under another name are the same file; its first time stays.
+                found = dataclasses.replace(old.files[role], name=path.name)
+            staged[role], locked[role] = path, found
+        for role, file in kept.items():
+            if role not in staged:
+                (staging / f".{role}").mkdir()
+                staged[role] = staging / f".{role}" / file.name
+                shutil.copy2(root / source / file.name, staged[role])
+        if without is not None and absent(entry, staged):
+            raise without
+        for path in staged.values():
+            target = staging / path.name
+            if target.exists():
+                raise DataError(f"{source}: two files are called {path.name!r}; rename one.")
+            path.rename(target)
+            path.parent.rmdir()
+    sent = {**old.downloads, **(downloads or {})}
+    write_lock(root, Lock(source=source, files=locked, downloads=sent))
+    return files_of(source, cache=root)
+
+
+def get(
+    source: str,
+    *,
+    cache: Path | None = None,
+    network: Network | None = None,
+    replace: bool = False,
+    progress: bool = False,
+) -> dict[str, Path]:
+    """Fetch a source from its publisher into the cache, unless it is there already.
+
+    Parameters
+    ----------
+    source : str
+        Key in the catalogue.
+    cache : pathlib.Path, optional
+        Cache folder; `cache_folder` by default.
+    network : Network, optional
+        Time-outs, attempts, certificates.
+    replace : bool
+        Fetch it anew, and accept other bytes than those that were locked.
+    progress : bool
+        Show bars on a terminal.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Every file of the source that is now in the cache, keyed by role.
+
+    Raises
+    ------
+    UnknownNameError
+        No such source.
+    MissingFileError
+        No address is known for a file that the reader needs.
+    DownloadError
+        The publisher does not answer, or not with the file.
+    DataError
+        What came is not the archive or table expected.
+    ChangedFileError
+        What came is not what was locked, or not what the catalogue states; nothing is changed.
+    """
+    entry = catalogue()[source]
+    root = cache_folder() if cache is None else Path(cache)
+    if not replace:
+        try:
+            return verify(source, cache=root)
+        except MissingFileError:
+            pass
+        except ChangedFileError:
+            # Damaged since: what is fetched now must be what was locked.
+            pass
+    if absent(entry, [role for role, file in entry.files.items() if file.download]):
+        raise MissingFileError(f"{source} ({entry.title}, {entry.release}): {how_to_get(source)}")
+    fetched: dict[str, Path] = {}
+    locked: dict[str, LockedFile] = {}
+    old = read_lock(root, source)
+    with _bars(progress) as report:
+        for key, download in entry.downloads.items():
+            target = root / "downloads" / f"{source}-{download.name}"
+            url = fetch(
+                download.url,
+                target,
+                network=network or Network(),
+                report=partial(report, download.name),
+            )
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            size, found = target.stat().st_size, sha256_of(target)
+            fetched[key] = target
+            locked[key] = LockedFile(download.name, size, found, url, now)
+    try:
+        if not replace:
+            for key, file in locked.items():
+                _refuse_unknown(source, entry, key, file)
+                if key in old.downloads:
+                    refuse_changed(source, file.name, old.downloads[key], file.sha256)
+                    locked[key] = old.downloads[key]
+        copies = {
+            role: Copy(
+                path=fetched[file.download],
+                member=file.member,
+                origin="#".join([locked[file.download].origin, *file.member]),
+                name=None if file.member else entry.downloads[file.download].name,
+                sure=not file.optional,
+            )
+            for role, file in entry.files.items()
+            if file.download is not None
+        }
+        return store_copies(source, copies, cache=root, downloads=locked, replace=replace)
+    finally:
+        # Unpacked or refused: neither is needed again.
+        for path in fetched.values():
+            path.unlink(missing_ok=True)
+
+
+def _refuse_unknown(source: str, entry: Source, key: str, file: LockedFile) -> None:
+    stated = entry.downloads[key].sha256
+    if stated is not None and stated != file.sha256:
+        raise ChangedFileError(
+            f"{source}, {file.name}: its SHA-256 is {file.sha256}, the catalogue states {stated}."
+            " The publisher may have replaced it, or it was changed on its way. To accept it:"
+            f" `forecast data get {source} --replace`."
+        )
+
+
+@contextmanager
+def _bars(show: bool) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Function that moves the bar of a file: name, bytes so far, bytes in all."""
+    if not show:
+        yield lambda name, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with warnings.catch_warnings():
+        # rich asks for ipywidgets in a notebook; it falls back to text by itself.
+        warnings.filterwarnings("ignore", message="install .*ipywidgets", category=UserWarning)
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            tasks: dict[str, TaskID] = {}
+
+            def report(name: str, done: int, total: int | None) -> None:
+                if name not in tasks:
+                    tasks[name] = bar.add_task(name, total=total)
+                bar.update(tasks[name], completed=done, total=total)
+
+            yield report

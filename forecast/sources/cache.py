@@ -1,0 +1,117 @@
+"""Official files in the cache: where it is, what is in it, and whether it is what was locked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from forecast.errors import MissingFileError
+from forecast.sources.entries import Source, catalogue
+from forecast.sources.lock import read_lock, refuse_changed, sha256_of
+
+__all__ = ["absent", "available", "cache_folder", "files_of", "how_to_get", "verify", "wanted"]
+
+
+def cache_folder() -> Path:
+    """Folder of the official files: ``FORECAST_DATA``, or the user's cache folder."""
+    given = os.environ.get("FORECAST_DATA")
+    if given:
+        return Path(given).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_path("alliance-forecast"))
+
+
+def files_of(source: str, *, cache: Path | None = None) -> dict[str, Path]:
+    """Files of a source in the cache, keyed by role.
+
+    Parameters
+    ----------
+    source : str
+        Key in the catalogue, e.g. ``"atop_5_1"``.
+    cache : pathlib.Path, optional
+        Cache folder; `cache_folder` by default.
+
+    Raises
+    ------
+    UnknownNameError
+        No such source.
+    MissingFileError
+        A file that the reader needs is not in the cache; says how to get it.
+    """
+    entry = catalogue()[source]
+    folder = cache_folder() if cache is None else cache
+    lock = read_lock(folder, source)
+    found = {
+        role: path
+        for role, locked in lock.files.items()
+        if role in entry.files and (path := folder / source / locked.name).is_file()
+    }
+    lost = [role for role in lock.files if role in entry.files and role not in found]
+    missing = [*absent(entry, found), *lost]
+    if missing:
+        raise MissingFileError(
+            f"{source} ({entry.title}, {entry.release}) is not in the cache {folder}: "
+            f"{wanted(entry, missing)} missing. {how_to_get(source)}"
+        )
+    return found
+
+
+def available(cache: Path | None = None) -> list[str]:
+    """Sources in the cache with every file that their reader needs, in the catalogue's order."""
+    there = []
+    for source in catalogue().sources:
+        try:
+            files_of(source, cache=cache)
+        except MissingFileError:
+            continue
+        there.append(source)
+    return there
+
+
+def verify(source: str, *, cache: Path | None = None) -> dict[str, Path]:
+    """Files of a source, each with the bytes that were locked.
+
+    Parameters
+    ----------
+    source : str
+        Key in the catalogue.
+    cache : pathlib.Path, optional
+        Cache folder; `cache_folder` by default.
+
+    Raises
+    ------
+    MissingFileError
+        A file is not in the cache.
+    ChangedFileError
+        A file is not the one that was locked.
+    """
+    files = files_of(source, cache=cache)
+    lock = read_lock(cache_folder() if cache is None else cache, source)
+    for role, path in files.items():
+        refuse_changed(source, f"{role} ({path.name})", lock.files[role], sha256_of(path))
+    return files
+
+
+def how_to_get(source: str) -> str:
+    """Sentence that says how a source comes into the cache."""
+    entry = catalogue()[source]
+    bring = f"`forecast data get {source} --from FILE`"
+    if entry.downloads:
+        return f"Get it with `forecast data get {source}`, or give a copy you have: {bring}."
+    return f"No address is known ({entry.landing}); give a copy you have: {bring}."
+
+
+def absent(entry: Source, there: Iterable[str]) -> list[str]:
+    """Roles without which the reader cannot work; a source of optional files needs any one."""
+    have = set(there)
+    missing = [role for role in entry.required if role not in have]
+    return missing or ([] if have & set(entry.files) else list(entry.files))
+
+
+def wanted(entry: Source, roles: Iterable[str]) -> str:
+    """Start of a sentence: the files of these roles is, or are."""
+    words = [f"{role} ({entry.files[role].names[0]})" for role in roles]
+    joiner = " and " if entry.required else " or "
+    return joiner.join(words) + (" is" if len(words) == 1 or not entry.required else " are")

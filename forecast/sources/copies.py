@@ -1,0 +1,188 @@
+"""Which of a user's files, or of a publisher's, is which role of a source; and their bytes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownNameError, nearest
+from forecast.sources.archive import extract
+from forecast.sources.entries import OfficialFile, Source
+
+__all__ = ["Copy", "Given", "recognise", "stage"]
+
+#: Folders below the given one in which files are looked for.
+_DEPTH = 3
+
+Given = str | Path
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Where the bytes of one role come from: a file, or a member of an archive.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        File or archive.
+    member : tuple of str
+        Name inside the archive; empty for a plain file.
+    origin : str
+        What the lock says about where it came from.
+    name : str, optional
+        File name for the cache; that of the file or member by default.
+    sure : bool
+        Whether it is an error when an archive does not have the member.
+    """
+
+    path: Path
+    member: tuple[str, ...]
+    origin: str
+    name: str | None = None
+    sure: bool = True
+
+
+def recognise(
+    source: str, entry: Source, given: Given | Mapping[str, Given] | Iterable[Given]
+) -> dict[str, Copy]:
+    """Roles of the files that a user gives."""
+    if isinstance(given, Mapping):
+        named = {str(role): _existing(path) for role, path in given.items()}
+        for role in named:
+            if role not in entry.files:
+                raise UnknownNameError(f"role of {source}", role, entry.files)
+        return {role: _copy_of(path, entry.files[role]) for role, path in named.items()}
+    paths = [_existing(given)] if isinstance(given, str | Path) else [_existing(p) for p in given]
+    files = [found for path in paths for found in _walk(path)]
+    copies: dict[str, Copy] = {}
+    for role, file in entry.files.items():
+        best = _best(files, source, role, file)
+        if best is not None:
+            copies[role] = _copy_of(best, file)
+    archives = {d.name.lower() for d in entry.downloads.values() if d.is_archive}
+    explicit = {path for path in paths if path.is_file()}
+    for archive in (path for path, _ in files if path.suffix.lower() == ".zip"):
+        # An archive counts if it is called as the publisher calls it, or was given by name.
+        if archive.name.lower() in archives or archive in explicit:
+            for role, copy in _members(archive, entry).items():
+                copies.setdefault(role, copy)
+    if not copies and len(entry.files) == 1 and len(explicit) == 1 and len(paths) == 1:
+        (role,), (path,) = entry.files, explicit
+        if path.name.lower().endswith((".csv", ".csv.gz")):
+            copies[role] = _copy_of(path, entry.files[role])
+    if not copies:
+        raise _nothing_recognised(source, entry, [path for path, _ in files])
+    return copies
+
+
+def _existing(path: Given) -> Path:
+    full = Path(path).expanduser()
+    if not full.exists():
+        raise MissingFileError(f"There is no file or folder {str(path)!r}.")
+    return full
+
+
+def _walk(path: Path) -> list[tuple[Path, int]]:
+    """Files at and below a path, each with its depth."""
+    if path.is_file():
+        return [(path, 0)]
+    found = []
+    for folder, folders, names in path.walk():
+        depth = len(folder.relative_to(path).parts)
+        if depth >= _DEPTH:
+            folders.clear()
+        folders.sort()
+        found += [(folder / name, depth) for name in sorted(names)]
+    return found
+
+
+def _best(files: list[tuple[Path, int]], source: str, role: str, file: OfficialFile) -> Path | None:
+    ranked = [
+        ((rank, depth), path)
+        for path, depth in files
+        if path.suffix.lower() != ".zip" and (rank := file.rank(path.name)) is not None
+    ]
+    if not ranked:
+        return None
+    first = min(order for order, _ in ranked)
+    best = [path for order, path in ranked if order == first]
+    if len(best) > 1:
+        raise DataError(
+            f"{source}: both {best[0]} and {best[1]} could be {role!r}; name one:"
+            f" `--from {role}=FILE`."
+        )
+    return best[0]
+
+
+def _copy_of(path: Path, file: OfficialFile) -> Copy:
+    if path.is_dir():
+        raise ArgumentError(f"{path} is a folder, expected a file for one role.")
+    if path.suffix.lower() == ".zip":
+        return Copy(path, file.member or (file.names[0],), f"file:{path.name}")
+    return Copy(path, (), f"file:{path.name}")
+
+
+def _members(archive: Path, entry: Source) -> dict[str, Copy]:
+    """Roles that an archive may fill: those of its download if it is named so, else any."""
+    named = {k for k, d in entry.downloads.items() if d.name.lower() == archive.name.lower()}
+    roles = [role for role, file in entry.files.items() if not named or file.download in named]
+    return {
+        role: replace(_copy_of(archive, entry.files[role]), sure=role in entry.required)
+        for role in roles
+    }
+
+
+def stage(copy: Copy, file: OfficialFile, folder: Path) -> Path:
+    """Bytes of one role in a folder of its own, under the name that its publisher gave it.
+
+    Raises
+    ------
+    DataError
+        They are not a table; or as in `forecast.sources.archive.extract`.
+    """
+    folder.mkdir()
+    if copy.member:
+        limit = file.max_megabytes * 1_000_000
+        name = extract(copy.path, copy.member, folder / "member", max_bytes=limit, rank=file.rank)
+        path = (folder / "member").rename(folder / _safe(copy.name or name))
+    else:
+        path = folder / _safe(copy.name or copy.path.name)
+        shutil.copyfile(copy.path, path)
+    _refuse_page(path, copy)
+    return path
+
+
+def _safe(name: str) -> str:
+    """File name that every system can hold and no shell or path can misread."""
+    return "".join(c if c.isprintable() and c not in '<>:"/\\|?*' else "_" for c in name)
+
+
+def _refuse_page(path: Path, copy: Copy) -> None:
+    """A web page, an empty file or a binary one is not a table, whatever its name says."""
+    with path.open("rb") as handle:
+        head = handle.read(4096)
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if not text and not head.startswith(b"\x1f\x8b"):
+        raise DataError(f"{path.name} (from {copy.origin}) is empty, expected a table.")
+    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise DataError(
+            f"{path.name} (from {copy.origin}) is a web page, expected a table. The publisher's"
+            " site may ask for a consent, or the file may have moved."
+        )
+    if head.startswith(b"PK\x03\x04") or (b"\0" in head and not head.startswith(b"\x1f\x8b")):
+        raise DataError(f"{path.name} (from {copy.origin}) is a binary file, expected CSV.")
+
+
+def _nothing_recognised(source: str, entry: Source, files: list[Path]) -> DataError:
+    expected = {role: file.names[0] for role, file in entry.files.items()}
+    names = [path.name for path in files]
+    near = {
+        n: role
+        for role, file in expected.items()
+        if (n := nearest(file, names, cutoff=80)) is not None
+    }
+    hint = "".join(f" Is {n!r} the {role}? Then `--from {role}={n}`." for n, role in near.items())
+    listed = ", ".join(f"{role}: {file}" for role, file in expected.items())
+    return DataError(f"{source}: none of the {len(names)} files given is known ({listed}).{hint}")
