@@ -10,8 +10,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# A function and the module that holds it share the names `risk` and `report`: bound here,
-# at once, the function is what `forecast.risk` means; both modules import nothing heavy.
+# A function and the module that holds it share the names `cases`, `risk` and `report`: bound
+# here, at once, the function is what `forecast.risk` means; the modules import nothing heavy.
+from forecast.cases import case, cases
 from forecast.report import report
 from forecast.risk import risk
 
@@ -32,6 +33,8 @@ __all__ = [
     "Scenario",
     "backtest",
     "build",
+    "case",
+    "cases",
     "check",
     "fit",
     "load_model",

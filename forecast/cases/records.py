@@ -1,0 +1,249 @@
+"""What a named case is made of: facts with dates, and expectations worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from forecast.panel.types import Panel
+    from forecast.sources.tables import Tables
+
+__all__ = ["FEATURES", "Case", "Expectation", "Fact", "Requested"]
+
+#: Names of features, or names with their options.
+Requested = Sequence[str] | Mapping[str, Mapping[str, Any]]
+
+Event = Literal[
+    "forms",
+    "accedes",
+    "succeeds",
+    "leaves",
+    "ends",
+    "protocol",
+    "enters",
+    "exits",
+    "attacks",
+    "context",
+]
+
+#: What `Case.features` shows by default: expansion (year on year, so that an event stands in its
+#: own year), dependency and commitment balance.
+FEATURES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "own_expansion": {"window": 1},
+        "own_expansion_capability": {"window": 1},
+        "own_contraction": {"window": 1},
+        "external_share": {},
+        "patron_share": {},
+        "commitment_balance": {},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that happened, with its day.
+
+    Attributes
+    ----------
+    date : datetime.date
+        Day; for ``leaves``, ``ends`` and ``exits`` the last one.
+    event : str
+        ``forms``, ``accedes``, ``succeeds``, ``leaves``, ``ends`` (of a pact); ``protocol`` (of
+        accession, signed); ``enters``, ``exits`` (the state system); ``attacks``; ``context``.
+    states : tuple of str
+        COW abbreviations.
+    text : str
+        What happened.
+    pact : str, optional
+        ``alliance_id`` of the embedded data set; before 1946, which it does not cover, a name.
+    obligations : tuple of str
+        Classes of `forecast.sources.tables.OBLIGATIONS` that each of `states` owes from that day.
+    against : str, optional
+        Abbreviation of the state that is attacked.
+    """
+
+    # Checked by pydantic when the file is read; an unknown key is an error.
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    date: date
+    event: Event
+    states: tuple[str, ...]
+    text: str
+    pact: str | None = None
+    obligations: tuple[str, ...] = ()
+    against: str | None = None
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a feature must be, worked out by hand.
+
+    Attributes
+    ----------
+    feature : str
+        Name of a registered feature.
+    state, other : str
+        COW abbreviations; `other` for features of pairs.
+    year : int
+        Calendar year of the state of affairs (unlagged).
+    why : str
+        The derivation.
+    options : mapping
+        Options of the feature.
+    since : int, optional
+        The value is the change from this year to `year`.
+    equals, above, below : float, optional
+        The value is equal to (to 1e-6), above or below; or
+    missing : bool
+        not defined.
+    data : tuple of str
+        Names of the data sets that can tell, where others date or code the facts otherwise; empty:
+        all.
+    """
+
+    feature: str
+    state: str
+    year: int
+    why: str
+    other: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    since: int | None = None
+    equals: float | None = None
+    above: float | None = None
+    below: float | None = None
+    missing: bool = False
+    data: tuple[str, ...] = ()
+
+    @property
+    def expected(self) -> str:
+        """The condition in words, e.g. ``"= 11"``."""
+        if self.missing:
+            return "missing"
+        for sign, bound in (("=", self.equals), (">", self.above), ("<", self.below)):
+            if bound is not None:
+                return f"{sign} {bound:g}"
+        return "anything"
+
+    def met_by(self, value: float) -> bool:
+        """Whether a value (NaN: not defined) is as expected."""
+        if value != value:
+            return self.missing
+        if self.equals is not None:
+            return abs(value - self.equals) <= 1e-6
+        if self.above is not None:
+            return value > self.above
+        return self.below is not None and value < self.below
+
+
+@dataclass(frozen=True)
+class Case:
+    """One named case.
+
+    Attributes
+    ----------
+    name, title : str
+        Short name, e.g. ``"nato-1949"``, and heading.
+    years : tuple of int
+        First and last calendar year in which it is looked at.
+    data : tuple of str
+        Data sets that cover it: ``"embedded"``, ``"historical"``.
+    states : tuple of str
+        COW abbreviations of the states whose features are shown.
+    summary : str
+        What there is to see.
+    sources : tuple of str
+        Citations of the public sources of the facts.
+    events : tuple of Fact
+    expectations : tuple of Expectation
+    ccodes, names : mapping of str
+        COW number and name of every state that the case mentions, by abbreviation.
+    """
+
+    name: str
+    title: str
+    years: tuple[int, int]
+    data: tuple[str, ...]
+    states: tuple[str, ...]
+    summary: str
+    sources: tuple[str, ...]
+    events: tuple[Fact, ...]
+    expectations: tuple[Expectation, ...]
+    ccodes: Mapping[str, int]
+    names: Mapping[str, str]
+
+    @property
+    def facts(self) -> pd.DataFrame:
+        """One row per fact in order of time.
+
+        Columns ``date`` (datetime64[s]), ``event``, ``states``, ``against``, ``pact``,
+        ``obligations``, ``text``; lists are joined by ", ".
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "date": fact.date,
+                "event": fact.event,
+                "states": ", ".join(fact.states),
+                "against": fact.against or "",
+                "pact": fact.pact or "",
+                "obligations": ", ".join(fact.obligations),
+                "text": fact.text,
+            }
+            for fact in self.events
+        ]
+        table = pd.DataFrame(rows).astype({"date": "datetime64[s]"})
+        return table.sort_values("date", kind="stable", ignore_index=True)
+
+    def features(
+        self,
+        data: Tables | Panel | xr.Dataset,
+        *,
+        features: Requested | None = None,
+    ) -> pd.DataFrame:
+        """Features of the states of the case in its years, unlagged.
+
+        Parameters
+        ----------
+        data : Tables, Panel or xarray.Dataset
+            Tidy tables (from which the world of these years is built), or a world or a panel
+            that has one.
+        features : sequence of str, or mapping of str to options, optional
+            Names of registered features of any level, with options if given as a mapping; by
+            default `FEATURES`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per feature, year and state (for features of pairs: ordered pair of states of
+            the case, for those of the system: one), for states that are members of the system:
+            ``feature``, ``year``, ``ccode``, ``state``, ``other_ccode``, ``other``, ``value``
+            (NaN where not defined or not covered), ``unit``. Years that the data do not cover
+            are left out.
+
+        Raises
+        ------
+        CoverageError
+            If the data cover no year of the case; says which data set does.
+        UnknownNameError
+            If a feature or option is not known.
+        """
+        from forecast.cases.check import case_features
+
+        return case_features(self, data, features=FEATURES if features is None else features)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON; dates as ISO 8601."""
+        content = asdict(self)
+        for fact in content["events"]:
+            fact["date"] = fact["date"].isoformat()
+        return dict(json.loads(json.dumps(content)))
