@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
@@ -20,7 +19,7 @@ import xarray as xr
 from forecast.errors import ArgumentError
 from forecast.evaluation.inputs import FloatArray
 from forecast.evaluation.psis import loo_from_log_likelihood
-from forecast.inference.kernels import CAP, group_log_likelihood
+from forecast.inference.group_kernels import CAP, node_values
 from forecast.modeling.design import Block, Design
 
 if TYPE_CHECKING:
@@ -305,32 +304,12 @@ def _own_block(design: Design, unit: IntArray, order: IntArray) -> Block | None:
 def _integrated(rest: FloatArray, y: FloatArray, bounds: IntArray, sigma: FloatArray) -> FloatArray:
     """Log likelihood of each unit with its own effect integrated out, shape (draws, units)."""
     x, weight = np.polynomial.hermite.hermgauss(_NODES)
-    out: FloatArray = _each_unit(rest, y, bounds, sigma, x, np.log(weight) + x**2)
-    return out
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _each_unit(
-    rest: FloatArray,
-    y: FloatArray,
-    bounds: IntArray,
-    sigma: FloatArray,
-    x: FloatArray,
-    logw: FloatArray,
-) -> FloatArray:
-    draws, units = rest.shape[0], bounds.shape[0] - 1
-    out = np.empty((draws, units))
-    events, modes = np.zeros(units), np.zeros(units)
-    for g in range(units):
-        for i in range(bounds[g], bounds[g + 1]):
-            events[g] += y[i]
-    for s in range(draws):
-        e = np.exp(np.minimum(rest[s], CAP))
-        for g in range(units):
-            linear = 0.0
-            for i in range(bounds[g], bounds[g + 1]):
-                linear += y[i] * rest[s, i] - max(rest[s, i] - CAP, 0.0)
-            out[s, g] = linear + group_log_likelihood(
-                e, events, bounds, g, g + 1, sigma[s], modes, x, logw
-            )
-    return out
+    logw = np.log(weight) + x**2
+    units = bounds.size - 1
+    events = np.add.reduceat(y, bounds[:-1])
+    linear = np.add.reduceat(y * rest - np.maximum(rest - CAP, 0.0), bounds[:-1], axis=1)
+    modes = np.zeros(units)
+    for s, e in enumerate(np.exp(np.minimum(rest, CAP))):
+        modes, *_, value = node_values(e, events, bounds, 0, units, sigma[s], modes, x, logw)
+        linear[s] += value
+    return np.asarray(linear)

@@ -69,7 +69,7 @@ def conditional(
     factor = sl.cho_factor(H + Q, lower=True, check_finite=False)
     last = np.inf
     for _ in range(100):
-        gradient = latent.transpose(moments.residual) - Q @ (w - latent.prior_mean)
+        gradient = latent.rows.transpose(moments.residual) - Q @ (w - latent.prior_mean)
         step = sl.cho_solve(factor, gradient, check_finite=False)
         decrement = float(gradient @ step)
         if decrement < 1e-6:

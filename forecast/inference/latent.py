@@ -8,20 +8,18 @@ log-concave in ``w``, has a few hundred dimensions, and is close to Gaussian.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from forecast.errors import DataError
-from forecast.inference import kernels
+from forecast.inference import group_kernels as kernels
+from forecast.inference import row_kernels
+from forecast.inference.rows import BATCH, Rows, each_part
 from forecast.modeling.design import Block, Design
 
 __all__ = ["Latent", "Moments", "check_design"]
@@ -29,21 +27,9 @@ __all__ = ["Latent", "Moments", "check_design"]
 FloatArray = npt.NDArray[np.float64]
 
 _NODES = 16
-# The rows are always cut into this many parts, whatever the number of threads, so that sums are
+# The groups are always cut into this many parts, whatever the number of threads, so that sums are
 # taken in the same order and the numbers do not depend on the machine's load.
 _PARTS = 4
-
-
-def _threads() -> int:
-    return max(
-        1,
-        min(
-            _PARTS,
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1,
-        ),
-    )
 
 
 def check_design(design: Design) -> None:
@@ -133,23 +119,19 @@ class Latent:
         self.events = np.add.reduceat(np.append(self.y, 0.0), self.start[:-1]) * (
             np.diff(self.start) > 0
         )
-        self.X = np.ascontiguousarray(design.X[order], dtype=np.float64)
         offsets = np.cumsum([0] + [len(design.blocks[b].levels) for b in self.kept])
         self.slices = {
             b: slice(int(offsets[i]), int(offsets[i + 1])) for i, b in enumerate(self.kept)
         }
         self.m = int(offsets[-1])
         self.size = self.p + self.m
-        if self.kept:
-            Z = sp.csr_array(sp.hstack([design.blocks[b].matrix for b in self.kept], format="csr"))[
-                order
-            ]
-        else:
-            Z = sp.csr_array((n, 0), dtype=np.float64)
-        Z.sum_duplicates()  # sorts the columns of each row as well
-        self.indptr = Z.indptr.astype(np.int64)
-        self.indices = Z.indices.astype(np.int32)
-        self.values = Z.data.astype(np.float64)
+        self.rows = Rows(
+            np.asarray(design.X, dtype=np.float64)[order],
+            [design.blocks[b].matrix[order] for b in self.kept],
+        )
+        self._group_of_row = np.repeat(
+            np.arange(max(self.levels, 1), dtype=np.int32), np.diff(self.start)
+        )
         x, logw = np.polynomial.hermite.hermgauss(_NODES)
         self.nodes, self.log_weights = x, np.log(logw) + x**2
         self._group_parts = self._balanced_parts()
@@ -169,29 +151,6 @@ class Latent:
             cuts[0], cuts[-1] = 0, self.levels
         return [(int(i), int(j)) for i, j in pairwise(cuts) if j > i]
 
-    def _row_parts(self) -> list[tuple[int, int]]:
-        if self.group is None:
-            return self._group_parts
-        return [(int(self.start[i]), int(self.start[j])) for i, j in self._group_parts]
-
-    def each_part(self, work: Callable[..., Any], parts: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Results of ``work(*part)``, in the order of `parts`, one thread a core."""
-        if len(parts) < 2 or _threads() == 1:
-            return [work(*part) for part in parts]
-        with ThreadPoolExecutor(_threads()) as pool:
-            return list(pool.map(lambda part: work(*part), parts))
-
-    # -- linear predictor ------------------------------------------------------------------
-
-    def predictor(self, w: FloatArray) -> FloatArray:
-        """X beta + Z f without the group block, sorted rows; shape (n,)."""
-        a: FloatArray = self.X @ w[: self.p]
-        if self.m:
-            f = np.ascontiguousarray(w[self.p :])
-            for i0, i1 in self._row_parts():
-                kernels.sparse_predictor(self.indptr, self.indices, self.values, f, i0, i1, a)
-        return a
-
     def _odds(self, a: FloatArray) -> tuple[FloatArray, float]:
         """exp(a), capped, and the part of the log likelihood that is linear in ``a``."""
         linear = float(np.sum(a[self._events_at]))
@@ -199,18 +158,6 @@ class Latent:
             linear -= float(np.sum(np.maximum(a - kernels.CAP, 0.0)))
             a = np.minimum(a, kernels.CAP)
         return np.exp(a), linear
-
-    def transpose(self, r: FloatArray) -> FloatArray:
-        """(X, Z)' r, shape (size,)."""
-        out = np.empty(self.size)
-        out[: self.p] = r @ self.X
-        if self.m:
-            out[self.p :] = self._kept_matrix.T @ r
-        return out
-
-    @cached_property
-    def _kept_matrix(self) -> sp.csr_array:
-        return sp.csr_array((self.values, self.indices, self.indptr), shape=(self.y.size, self.m))
 
     # -- likelihood ------------------------------------------------------------------------
 
@@ -225,12 +172,12 @@ class Latent:
         modes : numpy.ndarray, shape (levels,)
             Where to start the search for each conditional mode; overwritten with the modes.
         """
-        a = self.predictor(w)
+        a = self.rows.predictor(w)
         n = self.y.size
         residual, weight = np.empty(n), np.empty(n)
         if self.group is None:
-            values = self.each_part(
-                lambda i0, i1: kernels.plain_moments(a, self.y, i0, i1, residual, weight),
+            values = each_part(
+                lambda i0, i1: row_kernels.plain_moments(a, self.y, i0, i1, residual, weight),
                 self._group_parts,
             )
             none = np.empty(0)
@@ -238,13 +185,20 @@ class Latent:
         e, linear = self._odds(a)
         slope, bend = np.empty(n), np.empty(n)
         mean, variance = np.empty(self.levels), np.empty(self.levels)
-        values = self.each_part(
-            lambda g0, g1: kernels.group_moments(
-                e, self.events, self.y, self.start, g0, g1, sigma, modes, self.nodes,
-                self.log_weights, residual, weight, slope, bend, mean, variance,
-            ),
-            self._group_parts,
-        )  # fmt: skip
+
+        def part(g0: int, g1: int) -> float:
+            mode, d, factor, share, value = kernels.node_values(
+                e, self.events, self.start, g0, g1, sigma, modes, self.nodes, self.log_weights
+            )
+            modes[g0:g1] = mode
+            mean[g0:g1], variance[g0:g1], first, second = _polynomials(d, share)
+            kernels.row_moments(
+                e, self.y, self.start, g0, g1, factor, share, first, second, residual, weight,
+                slope, bend,
+            )  # fmt: skip
+            return float(np.sum(value))
+
+        values = each_part(part, self._group_parts)
         return Moments(linear + float(sum(values)), residual, weight, slope, bend, mean, variance)
 
     def information(self, moments: Moments) -> tuple[FloatArray, FloatArray]:
@@ -260,36 +214,13 @@ class Latent:
         sums : numpy.ndarray, shape (levels, size)
             Minus the derivative of each standardised group effect's conditional mean by ``w``.
         """
-        p, m = self.p, self.m
-        H = np.zeros((self.size, self.size))
-
-        def cross(i0: int, i1: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-            XX, ZX, ZZ = np.zeros((p, p)), np.zeros((m, p)), np.zeros((m, m))
-            kernels.cross_products(
-                self.X, self.indptr, self.indices, self.values, moments.weight, i0, i1, XX, ZX, ZZ
-            )
-            return XX, ZX, ZZ
-
-        for XX, ZX, ZZ in self.each_part(cross, self._row_parts()):
-            H[:p, :p] += XX
-            H[p:, :p] += ZX
-            H[p:, p:] += ZZ
+        H = self.rows.cross(moments.weight)
         first = np.empty((self.levels, self.size))
         if self.group is not None:
-            sums = np.empty((self.levels, self.size))
-            for row_value, out in ((moments.bend, sums), (moments.slope, first)):
-                self._group_sums(row_value, out)
-                H -= out.T @ out
-        lower = np.tril(H)
-        return lower + np.tril(lower, -1).T, first
-
-    def _group_sums(self, row_value: FloatArray, out: FloatArray) -> None:
-        self.each_part(
-            lambda g0, g1: kernels.group_sums(
-                self.X, self.indptr, self.indices, self.values, row_value, self.start, g0, g1, out
-            ),
-            self._group_parts,
-        )
+            for value in (moments.bend, moments.slope):
+                first = self.rows.sums(value, self._group_of_row, self.levels)
+                H -= first.T @ first
+        return H, first
 
     def log_likelihoods(self, W: FloatArray, sigmas: FloatArray, modes: FloatArray) -> FloatArray:
         """Log likelihood of many ``w`` at once, the group block integrated out.
@@ -309,13 +240,14 @@ class Latent:
 
         def one(s: int, a: FloatArray) -> None:
             if self.group is None:
-                out[s] = kernels.plain_log_likelihood(a, self.y, 0, a.size)
+                out[s] = row_kernels.plain_log_likelihood(a, self.y, 0, a.size)
             else:
                 e, linear = self._odds(a)
-                out[s] = linear + kernels.group_log_likelihood(
+                *_, value = kernels.node_values(
                     e, self.events, self.start, 0, self.levels, sigmas[s], modes,
                     self.nodes, self.log_weights,
                 )  # fmt: skip
+                out[s] = linear + float(np.sum(value))
 
         self._each_draw(W, one)
         return out
@@ -335,17 +267,12 @@ class Latent:
 
     def _each_draw(self, W: FloatArray, one: Callable[[int, FloatArray], None]) -> None:
         """Call ``one(s, X beta_s + Z f_s)`` for every draw; predictors are made in batches."""
-        batch = 16
 
         def run(s0: int, s1: int) -> None:
-            A = self.X @ W[s0:s1, : self.p].T
-            if self.m:
-                F = np.ascontiguousarray(W[s0:s1, self.p :].T)
-                kernels.sparse_predictors(self.indptr, self.indices, self.values, F, A)
-            for s, a in enumerate(np.ascontiguousarray(A.T), start=s0):
+            for s, a in enumerate(self.rows.predictors(W[s0:s1]), start=s0):
                 one(s, a)
 
-        self.each_part(run, [(s, min(s + batch, len(W))) for s in range(0, len(W), batch)])
+        each_part(run, [(s, min(s + BATCH, len(W))) for s in range(0, len(W), BATCH)])
 
     # -- prior -----------------------------------------------------------------------------
 
@@ -417,3 +344,29 @@ class Latent:
                 + theta[..., b]
             )  # fmt: skip
         return total
+
+
+def _polynomials(
+    d: FloatArray, share: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Mean and variance of each group effect, and the weighted values of two polynomials.
+
+    Parameters
+    ----------
+    d, share : numpy.ndarray, shape (groups, nodes)
+        Nodes and their weights.
+
+    Returns
+    -------
+    mean, variance : numpy.ndarray, shape (groups,)
+    first, second : numpy.ndarray, shape (groups, nodes)
+        ``share`` times the orthonormal polynomials of degree one and two.
+    """
+    mean = np.einsum("gk,gk->g", share, d)
+    c = d - mean[:, None]
+    variance = np.einsum("gk,gk->g", share, c**2)
+    u = c / np.sqrt(variance)[:, None]
+    m3 = np.einsum("gk,gk->g", share, u**3)
+    m4 = np.einsum("gk,gk->g", share, u**4)
+    norm = np.sqrt(np.maximum(m4 - m3**2 - 1.0, 1e-12))
+    return mean, variance, share * u, share * (u**2 - m3[:, None] * u - 1.0) / norm[:, None]

@@ -12,6 +12,7 @@ from scipy.special import gammaln
 
 from forecast.inference.conditional import Conditional, conditional
 from forecast.inference.latent import Latent
+from forecast.inference.rows import each_part
 
 __all__ = ["Proposal", "propose"]
 
@@ -119,7 +120,7 @@ class Proposal:
                 density[s] = np.sum(np.log(np.diag(factor))) + log_t[s]
 
         cuts = np.linspace(0, len(z), 9).astype(int)
-        self.latent.each_part(run, [(int(i), int(j)) for i, j in pairwise(cuts) if j > i])
+        each_part(run, [(int(i), int(j)) for i, j in pairwise(cuts) if j > i])
         return W, density
 
 
@@ -149,7 +150,7 @@ def _corrections(
     for u in U:
         for sign in (1.0, -1.0):
             moments = latent.moments(at.mode + sign * u, sigma, modes.copy())
-            force += latent.transpose(moments.residual - at.moments.residual) / (2 * len(U))
+            force += latent.rows.transpose(moments.residual - at.moments.residual) / (2 * len(U))
             square += float(np.sum(moments.mean**2 + moments.variance)) / (2 * len(U))
     gradient = at.gradient.copy()
     shift = at.covariance @ force
@@ -260,5 +261,5 @@ def _tables(proposal: Proposal, sides: FloatArray) -> FloatArray:
         body -= np.log(np.sum(np.exp(body)) * (_GRID[1] - _GRID[0]))
         tables[j] = np.logaddexp(np.log(0.9) + body, wide)
 
-    latent.each_part(table, [(j,) for j in range(k)])
+    each_part(table, [(j,) for j in range(k)])
     return tables

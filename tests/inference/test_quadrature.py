@@ -87,7 +87,7 @@ def test_gradient_and_information_against_finite_differences(latent, shift):
         return float(latent.log_likelihoods(v[None], np.array([0.9]), modes)[0])
 
     assert moments.value == pytest.approx(value(w), rel=1e-12)
-    gradient = latent.transpose(moments.residual)
+    gradient = latent.rows.transpose(moments.residual)
     step = 1e-4
     numeric = [
         (value(w + step * e) - value(w - step * e)) / (2 * step) for e in np.eye(latent.size)
@@ -98,8 +98,8 @@ def test_gradient_and_information_against_finite_differences(latent, shift):
         information, _ = latent.information(moments)
         numeric = np.array(
             [
-                latent.transpose(latent.moments(w - step * e, 0.9, modes.copy()).residual)
-                - latent.transpose(latent.moments(w + step * e, 0.9, modes.copy()).residual)
+                latent.rows.transpose(latent.moments(w - step * e, 0.9, modes.copy()).residual)
+                - latent.rows.transpose(latent.moments(w + step * e, 0.9, modes.copy()).residual)
                 for e in np.eye(latent.size)
             ]
         ) / (2 * step)
