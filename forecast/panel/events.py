@@ -12,9 +12,10 @@ from forecast.errors import ForecastError
 from forecast.panel.window import BoolArray, Variable, Window
 from forecast.sources.spells import span_years
 
-__all__ = ["OUTCOMES", "Outcome", "conflict_variables"]
+__all__ = ["ESCALATIONS", "OUTCOMES", "Escalation", "Outcome", "conflict_variables"]
 
-Outcome = Literal["onset", "originator_onset", "fatal_onset", "war_onset"]
+Outcome = Literal["onset", "originator_onset", "force_onset", "fatal_onset", "war_onset"]
+Escalation = Literal["escalation_to_force", "escalation_to_fatality", "escalation_to_war"]
 
 
 def _every(table: pd.DataFrame) -> BoolArray:
@@ -26,6 +27,10 @@ def _originators(table: pd.DataFrame) -> BoolArray:
     return both.to_numpy(dtype=bool)
 
 
+def _force(table: pd.DataFrame) -> BoolArray:
+    return table["level"].isin(("use_of_force", "clash", "war")).to_numpy(dtype=bool)
+
+
 def _fatal(table: pd.DataFrame) -> BoolArray:
     return (table["deaths_class"] >= 1).fillna(False).to_numpy(dtype=bool)
 
@@ -35,12 +40,20 @@ def _war(table: pd.DataFrame) -> BoolArray:
 
 
 #: Which conflicts count as an onset of each outcome: all; both sides there from the first day;
-#: at least one battle death; war.
+#: use of force or more; at least one battle death; war.
 OUTCOMES: Mapping[Outcome, Callable[[pd.DataFrame], BoolArray]] = {
     "onset": _every,
     "originator_onset": _originators,
+    "force_onset": _force,
     "fatal_onset": _fatal,
     "war_onset": _war,
+}
+
+#: Which disputes rose that far at any time between the two.
+ESCALATIONS: Mapping[Escalation, Callable[[pd.DataFrame], BoolArray]] = {
+    "escalation_to_force": _force,
+    "escalation_to_fatality": _fatal,
+    "escalation_to_war": _war,
 }
 
 

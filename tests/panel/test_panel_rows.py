@@ -1,12 +1,14 @@
 """Rows of panels: who is at risk, what happened, and that no onset gets lost."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from forecast.errors import ArgumentError, CoverageError, ForecastError, MissingFileError
-from forecast.panel import build
+from forecast.features.gather import FeatureRequest, compute_features
+from forecast.panel import rows
 from forecast.panel.build import future_panel, load_panel
 from forecast.sources.embedded import tables_from_frames
 from forecast.sources.tables import Coverage
@@ -87,10 +89,10 @@ def test_all_dyads(tiny_tables):
     assert panel.data.sizes["row"] == pairs - panel.data.attrs["rows_dropped_ongoing"]
 
 
-def test_a_lost_onset_is_an_error(monkeypatch):
+def test_a_lost_onset_is_an_error():
     attrs = {"onsets_total": 3, "onsets_in_population": 1, "onsets_outside_population": 1}
     with pytest.raises(ForecastError, match="Onsets were lost"):
-        build._account(attrs)
+        rows.account(attrs)
 
 
 def test_directed_rows(tiny_tables, tiny_panel):
@@ -121,6 +123,13 @@ def test_state_years(tiny_tables):
     assert rows_of(panel, ccode=60)[2002] == 1.0
     assert rows_of(panel, ccode=60)[2004] == 0.0
     assert set(np.unique(panel.data["region"])) == {"Americas", "Asia", "Europe", "Oceania"}
+    majors = load_panel(data=tiny_tables, unit="state-year", population="major_power")
+    assert set(majors.data["ccode"].to_numpy().tolist()) == {50}
+    assert rows_of(majors, ccode=50) == rows_of(panel, ccode=50)
+    attrs = majors.data.attrs
+    assert (
+        attrs["onsets_outside_population"] == attrs["onsets_total"] - majors.data["outcome"].sum()
+    )
 
 
 def test_regions_of_the_two_sides(tiny_panel):
@@ -145,6 +154,40 @@ def test_rows_are_the_same_for_all_outcomes(tiny_tables, tiny_panel, outcome):
     assert panel.data["outcome"].sum() < tiny_panel.data["outcome"].sum()
 
 
+def test_use_of_force_or_more(tiny_frames, tiny_coverage, tiny_panel):
+    """Threats and displays are disputes, but not uses of force."""
+    conflicts = tiny_frames["conflicts"]
+    conflicts.loc[conflicts["conflict_id"].isin(["c06", "c07"]), "level"] = "display_of_force"
+    conflicts.loc[conflicts["conflict_id"] == "c10", "level"] = "threat"
+    tables = tables_from_frames(tiny_frames, coverage=tiny_coverage, name="x")
+    panel = load_panel(data=tables, outcome="force_onset")
+    # Both of 2001 between 10 and 50, and the one of 2005 between 20 and 30.
+    assert panel.data["outcome"].sum() == tiny_panel.data["outcome"].sum() - 2
+    assert rows_of(panel, ccode_a=10, ccode_b=50)[2001] == 0.0
+    assert rows_of(panel, ccode_a=20, ccode_b=30)[2005] == 0.0
+    assert rows_of(panel, ccode_a=20, ccode_b=30)[2006] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("population", "inside", "outside"),
+    [
+        ("contiguous", (20, 30), (30, 50)),
+        ("major_power", (30, 50), (20, 30)),
+        ("same_region", (10, 20), (20, 30)),
+    ],
+)
+def test_populations(tiny_tables, population, inside, outside):
+    panel = load_panel(data=tiny_tables, population=population)
+    every = load_panel(data=tiny_tables, population="all")
+    a, b = inside
+    assert rows_of(panel, ccode_a=a, ccode_b=b) == rows_of(every, ccode_a=a, ccode_b=b)
+    a, b = outside
+    assert rows_of(panel, ccode_a=a, ccode_b=b) == {}
+    attrs = panel.data.attrs
+    assert attrs["onsets_in_population"] + attrs["onsets_outside_population"] == 11
+    assert 0 < attrs["onsets_in_population"] < 11
+
+
 def test_years_restrict(tiny_tables, tiny_panel):
     panel = load_panel(data=tiny_tables, years=(1995, 2000))
     assert set(panel.data["year"].to_numpy().tolist()) == set(range(1995, 2001))
@@ -152,10 +195,27 @@ def test_years_restrict(tiny_tables, tiny_panel):
     assert (panel.data["outcome"].to_numpy() == part.data["outcome"].to_numpy()).all()
 
 
-@pytest.mark.parametrize("years", [(1990, 2000), (2000, 2011), (2005, 2004)])
+@pytest.mark.parametrize("years", [(1989, 2000), (2000, 2011), (2005, 2004)])
 def test_years_outside_the_coverage(tiny_tables, years):
-    with pytest.raises(CoverageError, match="with lag=1 covers 1991–2010"):
+    message = r"dyad-year panel of 'tiny' covers 1990–2010 \(from 1991 with every feature of lag=1"
+    with pytest.raises(CoverageError, match=message):
         load_panel(data=tiny_tables, years=years)
+
+
+def test_explicit_years_begin_with_the_coverage(tiny_tables):
+    """The first covered year has rows, but no lagged features; and late tables do not matter."""
+    panel = load_panel(data=tiny_tables, years=(1990, 1992))
+    assert panel.data["year"].to_numpy().min() == 1990
+    assert rows_of(panel, ccode_a=10, ccode_b=20)[1990] == 1.0
+    request = FeatureRequest("allies", "has_ally", side="sum")
+    column = compute_features(panel, [request]).data["allies"].to_numpy()
+    first = panel.data["year"].to_numpy() == 1990
+    assert np.isnan(column[first]).all()
+    assert not np.isnan(column[~first]).any()
+    late = {**tiny_tables.coverage, "capabilities": Coverage(1995, 2010, "tiny", "1", "CC0-1.0")}
+    tables = replace(tiny_tables, coverage=late)
+    assert load_panel(data=tables).data["year"].to_numpy().min() == 1996
+    assert load_panel(data=tables, years=(1990, 2010)).data["year"].to_numpy().min() == 1990
 
 
 def test_coverage_of_the_conflicts_bounds_the_rows(tiny_frames, tiny_coverage):
@@ -178,8 +238,13 @@ def test_coverage_of_the_conflicts_bounds_the_rows(tiny_frames, tiny_coverage):
         ({"lag": 0}, "lag=0: expected at least 1"),
         (
             {"unit": "state-year", "population": "politically_relevant"},
-            "a state-year panel has population='all'",
+            "expected one of all, major_power for unit='state-year'",
         ),
+        ({"outcome": "escalation_to_war"}, "expected one of onset.* for unit='dyad-year'"),
+        ({"unit": "dispute-dyad", "outcome": "onset"}, "expected one of escalation_to_force"),
+        ({"unit": "alliance-year", "population": "contiguous"}, "expected one of all for unit="),
+        ({"outcome": "war_onsets"}, "Did you mean 'war_onset'"),
+        ({"sources": {"conflicts": "x"}}, "only data='historical' is put together from sources"),
     ],
 )
 def test_bad_options(tiny_tables, option, message):
@@ -235,8 +300,6 @@ def test_future_of_a_covered_year(tiny_panel):
 
 
 def test_future_needs_tables(tiny_panel):
-    from dataclasses import replace
-
     with pytest.raises(ArgumentError, match="no tables to carry forward"):
         future_panel(replace(tiny_panel, tables=None), year=2011)
 

@@ -1,0 +1,71 @@
+"""What a panel can be made of: units, populations and outcomes, and which go together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from forecast.errors import ArgumentError, nearest
+from forecast.panel.events import Escalation, Outcome
+
+__all__ = ["Choices", "Escalation", "Outcome", "Population", "Unit", "choose"]
+
+Unit = Literal["dyad-year", "directed-dyad-year", "state-year", "dispute-dyad", "alliance-year"]
+Population = Literal["politically_relevant", "all", "contiguous", "major_power", "same_region"]
+
+#: Populations of each unit, its default first.
+_POPULATIONS: Mapping[str, tuple[str, ...]] = {
+    "dyad-year": get_args(Population),
+    "directed-dyad-year": get_args(Population),
+    "state-year": ("all", "major_power"),
+    "dispute-dyad": ("all", *(p for p in get_args(Population) if p != "all")),
+    "alliance-year": ("all",),
+}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Options of a panel that go together."""
+
+    unit: Unit
+    population: Population
+    outcome: Outcome | Escalation
+    lag: int
+
+    @property
+    def events(self) -> Outcome:
+        """Which conflicts are onsets in the world behind the panel."""
+        return "onset" if self.unit == "dispute-dyad" else self.outcome  # type: ignore[return-value]
+
+
+def choose(unit: str, population: str | None, outcome: str | None, lag: int) -> Choices:
+    """Checked options, with the defaults of the unit filled in.
+
+    Raises
+    ------
+    ArgumentError
+        If an option is unknown, or not one of the unit; names those that are.
+    """
+    if unit not in get_args(Unit):
+        raise _wrong("unit", unit, get_args(Unit))
+    populations = _POPULATIONS[unit]
+    outcomes = get_args(Escalation if unit == "dispute-dyad" else Outcome)
+    population = populations[0] if population is None else population
+    outcome = outcomes[-1 if unit == "dispute-dyad" else 0] if outcome is None else outcome
+    for name, value, valid, known in (
+        ("population", population, populations, get_args(Population)),
+        ("outcome", outcome, outcomes, (*get_args(Outcome), *get_args(Escalation))),
+    ):
+        if value not in valid:
+            raise _wrong(name, value, valid, unit if value in known else None)
+    if lag < 1:
+        raise ArgumentError(f"lag={lag}: expected at least 1; every feature is lagged.")
+    return Choices(unit, population, outcome, lag)  # type: ignore[arg-type]
+
+
+def _wrong(name: str, value: str, valid: tuple[str, ...], unit: str | None = None) -> ArgumentError:
+    of = f" for unit={unit!r}" if unit else ""
+    near = None if unit else nearest(str(value), valid)
+    hint = f" Did you mean {near!r}?" if near else ""
+    return ArgumentError(f"{name}={value!r}: expected one of {', '.join(valid)}{of}.{hint}")

@@ -1,0 +1,122 @@
+"""Rows of dyad-years and state-years: who is at risk, what happened, and no onset lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from forecast.errors import ForecastError
+from forecast.panel.populations import pairs_of
+from forecast.panel.window import IntArray
+
+__all__ = ["account", "coordinates", "dyad_rows", "state_rows"]
+
+
+def account(attrs: dict[str, int]) -> None:
+    """No onset may be lost without a trace between the conflicts and the rows.
+
+    Raises
+    ------
+    ForecastError
+        If those inside and outside the population do not add up to all.
+    """
+    if attrs["onsets_total"] != attrs["onsets_in_population"] + attrs["onsets_outside_population"]:
+        raise ForecastError(f"Onsets were lost on the way to the rows of the panel: {attrs}.")
+
+
+def coordinates(year: IntArray, **codes: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:
+    """Coordinates of the dimension ``row``."""
+    return {"year": ("row", year), **{name: ("row", code) for name, code in codes.items()}}
+
+
+def dyad_rows(window: xr.Dataset, *, directed: bool, population: str) -> xr.Dataset:
+    """Pairs of a population at risk in each year of the window.
+
+    Parameters
+    ----------
+    window : xarray.Dataset
+        Years of the world that become rows.
+    directed : bool
+        Both orders of a pair, or only the one with the smaller number first.
+    population : str
+        As in `pairs_of`.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `forecast.load_panel` describes.
+    """
+    n = window.sizes["state"]
+    pairs = window["together"].to_numpy()
+    if not directed:
+        pairs = pairs & np.triu(np.ones((n, n), dtype=bool), k=1)
+    inside = pairs & pairs_of(window, population)
+    at_risk = window["at_risk"].to_numpy()
+    onset = window["onset"].to_numpy()
+    happened = window["initiated"].to_numpy() if directed else onset
+    unclear = window["initiator_unknown"].to_numpy() if directed else np.zeros_like(onset)
+    unknown = window["onset_unknown"].to_numpy() | (unclear & ~happened)
+    keep = inside & at_risk & ~unknown
+    t, a, b = np.nonzero(keep)
+    outcome = happened[t, a, b].astype(np.float64)
+    attrs = {
+        "episodes": int(window["episodes"].sum()),
+        "onsets_total": int((happened & pairs).sum()),
+        "onsets_in_population": int(outcome.sum()),
+        "onsets_outside_population": int((happened & pairs & ~inside).sum()),
+        "rows_dropped_ongoing": int((inside & ~at_risk).sum()),
+        "rows_dropped_unknown": int((inside & at_risk & unknown).sum()),
+    }
+    if directed:
+        attrs["onsets_dropped_initiator_unclear"] = int((unclear & pairs).sum()) // 2
+    account(attrs)
+    region = window["region"].to_numpy()
+    codes = window["state"].to_numpy()
+    return xr.Dataset(
+        {
+            "outcome": ("row", outcome),
+            "region_a": ("row", region[a]),
+            "region_b": ("row", region[b]),
+        },
+        coords=coordinates(window["year"].to_numpy()[t], ccode_a=codes[a], ccode_b=codes[b]),
+        attrs=attrs,
+    )
+
+
+def state_rows(window: xr.Dataset, *, population: str) -> xr.Dataset:
+    """States of a population in each year of the window.
+
+    Parameters
+    ----------
+    window : xarray.Dataset
+        Years of the world that become rows.
+    population : str
+        ``"all"`` members of the system, or the major powers.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `forecast.load_panel` describes.
+    """
+    member = window["member"].to_numpy()
+    inside = window["major"].to_numpy() if population == "major_power" else member
+    onset = window["onset"].to_numpy().any(axis=2)
+    unknown = window["onset_unknown"].to_numpy().any(axis=2) & ~onset
+    keep = inside & ~unknown
+    t, i = np.nonzero(keep)
+    outcome = onset[t, i].astype(np.float64)
+    attrs = {
+        "episodes": int(window["episodes"].sum()),
+        "onsets_total": int(onset.sum()),
+        "onsets_in_population": int(outcome.sum()),
+        "onsets_outside_population": int((onset & ~inside).sum()),
+        # A state in a running dispute can still begin another one: it stays at risk.
+        "rows_dropped_ongoing": 0,
+        "rows_dropped_unknown": int((inside & unknown).sum()),
+    }
+    account(attrs)
+    return xr.Dataset(
+        {"outcome": ("row", outcome), "region": ("row", window["region"].to_numpy()[i])},
+        coords=coordinates(window["year"].to_numpy()[t], ccode=window["state"].to_numpy()[i]),
+        attrs=attrs,
+    )
