@@ -13,7 +13,15 @@ from forecast.errors import ArgumentError, UnknownNameError
 from forecast.sources.spells import OPEN_YEAR, span_years
 from forecast.sources.tables import Tables
 
-__all__ = ["ALIASES", "RENAMED", "LabelKind", "name_in_year", "resolve_state", "state_label"]
+__all__ = [
+    "ALIASES",
+    "RENAMED",
+    "LabelKind",
+    "name_in_year",
+    "region_of",
+    "resolve_state",
+    "state_label",
+]
 
 #: Names in common use that the tables do not list, with every code they have stood for.
 ALIASES: Mapping[str, tuple[int, ...]] = {
@@ -265,6 +273,44 @@ def state_label(tables: Tables, ccode: int, *, year: int, kind: LabelKind = "nam
         raise UnknownNameError("state", ccode, (), "Expected a COW number.")
     label = index.nearest_spell(int(ccode), year).labels[kind]
     return name_in_year(int(ccode), label, year) if kind == "name" else label
+
+
+#: Last COW number of each region's range; within the Middle East's, South Sudan is elsewhere.
+_REGION_ENDS: tuple[tuple[int, str], ...] = (
+    (199, "Americas"),
+    (399, "Europe"),
+    (599, "Sub-Saharan Africa"),
+    (699, "Middle East and North Africa"),
+    (899, "Asia"),
+    (999, "Oceania"),
+)
+_REGION_EXCEPTIONS: Mapping[int, str] = {626: "Sub-Saharan Africa"}
+
+
+def region_of(ccode: int) -> str:
+    """Region of a state, by the range that its COW number is in.
+
+    Parameters
+    ----------
+    ccode : int
+        COW state number, 2 to 999.
+
+    Returns
+    -------
+    str
+        One of `forecast.sources.schemas.REGIONS`: the data set's own division, in which the
+        numbers from 600 are the Middle East and North Africa except South Sudan (626).
+
+    Raises
+    ------
+    ArgumentError
+        If the number is outside all ranges.
+    """
+    if not 2 <= ccode <= 999:
+        raise ArgumentError(f"ccode={ccode}: a COW state number is from 2 to 999.")
+    if ccode in _REGION_EXCEPTIONS:
+        return _REGION_EXCEPTIONS[ccode]
+    return next(region for last, region in _REGION_ENDS if ccode <= last)
 
 
 def name_in_year(ccode: int, name: str, year: int) -> str:

@@ -55,12 +55,15 @@ class Reading:
     first, last : int
         Calendar years that the file itself covers, inclusive (read off it, or stated by its
         authors where its rows cannot tell: spells that are open at the end of the data).
+    notes : tuple of str
+        What the reader had to leave out or decide, with counts; part of the provenance.
     """
 
     table: str
     frame: pd.DataFrame
     first: int
     last: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

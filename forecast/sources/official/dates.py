@@ -85,7 +85,12 @@ def dates_of(
 
 
 def month_dates(
-    frame: pd.DataFrame, column: str, *, last: bool = False, file: str = ""
+    frame: pd.DataFrame,
+    column: str,
+    *,
+    last: bool = False,
+    file: str = "",
+    coarsen: bool = False,
 ) -> pd.Series:
     """First (or last) day of months written as YYYYMM, as in the contiguity files.
 
@@ -99,18 +104,23 @@ def month_dates(
         Whether the months end something.
     file : str
         Name of the file, for the message.
+    coarsen : bool
+        Whether a month that no calendar has counts as unknown, and its year is kept;
+        contiguity 3.1 has one such cell (198190).
 
     Raises
     ------
     DataError
-        If a number is not a month.
+        If a number is not a month and `coarsen` is False.
     """
     code = _part(frame, column)
-    wrong = (code > 0) & ((code % 100 < 1) | (code % 100 > 12) | (code >= 1_000_000))
+    wrong = (code > 0) & ((code < 100_000) | (code >= 1_000_000))
+    if not coarsen:
+        wrong |= (code > 0) & ((code % 100 < 1) | (code % 100 > 12))
     if wrong.any():
         raise _refusal(frame, column, wrong, file, "a month as YYYYMM")
     parts = pd.DataFrame({"year": code // 100, "month": code % 100}, index=frame.index)
-    return dates_of(parts, ("year", "month"), last=last, file=file)[0]
+    return dates_of(parts, ("year", "month"), last=last, file=file, coarsen=coarsen)[0]
 
 
 def _part(frame: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:

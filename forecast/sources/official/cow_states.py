@@ -1,0 +1,118 @@
+"""COW State System Membership, releases 2016 and 2024.
+
+Roles
+-----
+``states``
+    ``states2016.csv`` or ``statelist2024.csv``: one row per membership spell, columns
+    ``stateabb, ccode, statenme, styear, stmonth, stday, endyear, endmonth, endday``.
+``system``
+    ``system2016.csv`` or ``system2024.csv``: one row per state and year of membership, columns
+    ``ccode, stateabb, year`` (2024 also ``statenme``). Read only where there is no ``states``:
+    its spells begin on 1 January and end on 31 December.
+
+Traps: a spell that ends on the last day of the data (31 December of the release) is that of a
+state that is still a member; its end is open here. The files have no ISO codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from forecast.errors import ArgumentError
+from forecast.sources.codes import region_of
+from forecast.sources.official.dates import dates_of
+from forecast.sources.official.text import read_official
+from forecast.sources.official.years import spells_of_years, year_dates
+from forecast.sources.schemas import validate
+from forecast.sources.tables import Reading
+
+__all__ = ["CODE_SYSTEM", "ROLES", "read"]
+
+ROLES: tuple[str, ...] = ("states", "system")
+CODE_SYSTEM = "cow"
+
+
+def read(files: Mapping[str, Path]) -> list[Reading]:
+    """Membership spells: the table ``states``.
+
+    Parameters
+    ----------
+    files : mapping of str to pathlib.Path
+        By role, see the module.
+
+    Raises
+    ------
+    ArgumentError
+        If neither role is there.
+    MissingFileError, DataError
+        If the file cannot be read.
+    """
+    if "states" in files:
+        path = files["states"]
+        spells = _membership(path)
+    elif "system" in files:
+        path = files["system"]
+        spells = _system(path)
+    else:
+        raise ArgumentError(f"files has the roles {sorted(files)}: expected one of {ROLES}.")
+    end_of_data = spells["end"].max()
+    frame = pd.DataFrame(
+        {
+            "ccode": spells["ccode"],
+            "abbrev": spells["stateabb"],
+            "name": spells["statenme"],
+            "iso3": pd.array([np.nan] * len(spells), dtype="str"),
+            "region": pd.array([_region(code) for code in spells["ccode"]], dtype="str"),
+            "start": spells["start"],
+            "end": spells["end"].mask(spells["end"] == end_of_data),
+        },
+        index=spells.index,
+    ).sort_values(["ccode", "start"], kind="stable")
+    validate("states", frame, file=path.name)
+    return [Reading("states", frame, int(frame["start"].min().year), int(end_of_data.year))]
+
+
+def _region(ccode: int) -> str:
+    # A number that is none is left to the schema, which names the row.
+    return region_of(ccode) if 2 <= ccode <= 999 else "Oceania"
+
+
+def _membership(path: Path) -> pd.DataFrame:
+    raw = read_official(
+        path,
+        {
+            "ccode": "int",
+            "stateabb": "str",
+            "statenme": "str",
+            "styear": "int",
+            "stmonth": "int",
+            "stday": "int",
+            "endyear": "int",
+            "endmonth": "int",
+            "endday": "int",
+        },
+        na={"str": ("",)},
+    )
+    start, _ = dates_of(raw, ("styear", "stmonth", "stday"), file=path.name)
+    end, _ = dates_of(raw, ("endyear", "endmonth", "endday"), last=True, file=path.name)
+    return raw.assign(start=start, end=end)
+
+
+def _system(path: Path) -> pd.DataFrame:
+    raw = read_official(
+        path,
+        {"ccode": "int", "stateabb": "str", "year": "int"},
+        optional={"statenme": "str?"},
+        na={"str": ("",)},
+    )
+    spells = spells_of_years(raw, ["ccode"])
+    name = spells["statenme"].fillna(spells["stateabb"])
+    return spells.assign(
+        statenme=name,
+        start=year_dates(spells["first"]),
+        end=year_dates(spells["last"], last=True),
+    )
