@@ -7,7 +7,7 @@ the request's `side` says.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -16,25 +16,16 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError
-from forecast.features.registry import Feature, get_feature
+from forecast.features.eras import eras, in_threads
+from forecast.features.positions import COMBINE, Positions, Side
+from forecast.features.registry import Feature, get_feature, ordered
+from forecast.features.shared import sharing
 from forecast.panel.types import Panel
 
 __all__ = ["FeatureRequest", "Side", "compute_features", "feature_arrays"]
 
-Side = Literal["a", "b", "sum", "mean", "min", "max", "absdiff", "none"]
 Unit = Literal["state-year", "dyad-year", "directed-dyad-year"]
 Float64Array = npt.NDArray[np.float64]
-
-#: How the values of the two sides become one. NaN on either side is NaN.
-_COMBINE: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "a": lambda a, b: a,
-    "b": lambda a, b: b,
-    "sum": lambda a, b: a + b,
-    "mean": lambda a, b: (a + b) / 2,
-    "min": np.minimum,
-    "max": np.maximum,
-    "absdiff": lambda a, b: np.abs(a - b),
-}
 
 
 @dataclass(frozen=True)
@@ -148,18 +139,20 @@ def feature_arrays(
         elif request.side == "none":
             combined = values
         elif level == "state":
-            combined = _COMBINE[request.side](
+            combined = COMBINE[request.side](
                 *np.broadcast_arrays(values[:, :, None], values[:, None, :])
             )
         else:
-            combined = _COMBINE[request.side](values, values.transpose(0, 2, 1))
+            combined = COMBINE[request.side](values, values.transpose(0, 2, 1))
         columns[request.name] = xr.DataArray(
             combined, dims=shape, coords={d: world[d] for d in shape}, attrs=request.attrs
         )
     return columns
 
 
-def compute_features(panel: Panel, requests: Sequence[FeatureRequest]) -> Panel:
+def compute_features(
+    panel: Panel, requests: Sequence[FeatureRequest], *, threads: int | None = None
+) -> Panel:
     """Panel with one float64 variable per request, gathered `panel.lag` years before each row.
 
     Parameters
@@ -169,6 +162,9 @@ def compute_features(panel: Panel, requests: Sequence[FeatureRequest]) -> Panel:
     requests : sequence of FeatureRequest
         Columns. A column that is there already is kept, unless it records that it was made from
         another feature, options or side and can be made anew.
+    threads : int, optional
+        Threads that compute; by default as many as the process has cores. Values do not depend
+        on it.
 
     Returns
     -------
@@ -176,7 +172,8 @@ def compute_features(panel: Panel, requests: Sequence[FeatureRequest]) -> Panel:
         Missing values are NaN; they include rows whose lagged year the world does not hold and
         rows of a state that enters the system in the year of the row (it had no state of affairs
         the year before; only its dispute history, which is none, is known). The attributes of a
-        column say how it was made, and which years (of the state of affairs) it ``covers``.
+        column say how it was made, and which years (of the state of affairs) it ``covers``: the
+        first and last with a value in some row.
 
     Raises
     ------
@@ -185,6 +182,11 @@ def compute_features(panel: Panel, requests: Sequence[FeatureRequest]) -> Panel:
     DataError
         A column is missing and the panel has no world to compute it from, or a row names a
         state that the world does not have.
+
+    Notes
+    -----
+    Era by era (`forecast.features.eras`), features with the same look-back together, so that
+    what they share is computed once and only the states of the time take part.
     """
     _check_distinct(requests)
     wanted = [r for r in requests if not _is_there(panel, r)]
@@ -196,68 +198,47 @@ def compute_features(panel: Panel, requests: Sequence[FeatureRequest]) -> Panel:
             "a panel read from a file has no alliances to compute it from; "
             f"columns found: {', '.join(map(str, panel.data.data_vars))}"
         )
-    rows = _Positions.of(panel)
-    computed: dict[str, xr.DataArray] = {}
-    columns: dict[str, tuple[str, Float64Array, dict[str, str]]] = {}
+    groups: dict[int | None, list[FeatureRequest]] = {}
     for request in wanted:
         _check_unit(request, panel.unit)
-        if request.key not in computed:
-            computed[request.key] = request.spec(panel.world, **request.options)
-        values = rows.gather(computed[request.key].to_numpy(), request)
-        attrs = {**request.attrs, "covers": _covers(computed[request.key])}
-        columns[request.name] = ("row", values, attrs)
-    return panel.with_data(panel.data.assign(columns))
+        groups.setdefault(request.spec.lookback(request.options), []).append(request)
+    world = ordered(panel.world)
+    rows = Positions.of(panel, world)
+    needed, member = rows.needed(world.sizes["year"]), world["member"].to_numpy()
+    columns = {r.name: np.full(panel.data.sizes["row"], np.nan) for r in wanted}
 
+    def fill(lookback: int | None, era: slice) -> None:
+        near, inside = rows.within(world, era, lookback)
+        computed: dict[str, np.ndarray] = {}
+        with sharing():
+            for r in groups[lookback]:
+                if r.key not in computed:
+                    computed[r.key] = r.spec.plain(near, **r.options)
+                values = inside.values(computed[r.key], r.spec.level, r.side)
+                columns[r.name][inside.rows] = values
 
-@dataclass(frozen=True, eq=False)
-class _Positions:
-    """Where each row's lagged year and states are in the dense arrays."""
-
-    year: npt.NDArray[np.intp]
-    known: npt.NDArray[np.bool_]
-    sides: tuple[npt.NDArray[np.intp], ...]
-
-    @classmethod
-    def of(cls, panel: Panel) -> _Positions:
-        assert panel.world is not None
-        years = panel.world["year"].to_numpy()
-        lagged = panel.data["year"].to_numpy() - panel.lag
-        position = np.searchsorted(years, lagged).clip(max=len(years) - 1)
-        names = ("ccode",) if panel.unit == "state-year" else ("ccode_a", "ccode_b")
-        codes = panel.world["state"].to_numpy()
-        sides = []
-        for name in names:
-            wanted = panel.data[name].to_numpy()
-            found = np.searchsorted(codes, wanted).clip(max=len(codes) - 1)
-            if (absent := codes[found] != wanted).any():
-                raise DataError(
-                    f"column {name!r}, row {int(np.flatnonzero(absent)[0])}: state "
-                    f"{int(wanted[absent][0])} is not in the world of {years[0]}–{years[-1]}"
+    # The long ones first, so that the threads end together.
+    tasks = [(lookback, era) for lookback in groups for era in eras(needed, member, lookback)]
+    in_threads(fill, sorted(tasks, key=lambda task: -task[1].stop), threads=threads)
+    lagged = panel.data["year"].to_numpy() - panel.lag
+    return panel.with_data(
+        panel.data.assign(
+            {
+                r.name: (
+                    "row",
+                    columns[r.name],
+                    {**r.attrs, "covers": _covers(columns[r.name], lagged)},
                 )
-            sides.append(found)
-        return cls(year=position, known=years[position] == lagged, sides=tuple(sides))
-
-    def gather(self, values: np.ndarray, request: FeatureRequest) -> Float64Array:
-        level, side = request.spec.level, request.side
-        if level == "system":
-            column = values[self.year]
-        elif level == "state" and side == "none":
-            column = values[self.year, self.sides[0]]
-        elif level == "state":
-            column = _COMBINE[side](*(values[self.year, at] for at in self.sides))
-        else:
-            a, b = self.sides
-            column = values[self.year, a, b]
-            if side != "none":
-                column = _COMBINE[side](column, values[self.year, b, a])
-        return np.where(self.known, column, np.nan).astype(np.float64)
+                for r in wanted
+            }
+        )
+    )
 
 
-def _covers(values: xr.DataArray) -> str:
-    """First and last year with any value, e.g. "1951-2025": what a message about gaps can say."""
-    known = ~np.isnan(values.to_numpy()).reshape(values.sizes["year"], -1).all(axis=1)
-    years = values["year"].to_numpy()[known]
-    return f"{years[0]}-{years[-1]}" if years.size else "no year"
+def _covers(column: Float64Array, year: npt.NDArray[np.integer[Any]]) -> str:
+    """First and last year with a value, e.g. "1951-2025": what a message about gaps can say."""
+    known = year[~np.isnan(column)]
+    return f"{known.min()}-{known.max()}" if known.size else "no year"
 
 
 def _check_unit(request: FeatureRequest, unit: str) -> None:

@@ -43,6 +43,7 @@ def known_members(world: xr.Dataset) -> np.ndarray:
     source=SOURCE,
     needs=("conflict",),
     pre_treatment=False,
+    whole_record=True,
 )
 def peace_years(world: xr.Dataset) -> np.ndarray:
     """Completed years without a dispute between the two; 0 in a dispute year."""
@@ -61,6 +62,7 @@ def peace_years(world: xr.Dataset) -> np.ndarray:
     source="Crescenzi & Enterline 2001",
     needs=("conflict",),
     pre_treatment=False,
+    whole_record=True,
 )
 def disputes_total(world: xr.Dataset) -> np.ndarray:
     """All dispute onsets between the two so far, while both were in the system."""

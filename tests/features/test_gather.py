@@ -131,7 +131,9 @@ def test_columns_say_how_they_were_made():
     assert attrs["options"] == '{"window": 3}'
     assert attrs["side"] == "max"
     assert attrs["unit"] == "states"
-    assert attrs["covers"] == "1993-1999"
+    assert attrs["covers"] == "1995-1995"
+    both = panel([(1994, 2, 3), (1992, 2, 3), (1999, 2, 3)])  # 1992 looks back past the world
+    assert compute_features(both, [request]).data["grew"].attrs["covers"] == "1993-1998"
     blind = WORLD.assign(obligation_covered=WORLD["obligation_covered"] & False)
     got = compute_features(panel([(1996, 2, 3)], world=blind), [request]).data["grew"]
     assert got.attrs["covers"] == "no year" and np.isnan(got).all()

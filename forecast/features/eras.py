@@ -1,0 +1,140 @@
+"""Eras: stretches of years that are computed one after another, with the states of their time.
+
+The system grew from 23 states to nearly 200, and dense arrays over all years and all states that
+ever were are four-fifths empty. A feature says how many years back it looks
+(`Feature.lookback`), so an era with that many years before it, and with the states that were
+members at some time in it, is all that its values need.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+__all__ = ["eras", "excerpt", "in_threads"]
+
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.intp]
+
+
+#: Cells of an array (years × states²) that take about as long as starting another era.
+START_COST = 100_000
+
+
+def eras(needed: BoolArray, member: BoolArray, lookback: int | None) -> list[slice]:
+    """Stretches of years that together hold all that are needed.
+
+    An era goes on until the states that are not there in all of it cost more than a new one,
+    which has to look back anew.
+
+    Parameters
+    ----------
+    needed : numpy.ndarray of bool, shape (year,)
+        Years of the world for which values are wanted.
+    member : numpy.ndarray of bool, shape (year, state)
+        Membership of the system.
+    lookback : int or None
+        Years before each that its values depend on; None for all of them.
+
+    Returns
+    -------
+    list of slice
+        Into the years of the world, without the years to look back. One, from the first year of
+        the world, if `lookback` is None.
+    """
+    years = np.flatnonzero(needed)
+    if not years.size:
+        return []
+    first, stop = int(years[0]), int(years[-1]) + 1
+    if lookback is None:
+        return [slice(0, stop)]
+    found, start = [], first
+    there = np.zeros(member.shape[1], dtype=bool)
+    used = 0
+    for year in range(first, stop):
+        with_this = there | member[year]
+        now = int(member[year].sum()) ** 2
+        wasted = (year + 1 - start) * int(with_this.sum()) ** 2 - (used + now)
+        if year > start and wasted > START_COST + lookback * now:
+            found.append(slice(start, year))
+            start, used, with_this = year, 0, member[year]
+        there, used = with_this, used + now
+    found.append(slice(start, stop))
+    return [era for era in found if needed[era].any()]
+
+
+def excerpt(world: xr.Dataset, years: slice, states: IntArray) -> xr.Dataset:
+    """Some years of the world, with some states and the treaties that have members in them.
+
+    Parameters
+    ----------
+    world : xarray.Dataset
+        Dense world, dimensions in the order of `registry.ordered`.
+    years : slice
+        Positions of the years.
+    states : numpy.ndarray, shape (n,), intp
+        Positions of the states, ascending; all others must be outside the system in those years.
+    """
+    near = world.isel(year=years)
+    chosen: dict[str, IntArray] = {}
+    if len(states) < near.sizes["state"]:
+        chosen = {dim: states for dim in ("state", "other") if dim in near.dims}
+    if "treaty_member" in near:
+        bound = near["treaty_member"].to_numpy().any(axis=(0, 2))
+        if not bound.all():
+            chosen["treaty"] = np.flatnonzero(bound)
+    if not chosen:
+        return near
+    variables = {name: _take(variable, chosen) for name, variable in near.variables.items()}
+    names = set(map(str, near.coords))
+    return xr.Dataset(
+        {name: variable for name, variable in variables.items() if name not in names},
+        coords={name: variables[name] for name in names},
+        attrs=near.attrs,
+    )
+
+
+def _take(variable: xr.Variable, chosen: dict[str, IntArray]) -> xr.Variable:
+    """Positions along some dimensions, one after another: several times faster than at once."""
+    if not any(dim in chosen for dim in variable.dims):
+        return variable
+    values = variable.to_numpy()
+    for axis, dim in enumerate(variable.dims):
+        if dim in chosen:
+            values = values.take(chosen[str(dim)], axis=axis)
+    return xr.Variable(variable.dims, values, variable.attrs)
+
+
+def in_threads(
+    function: Callable[..., None], tasks: Sequence[tuple[Any, ...]], *, threads: int | None = None
+) -> None:
+    """Call a function with each of some arguments, several at a time (numpy lets go of the lock).
+
+    Parameters
+    ----------
+    function : callable
+        Returns nothing.
+    tasks : sequence of tuple
+        Arguments of each call, started in this order.
+    threads : int, optional
+        By default as many as the process has cores.
+    """
+    if threads is None:
+        has = hasattr(os, "sched_getaffinity")
+        threads = len(os.sched_getaffinity(0)) if has else os.cpu_count() or 1
+    if threads == 1 or len(tasks) < 2:
+        for task in tasks:
+            function(*task)
+        return
+    from threadpoolctl import threadpool_limits
+
+    # Matrix products of one era are small: threads inside them cost more than they gain.
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(lambda task: function(*task), tasks):
+            pass
