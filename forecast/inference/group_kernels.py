@@ -150,19 +150,57 @@ def node_values(
     G, K = g1 - g0, x.size
     mode, scale = np.empty(G), np.empty(G)
     group_modes(e, events, bounds, 0, G, sigma, guess, mode, scale)
-    d = mode[:, None] + _ROOT2 * scale[:, None] * x
+    d = mode[:, None] + (_ROOT2 * scale)[:, None] * x
     factor = np.exp(np.minimum(d, CAP))
-    product, folded = np.empty((G, K)), np.empty((G, K))
+    product, folded, top = np.empty((G, K)), np.empty((G, K)), np.empty(G)
     node_products(e, bounds, 0, G, factor, product, folded)
-    value = logw + d * (events[:, None] - 0.5 / sigma**2 * d) - folded - np.log(product)
-    if d.max(initial=0.0) > CAP:
-        value -= np.diff(bounds)[:, None] * np.maximum(d - CAP, 0.0)
-    top = value.max(axis=1)
-    share = np.exp(value - top[:, None])
-    mass = share.sum(axis=1)
-    share /= mass[:, None]
-    integral = top + np.log(mass * scale / sigma) - 0.5 * log(pi)
+    np.log(product, out=product)
+    _below_top(product, folded, d, events, bounds, 0.5 / sigma**2, logw, top)
+    share = np.exp(product, out=product)
+    integral = top + np.log(_normalise(share) * scale / sigma) - 0.5 * log(pi)
     return mode, d, factor, share, integral
+
+
+@compiled_sums
+def _below_top(
+    product: FloatArray,
+    folded: FloatArray,
+    d: FloatArray,
+    events: FloatArray,
+    start: IntArray,
+    half: float,
+    logw: FloatArray,
+    top: FloatArray,
+) -> None:
+    """Turn log products into the logarithms of the terms of the sum, less the largest, ``top``."""
+    K = d.shape[1]
+    for g in range(d.shape[0]):
+        value, fold, at = product[g], folded[g], d[g]
+        rows = start[g + 1] - start[g]
+        largest = -np.inf
+        for k in range(K):
+            v = logw[k] + at[k] * (events[g] - half * at[k]) - fold[k] - value[k]
+            v -= rows * max(at[k] - CAP, 0.0)
+            value[k] = v
+            largest = max(largest, v)
+        for k in range(K):
+            value[k] -= largest
+        top[g] = largest
+
+
+@compiled_sums
+def _normalise(share: FloatArray) -> FloatArray:
+    """Divide each row by its sum, in place; returns the sums."""
+    mass = np.empty(share.shape[0])
+    for g in range(share.shape[0]):
+        row = share[g]
+        total = 0.0
+        for k in range(share.shape[1]):
+            total += row[k]
+        for k in range(share.shape[1]):
+            row[k] /= total
+        mass[g] = total
+    return mass
 
 
 @compiled_sums

@@ -68,30 +68,28 @@ class Proposal:
 
         The last is up to a constant, and as good as the quadratic likelihood of the anchors.
         """
-        share = np.ones(1)
+        low, high, share = 0, 0, 0.0
         if self.latent.group is not None:
             at = float(np.clip(theta[self.latent.group], self.anchors[0], self.anchors[-1]))
-            share = np.array(
-                [np.interp(at, self.anchors, one) for one in np.eye(len(self.anchors))]
-            )
-        P = np.zeros_like(self.informations[0])
-        for i in np.flatnonzero(share):  # at most two
-            P += share[i] * self.informations[i]
+            high = min(int(np.searchsorted(self.anchors, at, side="right")), self.anchors.size - 1)
+            low = high - 1
+            share = (at - self.anchors[low]) / (self.anchors[high] - self.anchors[low])
+        P = (1.0 - share) * self.informations[low]
+        if share:
+            P += share * self.informations[high]
         self.latent.add_prior_precision(P, theta)
-        # Transposed it is in the order of LAPACK, and, being symmetric, still itself.
-        factor, failed = sl.lapack.dpotrf(P.T, lower=1, clean=0, overwrite_a=1)
-        if failed:
-            raise np.linalg.LinAlgError("the precision of the latent vector is not positive")
+        # numpy's Cholesky releases the lock, scipy's does not: the threads of `latents` overlap.
+        factor = np.linalg.cholesky(P)
         center = self.latent.prior_mean
         pull = self.latent.prior_pull
-        linear = share @ self.linears + pull
+        linear = (1.0 - share) * self.linears[low] + share * self.linears[high] + pull
         mean = sl.cho_solve((factor, True), linear, check_finite=False)
         evidence = (
             float(self.latent.log_scale_prior(theta))
             - sum((w.stop - w.start) * theta[b] for b, w in self.latent.slices.items())
             - float(np.sum(np.log(np.diag(factor))))
             + 0.5 * float(linear @ mean - center @ pull)
-            + float(share @ self.constants)
+            + float((1.0 - share) * self.constants[low] + share * self.constants[high])
         )
         return mean, factor, evidence
 
