@@ -5,14 +5,15 @@ Exit codes: 0 done, 1 bad input, 2 the publication gate refused the fit, 3 inter
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from forecast.cli_data import app as data_app
 from forecast.errors import ForecastError, GateRefusedError
+from forecast.terminal import AsJson, Data, Quiet, print_json, print_table, records
 
 __all__ = ["app", "main"]
 
@@ -28,7 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Data = Annotated[str, typer.Option("--data", help="'embedded', or a folder in the same layout.")]
+app.add_typer(data_app, name="data")
+
 Model = Annotated[str, typer.Option("--model", help="Name of a model, or a TOML file.")]
 Method = Annotated[
     Literal["laplace", "nuts"],
@@ -42,29 +44,6 @@ Seed = Annotated[int, typer.Option("--seed", help="Every random number descends 
 Draws = Annotated[int, typer.Option("--draws", help="Posterior draws.")]
 Horizon = Annotated[int, typer.Option("--horizon", help="Years ahead.")]
 Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on the terminal.")]
-
-
-def _json(content: Any) -> None:
-    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
-
-
-def _table(frame: Any, *, title: str) -> None:
-    """Print a DataFrame as a table fitted to the terminal."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for name in frame.columns:
-        table.add_column(str(name), overflow="fold")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row))
-    Console().print(table)
-
-
-def _records(frame: Any) -> list[dict[str, Any]]:
-    return list(json.loads(frame.to_json(orient="records")))
 
 
 @app.command()
@@ -104,32 +83,13 @@ def run(
         progress=not (quiet or as_json),
     )
     if as_json:
-        _json({"fit": done.fit.to_dict(), "report": done.report.to_dict()})
+        print_json({"fit": done.fit.to_dict(), "report": done.report.to_dict()})
         return
     for sentence in done.report.summary:
         typer.echo(sentence)
     if done.report.changed is False:
         typer.echo("Nothing has changed since the last report: every number is the same.")
     typer.echo(f"Report: {done.report.page}")
-
-
-@app.command("data")
-def data_command(data: Data = "embedded", as_json: AsJson = False) -> None:
-    """Check a data set against its schemas and say what it covers."""
-    import pandas as pd
-
-    from forecast.sources.embedded import load_tables
-    from forecast.sources.tables import TABLES
-
-    tables = load_tables(None if data == "embedded" else data)
-    rows = [
-        {"table": name, "rows": len(getattr(tables, name)), **tables.coverage[name].to_dict()}
-        for name in TABLES
-    ]
-    if as_json:
-        _json({"name": tables.name, "fingerprint": tables.fingerprint, "tables": rows})
-    else:
-        _table(pd.DataFrame(rows), title=f"Data set {tables.name}: valid")
 
 
 @app.command()
@@ -145,10 +105,10 @@ def features(
     if markdown:
         typer.echo(features_markdown())
     elif as_json:
-        _json(_records(feature_table().reset_index()))
+        print_json(records(feature_table().reset_index()))
     else:
         columns = ["family", "level", "unit", "sign", "formula"]
-        _table(feature_table()[columns].reset_index(), title="Features")
+        print_table(feature_table()[columns].reset_index(), title="Features")
 
 
 @app.command("fit")
@@ -170,7 +130,7 @@ def fit_command(
         progress=not (quiet or as_json),
     )  # fmt: skip
     if as_json:
-        _json(fitted.to_dict())
+        print_json(fitted.to_dict())
     else:
         typer.echo(fitted.id)
 
@@ -185,7 +145,7 @@ def check(fit: FitId = None, store: StoreUrl = "artifacts", as_json: AsJson = Fa
     fitted = opened.load(fit or opened.newest())
     results = check_fit(fitted, seed=fitted.seed)
     if as_json:
-        _json([result.to_dict() for result in results])
+        print_json([result.to_dict() for result in results])
     else:
         for result in results:
             mark = {True: "passed", False: "FAILED", None: "shown"}[result.passed]
@@ -211,7 +171,7 @@ def risk(
         opened.load(fit or opened.newest()), state_a, state_b, horizon=horizon, level=level
     )
     if as_json:
-        _json(answer.to_dict())
+        print_json(answer.to_dict())
     else:
         typer.echo(str(answer))
         typer.echo(answer.caution)
@@ -245,9 +205,9 @@ def simulate(
         save_result(result, out)
     changes = largest_changes(result, top=top)
     if as_json:
-        _json({"scenario": edits.to_dict(), "changes": _records(changes)})
+        print_json({"scenario": edits.to_dict(), "changes": records(changes)})
     else:
-        _table(changes, title=f"{edits.name}: change of risk within {horizon} years")
+        print_table(changes, title=f"{edits.name}: change of risk within {horizon} years")
         typer.echo(str(result.attrs["caution"]))
 
 
@@ -297,10 +257,10 @@ def backtest(
             out,
         )
     if as_json:
-        _json(result.to_dict())
+        print_json(result.to_dict())
     else:
-        _table(result.scores[result.scores["group"] == "all"], title="Scores")
-        _table(result.differences, title="Paired differences")
+        print_table(result.scores[result.scores["group"] == "all"], title="Scores")
+        print_table(result.differences, title="Paired differences")
 
 
 @app.command()
@@ -328,7 +288,7 @@ def report(
         progress=not (quiet or as_json),
     )
     if as_json:
-        _json(written.to_dict())
+        print_json(written.to_dict())
     else:
         typer.echo(f"Report: {written.page}")
 
@@ -353,7 +313,9 @@ def main(arguments: list[str] | None = None) -> int:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         return BAD_INPUT
     except TyperException as error:
-        typer.echo(f"Error: {error.format_message()}", err=True)
+        # Empty where a command group was called alone: its help is on the terminal already.
+        if message := error.format_message():
+            typer.echo(f"Error: {message}", err=True)
         return BAD_INPUT
     except (Abort, KeyboardInterrupt):
         typer.echo("Interrupted; nothing was half-written.", err=True)

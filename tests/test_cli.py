@@ -27,7 +27,7 @@ def test_bad_input_is_exit_code_1(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert "laplace" in capsys.readouterr().err
     assert cli.main(["fit", "dyad_onst", "--quiet"]) == 1
     assert "Did you mean 'dyad_onset'" in capsys.readouterr().err
-    assert cli.main(["data", "--data", str(tmp_path / "none")]) == 1
+    assert cli.main(["data", "check", "--data", str(tmp_path / "none")]) == 1
     assert "There is no folder" in capsys.readouterr().err
 
 
@@ -54,7 +54,7 @@ def test_a_defect_is_exit_code_3(
 
 
 def test_data_and_features(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["data", "--json"]) == 0
+    assert cli.main(["data", "check", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert {t["table"]: t["last"] for t in content["tables"]}["conflicts"] == 2025
     assert cli.main(["features", "--json"]) == 0

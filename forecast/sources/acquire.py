@@ -11,10 +11,16 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from forecast.errors import ChangedFileError, DataError, MissingFileError
+from forecast.errors import (
+    ArgumentError,
+    ChangedFileError,
+    DataError,
+    ForecastError,
+    MissingFileError,
+)
 from forecast.sources.archive import MissingMemberError
 from forecast.sources.cache import absent, cache_folder, files_of, how_to_get, verify, wanted
-from forecast.sources.copies import Copy, Given, recognise, stage
+from forecast.sources.copies import Copy, Given, UnrecognisedError, recognise, stage
 from forecast.sources.download import Network, fetch
 from forecast.sources.entries import Source, catalogue
 from forecast.sources.lock import (
@@ -26,7 +32,7 @@ from forecast.sources.lock import (
     write_lock,
 )
 
-__all__ = ["add", "get"]
+__all__ = ["add", "add_found", "get"]
 
 
 def add(
@@ -68,6 +74,66 @@ def add(
     """
     entry = catalogue()[source]
     return store_copies(source, recognise(source, entry, given), cache=cache, replace=replace)
+
+
+def add_found(
+    given: Mapping[str, Given] | Iterable[Given],
+    *,
+    sources: Iterable[str] | None = None,
+    cache: Path | None = None,
+    replace: bool = False,
+) -> tuple[dict[str, dict[str, Path]], dict[str, ForecastError]]:
+    """Add every source that is recognised among a user's files.
+
+    Parameters
+    ----------
+    given : iterable of paths, or mapping of role to path
+        As in `add`; roles only for a single source.
+    sources : iterable of str, optional
+        Keys in the catalogue. Those named must be recognised; by default all are tried.
+    cache, replace
+        As in `add`.
+
+    Returns
+    -------
+    files : dict of str to dict of str to pathlib.Path
+        Files by source and role.
+    failed : dict of str to ForecastError
+        Why a source was recognised but not added: incomplete, changed, ambiguous.
+
+    Raises
+    ------
+    UnknownNameError
+        A source is not in the catalogue.
+    DataError
+        Nothing is recognised, or not a source that was named.
+    """
+    entries = catalogue()
+    named = None if sources is None else list(dict.fromkeys(sources))
+    for source in named or ():
+        entries[source]
+    if isinstance(given, Mapping) and (named is None or len(named) != 1):
+        raise ArgumentError("Files by role need one source: roles are those of its reader.")
+    paths = given if isinstance(given, Mapping) else list(given)
+    files: dict[str, dict[str, Path]] = {}
+    failed: dict[str, ForecastError] = {}
+    for source in entries.sources if named is None else named:
+        try:
+            files[source] = add(source, paths, cache=cache, replace=replace)
+        except UnrecognisedError:
+            if named is not None:
+                raise
+        except ForecastError as error:
+            if named is not None and len(named) == 1:
+                raise
+            failed[source] = error
+    if not files and not failed:
+        names = ", ".join(repr(str(path)) for path in paths)
+        raise UnrecognisedError(
+            f"{names}: no file of any source is recognised. Name the source: `forecast data get"
+            " SOURCE --from …`; `forecast data list` has their names."
+        )
+    return files, failed
 
 
 def store_copies(

@@ -8,26 +8,37 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from forecast.sources.acquire import add, get
+from forecast.errors import ForecastError, MissingFileError
+from forecast.sources.acquire import add, add_found, get
 from forecast.sources.cache import available, cache_folder, files_of, verify
 from forecast.sources.download import Network
 from forecast.sources.entries import Catalogue, Source, catalogue
+from forecast.sources.lock import read_lock
 from forecast.sources.tables import Reading
 
 __all__ = [
     "Catalogue",
     "Network",
     "Source",
+    "Work",
     "add",
+    "add_found",
     "available",
     "cache_folder",
     "catalogue",
+    "check_source",
+    "citations",
     "files_of",
     "get",
+    "get_each",
     "read_source",
     "recipe",
+    "status",
     "verify",
 ]
 
@@ -97,3 +108,164 @@ def recipe(cache: Path | None = None) -> dict[str, str]:
             next((s for s in sources if entries[s].can_be_downloaded), sources[0]),
         )
     return chosen
+
+
+def get_each(
+    sources: Iterable[str] | None = None,
+    *,
+    cache: Path | None = None,
+    network: Network | None = None,
+    replace: bool = False,
+    progress: bool = False,
+) -> tuple[dict[str, dict[str, Path]], dict[str, ForecastError]]:
+    """Get several sources; one that fails does not keep the others from coming.
+
+    Parameters
+    ----------
+    sources : iterable of str, optional
+        Keys in the catalogue; those of `recipe` by default.
+    cache, network, replace, progress
+        As in `get`.
+
+    Returns
+    -------
+    files : dict of str to dict of str to pathlib.Path
+        Files by source and role.
+    failed : dict of str to ForecastError
+        Why a source did not come.
+
+    Raises
+    ------
+    UnknownNameError
+        A source is not in the catalogue; then nothing is fetched.
+    """
+    entries = catalogue()
+    chosen = dict.fromkeys(recipe(cache).values() if sources is None else sources)
+    for source in chosen:
+        entries[source]
+    files: dict[str, dict[str, Path]] = {}
+    failed: dict[str, ForecastError] = {}
+    for source in chosen:
+        try:
+            files[source] = get(
+                source, cache=cache, network=network, replace=replace, progress=progress
+            )
+        except ForecastError as error:
+            failed[source] = error
+    return files, failed
+
+
+def status(cache: Path | None = None) -> dict[str, dict[str, Any]]:
+    """For each source whether it is in the cache (`cached`), its bytes (`size`), what is `missing`.
+
+    Parameters
+    ----------
+    cache : pathlib.Path, optional
+        Cache folder; `cache_folder` by default.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for source in catalogue().sources:
+        try:
+            files = files_of(source, cache=cache)
+        except MissingFileError as error:
+            found[source] = {"cached": False, "size": 0, "missing": str(error)}
+        else:
+            size = sum(path.stat().st_size for path in files.values())
+            found[source] = {"cached": True, "size": size, "missing": ""}
+    return found
+
+
+def check_source(source: str, cache: Path | None = None) -> list[dict[str, Any]]:
+    """Read a source in the cache under every check, and say what it holds.
+
+    Parameters
+    ----------
+    source : str
+        Key in the catalogue.
+    cache : pathlib.Path, optional
+        Cache folder; `cache_folder` by default.
+
+    Returns
+    -------
+    list of dict
+        One per kind of fact: `source`, `table`, `rows`, `first` and `last` year, `files`, and
+        `copy`: ``"published"`` when every file has the hash that the catalogue states, ``"other"``
+        when one has another (saved anew, shortened), ``"unknown"`` when none is stated.
+
+    Raises
+    ------
+    UnknownNameError, MissingFileError, ChangedFileError, DataError
+        As `read_source`.
+    """
+    readings = read_source(source, cache)
+    lock = read_lock(cache_folder() if cache is None else cache, source)
+    entry = catalogue()[source]
+    same = {
+        lock.files[role].sha256 == file.sha256
+        for role, file in entry.files.items()
+        if role in lock.files and file.sha256 is not None
+    }
+    copy = "other" if False in same else "published" if same else "unknown"
+    names = ", ".join(file.name for file in lock.files.values())
+    return [
+        {
+            "source": source,
+            "table": reading.table,
+            "rows": len(reading.frame),
+            "first": reading.first,
+            "last": reading.last,
+            "files": names,
+            "copy": copy,
+        }
+        for reading in readings
+    ]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A work to cite.
+
+    Attributes
+    ----------
+    key, text, bibtex : str
+        Key of the BibTeX entry, the work as a sentence, the entry.
+    sources : tuple of str
+        Sources that ask for it.
+    """
+
+    key: str
+    text: str
+    bibtex: str
+    sources: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        return asdict(self)
+
+
+def citations(sources: Iterable[str] | None = None, cache: Path | None = None) -> list[Work]:
+    """Works to cite for sources.
+
+    Parameters
+    ----------
+    sources : iterable of str, optional
+        Keys in the catalogue. By default those in the cache; when it is empty, those of `recipe`.
+    cache : pathlib.Path, optional
+        Cache folder; `cache_folder` by default.
+
+    Raises
+    ------
+    UnknownNameError
+        No such source.
+    """
+    entries = catalogue()
+    if sources is None:
+        sources = available(cache) or recipe(cache).values()
+    asking: dict[str, list[str]] = {}
+    for source in dict.fromkeys(sources):
+        for key in entries[source].cite:
+            asking.setdefault(key, []).append(source)
+    return [
+        Work(key, entries.citations[key].text, entries.citations[key].bibtex(key), tuple(by))
+        for key, by in asking.items()
+    ]

@@ -11,12 +11,16 @@ from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownN
 from forecast.sources.archive import extract
 from forecast.sources.entries import OfficialFile, Source
 
-__all__ = ["Copy", "Given", "recognise", "stage"]
+__all__ = ["Copy", "Given", "UnrecognisedError", "recognise", "stage"]
 
 #: Folders below the given one in which files are looked for.
 _DEPTH = 3
 
 Given = str | Path
+
+
+class UnrecognisedError(DataError):
+    """None of the files given is known to the source."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ def _refuse_page(path: Path, copy: Copy) -> None:
         raise DataError(f"{path.name} (from {copy.origin}) is a binary file, expected CSV.")
 
 
-def _nothing_recognised(source: str, entry: Source, files: list[Path]) -> DataError:
+def _nothing_recognised(source: str, entry: Source, files: list[Path]) -> UnrecognisedError:
     expected = {role: file.names[0] for role, file in entry.files.items()}
     names = [path.name for path in files]
     near = {
@@ -185,4 +189,6 @@ def _nothing_recognised(source: str, entry: Source, files: list[Path]) -> DataEr
     }
     hint = "".join(f" Is {n!r} the {role}? Then `--from {role}={n}`." for n, role in near.items())
     listed = ", ".join(f"{role}: {file}" for role, file in expected.items())
-    return DataError(f"{source}: none of the {len(names)} files given is known ({listed}).{hint}")
+    return UnrecognisedError(
+        f"{source}: none of the {len(names)} files given is known ({listed}).{hint}"
+    )

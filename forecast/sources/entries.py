@@ -67,7 +67,7 @@ class Citation(_Entry):
     @property
     def text(self) -> str:
         """The work as a sentence of a list of references."""
-        names = list(self.author)
+        names = [name.strip("{}") for name in self.author]
         people = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
         parts = [f"{people.rstrip('.')}. {self.year}. {self.title}."]
         if self.journal is not None:

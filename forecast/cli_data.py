@@ -1,0 +1,213 @@
+"""``forecast data``: the official sources and the embedded data set. No logic of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from forecast.errors import ArgumentError, ForecastError, MissingFileError
+from forecast.terminal import AsJson, Data, Quiet, print_json, print_table
+
+if TYPE_CHECKING:
+    from forecast.sources.catalogue import Source
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Data: list, get, check and cite the official sources; check the embedded data set.",
+    no_args_is_help=True,
+)
+
+Sources = Annotated[
+    list[str] | None, typer.Argument(help="Keys of the catalogue, e.g. atop_5_1.", metavar="SOURCE")
+]
+
+
+@app.command("list")
+def list_command(as_json: AsJson = False) -> None:
+    """List the official sources: years, licence, and what of them is in the cache."""
+    import pandas as pd
+
+    from forecast.sources.catalogue import cache_folder, catalogue, status
+
+    found = status()
+    rows = [_entry(key, source, **found[key]) for key, source in catalogue().sources.items()]
+    if as_json:
+        print_json({"cache": str(cache_folder()), "sources": rows})
+        return
+    table = pd.DataFrame(
+        {
+            "source": row["source"],
+            "provides": ", ".join(row["provides"]),
+            "years": "–".join(str(year) for year in row["covers"]),
+            "licence": row["licence"]["name"],
+            "cached": _megabytes(row["bytes"]) if row["cached"] else "no",
+            "get": "download" if row["download"] else "--from",
+        }
+        for row in rows
+    )
+    print_table(table, title=f"Sources; cache {cache_folder()}", whole=("source", "years"))
+
+
+def _entry(key: str, source: Source, *, cached: bool, size: int, missing: str) -> dict[str, Any]:
+    from forecast.sources.catalogue import catalogue
+
+    licence = catalogue().licences[source.licence]
+    return {
+        "source": key,
+        "title": source.title,
+        "release": source.release,
+        "provides": list(source.provides),
+        "covers": list(source.covers),
+        "licence": licence.model_dump(),
+        "landing": source.landing,
+        "note": source.note,
+        "download": source.can_be_downloaded,
+        "urls": [download.url for download in source.downloads.values()],
+        "cached": cached,
+        "bytes": size,
+        "missing": missing,
+    }
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.0f} kB"
+
+
+@app.command("get")
+def get_command(
+    sources: Sources = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="FILE|FOLDER|ROLE=FILE",
+            help="Take a copy that you have: a CSV file, the publisher's zip, a folder; repeatable."
+            " Without SOURCE, every source that is recognised.",
+        ),
+    ] = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca-file",
+            help="PEM file of certificates to trust besides the usual ones (or FORECAST_CA_FILE).",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", help="Longest silence of a server, in seconds.")
+    ] = 120.0,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Accept other files than those that were locked.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Get official sources into the cache: by default all that the historical panels need."""
+    from forecast.sources.catalogue import Network, add_found, get_each
+
+    if given:
+        files, skipped = add_found(_given(given), sources=sources or None, replace=replace)
+    else:
+        files, skipped = get_each(
+            sources or None,
+            network=Network(ca_file=ca_file, read=timeout, connect=min(timeout, 30.0)),
+            replace=replace,
+            progress=not (quiet or as_json),
+        )
+    if as_json:
+        print_json(
+            {
+                "files": {s: {r: str(p) for r, p in f.items()} for s, f in files.items()},
+                "failed": {s: str(error) for s, error in skipped.items()},
+            }
+        )
+    else:
+        for source, roles in files.items():
+            typer.echo(f"{source}: {', '.join(path.name for path in roles.values())}")
+        for error in skipped.values():
+            typer.echo(f"{type(error).__name__}: {error}", err=True)
+    # Of what was not asked for by name, a source that must be brought is no failure.
+    if any(sources or not isinstance(error, MissingFileError) for error in skipped.values()):
+        raise typer.Exit(1)
+
+
+def _given(texts: list[str]) -> list[str] | dict[str, str]:
+    """Paths, or paths by role when each is written ROLE=FILE."""
+    pairs = [text.partition("=") for text in texts]
+    roles = [role for role, equals, _ in pairs if equals and role.isidentifier()]
+    if not roles:
+        return texts
+    if len(roles) < len(texts):
+        raise ArgumentError("--from: give every file as ROLE=FILE, or none.")
+    if len(set(roles)) < len(roles):
+        raise ArgumentError(f"--from: two files for one role ({', '.join(roles)}).")
+    return {role: path for role, _, path in pairs}
+
+
+@app.command("check")
+def check_command(
+    sources: Sources = None, data: Data = "embedded", as_json: AsJson = False
+) -> None:
+    """Check sources in the cache (hash, layout, schema, years); by default the embedded data."""
+    if sources:
+        _check_sources(sources, as_json=as_json)
+        return
+    import pandas as pd
+
+    from forecast.sources.embedded import load_tables
+    from forecast.sources.tables import TABLES
+
+    tables = load_tables(None if data == "embedded" else data)
+    rows = [
+        {"table": name, "rows": len(getattr(tables, name)), **tables.coverage[name].to_dict()}
+        for name in TABLES
+    ]
+    if as_json:
+        print_json({"name": tables.name, "fingerprint": tables.fingerprint, "tables": rows})
+    else:
+        print_table(pd.DataFrame(rows), title=f"Data set {tables.name}: valid")
+
+
+def _check_sources(sources: list[str], *, as_json: bool) -> None:
+    import pandas as pd
+
+    from forecast.sources.catalogue import check_source
+
+    rows: list[dict[str, Any]] = []
+    failed: dict[str, str] = {}
+    for source in sources:
+        try:
+            rows += check_source(source)
+        except ForecastError as error:
+            failed[source] = f"{type(error).__name__}: {error}"
+    if as_json:
+        print_json({"tables": rows, "failed": failed})
+    else:
+        if rows:
+            print_table(pd.DataFrame(rows), title="Valid, and as locked", whole=("source",))
+        for text in failed.values():
+            typer.echo(text, err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command("cite")
+def cite_command(
+    sources: Sources = None,
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print BibTeX only.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """How to cite sources: by default those in the cache, else those of the historical panels."""
+    from forecast.sources.catalogue import citations
+
+    works = citations(sources or None)
+    if as_json:
+        print_json([work.to_dict() for work in works])
+        return
+    if not bibtex:
+        for work in works:
+            typer.echo(f"{work.text} [{', '.join(work.sources)}]")
+        typer.echo("")
+    typer.echo("\n\n".join(work.bibtex for work in works))
