@@ -14,6 +14,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
+from forecast.features.shared import shared
 from forecast.features.successions import count_once
 from forecast.sources.tables import OBLIGATIONS
 
@@ -67,6 +68,7 @@ def _weight_vector(weights: Weights) -> FloatArray:
     return np.array([weights.get(name, 0.0) for name in OBLIGATIONS], dtype=np.float32)
 
 
+@shared
 def obligation_strength(world: xr.Dataset, weights: Weights = "defense") -> FloatArray:
     """Strength o(i→k) of what `state` i owes `other` k, shape (year, state, other).
 
@@ -87,6 +89,7 @@ def _diagonal(pairs: np.ndarray) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.i
     return index, index
 
 
+@shared
 def defenders(world: xr.Dataset, weights: Weights = "defense") -> FloatArray:
     """Strength with which `other` k is bound to `state` i: D(i), shape (year, state, other).
 
@@ -95,12 +98,14 @@ def defenders(world: xr.Dataset, weights: Weights = "defense") -> FloatArray:
     return count_once(obligation_strength(world, weights).transpose(0, 2, 1), world)
 
 
+@shared
 def allied(world: xr.Dataset) -> BoolArray:
     """Whether either of the two owes the other defence; symmetric (year, state, other)."""
     owes = obligation_strength(world) > 0
     return np.asarray(owes | owes.transpose(0, 2, 1))
 
 
+@shared
 def capability(world: xr.Dataset) -> Float64Array:
     """Capability share, floored at `CAPABILITY_FLOOR`, NaN where missing; (year, state)."""
     return np.asarray(np.maximum(world["capability"].to_numpy(), CAPABILITY_FLOOR))

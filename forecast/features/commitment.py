@@ -13,6 +13,7 @@ from forecast.errors import ArgumentError
 from forecast.features import arrays, successions, windows
 from forecast.features.arrays import Weights
 from forecast.features.registry import feature
+from forecast.features.shared import shared
 
 __all__ = [
     "asymmetry",
@@ -27,6 +28,7 @@ __all__ = [
 SOURCE = "project definition"
 
 
+@shared
 def owed(world: xr.Dataset, weights: Weights) -> np.ndarray:
     """o(i→k) with relabelled partners counted once; (year, state, other)."""
     return successions.count_once(arrays.obligation_strength(world, weights), world)
@@ -140,6 +142,7 @@ def asymmetry(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
         return np.where(both > 0, 1 - 2 * np.minimum(one, other) / both, np.nan)
 
 
+@shared
 def fewest_conditions(world: xr.Dataset) -> np.ndarray:
     """Condition flags on k's defence obligation to i; NaN without one; (year, i, k).
 

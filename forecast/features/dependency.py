@@ -13,6 +13,7 @@ import xarray as xr
 from forecast.features import arrays
 from forecast.features.arrays import Weights
 from forecast.features.registry import feature
+from forecast.features.shared import shared
 
 __all__ = [
     "ally_concentration",
@@ -27,6 +28,7 @@ SOURCE = "project definition; Morrow 1991 and Lake 2009 on security reliance"
 NEEDS = ("obligation", "capability", "member")
 
 
+@shared
 def allied_capability(world: xr.Dataset, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
     """E_i and the largest w_k c_k; 0 without allies, NaN when an ally's capability is missing.
 

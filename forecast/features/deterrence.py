@@ -13,6 +13,7 @@ import xarray as xr
 from forecast.errors import UnknownNameError
 from forecast.features import arrays
 from forecast.features.registry import feature
+from forecast.features.shared import shared
 from forecast.sources.tables import OBLIGATIONS
 
 __all__ = [
@@ -52,12 +53,14 @@ def pact_in_dyad(world: xr.Dataset, *, obligation: str = "defense") -> np.ndarra
     return np.asarray(owes | owes.transpose(0, 2, 1))
 
 
+@shared
 def outside(world: xr.Dataset, obligation: str) -> np.ndarray:
     """Whether somebody other than `other` owes `state` the obligation."""
     bound = arrays.defenders(world, obligation) > 0
     return np.asarray(bound.sum(axis=2, keepdims=True) - bound > 0)
 
 
+@shared
 def outside_capability(world: xr.Dataset, obligation: str) -> np.ndarray:
     """Capability of those other than `other` that owe `state` the obligation."""
     bound, share = arrays.defenders(world, obligation), arrays.capability(world)
@@ -148,6 +151,7 @@ def outside_neutrality(world: xr.Dataset) -> np.ndarray:
     return outside(world, "neutrality")
 
 
+@shared
 def defence_ties(world: xr.Dataset) -> np.ndarray:
     """D(i) as 0/1 float32, (year, state, other)."""
     return (arrays.defenders(world) > 0).astype(np.float32)
@@ -215,6 +219,7 @@ def bloc_parity(world: xr.Dataset) -> np.ndarray:
     return np.minimum(side, other) / np.maximum(side, other)
 
 
+@shared
 def active_disputes(world: xr.Dataset) -> np.ndarray:
     """Disputes active in the year as 0/1 float32, (year, state, other)."""
     return np.asarray(world["dispute"].to_numpy(), dtype=np.float32)

@@ -12,6 +12,7 @@ import xarray as xr
 
 from forecast.features import arrays, successions, windows
 from forecast.features.registry import feature
+from forecast.features.shared import shared
 
 __all__ = [
     "expansion_by_accession",
@@ -34,6 +35,7 @@ COUNT = "states"
 POINTS = "share of world capability"
 
 
+@shared
 def gained(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray]:
     """N_w(i, s), and the years for which it is known.
 
@@ -47,6 +49,7 @@ def gained(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray]:
     return now & ~before, windows.known_past(world, "obligation", window)
 
 
+@shared
 def lost(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray]:
     r"""D(i, s − w) \ D(i, s), in the shapes of `gained`."""
     now = arrays.defenders(world) > 0
@@ -191,6 +194,7 @@ def expansion_by_succession(world: xr.Dataset, *, window: int = 5) -> np.ndarray
     return windows.where_known((new & newborn).sum(axis=2), known)
 
 
+@shared
 def _ways(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """New defenders, those bound by an old treaty, those newly born, and the known years."""
     new, known = gained(world, window)
@@ -296,6 +300,7 @@ def frontier_expansion_capability(world: xr.Dataset, *, window: int = 5) -> np.n
     return windows.where_known(np.where(unknown, np.nan, total), known)
 
 
+@shared
 def _frontier(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Unallied land neighbours of each state, new defenders of each state, known years."""
     new, known = gained(world, window)

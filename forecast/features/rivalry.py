@@ -13,6 +13,7 @@ import xarray as xr
 from forecast.errors import UnknownNameError
 from forecast.features import arrays, successions, windows
 from forecast.features.registry import feature
+from forecast.features.shared import shared
 from forecast.panel.history import windowed_count
 
 __all__ = ["rival_count", "rivalry", "structural_balance"]
@@ -73,6 +74,7 @@ def rival_count(
     return windows.where_known(successions.count_once(rival, world).sum(axis=2), known)
 
 
+@shared
 def signed_edges(
     world: xr.Dataset, window: int, rivals: str
 ) -> tuple[BoolArray, BoolArray, BoolArray]:

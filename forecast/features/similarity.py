@@ -19,6 +19,7 @@ import xarray as xr
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.features import arrays, successions
 from forecast.features.registry import feature
+from forecast.features.shared import shared
 
 __all__ = ["MEASURES", "portfolio_similarity", "portfolios"]
 
@@ -32,6 +33,7 @@ RANKS: Mapping[str, int] = MappingProxyType(
 LARGEST = 3
 
 
+@shared
 def portfolios(world: xr.Dataset) -> npt.NDArray[np.int8]:
     """Ranks p_ik, shape (year, state, other); 0 to 3, symmetric but for years of relabelling.
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
+from forecast.features.shared import shared
 from forecast.panel.history import windowed_count
 
 __all__ = [
@@ -104,6 +105,7 @@ def dispute_onsets(world: xr.Dataset) -> BoolArray:
     return np.asarray((world["dispute"] & world["at_risk"]).to_numpy())
 
 
+@shared
 def rivals(
     world: xr.Dataset, source: str = "auto", *, window: int = 20, minimum: int = 2
 ) -> tuple[BoolArray, BoolArray]:
