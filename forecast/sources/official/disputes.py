@@ -1,0 +1,329 @@
+"""What the readers of disputes and wars share: codes, spells of pairs, and who began.
+
+A spell is one pair of states opposed in one dispute without interruption. Both COW and GML count
+each as an onset in the year it begins; the years that follow only continue it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecast.sources.reader import cell_error
+
+__all__ = [
+    "FATALITIES",
+    "HOSTILITY",
+    "OUTCOMES",
+    "SETTLEMENTS",
+    "as_schema",
+    "coded",
+    "conflicts_of",
+    "fatality_class",
+    "merged_spells",
+    "opposed_pairs",
+    "until",
+    "year_dates",
+]
+
+#: Highest level of hostility, MID codebook.
+HOSTILITY: Mapping[int, str] = {
+    1: "none",
+    2: "threat",
+    3: "display_of_force",
+    4: "use_of_force",
+    5: "war",
+}
+#: Outcome from the viewpoint of side A. 9 is "joins ongoing war"; in the yearly rows of the dyadic
+#: file 0 stands in all but the last year.
+OUTCOMES: Mapping[int, str] = {
+    0: "unclear",
+    1: "victory_a",
+    2: "victory_b",
+    3: "yield_a",
+    4: "yield_b",
+    5: "stalemate",
+    6: "compromise",
+    7: "released",
+    8: "unclear",
+    9: "unclear",
+}
+SETTLEMENTS: Mapping[int, str] = {
+    0: "unclear",
+    1: "negotiated",
+    2: "imposed",
+    3: "none",
+    4: "unclear",
+}
+#: Classes of battle deaths, MID codebook: 0 none, 1 1-25, 2 26-100, 3 101-250, 4 251-500,
+#: 5 501-999, 6 more than 999.
+FATALITIES = range(7)
+
+_STR = pd.StringDtype(na_value=np.nan)
+_SECOND = "datetime64[s]"
+_PRECISIONS = ("year", "month", "day")
+#: Outcome seen from the other side.
+_SWAPPED = {
+    "victory_a": "victory_b",
+    "victory_b": "victory_a",
+    "yield_a": "yield_b",
+    "yield_b": "yield_a",
+}
+
+
+def coded(
+    frame: pd.DataFrame, column: str, codes: Mapping[int, str], *, file: str, missing: object = None
+) -> pd.Series:
+    """Words for the numbers of a column.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Indexed by line number in the file.
+    column : str
+        Column of whole numbers.
+    codes : mapping of int to str
+        Word for each number.
+    file : str
+        Name of the file, for the message.
+    missing : object
+        What stands for a missing number; missing by default.
+
+    Raises
+    ------
+    DataError
+        If there is another number.
+    """
+    words = frame[column].map(dict(codes)).astype(_STR)
+    wrong = (frame[column].notna() & words.isna()).to_numpy(dtype=bool)
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        raise cell_error(
+            file,
+            int(frame.index[at]),
+            column,
+            int(frame[column].iloc[at]),
+            f"one of {', '.join(f'{k} ({v})' for k, v in codes.items())}",
+            more=int(wrong.sum()) - 1,
+        )
+    return words if missing is None else words.fillna(missing)
+
+
+def fatality_class(frame: pd.DataFrame, column: str, *, file: str) -> pd.Series:
+    """Class of battle deaths, 0 to 6, missing where unknown.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Indexed by line number in the file.
+    column : str
+        Column of whole numbers; missing where the file has -9.
+    file : str
+        Name of the file, for the message.
+
+    Raises
+    ------
+    DataError
+        If there is a number outside 0 to 6.
+    """
+    words = {code: str(code) for code in FATALITIES}
+    return coded(frame, column, words, file=file).astype("Int64")
+
+
+def year_dates(
+    first: npt.ArrayLike, last: npt.ArrayLike
+) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.datetime64]]:
+    """First day of the first years and last day of the last years.
+
+    Parameters
+    ----------
+    first, last : array_like of int
+        Calendar years.
+    """
+    january = (np.asarray(first, dtype=np.int64) - 1970).astype("datetime64[Y]")
+    after = (np.asarray(last, dtype=np.int64) - 1970 + 1).astype("datetime64[Y]")
+    december = after.astype("datetime64[D]") - np.timedelta64(1, "D")
+    return january.astype(_SECOND), december.astype(_SECOND)
+
+
+def opposed_pairs(participants: pd.DataFrame) -> pd.DataFrame:
+    """Each pair of a state of side A and one of side B with the days that both were in it.
+
+    Dates that are known to the month or year only count from the first to the last day they can
+    mean. Pairing over shared days, not shared years, is what keeps those apart who left before
+    the other came (Norway and Italy in 1940).
+
+    Parameters
+    ----------
+    participants : pandas.DataFrame
+        Columns ``number, ccode, side, role, start, end, start_precision, end_precision``; a state
+        that left and came back has a row for each time. Further columns are kept, with suffixes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``number, ccode_1`` (side A), ``ccode_2`` (side B), ``role_1, role_2, start, end`` and the
+        precisions of the later start and the earlier end; ``end`` is NaT if both are open.
+    """
+    side = participants["side"]
+    pairs = participants[side == "a"].merge(
+        participants[side == "b"], on="number", suffixes=("_1", "_2")
+    )
+    far = pd.Timestamp("2262-01-01")
+    start_2_later = (pairs["start_2"] >= pairs["start_1"]).to_numpy(dtype=bool)
+    end_1, end_2 = pairs["end_1"].fillna(far), pairs["end_2"].fillna(far)
+    end_2_earlier = (end_2 <= end_1).to_numpy(dtype=bool)
+    pairs["start"] = pairs["start_1"].where(~start_2_later, pairs["start_2"])
+    pairs["end"] = pairs["end_1"].where(~end_2_earlier, pairs["end_2"])
+    for bound, second in (("start", start_2_later), ("end", end_2_earlier)):
+        same = (pairs[f"{bound}_1"] == pairs[f"{bound}_2"]).to_numpy(dtype=bool)
+        one, two = (_rank(pairs[f"{bound}_precision_{i}"]) for i in (1, 2))
+        rank = np.where(same, np.maximum(one, two), np.where(second, two, one))
+        pairs[f"{bound}_precision"] = _precision(rank)
+    together = (pairs["start"] <= pairs["end"].fillna(far)) & (pairs["ccode_1"] != pairs["ccode_2"])
+    return pairs[together].reset_index(drop=True)
+
+
+def _rank(precision: pd.Series) -> npt.NDArray[np.int64]:
+    return precision.map({p: i for i, p in enumerate(_PRECISIONS)}).to_numpy(dtype=np.int64)
+
+
+def _precision(rank: npt.NDArray[np.int64]) -> pd.arrays.ArrowStringArray:
+    return pd.array(np.array(_PRECISIONS)[rank], dtype="str")  # type: ignore[return-value]
+
+
+def merged_spells(spells: pd.DataFrame) -> pd.DataFrame:
+    """One row per spell: those of a pair in one dispute that overlap, or begin in one year, joined.
+
+    Parameters
+    ----------
+    spells : pandas.DataFrame
+        ``number, ccode_1, ccode_2, role_1, role_2, start, end``, precisions, ``level,
+        deaths_class, outcome, settlement`` and further columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The first row of each spell, with the last end, the highest level and class of deaths,
+        and the last outcome and settlement that is not unclear. Sorted by dispute, pair and start.
+    """
+    far = pd.Timestamp("2262-01-01")
+    low = spells[["ccode_1", "ccode_2"]].min(axis=1)
+    high = spells[["ccode_1", "ccode_2"]].max(axis=1)
+    table = spells.assign(_low=low, _high=high, _line=spells.index, _end=spells["end"].fillna(far))
+    table = table.sort_values(["number", "_low", "_high", "start", "_end"], kind="stable")
+    keys = ["number", "_low", "_high"]
+    reach = table.groupby(keys, sort=False)["_end"].cummax()
+    before = reach.groupby([table[k] for k in keys], sort=False).shift()
+    year = table["start"].dt.year
+    year_before = year.groupby([table[k] for k in keys], sort=False).shift()
+    new = before.isna() | ~((table["start"] <= before) | (year == year_before))
+    table["_spell"] = new.cumsum()
+    if not table["_spell"].duplicated().any():
+        return table.drop(columns=["_low", "_high", "_line", "_end", "_spell"])
+    groups = table.groupby("_spell", sort=False)
+    first = table.loc[new].set_index("_spell")
+    last = table.sort_values(["_spell", "_end"], kind="stable").groupby("_spell").last()
+    open_end = groups["end"].apply(lambda ends: ends.isna().any())
+    first["end"] = last["_end"].where(~open_end, pd.NaT).astype(_SECOND)
+    first["end_precision"] = last["end_precision"]
+    rank = table["level"].map({v: i for i, v in HOSTILITY.items()})
+    first["level"] = rank.groupby(table["_spell"]).max().map(dict(HOSTILITY)).astype(_STR)
+    first["deaths_class"] = groups["deaths_class"].max()
+    for column in ("outcome", "settlement"):
+        known = table[column].where(table[column] != "unclear")
+        first[column] = known.groupby(table["_spell"]).last().fillna("unclear").astype(_STR)
+    out = first.set_index("_line").drop(columns=["_low", "_high", "_end"])
+    out.index.name = spells.index.name
+    return out
+
+
+def until(frame: pd.DataFrame, last: int) -> pd.DataFrame:
+    """What was known on the last day of a year: no later starts, and later ends are open.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Columns ``start, end``, and ``outcome, settlement`` if it has them.
+    last : int
+        Last calendar year covered.
+    """
+    known = frame[frame["start"].dt.year <= last].copy()
+    ongoing = (known["end"].isna() | (known["end"].dt.year > last)).to_numpy(dtype=bool)
+    known.loc[ongoing, "end"] = pd.NaT
+    if "outcome" in known:
+        known.loc[ongoing, "outcome"] = "ongoing"
+        known.loc[ongoing, "settlement"] = "unclear"
+    return known
+
+
+def conflicts_of(spells: pd.DataFrame, *, prefix: str, label: str, source: str) -> pd.DataFrame:
+    """Table ``conflicts`` from spells in terms of sides.
+
+    The initiator is the state on side A if it was in the dispute from its first day; a joiner
+    initiates nothing, so a pair whose side A joined later has initiator ``unclear``.
+
+    Parameters
+    ----------
+    spells : pandas.DataFrame
+        As `merged_spells` returns: ``ccode_1`` is on side A; ``outcome`` is seen from side A;
+        ``contested``, if it is there, is True where the file contradicts itself on the sides.
+    prefix : str
+        Of the identifiers, e.g. ``"gml"``: ``gml-2968``, ``gml-258.2`` for a pair's second spell
+        in the dispute.
+    label : str
+        Of the names where the spells have none, e.g. ``"GML dispute"``.
+    source : str
+        Text of the column ``source``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of the schema.
+    """
+    swapped = (spells["ccode_1"] > spells["ccode_2"]).to_numpy(dtype=bool)
+    number = spells["number"].astype(str)
+    out = pd.DataFrame(index=spells.index)
+    out["conflict_id"] = f"{prefix}-" + number
+    out["name"] = spells["name"] if "name" in spells else f"{label} " + number
+    for column in ("ccode", "role"):
+        one, two = spells[f"{column}_1"], spells[f"{column}_2"]
+        out[f"{column}_a"] = one.where(~swapped, two)
+        out[f"{column}_b"] = two.where(~swapped, one)
+    began = (spells["role_1"] == "originator").to_numpy(dtype=bool)
+    if "contested" in spells:
+        began = began & ~spells["contested"].to_numpy(dtype=bool)
+    out["initiator"] = np.where(~began, "unclear", np.where(swapped, "b", "a"))
+    turned = spells["outcome"].replace(_SWAPPED)
+    out["outcome"] = spells["outcome"].where(~swapped, turned)
+    for column in ("start", "end"):
+        out[column] = spells[column].astype(_SECOND)
+    for column in ("start_precision", "end_precision", "level", "settlement"):
+        out[column] = spells[column]
+    out["deaths_class"] = spells["deaths_class"].astype("Int64")
+    out["source"] = source
+    nth = out.assign(_start=out["start"]).sort_values("start", kind="stable")
+    count = nth.groupby(["conflict_id", "ccode_a", "ccode_b"]).cumcount().reindex(out.index)
+    suffix = ("." + (count + 1).astype(str)).where(count > 0, "")
+    out["conflict_id"] = out["conflict_id"] + suffix
+    return as_schema("conflicts", out)
+
+
+def as_schema(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns of a schema in its order, text as the schema has it.
+
+    Parameters
+    ----------
+    table : str
+        A key of `forecast.sources.schemas.SCHEMAS`.
+    frame : pandas.DataFrame
+        Has at least the columns of that schema.
+    """
+    from forecast.sources.schemas import SCHEMAS
+
+    columns = SCHEMAS[table].columns
+    text = {name: _STR for name, c in columns.items() if str(c.dtype).lower().startswith("str")}
+    return frame[list(columns)].astype(text)
