@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -14,7 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from forecast.errors import MissingFileError, SpecificationError, UnknownNameError, nearest
 from forecast.paths import data_folder
 
-__all__ = ["Catalogue", "Citation", "Download", "Licence", "OfficialFile", "Source", "catalogue"]
+__all__ = [
+    "Catalogue",
+    "Citation",
+    "Download",
+    "Licence",
+    "OfficialFile",
+    "Source",
+    "catalogue",
+    "load_catalogue",
+]
 
 CATALOGUE = "catalogue.toml"
 
@@ -312,7 +322,7 @@ def load_catalogue(path: Path) -> Catalogue:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MissingFileError(
-            f"There is no catalogue {path}. Reinstall alliance-forecast."
+            f"There is no catalogue {path}. Correct FORECAST_CATALOGUE, or reinstall alliance-forecast."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecificationError(f"{path.name}: {error}.") from None
@@ -344,7 +354,19 @@ def _sentence(problem: Any) -> str:
     return f"{'.'.join([*table, key])} = {problem['input']!r}: {message}."
 
 
-@lru_cache(maxsize=1)
 def catalogue() -> Catalogue:
-    """The catalogue that comes with the library (``data/catalogue.toml``)."""
-    return load_catalogue(data_folder() / CATALOGUE)
+    """The catalogue that comes with the library, or the file that ``FORECAST_CATALOGUE`` names.
+
+    Raises
+    ------
+    MissingFileError, SpecificationError
+        As `load_catalogue`.
+    """
+    given = os.environ.get("FORECAST_CATALOGUE")
+    path = Path(given).expanduser() if given else data_folder() / CATALOGUE
+    return _loaded(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=4)
+def _loaded(path: Path, _changed: int) -> Catalogue:
+    return load_catalogue(path)
