@@ -81,7 +81,7 @@ def sample_laplace(
     seed : numpy.random.SeedSequence
         All randomness comes from it.
     draws : int
-        Draws to return. Proposals are added, ``draws / 2`` at a time, until the effective
+        Draws to return. Proposals are added, at most ``draws / 2`` at a time, until the effective
         sample size of the weights is at least ``max(400, draws / 2)`` (at most 16 times).
     start : (log scales, w), optional
         Where to start the search for the mode, e.g. that of a fit with one year less.
@@ -110,7 +110,7 @@ def sample_laplace(
     tell("curvature around the mode", 0.2)
     proposal = propose(latent, at, modes, np.random.default_rng(streams[0]))
     target = max(400.0, 0.5 * draws)
-    batch = max(250, draws // 2)
+    batch = most = max(250, draws // 2)
     thetas, latents, weights = [], [], []
     for done in range(_MAX_ROUNDS):
         tell("importance sampling", min(0.4 + 0.1 * done, 0.8))
@@ -129,6 +129,8 @@ def sample_laplace(
         ess = 1.0 / float(np.sum(share**2))
         if ess >= target:
             break
+        # As many again as the share that was worth something promises to be enough.
+        batch = int(np.clip(1.1 * share.size * (target / ess - 1.0), 100, most))
     rng = np.random.default_rng(streams[1])
     # Systematic resampling, then a shuffle so that neighbours are not copies of each other.
     places = (rng.random() + np.arange(draws)) / draws

@@ -64,8 +64,9 @@ class Proposal:
         return self.center + x @ self.root.T, density
 
     def gaussian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-        """Mean and Cholesky factor of the precision of ``w`` given theta, and log p(theta | y).
+        """``w`` given theta as U⁻¹(half + z) with z standard normal, and log p(theta | y).
 
+        U (size, size) is upper triangular in the order of LAPACK, U'U the precision of ``w``.
         The last is up to a constant, and as good as the quadratic likelihood of the anchors.
         """
         low, high, share = 0, 0, 0.0
@@ -74,24 +75,23 @@ class Proposal:
             high = min(int(np.searchsorted(self.anchors, at, side="right")), self.anchors.size - 1)
             low = high - 1
             share = (at - self.anchors[low]) / (self.anchors[high] - self.anchors[low])
-        P = (1.0 - share) * self.informations[low]
+        P = self.informations[low] * (1.0 - share)
         if share:
-            P += share * self.informations[high]
+            P += self.informations[high] * share
         self.latent.add_prior_precision(P, theta)
         # numpy's Cholesky releases the lock, scipy's does not: the threads of `latents` overlap.
-        factor = np.linalg.cholesky(P)
-        center = self.latent.prior_mean
+        U = np.linalg.cholesky(P).T
         pull = self.latent.prior_pull
         linear = (1.0 - share) * self.linears[low] + share * self.linears[high] + pull
-        mean = sl.cho_solve((factor, True), linear, check_finite=False)
+        half = sl.blas.dtrsv(U, linear, trans=1)
         evidence = (
             float(self.latent.log_scale_prior(theta))
             - sum((w.stop - w.start) * theta[b] for b, w in self.latent.slices.items())
-            - float(np.sum(np.log(np.diag(factor))))
-            + 0.5 * float(linear @ mean - center @ pull)
+            - float(np.sum(np.log(np.diag(U))))
+            + 0.5 * float(half @ half - self.latent.prior_mean @ pull)
             + float((1.0 - share) * self.constants[low] + share * self.constants[high])
         )
-        return mean, factor, evidence
+        return U, half, evidence
 
     def latents(self, theta: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """``w`` given each theta, with its log density.
@@ -111,11 +111,9 @@ class Proposal:
 
         def run(s0: int, s1: int) -> None:
             for s in range(s0, s1):
-                mean, factor, _ = self.gaussian(theta[s])
-                W[s] = mean + sl.solve_triangular(
-                    factor, z[s], lower=True, trans="T", check_finite=False
-                )
-                density[s] = np.sum(np.log(np.diag(factor))) + log_t[s]
+                U, half, _ = self.gaussian(theta[s])
+                W[s] = sl.blas.dtrsv(U, half + z[s])
+                density[s] = np.sum(np.log(np.diag(U))) + log_t[s]
 
         cuts = np.linspace(0, len(z), 9).astype(int)
         each_part(run, [(int(i), int(j)) for i, j in pairwise(cuts) if j > i])
