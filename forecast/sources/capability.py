@@ -1,4 +1,4 @@
-"""Capability share of a state: the mean of its shares of population and product."""
+"""Capability share of a state: published CINC, or the mean of its shares of population and GDP."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import pandas as pd
 
 from forecast.sources.spells import expand_years, span_years
 
-__all__ = ["CARRY_BACK_YEARS", "FLOOR", "with_capability"]
+__all__ = ["CARRY_BACK_YEARS", "COMPUTED", "FLOOR", "with_capability"]
 
 #: Smallest share; a smaller one is set to it and flagged (logarithms are taken of it).
 FLOOR = 1e-6
 #: Largest gap at a state's entry over which its first observed value is carried back.
 CARRY_BACK_YEARS = 3
+#: Columns that `with_capability` adds.
+COMPUTED: tuple[str, ...] = ("capability", "capability_floored")
 
 
 def with_capability(
@@ -20,17 +22,22 @@ def with_capability(
 ) -> pd.DataFrame:
     r"""The table with columns ``capability`` and ``capability_floored``.
 
+    With a column ``cinc`` (Singer, Bremer and Stuckey 1972; Correlates of War, national material
+    capabilities) that index as published: the mean of a state's shares of world military
+    expenditure and personnel, iron and steel, energy, population and urban population. Else
+
     .. math:: c_{it} = \frac{1}{2} \left( \frac{pop_{it}}{\sum_j pop_{jt}}
               + \frac{gdp_{it}}{\sum_j gdp_{jt}} \right)
 
-    with the sums over the states that are members of the system in year t. This is not CINC: it
+    with the sums over the states that are members of the system in year t, which is not CINC: it
     has no military personnel, expenditure, energy or steel in it.
 
     Parameters
     ----------
     capabilities : pandas.DataFrame
-        Columns ``ccode, year, population`` (persons), ``gdp`` (constant international dollars),
-        ``population_flag, gdp_flag``.
+        Columns ``ccode, year`` and either ``cinc`` (0–1; the components are carried along) or
+        ``population`` (persons), ``gdp`` (constant international dollars), ``population_flag,
+        gdp_flag``.
     states : pandas.DataFrame
         Membership spells.
     last_year : int
@@ -39,10 +46,10 @@ def with_capability(
     Returns
     -------
     pandas.DataFrame
-        One row per (ccode, year), sorted. Population and GDP missing at a state's entry are
-        carried back at most `CARRY_BACK_YEARS` years and flagged ``extrapolated``; rows are added
-        for that where there are none. ``capability`` is a share (0–1), NaN where population
-        or GDP is missing or the state is not a member; ``capability_floored`` is True where it
+        One row per (ccode, year), sorted. What is missing at a state's entry is carried back at
+        most `CARRY_BACK_YEARS` years (and flagged ``extrapolated`` where there are flags); rows
+        are added for that where there are none. ``capability`` is a share (0–1), NaN where its
+        inputs are missing or the state is not a member; ``capability_floored`` is True where it
         was below `FLOOR`.
     """
     first, last = span_years(states)
@@ -53,17 +60,19 @@ def with_capability(
     # A state that leaves and returns within one year has two spells in it; the later one counts.
     member = member.sort_values("entry").drop_duplicates(["ccode", "year"], keep="last")
     table = capabilities.merge(member, on=["ccode", "year"], how="outer", sort=True)
-    for column in ("population", "gdp"):
-        table = _carry_back(table, column)
+    inputs = ["cinc"] if "cinc" in capabilities else ["population", "gdp"]
     inside = table["entry"].notna()
     shares = []
-    for column in ("population", "gdp"):
+    for column in inputs:
+        table = _carry_back(table, column)
         value = table[column].where(inside)
-        shares.append(value / value.groupby(table["year"]).transform("sum"))
-    share = (shares[0] + shares[1]) / 2
+        # CINC is a share already, of a world that may hold states without components.
+        total = 1.0 if column == "cinc" else value.groupby(table["year"]).transform("sum")
+        shares.append(value / total)
+    share = sum(shares[1:], shares[0]) / len(shares)
     table["capability"] = share.clip(lower=FLOOR)
     table["capability_floored"] = (share < FLOOR).to_numpy()
-    known = table[["population", "gdp"]].notna().any(axis=1)
+    known = table[inputs].notna().any(axis=1)
     return table.loc[known].drop(columns="entry").reset_index(drop=True)
 
 
@@ -77,5 +86,6 @@ def _carry_back(table: pd.DataFrame, column: str) -> pd.DataFrame:
     later = value.groupby(group).bfill()
     out = table.copy()
     out[column] = np.where(fill, later, value)
-    out[f"{column}_flag"] = table[f"{column}_flag"].mask(fill, "extrapolated")
+    if f"{column}_flag" in table:
+        out[f"{column}_flag"] = table[f"{column}_flag"].mask(fill, "extrapolated")
     return out

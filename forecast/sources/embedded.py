@@ -11,9 +11,12 @@ import pandas as pd
 
 from forecast.errors import DataError, MissingFileError
 from forecast.paths import data_folder
-from forecast.sources.tables import TABLES, Coverage, Tables
+from forecast.sources.capability import COMPUTED, with_capability
+from forecast.sources.fingerprint import fingerprint_tables
+from forecast.sources.spells import cut_members
+from forecast.sources.tables import EXTRA_TABLES, TABLES, Coverage, Tables
 
-__all__ = ["load_tables", "read_coverage", "tables_from_frames"]
+__all__ = ["finish_tables", "load_tables", "read_coverage", "tables_from_frames"]
 
 DESCRIPTOR = "datapackage.json"
 
@@ -58,57 +61,103 @@ def load_tables(
     covers = read_coverage(where) if coverage is None else coverage
     frames = {table: read(table, where) for table in TABLES}
     name = "embedded" if folder is None else where.name
-    return _tables(frames, coverage=covers, name=name)
+    return finish_tables(frames, coverage=covers, name=name)
 
 
 def tables_from_frames(
-    frames: Mapping[str, pd.DataFrame], *, coverage: Mapping[str, Coverage], name: str
+    frames: Mapping[str, pd.DataFrame],
+    *,
+    coverage: Mapping[str, Coverage],
+    name: str,
+    extra: Mapping[str, pd.DataFrame] | None = None,
+    known: str | None = None,
 ) -> Tables:
     """Tables from frames in memory, under the same checks as files.
 
     Parameters
     ----------
     frames : mapping of str to pandas.DataFrame
-        The seven tables with the columns of their schemas (dates ``datetime64[s]``). The index
-        is used as the row number in messages.
+        The seven tables with the columns of their schemas (dates ``datetime64[s]``); the
+        capabilities may also be in the layout of ``material_capabilities``. The index is used as
+        the row number in messages.
     coverage : mapping of str to Coverage
         Years that each table covers.
     name : str
         Name of the data set.
+    extra : mapping of str to pandas.DataFrame, optional
+        Those of `EXTRA_TABLES` that there are; `coverage` has an entry for each.
+    known : str, optional
+        Fingerprint of tables that were checked before: the same content is not checked again.
 
     Raises
     ------
     DataError
         As `load_tables`.
     """
-    from forecast.sources.schemas import validate
-
     missing = [table for table in TABLES if table not in frames]
     if missing:
         raise DataError(f"The table {missing[0]!r} is missing; expected {', '.join(TABLES)}.")
-    checked = {table: validate(table, frames[table]) for table in TABLES}
-    return _tables(checked, coverage=coverage, name=name)
+    more = {} if extra is None else extra
+    strange = [table for table in more if table not in EXTRA_TABLES or table not in coverage]
+    if strange:
+        raise DataError(
+            f"extra={sorted(more)}: expected tables among {', '.join(EXTRA_TABLES)}, each with an "
+            f"entry in coverage; found {strange[0]!r}."
+        )
+    checked = known is not None and fingerprint_tables(frames, coverage, more) == known
+    if not checked:
+        from forecast.sources.schemas import validate
+
+        for table, frame in {**{t: frames[t] for t in TABLES}, **more}.items():
+            validate(_schema_of(table, frame), frame, file=f"{table}.csv")
+    return finish_tables(frames, coverage=coverage, name=name, extra=more, check=not checked)
 
 
-def _tables(
-    frames: Mapping[str, pd.DataFrame], *, coverage: Mapping[str, Coverage], name: str
+def _schema_of(table: str, frame: pd.DataFrame) -> str:
+    return "material_capabilities" if table == "capabilities" and "cinc" in frame else table
+
+
+def finish_tables(
+    frames: Mapping[str, pd.DataFrame],
+    *,
+    coverage: Mapping[str, Coverage],
+    name: str,
+    extra: Mapping[str, pd.DataFrame] | None = None,
+    check: bool = True,
 ) -> Tables:
-    from forecast.sources.capability import with_capability
-    from forecast.sources.fingerprint import fingerprint_tables
-    from forecast.sources.integrity import check_tables, cut_members
+    """Tables from frames that fulfil their schemas: checked against each other, and completed.
 
-    check_tables(frames, coverage=coverage)
-    ready = {table: frame.reset_index(drop=True) for table, frame in frames.items()}
+    Parameters
+    ----------
+    frames, coverage, name, extra
+        As in `tables_from_frames`.
+    check : bool
+        Whether spells, references and memberships are checked.
+
+    Raises
+    ------
+    DataError
+        For the first that cannot be.
+    """
+    if check:
+        from forecast.sources.integrity import check_tables
+
+        check_tables(frames, coverage=coverage)
+    ready = {table: frames[table].reset_index(drop=True) for table in TABLES}
     ready["members"] = cut_members(ready["members"], ready["states"])
-    fingerprint = fingerprint_tables(ready, coverage)
+    more = {table: frame.reset_index(drop=True) for table, frame in (extra or {}).items()}
     ready["capabilities"] = with_capability(
         ready["capabilities"], ready["states"], last_year=coverage["capabilities"].last
     )
+    # Of what is saved and read again: the computed columns follow from the others.
+    as_read = {**ready, "capabilities": ready["capabilities"].drop(columns=list(COMPUTED))}
+    fingerprint = fingerprint_tables(as_read, coverage, more)
     return Tables(
-        **{table: ready[table] for table in TABLES},  # type: ignore[arg-type]
+        **ready,
         coverage=dict(coverage),
         name=name,
         fingerprint=fingerprint,
+        extra=more,
     )
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from forecast.sources.tables import TABLES, Coverage
@@ -13,7 +14,11 @@ from forecast.sources.tables import TABLES, Coverage
 __all__ = ["fingerprint_tables", "fingerprint_values"]
 
 
-def fingerprint_tables(tables: Mapping[str, pd.DataFrame], coverage: Mapping[str, Coverage]) -> str:
+def fingerprint_tables(
+    tables: Mapping[str, pd.DataFrame],
+    coverage: Mapping[str, Coverage],
+    extra: Mapping[str, pd.DataFrame] | None = None,
+) -> str:
     """SHA-256 over all tables and what they cover.
 
     Parameters
@@ -22,6 +27,8 @@ def fingerprint_tables(tables: Mapping[str, pd.DataFrame], coverage: Mapping[str
         The seven tables. Row order and index do not matter, values do.
     coverage : mapping of str to Coverage
         Years that each table covers.
+    extra : mapping of str to pandas.DataFrame, optional
+        Tables that the data set has besides.
 
     Returns
     -------
@@ -35,6 +42,12 @@ def fingerprint_tables(tables: Mapping[str, pd.DataFrame], coverage: Mapping[str
         digest.update(header.encode())
         lines = frame.to_csv(index=False, header=False, lineterminator="\n").splitlines()
         digest.update("\n".join(sorted(lines)).encode())
+    for name, frame in sorted((extra or {}).items()):
+        header = json.dumps([name, list(frame.columns), coverage[name].first, coverage[name].last])
+        digest.update(header.encode())
+        # Millions of dyad-years: a hash for each row is a hundred times faster than its text.
+        rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+        digest.update(np.sort(rows).tobytes())
     return digest.hexdigest()
 
 

@@ -20,7 +20,7 @@ from forecast.sources.spells import (
 )
 from forecast.sources.tables import Coverage
 
-__all__ = ["check_tables", "cut_members"]
+__all__ = ["check_tables", "never_together"]
 
 Frames = Mapping[str, pd.DataFrame]
 
@@ -186,7 +186,7 @@ def _check_conflicts(frames: Frames) -> None:
                 f"membership is {_memberships(states, int(code[at]))}." + _more(absent)
             )
     years = pd.Series(start, index=conflicts.index)
-    apart = _never_together(
+    apart = never_together(
         conflicts.assign(
             start=years.astype(str).astype("datetime64[s]"),
             end=(years.astype(str) + "-12-31").astype("datetime64[s]"),
@@ -212,8 +212,20 @@ def _check_conflicts(frames: Frames) -> None:
         )
 
 
-def _never_together(pairs: pd.DataFrame, states: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Rows (``ccode_a, ccode_b, start, end``) without a day on which both states are members."""
+def never_together(pairs: pd.DataFrame, states: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which spells of pairs have no day on which both states are members of the system.
+
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        Columns ``ccode_a, ccode_b, start, end``.
+    states : pandas.DataFrame
+        Membership spells.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,), bool
+    """
     rest = pairs[["ccode_a", "ccode_b", "start", "end"]].assign(row=np.arange(len(pairs)))
     # What is left after cutting at one state and then at the other are their common days.
     for column in ("ccode_a", "ccode_b"):
@@ -224,7 +236,7 @@ def _never_together(pairs: pd.DataFrame, states: pd.DataFrame) -> npt.NDArray[np
 
 def _check_neighbours(frames: Frames) -> None:
     contiguity, states = frames["contiguity"], frames["states"]
-    apart = _never_together(contiguity, states)
+    apart = never_together(contiguity, states)
     if apart.any():
         at = _first(apart)
         a, b = (int(contiguity[c].iloc[at]) for c in ("ccode_a", "ccode_b"))
@@ -261,23 +273,3 @@ def _check_coverage(frames: Frames, coverage: Mapping[str, Coverage]) -> None:
                     "the last year that the table covers (datapackage.json). An end that has not "
                     "come yet is left empty." + _more(late)
                 )
-
-
-def cut_members(members: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
-    """Member spells cut at the system-membership spells of their states.
-
-    A treaty can be signed before a state enters the system, and outlive an occupation; the state
-    owes and is owed nothing while it is not a member.
-
-    Parameters
-    ----------
-    members, states : pandas.DataFrame
-        Tables of that name.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Sorted by key, with a fresh index.
-    """
-    cut = clip_spells(members, states[["ccode", "start", "end"]], on=["ccode"])
-    return cut.sort_values(["alliance_id", "ccode", "start"], ignore_index=True)

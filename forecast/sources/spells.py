@@ -16,6 +16,7 @@ __all__ = [
     "OPEN_DAY",
     "OPEN_YEAR",
     "clip_spells",
+    "cut_members",
     "day_year",
     "ends_before_start",
     "expand_years",
@@ -281,3 +282,23 @@ def expand_years(
     row = np.repeat(np.arange(len(first), dtype=np.int64), length)
     offset = np.arange(len(row), dtype=np.int64) - np.repeat(np.cumsum(length) - length, length)
     return row, first[row] + offset
+
+
+def cut_members(members: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
+    """Member spells cut at the system-membership spells of their states.
+
+    A treaty can be signed before a state enters the system, and outlive an occupation; the state
+    owes and is owed nothing while it is not a member.
+
+    Parameters
+    ----------
+    members, states : pandas.DataFrame
+        Tables of that name.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Sorted by key, with a fresh index.
+    """
+    cut = clip_spells(members, states[["ccode", "start", "end"]], on=["ccode"])
+    return cut.sort_values(["alliance_id", "ccode", "start"], ignore_index=True)

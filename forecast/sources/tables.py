@@ -39,6 +39,8 @@ EXTRA_TABLES: tuple[str, ...] = (
     "igos",
     "distances",
     "treaty_design",
+    "disputes",
+    "participants",
 )
 
 
@@ -80,6 +82,11 @@ class Coverage:
         Release of the source.
     licence : str
         Licence under which the source may be used.
+    amended_after : int or None
+        Years after it rest on changes that this library added to the source (alliances since the
+        last release), to `last`; None where nothing was added.
+    notes : tuple of str
+        What was left out, cut or decided on the way from the source to the table, with counts.
     """
 
     first: int
@@ -87,6 +94,11 @@ class Coverage:
     source: str
     version: str
     licence: str
+    amended_after: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notes", tuple(self.notes))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
@@ -96,6 +108,8 @@ class Coverage:
             "source": self.source,
             "version": self.version,
             "licence": self.licence,
+            "amended_after": self.amended_after,
+            "notes": list(self.notes),
         }
 
 
