@@ -48,6 +48,10 @@ FEATURES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 
 
+# Pydantic checks the classes when the file is read; an unknown key is an error.
+_STRICT = {"extra": "forbid"}
+
+
 @dataclass(frozen=True)
 class Fact:
     """Something that happened, with its day.
@@ -71,8 +75,7 @@ class Fact:
         Abbreviation of the state that is attacked.
     """
 
-    # Checked by pydantic when the file is read; an unknown key is an error.
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+    __pydantic_config__ = _STRICT
 
     date: date
     event: Event
@@ -109,6 +112,8 @@ class Expectation:
         Names of the data sets that can tell, where others date or code the facts otherwise; empty:
         all.
     """
+
+    __pydantic_config__ = _STRICT
 
     feature: str
     state: str
@@ -167,6 +172,8 @@ class Case:
     ccodes, names : mapping of str
         COW number and name of every state that the case mentions, by abbreviation.
     """
+
+    __pydantic_config__ = _STRICT
 
     name: str
     title: str
