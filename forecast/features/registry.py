@@ -207,8 +207,8 @@ def feature(
         def plain(world: xr.Dataset, **options: Any) -> FloatArray:
             known = _known_years(world, required)
             if known.any():
-                values = np.asarray(function(world, **options), dtype=np.float32)
-                return _masked(values, world, known, level, required)
+                values = np.array(function(world, **options), dtype=np.float32, order="C")
+                return _mask(values, world, known, level, required)
             # A table that is not there: nothing to compute from.
             return np.full([world.sizes[dim] for dim in dims], np.nan, dtype=np.float32)
 
@@ -262,27 +262,29 @@ def _known_years(world: xr.Dataset, needs: frozenset[str]) -> npt.NDArray[np.boo
     return known
 
 
-def _masked(
-    values: np.ndarray,
+def _mask(
+    values: FloatArray,
     world: xr.Dataset,
     known: npt.NDArray[np.bool_],
     level: Level,
     needs: frozenset[str],
-) -> np.ndarray:
-    """Values with NaN where a source does not cover the year or a state is not in the system."""
-    defined = known.reshape((-1,) + (1,) * (values.ndim - 1))
-    if "member" in needs and level != "system":
-        member = world["member"].to_numpy()
-        defined = defined & (member if level == "state" else _pairs(world))
-    return np.where(defined, values, np.float32(np.nan))
+) -> FloatArray:
+    """Write NaN where a source does not cover the year or a state is not in the system."""
+    if not known.all():
+        values[~known] = np.nan
+    if "member" in needs and level == "state":
+        values[~world["member"].to_numpy()] = np.nan
+    elif "member" in needs and level != "system":
+        np.copyto(values, np.float32(np.nan), where=_no_pairs(world))
+    return values
 
 
 @shared
-def _pairs(world: xr.Dataset) -> npt.NDArray[np.bool_]:
-    """Pairs of two different members of the system, (year, state, other)."""
+def _no_pairs(world: xr.Dataset) -> npt.NDArray[np.bool_]:
+    """All but pairs of two different members of the system, (year, state, other)."""
     member = world["member"].to_numpy()
     different = ~np.eye(member.shape[1], dtype=bool)
-    return np.asarray(member[:, :, None] & member[:, None, :] & different)
+    return np.asarray(~(member[:, :, None] & member[:, None, :] & different))
 
 
 def registered_features() -> tuple[Feature, ...]:

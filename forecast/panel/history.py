@@ -18,6 +18,7 @@ from forecast.errors import ArgumentError
 __all__ = ["peace_years", "total_count", "windowed_count"]
 
 Array = TypeVar("Array", npt.NDArray[np.generic], xr.DataArray)
+BoolArray = npt.NDArray[np.bool_]
 
 
 def _values(array: xr.DataArray | npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
@@ -51,19 +52,22 @@ def _started(
     return start
 
 
-def _run_start(start: npt.NDArray[np.int32], *, pair: bool) -> npt.NDArray[np.int32]:
-    """First year in which the row runs without a break: of the pair, the later of the two."""
-    if not pair:
-        return start
-    both = np.maximum(start[:, :, None], start[:, None, :])
-    apart = (start < 0)[:, :, None] | (start < 0)[:, None, :]
-    both[apart] = -1
-    return both
+def _presence(start: npt.NDArray[np.int32], t: int, since: int, *, pair: bool) -> BoolArray:
+    """Who (which pairs) are there in year t, in spells that began by year `since`."""
+    there = (start[t] >= 0) & (start[t] <= since)
+    return np.asarray(np.logical_and.outer(there, there)) if pair else there
 
 
-def _spread(plane: npt.NDArray[np.generic], values: npt.NDArray[np.generic]) -> tuple[int, ...]:
-    """Shape that broadcasts one year's plane over the axes between year and states."""
-    return (1,) * (values.ndim - 1 - plane.ndim) + plane.shape
+def _restart(
+    values: npt.NDArray[np.int16],
+    fresh: npt.NDArray[np.intp],
+    new: npt.NDArray[np.generic] | int,
+    *,
+    pair: bool,
+) -> None:
+    """Write `new` for the states that enter and, of pairs, in whatever involves one of them."""
+    for at in ((..., fresh), (..., fresh, slice(None))) if pair else ((..., fresh),):
+        values[at] = new[at] if isinstance(new, np.ndarray) else new
 
 
 def _check(values: npt.NDArray[np.generic], member: npt.NDArray[np.generic], what: str) -> None:
@@ -111,15 +115,13 @@ def peace_years[Array: (npt.NDArray[np.generic], xr.DataArray)](
     """
     active, inside = _values(dispute), _values(member)
     _check(active, inside, "dispute")
-    start = _run_start(
-        _started(inside, None if entry_year is None else _values(entry_year)), pair=True
-    )
-    out = np.zeros(active.shape, dtype=np.int16)
-    last = np.full(active.shape[1:], -1, dtype=np.int32)
+    start = _started(inside, None if entry_year is None else _values(entry_year))
+    out = np.empty(active.shape, dtype=np.int16)
+    last = np.full(active.shape[1:], -1, dtype=np.int16)
     for t in range(len(active)):
-        plane = start[t].reshape(_spread(start[t], active))
-        last = np.where(active[t], t, np.maximum(last, plane))
-        out[t] = np.where(plane >= 0, t - last, 0)
+        _restart(last, np.flatnonzero(start[t] == t), t, pair=True)
+        np.copyto(last, t, where=active[t].astype(bool, copy=False))
+        np.multiply(t - last, _presence(start, t, t, pair=True), out=out[t])
     return _like(dispute, out, "peace_years")
 
 
@@ -188,26 +190,24 @@ def _count[Array: (npt.NDArray[np.generic], xr.DataArray)](
 ) -> Array:
     events = _values(onset)
     start: npt.NDArray[np.int32] | None = None
+    pair = False
     if member is not None:
         inside = _values(member)
         _check(events, inside, "onset")
-        entry = None if entry_year is None else _values(entry_year)
+        start = _started(inside, None if entry_year is None else _values(entry_year))
         pair = events.ndim >= 3 and events.shape[-2] == inside.shape[1]
-        start = _run_start(_started(inside, entry), pair=pair)
-    out = np.zeros(events.shape, dtype=np.int16)
+    out = np.empty(events.shape, dtype=np.int16)
     running = np.zeros(events.shape[1:], dtype=np.int16)
-    for t in range(len(events)):
-        running = running + events[t].astype(np.int16)
+    for t, began in enumerate(events):
+        np.add(running, began, out=running, casting="unsafe")
         if window is not None and t >= window:
-            # What leaves the window was counted only if the spell had begun by then.
-            leaving = events[t - window].astype(np.int16)
+            leaving = events[t - window]
             if start is not None:
-                plane = start[t].reshape(_spread(start[t], events))
-                leaving = np.where(plane <= t - window, leaving, 0).astype(np.int16)
-            running = running - leaving
+                # What leaves the window was counted only if the spell had begun by then.
+                leaving = leaving * _presence(start, t, t - window, pair=pair)
+            np.subtract(running, leaving, out=running, casting="unsafe")
         if start is not None:
-            plane = start[t].reshape(_spread(start[t], events))
-            fresh = plane == t
-            running = np.where(fresh, events[t], np.where(plane < 0, 0, running)).astype(np.int16)
+            _restart(running, np.flatnonzero(start[t] == t), began, pair=pair)
+            np.multiply(running, _presence(start, t, t, pair=pair), out=running)
         out[t] = running
     return _like(onset, out, name)
