@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError
@@ -113,8 +114,13 @@ def _both_directions(path: Path) -> pd.DataFrame:
     # The package writes 0 for months between two spells in which the pair was not contiguous.
     raw = raw[(raw["ccode_a"] < raw["ccode_b"]) & (raw["type"] > 0)]
     month = raw["enddate"].to_numpy().astype("datetime64[M]")
-    last_day = ((month + 1).astype("datetime64[D]") - 1).astype("datetime64[s]")
-    return raw.assign(end=last_day, note=pd.array([np.nan] * len(raw), dtype="str"))
+    return raw.assign(end=_last_days(month), note=pd.array([np.nan] * len(raw), dtype="str"))
+
+
+def _last_days(months: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
+    following = months.astype(np.int64) + 1
+    days = following.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) - 1
+    return days.astype("datetime64[D]").astype("datetime64[s]")
 
 
 def _nearest_of_overlapping(spells: pd.DataFrame) -> pd.DataFrame:
@@ -135,9 +141,8 @@ def _nearest_of_overlapping(spells: pd.DataFrame) -> pd.DataFrame:
     by_month = by_month.drop_duplicates([*_PAIR, "year"])
     # One run per row of the file: two rows of one type stay two spells, with their notes.
     runs = spells_of_years(by_month, [*_PAIR, "source"])
-    start = runs["first"].to_numpy().astype("datetime64[M]")
-    end = (runs["last"].to_numpy() + 1).astype("datetime64[M]").astype("datetime64[D]") - 1
-    runs["start"], runs["end"] = start.astype("datetime64[s]"), end.astype("datetime64[s]")
+    runs["start"] = runs["first"].to_numpy().astype("datetime64[M]").astype("datetime64[s]")
+    runs["end"] = _last_days(runs["last"].to_numpy().astype("datetime64[M]"))
     return pd.concat([spells[~is_crowded], runs])[[*_PAIR, "type", "start", "end", "note"]]
 
 

@@ -12,8 +12,6 @@ from forecast.sources.reader import cell_error
 
 __all__ = ["dates_of", "month_dates"]
 
-_DAY = "datetime64[D]"
-
 
 def dates_of(
     frame: pd.DataFrame,
@@ -62,19 +60,15 @@ def dates_of(
     if wrong_month.any() and not coarsen:
         raise _refusal(frame, columns[1], wrong_month, file, "a month from 1 to 12")
     month = np.where(wrong_month, 0, month)
-    safe_year = np.where(year > 0, year, 1970)
-    first_of = _months(safe_year, np.where(month > 0, month, 1))
-    days = (first_of + 1).astype(_DAY) - first_of.astype(_DAY)
-    wrong_day = (month > 0) & (year > 0) & (day > days.astype(np.int64))
+    first_of = _month_starts(year, np.where(month > 0, month, 1))
+    days = _month_starts(year, np.where(month > 0, month, 1) + 1) - first_of
+    wrong_day = (month > 0) & (year > 0) & (day > days)
     if wrong_day.any() and not coarsen:
         raise _refusal(frame, columns[2], wrong_day, file, "a day of that month")
     day = np.where(wrong_day | (month == 0), 0, day)
-    if last:
-        unknown = np.where(month > 0, first_of + 1, _months(safe_year + 1, np.ones_like(month)))
-        coarse = unknown.astype(_DAY) - 1
-    else:
-        coarse = first_of.astype(_DAY)
-    dates = np.where(day > 0, first_of.astype(_DAY) + (day - 1), coarse).astype("datetime64[s]")
+    coarse = _month_starts(year, np.where(month > 0, month + 1, 13)) - 1 if last else first_of
+    number = np.where(day > 0, first_of + day - 1, coarse)
+    dates = number.astype("datetime64[D]").astype("datetime64[s]")
     dates[year <= 0] = np.datetime64("NaT", "s")
     precision = np.select([day > 0, month > 0], ["day", "month"], "year")
     precision[year <= 0] = "year"
@@ -130,11 +124,13 @@ def _part(frame: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:
     return number
 
 
-def _months(
+def _month_starts(
     year: npt.NDArray[np.int64], month: npt.NDArray[np.int64]
-) -> npt.NDArray[np.datetime64]:
-    months: npt.NDArray[np.datetime64] = ((year - 1970) * 12 + (month - 1)).astype("datetime64[M]")
-    return months
+) -> npt.NDArray[np.int64]:
+    """First day of months as days since 1970-01-01; month 13 is the next year's first."""
+    known = np.where(year > 0, year, 1970)
+    months = ((known - 1970) * 12 + (month - 1)).astype("datetime64[M]")
+    return months.astype("datetime64[D]").astype(np.int64)
 
 
 def _refusal(

@@ -18,7 +18,7 @@ _PAIR = ("ccode_owing", "ccode_owed", "year")
 def year_dates(years: pd.Series, *, last: bool = False) -> pd.Series:
     """First (or last) day of calendar years as ``datetime64[s]``."""
     start = (years.to_numpy(dtype=np.int64) - 1970 + last).astype("datetime64[Y]")
-    days = start.astype("datetime64[D]") - int(last)
+    days = start.astype("datetime64[D]") - np.timedelta64(int(last), "D")
     return pd.Series(days.astype("datetime64[s]"), index=years.index)
 
 

@@ -1,0 +1,140 @@
+"""COW states and major powers: both layouts, spells and years, the real files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from forecast.errors import ArgumentError, DataError
+from forecast.sources.codes import region_of
+from forecast.sources.official import cow_majors, cow_states
+from forecast.sources.spells import expand_years, span_years
+
+Write = Callable[..., Path]
+HEADER = "stateabb,ccode,statenme,styear,stmonth,stday,endyear,endmonth,endday,version"
+LIST_2024 = (
+    "StateAbb,CCode,StateNme,StYear,StMonth,StDay,EndYear,EndMonth,EndDay,Version",
+    "USA,2,United States of America,1816,1,1,2024,12,31,2024",
+    "GMY,255,Germany,1816,1,1,1945,5,8,2024",
+    "GMY,255,Germany,1990,10,3,2024,12,31,2024",
+    "TUR,640,Türkiye,1816,1,1,2024,12,31,2024",
+)
+
+
+def test_layout_of_2024(write: Write) -> None:
+    path = write("statelist2024.csv", *LIST_2024, end="\r\n", encoding="latin-1")
+    (reading,) = cow_states.read({"states": path})
+    frame = reading.frame
+    assert (reading.table, reading.first, reading.last) == ("states", 1816, 2024)
+    assert frame["end"].isna().tolist() == [True, False, True, True]
+    assert str(frame["end"].iloc[1].date()) == "1945-05-08"
+    assert frame["name"].iloc[3] == "Türkiye"
+    assert frame["iso3"].isna().all()
+    assert frame["region"].tolist()[::3] == ["Americas", "Middle East and North Africa"]
+
+
+def test_years_of_the_system_become_spells(write: Write) -> None:
+    rows = [f"{c},{a},{y},2024" for c, a, y in [(255, "GMY", 1944), (255, "GMY", 1945)]]
+    rows += [f"2,USA,{y},2024" for y in range(1943, 1948)] + ["255,GMY,1947,2024"]
+    path = write("system2024.csv", "ccode,stateabb,year,version", *rows)
+    (reading,) = cow_states.read({"system": path})
+    frame = reading.frame
+    assert frame["ccode"].tolist() == [2, 255, 255]
+    assert frame["start"].dt.year.tolist() == [1943, 1944, 1947]
+    assert str(frame["end"].iloc[1].date()) == "1945-12-31"
+    assert frame["end"].isna().tolist() == [True, False, True]
+    assert (reading.first, reading.last) == (1943, 1947)
+
+
+def test_states_that_are_refused(write: Write) -> None:
+    row = "USA,2,United States of America,1816,13,1,2016,12,31,2016"
+    with pytest.raises(DataError, match=r"s\.csv, row 2, column 'stmonth': found 13"):
+        cow_states.read({"states": write("s.csv", HEADER, row)})
+    row = "USA,2000,United States of America,1816,1,1,2016,12,31,2016"
+    with pytest.raises(DataError, match=r"s\.csv, row 2, column 'ccode': found 2000"):
+        cow_states.read({"states": write("s.csv", HEADER, row)})
+    row = "USA,2,United States of America,1816,1,1,2016,12,31,2016"
+    with pytest.raises(DataError, match=r"s\.csv, rows 2, 3: the key .* is there 2 times"):
+        cow_states.read({"states": write("s.csv", HEADER, row, row)})
+    with pytest.raises(DataError, match=r"'stateabb' is missing. The nearest .* 'stateab'"):
+        cow_states.read({"states": write("s.csv", HEADER.replace("stateabb", "stateab"), row)})
+    with pytest.raises(ArgumentError, match="expected one of"):
+        cow_states.read({})
+
+
+def test_regions_by_number() -> None:
+    codes = (2, 165, 200, 395, 402, 591, 600, 625, 626, 651, 700, 860, 900, 990)
+    regions = [region_of(code) for code in codes]
+    assert regions == [
+        "Americas",
+        "Americas",
+        "Europe",
+        "Europe",
+        "Sub-Saharan Africa",
+        "Sub-Saharan Africa",
+        "Middle East and North Africa",
+        "Middle East and North Africa",
+        "Sub-Saharan Africa",
+        "Middle East and North Africa",
+        "Asia",
+        "Asia",
+        "Oceania",
+        "Oceania",
+    ]
+    with pytest.raises(ArgumentError, match="from 2 to 999"):
+        region_of(0)
+
+
+def test_regions_agree_with_the_embedded_data(tables: object) -> None:
+    states = tables.states  # type: ignore[attr-defined]
+    assert states["region"].tolist() == [region_of(code) for code in states["ccode"]]
+
+
+def test_major_powers_of_2024(write: Write) -> None:
+    path = write(
+        "majors2024.csv",
+        "stateabb,ccode,styear,stmonth,stday,endyear,endmonth,endday,version",
+        "FRN,220,1816,1,1,1940,6,22,2024",
+        "FRN,220,1945,8,15,2024,12,31,2024",
+    )
+    (reading,) = cow_majors.read({"majors": path})
+    assert reading.frame["end"].isna().tolist() == [False, True]
+    assert (reading.table, reading.first, reading.last) == ("powers", 1816, 2024)
+    with pytest.raises(ArgumentError, match="expected 'majors' among them"):
+        cow_majors.read({"states": path})
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize(
+    "name",
+    [
+        "official/cow_states/states2016.csv",
+        "official/variants/states2016_trailing_commas.csv",
+        "processed/cow_states.csv.gz",
+    ],
+)
+def test_real_states(reference: Path, name: str) -> None:
+    (reading,) = cow_states.read({"states": reference / name})
+    frame = reading.frame
+    assert (len(frame), frame["ccode"].nunique()) == (243, 217)
+    assert (reading.first, reading.last) == (1816, 2016)
+    # 195 states in 2016, and as many as the panel of the R package has in every year.
+    first, last = span_years(frame)
+    row, year = expand_years(first, last, window=(1816, 2016))
+    members = pd.DataFrame({"c": frame["ccode"].to_numpy()[row], "year": year}).drop_duplicates()
+    counts = pd.read_csv(reference / "processed/cow_ddy_counts_by_year.csv.gz", index_col="year")
+    expected = counts.loc[1816:2016, "states"]
+    assert members.groupby("year").size().tolist() == expected.tolist()
+
+
+@pytest.mark.reference
+def test_real_major_powers(reference: Path) -> None:
+    (reading,) = cow_majors.read({"majors": reference / "processed/cow_majors.csv.gz"})
+    frame = reading.frame
+    assert len(frame) == 14
+    now = sorted(frame.loc[frame["end"].isna(), "ccode"])
+    assert now == [2, 200, 220, 255, 365, 710, 740]
+    assert (reading.first, reading.last) == (1816, 2016)
