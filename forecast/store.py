@@ -29,6 +29,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArtifactError, MissingFileError, UnknownNameError
+from forecast.sources.capability import COMPUTED
 from forecast.sources.tables import TABLES
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ __all__ = [
 
 #: Version of the layout above; part of a fit's id, so that an old layout is never misread.
 SCHEMA_VERSION = 1
+
+#: Coordinates of a panel's rows beside the year, in any unit.
+_ROW_KEYS = ("ccode", "ccode_a", "ccode_b", "conflict_id", "alliance_id")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -244,6 +248,7 @@ def _write_fit(fit: Fit, folder: Path) -> None:
             "name": tables.name,
             "fingerprint": tables.fingerprint,
             "coverage": {name: c.to_dict() for name, c in tables.coverage.items()},
+            "extra": sorted(tables.extra),
         },
     }
     text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False)
@@ -252,8 +257,8 @@ def _write_fit(fit: Fit, folder: Path) -> None:
     panel.data.reset_coords().to_dataframe().to_parquet(folder / "rows.parquet")
     if tables is not None:
         (folder / "tables").mkdir()
-        for name in TABLES:
-            getattr(tables, name).to_parquet(folder / "tables" / f"{name}.parquet")
+        for name, table in {**{t: getattr(tables, t) for t in TABLES}, **tables.extra}.items():
+            table.to_parquet(folder / "tables" / f"{name}.parquet")
 
 
 def _plain(value: object) -> object:
@@ -297,16 +302,25 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
 
     rows = pd.read_parquet(folder / "rows.parquet")
     data = xr.Dataset.from_dataframe(rows.rename_axis("row")).drop_vars("row")
-    names = [n for n in ("year", "ccode", "ccode_a", "ccode_b") if n in data]
+    names = [n for n in ("year", *_ROW_KEYS) if n in data]
     data = data.set_coords(names).assign_attrs(about["panel"]["attrs"])
     for name, attrs in about["panel"]["columns"].items():
         data[name].attrs |= attrs
     facts = about["tables"]
     tables = None
     if facts is not None:
-        frames = {name: _read_table(folder / "tables" / f"{name}.parquet") for name in TABLES}
+        frames, extra = (
+            {name: _read_table(folder / "tables" / f"{name}.parquet") for name in names}
+            for names in (TABLES, facts.get("extra", ()))
+        )
         coverage = {name: Coverage(**c) for name, c in facts["coverage"].items()}
-        tables = tables_from_frames(frames, coverage=coverage, name=facts["name"])
+        tables = tables_from_frames(
+            frames,
+            coverage=coverage,
+            name=facts["name"],
+            extra=extra,
+            known=facts["fingerprint"],
+        )
         if tables.fingerprint != facts["fingerprint"]:
             raise ArtifactError("The tables of the artifact do not have their own fingerprint.")
     return Panel(
@@ -319,9 +333,7 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
 
 def _read_table(path: Path) -> pd.DataFrame:
     """Table as its reader gave it: without computed columns, dates in seconds again."""
-    table = pd.read_parquet(path).drop(
-        columns=["capability", "capability_floored"], errors="ignore"
-    )
+    table = pd.read_parquet(path).drop(columns=list(COMPUTED), errors="ignore")
     dates = table.select_dtypes("datetime").columns
     return table.astype(dict.fromkeys(dates, "datetime64[s]"))
 
