@@ -1,0 +1,393 @@
+"""Effective draws per second of our fits and of every peer that is installed, on the same rows.
+
+    uv run --group benchmarks python benchmarks/inference.py [--quick] [--data DATA] [--json FILE]
+
+Two comparisons, each with the same rows, the same likelihood and the same priors for everybody:
+
+crossed
+    19 features, crossed intercepts of state a, state b and year: what Bambi can express. Bambi
+    with nutpie, plain PyMC with nutpie and with PyMC's own sampler, NumPyro, and rstanarm where
+    Rscript has it, against ``method="laplace"``.
+multi-membership
+    The shipped ``dyad_onset``: one effect for a state on either side, dyads, an era walk, slopes
+    by era; rows repeated up to 112,462 where the data have fewer. Plain PyMC with nutpie against
+    ``method="laplace"``.
+
+For a sampler, the number is the smallest bulk effective sample size (rank-normalised, ArviZ) over
+all population-level coefficients and scales, divided by wall seconds from the arrays to the
+posterior, compilation and adaptation included. For Laplace it is the effective sample size of the
+importance weights, which bounds that of every parameter; with ``--replicates`` it is held against
+the scatter of posterior means over fits with other seeds. Nothing else should run on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import xarray as xr
+
+import forecast as fc
+from forecast.inference.fit import sample_design
+from forecast.modeling.build import build_from_design
+from forecast.modeling.design import Block, Design
+from forecast.modeling.encode import encode
+from forecast.modeling.encoding import complete
+from forecast.modeling.spec import load_model
+
+LARGE = 112_462
+SEED = 20261122
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One method on one set of rows; mean and s.d. are of coefficients and scales, by name."""
+
+    method: str
+    rows: int
+    seconds: float
+    ess: float
+    mean: pd.Series
+    sd: pd.Series
+    note: str = ""
+
+    @property
+    def rate(self) -> float:
+        return self.ess / self.seconds
+
+
+# ----------------------------------------------------------------------------------------- rows
+
+
+def crossed(design: Design, columns: int = 20) -> Design:
+    """First columns of a design with crossed intercepts of state a, state b and year."""
+    rows = design.rows
+    blocks = []
+    for name, coordinate in (("state_a", "ccode_a"), ("state_b", "ccode_b"), ("year", "year")):
+        levels, index = np.unique(rows[coordinate].to_numpy(), return_inverse=True)
+        n = index.size
+        matrix = sp.csr_array((np.ones(n), index, np.arange(n + 1)), shape=(n, levels.size))
+        blocks.append(Block(name, "iid", levels.astype(np.str_), matrix, 0.5))
+    return replace(
+        design,
+        X=np.ascontiguousarray(design.X[:, :columns]),
+        names=design.names[:columns],
+        prior_mean=design.prior_mean[:columns],
+        prior_sd=design.prior_sd[:columns],
+        blocks=tuple(blocks),
+    )
+
+
+def chosen(design: Design, rows: np.ndarray) -> Design:
+    """Some rows of a design, in the given order; levels that none of them uses stay."""
+    return replace(
+        design,
+        y=design.y[rows],
+        X=np.ascontiguousarray(design.X[rows]),
+        blocks=tuple(replace(b, matrix=sp.csr_array(b.matrix[rows])) for b in design.blocks),
+        rows=design.rows.isel(row=rows),
+    )
+
+
+def padded(design: Design, size: int) -> Design:
+    """The design with its last rows repeated up to a size, or its last rows."""
+    n = design.y.size
+    index = np.arange(n)
+    return chosen(design, np.sort(np.concatenate([index, index[: max(size - n, 0)]])[-size:]))
+
+
+# -------------------------------------------------------------------------------------- methods
+
+
+def _summary(posterior: xr.Dataset, weights: None = None) -> tuple[pd.Series, pd.Series]:
+    values = {
+        f"beta[{term}]": posterior["beta"].sel(term=term).to_numpy().ravel()
+        for term in posterior["term"].to_numpy().tolist()
+    }
+    values |= {
+        str(name): array.to_numpy().ravel()
+        for name, array in posterior.data_vars.items()
+        if str(name).startswith("sigma_")
+    }
+    mean = pd.Series({name: float(v.mean()) for name, v in values.items()})
+    return mean, pd.Series({name: float(v.std()) for name, v in values.items()})
+
+
+def _smallest_ess(posterior: xr.Dataset) -> float:
+    from arviz_stats import ess
+
+    names = ["beta", *(str(n) for n in posterior.data_vars if str(n).startswith("sigma_"))]
+    found = ess(posterior[names], method="bulk")
+    found = found.dataset if hasattr(found, "dataset") else found
+    return float(min(float(found[name].min()) for name in names))
+
+
+def laplace(design: Design, *, draws: int, seed: int = SEED, label: str = "laplace") -> Result:
+    begun = time.perf_counter()
+    tree, found = sample_design(design, method="laplace", seed=seed, draws=draws)
+    seconds = time.perf_counter() - begun
+    mean, sd = _summary(tree["posterior"].to_dataset())
+    note = f"Pareto k {found['pareto_k']:.2f}"
+    return Result(
+        f"forecast ({label})", design.y.size, seconds, found["min_ess_bulk"], mean, sd, note
+    )
+
+
+def pymc(design: Design, *, draws: int, sampler: str) -> Result:
+    """Plain PyMC on the same arrays: non-centred, sampled by nutpie, PyMC or NumPyro."""
+    import pymc as pm
+
+    begun = time.perf_counter()
+    names = ["beta", *(f"sigma_{block.name}" for block in design.blocks)]
+    with build_from_design(design):
+        trace = pm.sample(
+            draws=draws, tune=draws, chains=2, cores=2, random_seed=SEED, nuts_sampler=sampler,
+            progressbar=False, var_names=names, compute_convergence_checks=False,
+        )  # fmt: skip
+    seconds = time.perf_counter() - begun
+    posterior = trace["posterior"].to_dataset()
+    mean, sd = _summary(posterior)
+    return Result(f"PyMC + {sampler}", design.y.size, seconds, _smallest_ess(posterior), mean, sd)
+
+
+def bambi(design: Design, *, draws: int) -> Result:
+    """Bambi with crossed intercepts and our priors."""
+    import bambi as bmb
+
+    begun = time.perf_counter()
+    frame = pd.DataFrame(
+        design.X[:, 1:], columns=[f"x{j}" for j in range(1, len(design.names))]
+    ).assign(y=design.y.astype(int))
+    priors: dict[str, Any] = {
+        "Intercept": bmb.Prior("Normal", mu=design.prior_mean[0], sigma=design.prior_sd[0])
+    }
+    for j in range(1, len(design.names)):
+        priors[f"x{j}"] = bmb.Prior("Normal", mu=design.prior_mean[j], sigma=design.prior_sd[j])
+    for block in design.blocks:
+        frame[block.name] = block.levels[block.matrix.indices]
+        scale = bmb.Prior("HalfNormal", sigma=block.scale_prior)
+        priors[f"1|{block.name}"] = bmb.Prior("Normal", mu=0, sigma=scale)
+    fixed = " + ".join(f"x{j}" for j in range(1, len(design.names)))
+    varying = " + ".join(f"(1|{block.name})" for block in design.blocks)
+    model = bmb.Model(
+        f"y ~ {fixed} + {varying}",
+        frame,
+        family="bernoulli",
+        priors=priors,
+        center_predictors=False,
+    )
+    trace = model.fit(
+        draws=draws, tune=draws, chains=2, inference_method="nutpie", random_seed=SEED,
+        nuts_sampler_kwargs=None, progress_bar=False,
+    )  # fmt: skip
+    seconds = time.perf_counter() - begun
+    found = trace["posterior"].to_dataset()
+    columns = ["Intercept", *(f"x{j}" for j in range(1, len(design.names)))]
+    beta = xr.concat([found[c] for c in columns], dim="term").assign_coords(term=list(design.names))
+    posterior = xr.Dataset({"beta": beta.transpose("chain", "draw", "term")})
+    for block in design.blocks:
+        posterior[f"sigma_{block.name}"] = found[f"1|{block.name}_sigma"]
+    mean, sd = _summary(posterior)
+    return Result("Bambi + nutpie", design.y.size, seconds, _smallest_ess(posterior), mean, sd)
+
+
+def rstanarm(design: Design, *, draws: int, limit: float) -> Result | None:
+    """rstanarm on the same rows (its own priors on scales), stopped after `limit` seconds."""
+    fixed = [f"x{j}" for j in range(1, len(design.names))]
+    frame = pd.DataFrame(design.X[:, 1:], columns=fixed).assign(y=design.y.astype(int))
+    for block in design.blocks:
+        frame[block.name] = block.levels[block.matrix.indices]
+    formula = " + ".join([*fixed, *(f"(1|{block.name})" for block in design.blocks)])
+    with tempfile.TemporaryDirectory() as folder:
+        table, out = Path(folder, "rows.csv"), Path(folder, "summary.csv")
+        frame.to_csv(table, index=False)
+        script = (
+            f"library(rstanarm); d <- read.csv('{table}'); t <- Sys.time();"
+            f"f <- stan_glmer(y ~ {formula}, data=d, family=binomial(), chains=2, cores=2,"
+            f" iter={2 * draws}, seed=1, refresh=0);"
+            "s <- as.numeric(Sys.time() - t, units='secs');"
+            f"m <- as.data.frame(f$stan_summary); m$seconds <- s; write.csv(m, '{out}')"
+        )
+        begun = time.perf_counter()
+        try:
+            subprocess.run(
+                ["Rscript", "-e", script], check=True, timeout=limit, capture_output=True
+            )
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+            seconds, empty = time.perf_counter() - begun, pd.Series(dtype=float)
+            kind = type(error).__name__
+            return Result(
+                "rstanarm", design.y.size, seconds, 0.0, empty, empty, f"{kind}: no result"
+            )
+        found = pd.read_csv(out, index_col=0)
+        kept = found.loc[["(Intercept)", *fixed]]
+        rename = dict(zip(kept.index, (f"beta[{n}]" for n in design.names), strict=True))
+        return Result(
+            "rstanarm", design.y.size, float(found["seconds"].iloc[0]), float(kept["n_eff"].min()),
+            kept["mean"].rename(rename), kept["sd"].rename(rename),
+        )  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------- tables
+
+
+def agreement(result: Result, reference: Result) -> str:
+    """Largest difference of means in s.d. of the reference, and largest ratio of s.d."""
+    names = result.mean.index.intersection(reference.mean.index)
+    if not len(names) or result is reference:
+        return ""
+    apart = ((result.mean - reference.mean)[names] / reference.sd[names]).abs().max()
+    wide = (result.sd[names] / reference.sd[names] - 1.0).abs().max()
+    return f"means within {apart:.2f} s.d., s.d. within {100 * wide:.0f}%"
+
+
+def table(results: Iterable[Result], peer: str) -> pd.DataFrame:
+    """One row a method; ratios of effective draws per second to those of one peer."""
+    found = list(results)
+    base = next((r for r in found if r.method == peer), None)
+    return pd.DataFrame(
+        {
+            "method": r.method,
+            "rows": r.rows,
+            "seconds": round(r.seconds, 1),
+            "smallest ESS": round(r.ess, 1),
+            "ESS/s": round(r.rate, 3),
+            f"× {peer}": round(r.rate / base.rate, 1) if base and base.rate else float("nan"),
+            "against " + peer: agreement(r, base) if base else "",
+            "note": r.note,
+        }
+        for r in found
+    )
+
+
+def replicates(design: Design, *, draws: int, seeds: int) -> dict[str, float]:
+    """Effective draws of a Laplace fit by the scatter of its posterior means over seeds."""
+    fits = [laplace(design, draws=draws, seed=SEED + s) for s in range(seeds)]
+    means = pd.DataFrame([fit.mean for fit in fits])
+    sd = pd.DataFrame([fit.sd for fit in fits]).mean()
+    ess = sd**2 / means.var(ddof=1)
+    return {
+        "seeds": seeds,
+        "importance ESS (mean)": float(np.mean([fit.ess for fit in fits])),
+        "ESS by scatter of means, median parameter": float(ess.median()),
+        "ESS by scatter of means, lowest decile": float(ess.quantile(0.1)),
+    }
+
+
+def scaling(design: Design, sizes: Iterable[int], *, draws: int) -> pd.DataFrame:
+    """Seconds of a Laplace fit by rows (rows repeated), and the fitted exponent."""
+    measured = []
+    for size in sizes:
+        repeats = -(-size // design.y.size)
+        rows = np.sort(np.tile(np.arange(design.y.size), repeats))[
+            np.linspace(0, repeats * design.y.size - 1, size).astype(int)
+        ]
+        fit = laplace(chosen(design, rows), draws=draws)
+        measured.append({"rows": size, "seconds": fit.seconds, "ESS": fit.ess, "note": fit.note})
+    frame = pd.DataFrame(measured)
+    frame.attrs["exponent"] = float(
+        np.polyfit(np.log(frame["rows"]), np.log(frame["seconds"]), 1)[0]
+    )
+    return frame
+
+
+def attempt(name: str, run: Callable[[], Result | None], results: list[Result]) -> None:
+    """Run a peer; one that is missing or fails is named, not hidden."""
+    print(f"… {name}", flush=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = run()
+    except Exception as error:
+        print(f"  {name} failed: {type(error).__name__}: {error}", flush=True)
+        return
+    if found is not None:
+        results.append(found)
+        print(f"  {found.seconds:.1f} s, smallest ESS {found.ess:.0f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="embedded", help="'embedded', 'historical' or a folder")
+    parser.add_argument("--quick", action="store_true", help="a subset, in about five minutes")
+    parser.add_argument("--draws", type=int, default=500, help="per chain, two chains")
+    parser.add_argument("--replicates", type=int, default=0, metavar="SEEDS")
+    parser.add_argument("--scaling", action="store_true", help="10,000 to 2,000,000 rows")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+
+    name = "dyad_onset_historical" if arguments.data == "historical" else "dyad_onset"
+    spec = load_model(name)
+    panel = fc.load_panel(
+        data=arguments.data, unit=spec.unit, population=spec.population, outcome=spec.outcome
+    )
+    design, _ = encode(spec, complete(panel, spec.entries))
+    years = design.rows["year"].to_numpy()
+    span = (1990, 2000) if arguments.quick else (1980, 2000)
+    some = chosen(crossed(design), np.flatnonzero((years >= span[0]) & (years <= span[1])))
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
+        f"data {arguments.data}, {design.y.size:,} rows {years.min()}–{years.max()}",
+        flush=True,
+    )
+
+    laplace(some, draws=200)  # compiled code is cached on disk; the peers keep theirs in memory
+    draws = 200 if arguments.quick else arguments.draws
+    first: list[Result] = []
+    attempt("laplace", lambda: laplace(some, draws=1000), first)
+    if find_spec("bambi"):
+        attempt("Bambi + nutpie", lambda: bambi(some, draws=draws), first)
+    attempt("PyMC + nutpie", lambda: pymc(some, draws=draws, sampler="nutpie"), first)
+    if not arguments.quick:
+        attempt("PyMC's own NUTS", lambda: pymc(some, draws=draws, sampler="pymc"), first)
+        if find_spec("numpyro"):
+            attempt("NumPyro", lambda: pymc(some, draws=draws, sampler="numpyro"), first)
+    if shutil.which("Rscript"):
+        limit = 60.0 if arguments.quick else 900.0
+        attempt("rstanarm", lambda: rstanarm(some, draws=draws, limit=limit), first)
+    report = {"crossed": table(first, "Bambi + nutpie")}
+
+    large = padded(design, 20_000 if arguments.quick else LARGE)
+    second: list[Result] = []
+    attempt("laplace, multi-membership", lambda: laplace(large, draws=1000), second)
+    attempt("PyMC + nutpie, multi-membership",
+            lambda: pymc(large, draws=draws, sampler="nutpie"), second)  # fmt: skip
+    report["multi-membership"] = table(second, "PyMC + nutpie")
+    if arguments.scaling:
+        report["scaling"] = scaling(
+            design, (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000), draws=200
+        )
+    extra = (
+        replicates(some, draws=1000, seeds=arguments.replicates) if arguments.replicates > 1 else {}
+    )
+    for title, frame in report.items():
+        print(f"\n{title}\n{frame.to_string(index=False)}")
+        if "exponent" in frame.attrs:
+            print(f"seconds ∝ rows^{frame.attrs['exponent']:.2f}")
+    for what, number in extra.items():
+        print(f"{what}: {number:.0f}")
+    if arguments.json:
+        content: dict[str, Any] = {t: f.to_dict(orient="records") for t, f in report.items()}
+        content |= {"cores": os.cpu_count(), "machine": platform.machine(), "replicates": extra}
+        if "scaling" in report:
+            content["scaling exponent"] = report["scaling"].attrs["exponent"]
+        arguments.json.write_text(json.dumps(content, indent=1))
+
+
+if __name__ == "__main__":
+    main()
