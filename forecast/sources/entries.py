@@ -322,7 +322,8 @@ def load_catalogue(path: Path) -> Catalogue:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MissingFileError(
-            f"There is no catalogue {path}. Correct FORECAST_CATALOGUE, or reinstall alliance-forecast."
+            f"There is no catalogue {path}. Reinstall alliance-forecast, or correct"
+            " FORECAST_CATALOGUE."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecificationError(f"{path.name}: {error}.") from None

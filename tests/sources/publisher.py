@@ -1,0 +1,182 @@
+"""A publisher of files on this machine, which answers each request as a test has it."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Publisher:
+    """Answers by path, in order; the last one is repeated. Requests are kept for the test."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.answers: dict[str, list[Answer]] = {}
+        self.requests: list[tuple[str, str | None]] = []
+
+    def offer(self, path: str, *answers: Answer) -> str:
+        """Answer the next requests of a path so, and return its address."""
+        self.answers[path] = list(answers)
+        return self.url + path
+
+    def ranges(self) -> list[str | None]:
+        """The Range header of each request so far."""
+        return [asked for _, asked in self.requests]
+
+
+@contextmanager
+def publish(certificate: Path | None = None) -> Iterator[Publisher]:
+    """A publisher on a free port of the loopback interface, with TLS if it has a certificate."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            publisher.requests.append((self.path, self.headers.get("Range")))
+            queue = publisher.answers.get(self.path, [status(404)])
+            answer = queue.pop(0) if len(queue) > 1 else queue[0]
+            self.close_connection = True
+            # The client goes away, as it should, from some of these answers.
+            with suppress(OSError):
+                answer(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        block_on_close = False
+
+        def handle_error(self, *_: object) -> None:
+            pass  # a refused TLS handshake is what a test wants
+
+    server = Server(("127.0.0.1", 0), Handler)
+    scheme = "http"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        scheme = "https"
+    publisher = Publisher(f"{scheme}://localhost:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield publisher
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _head(handler: BaseHTTPRequestHandler, code: int, **headers: object) -> None:
+    handler.send_response(code)
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), str(value))
+    handler.end_headers()
+
+
+def whole(body: bytes, **headers: object) -> Answer:
+    """The file, whatever part was asked for."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, Content_Length=len(body), **headers)
+        handler.wfile.write(body)
+
+    return answer
+
+
+def ranged(body: bytes, etag: str = '"1"', *, obey_if_range: bool = True) -> Answer:
+    """The file, or the part of it that was asked for if it is still the same version."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        asked = handler.headers.get("Range")
+        same = handler.headers.get("If-Range") in (None, etag) or not obey_if_range
+        if asked is None or not same:
+            whole(body, ETag=etag)(handler)
+            return
+        start = int(asked.removeprefix("bytes=").rstrip("-"))
+        if start >= len(body):
+            _head(handler, 416, Content_Range=f"bytes */{len(body)}", Content_Length=0)
+            return
+        limits = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        _head(handler, 206, Content_Range=limits, Content_Length=len(body) - start, ETag=etag)
+        handler.wfile.write(body[start:])
+
+    return answer
+
+
+def cut(body: bytes, after: int, etag: str = '"1"') -> Answer:
+    """The announced length, but only the first bytes; then the connection ends."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, Content_Length=len(body), ETag=etag)
+        handler.wfile.write(body[:after])
+
+    return answer
+
+
+def stalled(body: bytes, after: int, seconds: float, etag: str = '"1"') -> Answer:
+    """The first bytes, then silence."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        cut(body, after, etag)(handler)
+        handler.wfile.flush()
+        time.sleep(seconds)
+
+    return answer
+
+
+def dripping(body: bytes, pause: float) -> Answer:
+    """One byte at a time, never silent for long."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, Content_Length=len(body), ETag='"1"')
+        for byte in body:
+            handler.wfile.write(bytes([byte]))
+            handler.wfile.flush()
+            time.sleep(pause)
+
+    return answer
+
+
+def unsized(body: bytes) -> Answer:
+    """The file without its length: its end is that of the connection."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, Connection="close")
+        handler.wfile.write(body)
+
+    return answer
+
+
+def chunked(body: bytes, *, ended: bool = True) -> Answer:
+    """The file in chunks, with or without the mark of the end."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, Transfer_Encoding="chunked")
+        handler.wfile.write(f"{len(body):x}\r\n".encode() + body + b"\r\n")
+        if ended:
+            handler.wfile.write(b"0\r\n\r\n")
+
+    return answer
+
+
+def status(code: int, **headers: object) -> Answer:
+    """An answer without a file."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, code, Content_Length=0, **headers)
+
+    return answer
+
+
+def redirect(to: str) -> Answer:
+    """Another address."""
+    return status(302, Location=to)
