@@ -8,6 +8,7 @@ from forecast.features import (  # noqa: F401  (importing a module registers its
     geography,
     history,
     power,
+    reliability,
     rivalry,
     similarity,
     structure,

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.features import arrays, successions, windows
+from forecast.features import arrays, successions, ties, windows
 from forecast.features.arrays import Weights
 from forecast.features.registry import feature
 from forecast.features.shared import shared
@@ -148,13 +148,7 @@ def fewest_conditions(world: xr.Dataset) -> np.ndarray:
 
     With several treaties the least conditional one binds.
     """
-    flags = world["treaty_conditions"].to_numpy()
-    shape = (world.sizes["year"], world.sizes["state"], world.sizes["state"])
-    fewest = np.full(shape, np.nan, dtype=np.float32)
-    for count in np.unique(flags)[::-1]:
-        chosen = np.broadcast_to(flags == count, (shape[0], flags.size))
-        fewest[arrays.treaty_ties(world, chosen)] = count
-    return fewest
+    return -ties.best_tie(world, -world["treaty_conditions"].to_numpy())
 
 
 @feature(
@@ -173,13 +167,7 @@ def conditionality(world: xr.Dataset) -> np.ndarray:
 
     Of several treaties with one ally the least conditional counts.
     """
-    flags = fewest_conditions(world)
-    ties = successions.count_once(~np.isnan(flags), world)
-    number = ties.sum(axis=2)
-    # The code that stands for both in a year of relabelling takes the conditions of either.
-    filled = np.where(np.isnan(flags), -1, flags)
-    total = np.where(ties, np.maximum(successions.count_once(filled, world), 0), 0).sum(axis=2)
-    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return ties.mean_over_defenders(world, fewest_conditions(world))
 
 
 @feature(

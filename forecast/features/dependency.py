@@ -28,19 +28,44 @@ SOURCE = "project definition; Morrow 1991 and Lake 2009 on security reliance"
 NEEDS = ("obligation", "capability", "member")
 
 
-@shared
-def allied_capability(world: xr.Dataset, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
-    """E_i and the largest w_k c_k; 0 without allies, NaN when an ally's capability is missing.
+def sum_and_largest(strength: np.ndarray, amount: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Σ_k w_k a_k and the largest w_k a_k; 0 without allies, NaN when an ally's amount is missing.
+
+    Parameters
+    ----------
+    strength : numpy.ndarray, shape (year, state, other)
+        w_k for each state.
+    amount : numpy.ndarray, shape (year, state)
+        a_k.
 
     Returns
     -------
     total, top : numpy.ndarray, shape (year, state)
     """
-    strength, share = arrays.defenders(world, weights), arrays.capability(world)
-    total = arrays.sum_over(strength, share)
-    known = np.where(np.isnan(share), 0.0, share).astype(np.float64)
+    total = arrays.sum_over(strength, amount)
+    known = np.where(np.isnan(amount), 0.0, amount).astype(np.float64)
     top = (strength * known[:, None, :]).max(axis=2, initial=0.0)
     return total, np.where(np.isnan(total), np.nan, top)
+
+
+@shared
+def allied_capability(world: xr.Dataset, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+    """E_i and the largest w_k c_k, (year, state)."""
+    return sum_and_largest(arrays.defenders(world, weights), arrays.capability(world))
+
+
+def concentration(strength: np.ndarray, amount: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Σ_k (w_k a_k)² / total²; NaN without allies."""
+    squares = arrays.sum_over(strength**2, amount**2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(total > 0, np.minimum(squares / total**2, 1.0), np.nan)
+
+
+def loss_of_largest(total: np.ndarray, top: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """log((total + own) / (total − top + own)); 0 without allies."""
+    with np.errstate(invalid="ignore"):
+        loss = np.log1p(top / (np.maximum(total - top, 0.0) + own))
+    return np.where(total == 0, 0.0, loss)
 
 
 def share_of_security(part: np.ndarray, total: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -97,9 +122,7 @@ def patron_share(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarr
 def ally_concentration(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """Herfindahl index of the allies' capability; missing without allies (see `has_ally`)."""
     total, _ = allied_capability(world, weights)
-    squares = arrays.sum_over(arrays.defenders(world, weights) ** 2, arrays.capability(world) ** 2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > 0, np.minimum(squares / total**2, 1.0), np.nan)
+    return concentration(arrays.defenders(world, weights), arrays.capability(world), total)
 
 
 @feature(
@@ -149,7 +172,4 @@ def autonomy(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
 def patron_withdrawal_loss(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """Log fall of the state's security if its largest ally left; 0 without allies."""
     total, top = allied_capability(world, weights)
-    own = arrays.capability(world)
-    with np.errstate(invalid="ignore"):
-        loss = np.log1p(top / (np.maximum(total - top, 0.0) + own))
-    return np.where(total == 0, 0.0, loss)
+    return loss_of_largest(total, top, arrays.capability(world))

@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from forecast.features import arrays, successions
+from forecast.features import arrays, successions, ties
 from forecast.features.registry import feature
+from forecast.features.shared import shared
 
-__all__ = ["multilateral_share", "nonaligned", "pact_depth", "peaceful_settlement"]
+__all__ = [
+    "multilateral_share",
+    "nonaligned",
+    "pact_depth",
+    "peaceful_settlement",
+    "treaty_depth",
+    "treaty_depth_in_dyad",
+]
 
 
 @feature(
@@ -27,9 +35,9 @@ def multilateral_share(world: xr.Dataset) -> np.ndarray:
     member = world["treaty_member"].to_numpy()
     large = successions.count_once(member, world, pairs=False).sum(axis=2) >= 3
     multilateral = successions.count_once(arrays.treaty_ties(world, large), world)
-    ties = arrays.defenders(world) > 0
-    number = ties.sum(axis=2)
-    part = (ties & multilateral).sum(axis=2)
+    defended = arrays.defenders(world) > 0
+    number = defended.sum(axis=2)
+    part = (defended & multilateral).sum(axis=2)
     return np.where(number > 0, part / np.maximum(number, 1), np.nan)
 
 
@@ -88,14 +96,50 @@ def peaceful_settlement(world: xr.Dataset) -> np.ndarray:
 )
 def pact_depth(world: xr.Dataset) -> np.ndarray:
     """Mean depth of the state's defence ties; missing without allies."""
-    items = world["treaty_depth"].to_numpy()
-    years = world.sizes["year"]
-    shape = (years, world.sizes["state"], world.sizes["state"])
-    deepest = np.full(shape, -1.0, dtype=np.float32)
-    for count in np.unique(items):
-        chosen = np.broadcast_to(items == count, (years, items.size))
-        deepest[arrays.treaty_ties(world, chosen)] = count
-    ties = successions.count_once(deepest >= 0, world)
-    total = np.where(ties, np.maximum(successions.count_once(deepest, world), 0), 0).sum(axis=2)
-    number = ties.sum(axis=2)
-    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return ties.mean_over_defenders(world, ties.best_tie(world, world["treaty_depth"].to_numpy()))
+
+
+@feature(
+    family="structure",
+    level="state",
+    unit="standard deviations",
+    bounds=(None, None),
+    sign="-",
+    formula="mean over k∈D(i) of the latent depth θ of k's deepest defence treaty with i",
+    source="Benson & Clinton 2016; Alley 2021; two-parameter logistic model of the provisions, "
+    "`forecast.panel.depth`",
+    needs=("obligation", "treaty", "member"),
+    pre_treatment=True,
+)
+def treaty_depth(world: xr.Dataset) -> np.ndarray:
+    """Mean latent depth of the state's defence ties; missing without allies.
+
+    The depth of a treaty is the trait behind its peacetime provisions (integrated command,
+    coordination, basing, aid, organisation, subordination, contribution, companion agreements),
+    in standard deviations over all treaties of the data set; a provision that the data do not
+    code is left out.
+    """
+    return ties.mean_over_defenders(world, latent_depth(world))
+
+
+@feature(
+    family="structure",
+    level="dyad",
+    unit="standard deviations",
+    bounds=(None, None),
+    sign="-",
+    formula="latent depth θ of the deepest defence treaty between the two; missing without one",
+    source="Benson & Clinton 2016; Alley 2021",
+    needs=("obligation", "treaty", "member"),
+    pre_treatment=True,
+)
+def treaty_depth_in_dyad(world: xr.Dataset) -> np.ndarray:
+    """Latent depth of the deepest treaty under which one of the two owes the other defence."""
+    deepest = latent_depth(world)
+    return np.asarray(np.fmax(deepest, deepest.transpose(0, 2, 1)))
+
+
+@shared
+def latent_depth(world: xr.Dataset) -> np.ndarray:
+    """Latent depth of the deepest treaty under which `other` owes `state` defence."""
+    return ties.best_tie(world, world["treaty_latent_depth"].to_numpy())

@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.panel.calls import calls
+from forecast.panel.depth import DESIGN_ITEMS, treaty_design
 from forecast.panel.events import Outcome, conflict_variables
 from forecast.panel.extras import extra_variables
 from forecast.panel.statuses import capability, contiguity, membership
@@ -66,7 +68,12 @@ def build_world(
         ``treaty_member`` (year, treaty, state), ``treaty_pledge`` (year, treaty, state,
         obligation) bool; ``treaty_depth`` (0–5), ``treaty_conditions`` (0–6) int8;
         ``treaty_settlement``, ``treaty_wartime``, ``treaty_multilateral`` bool; ``treaty_start``,
-        ``treaty_end`` int16 (9999 = in force); ``treaty_short_name`` str.
+        ``treaty_end`` int16 (9999 = in force); ``treaty_short_name`` str; ``treaty_design``
+        (treaty, item) and ``treaty_latent_depth`` float32: see `forecast.panel.depth`.
+
+        ``call_year``, ``call_honoured_year``, ``call_conflict``, ``call_bound``,
+        ``call_target``, ``call_level`` (call) int: when states that were owed defence were
+        attacked, who was bound and who came; see `forecast.panel.calls.calls`.
 
         ``onset``, ``dispute``, ``at_risk``, ``initiated``, ``initiator_unknown``,
         ``onset_unknown`` (year, state, other) bool and ``dispute_onset_count`` (year, state)
@@ -103,6 +110,8 @@ def build_world(
         **capability(window, member),
         **obligations(window, member),
         **treaties(window, member),
+        **treaty_design(window),
+        **calls(window),
         **conflict_variables(window, together, outcome),
         **window.masks(),
         **extra_variables(window, member, together),
@@ -113,6 +122,7 @@ def build_world(
         "other": window.states,
         "obligation": np.array(OBLIGATIONS),
         "treaty": tables.alliances["alliance_id"].to_numpy(dtype=np.str_),
+        "item": np.array(DESIGN_ITEMS),
     }
     attrs = {"outcome": outcome, "data": tables.name, "fingerprint": tables.fingerprint}
     return xr.Dataset(variables, coords=coords, attrs=attrs)

@@ -10,6 +10,14 @@ from forecast.sources.tables import OBLIGATIONS
 
 OPEN = 9999
 DEFENSE, OFFENSE, NEUTRALITY, NONAGGRESSION, CONSULTATION = ((name,) for name in OBLIGATIONS)
+CALLS = (
+    "call_year",
+    "call_conflict",
+    "call_bound",
+    "call_target",
+    "call_level",
+    "call_honoured_year",
+)
 
 
 @dataclass
@@ -23,6 +31,7 @@ class Treaty:
     depth: int = 0
     conditions: int = 0
     settlement: bool = False
+    latent: float = 0.0
 
 
 @dataclass
@@ -38,6 +47,8 @@ class Story:
     capability: Mapping[tuple[int, int], float] = field(default_factory=dict)  # (code, year)
     covered: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     rivalries: Sequence[tuple[int, int, int, int]] | None = None  # a, b, first year, last year
+    #: Year, conflict, bound, target, level (position in LEVELS), year honoured (0: never).
+    calls: Sequence[tuple[int, int, int, int, int, int]] = ()
 
     def world(self) -> xr.Dataset:
         first, last = self.years
@@ -111,6 +122,8 @@ class Story:
             treaty_depth=np.array([t.depth for t in self.treaties], np.int8),
             treaty_conditions=np.array([t.conditions for t in self.treaties], np.int8),
             treaty_settlement=np.array([t.settlement for t in self.treaties], bool),
+            treaty_latent_depth=np.array([t.latent for t in self.treaties], np.float32),
+            **dict(zip(CALLS, np.array(self.calls, int).reshape(-1, len(CALLS)).T, strict=True)),
             treaty_start=np.array([t.start for t in self.treaties], int),
             treaty_end=np.array([t.end for t in self.treaties], int),
             names=[t.name for t in self.treaties],
@@ -135,8 +148,10 @@ DIMS = {
     "treaty_depth": ("treaty",),
     "treaty_conditions": ("treaty",),
     "treaty_settlement": ("treaty",),
+    "treaty_latent_depth": ("treaty",),
     "treaty_start": ("treaty",),
     "treaty_end": ("treaty",),
+    **dict.fromkeys(CALLS, ("call",)),
 }
 
 #: Needs that a data set may lack, and a variable that is there when they are met.
@@ -204,7 +219,8 @@ def random_world(
             members[int(code)] = (joined, left, owed)
         depth, conditions = int(rng.integers(6)), int(rng.integers(7))
         settles = bool(rng.random() < 0.5)
-        pacts.append(Treaty(f"t{t}", members, start, end, depth, conditions, settles))
+        latent = float(rng.choice([np.nan, rng.normal()]))
+        pacts.append(Treaty(f"t{t}", members, start, end, depth, conditions, settles, latent))
     borders = {
         (int(CODES[i]), int(CODES[j])): int(rng.integers(1, 6))
         for i in range(s)
@@ -225,6 +241,12 @@ def random_world(
         a, b = rng.choice(CODES, 2, replace=False)
         begin = int(rng.integers(first, first + years))
         rivalries.append((int(a), int(b), begin, begin + int(rng.integers(0, 5))))
+    calls = []
+    for k in range(int(rng.integers(0, 30))):
+        bound, target = rng.choice(CODES, 2, replace=False)
+        begin = int(rng.integers(first - 5, first + years))
+        came = int(rng.choice([0, begin + rng.integers(0, 3)]))
+        calls.append((begin, k // 2, int(bound), int(target), int(rng.integers(5)), came))
     missing = {(int(code), int(y)): np.nan for code in CODES for y in year if rng.random() < 0.02}
     covered = {}
     for need in ("obligation", "conflict", "capability", "contiguity", *EXTRA):
@@ -240,6 +262,7 @@ def random_world(
         capability=missing,
         covered=covered,
         rivalries=rivalries,
+        calls=calls,
     ).world()
 
 

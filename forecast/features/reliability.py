@@ -1,0 +1,298 @@
+"""Reliability: how often a state came when it was bound to, and security discounted by it.
+
+A call is a conflict in which an ally that a state was bound to defend was attacked from outside
+the pact; it is honoured when the state joins the fight against an opponent of that ally
+(`forecast.panel.calls` has the rules). The record of a state in s holds the calls of conflicts
+that began by the end of s, and what it had done about them by then:
+
+    ρ_i = (a + honoured_i) / (a + b + invoked_i),
+
+the mean of a Beta(a, b) prior updated with the record. With a = b = 1 a state that was never
+called upon has 1/2, near the share of wars in which allies came in Berkemeier & Fuhrmann 2018
+(Leeds, Long & Mitchell 2000 find three quarters in 1816–1944: a = 3, b = 1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from forecast.errors import ArgumentError, UnknownNameError
+from forecast.features import arrays, dependency, windows
+from forecast.features.arrays import Weights
+from forecast.features.registry import feature
+from forecast.features.shared import shared
+from forecast.features.successions import SUCCESSIONS
+from forecast.sources.schemas import LEVELS
+
+__all__ = [
+    "ally_reliability",
+    "reliability",
+    "reliable_concentration",
+    "reliable_external_share",
+    "reliable_patron_loss",
+    "reliable_patron_share",
+]
+
+Float64Array = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+SOURCE = "Leeds, Long & Mitchell 2000; Crescenzi et al. 2012; Berkemeier & Fuhrmann 2018"
+NEEDS = ("obligation", "capability", "conflict", "member")
+
+
+@shared
+def record(
+    world: xr.Dataset, level: str = "war", window: int | None = None
+) -> tuple[IntArray, IntArray]:
+    """Calls of the last `window` years (s included; None: all), and those honoured by the end of s.
+
+    A conflict is one call, however many allies it was about. The record of a relabelled state is
+    its successor's too.
+
+    Returns
+    -------
+    invoked, honoured : numpy.ndarray of int, shape (year, state)
+    """
+    if level not in LEVELS:
+        raise UnknownNameError("level of conflict", level, LEVELS, f"One of {', '.join(LEVELS)}.")
+    chosen = world["call_level"].to_numpy() >= LEVELS.index(level)
+    conflict, bound, begun, came = (
+        world[f"call_{name}"].to_numpy()[chosen].astype(np.int64)
+        for name in ("conflict", "bound", "year", "honoured_year")
+    )
+    never = np.iinfo(np.int64).max
+    came[came == 0] = never
+    # One row for each conflict and bound state: when it began, and when the state first came.
+    pair, row = np.unique(np.stack([conflict, bound]), axis=1, return_inverse=True)
+    first, joined = np.full(pair.shape[1], never), np.full(pair.shape[1], never)
+    np.minimum.at(first, row.reshape(-1), begun)
+    np.minimum.at(joined, row.reshape(-1), came)
+    joined = np.maximum(first, joined)
+    bound, last = pair[1], np.full(first.shape, never)
+    if window is not None:
+        last = first + window - 1
+    entries = [(bound, first, joined, last)]
+    for change in SUCCESSIONS:
+        own = bound == change.predecessor
+        code = np.full(own.sum(), change.successor)
+        since, came = (np.maximum(years[own], change.year) for years in (first, joined))
+        entries.append((code, since, came, last[own]))
+    code, since, came, until = (np.concatenate(part) for part in zip(*entries, strict=True))
+    return _running(world, code, since, until), _running(world, code, came, until)
+
+
+def _running(world: xr.Dataset, code: IntArray, since: IntArray, until: IntArray) -> IntArray:
+    """Number of entries of each state that hold in each year, (year, state)."""
+    years, states = world["year"].to_numpy(), world["state"].to_numpy()
+    change = np.zeros((len(years) + 1, len(states)), dtype=np.int64)
+    at = np.searchsorted(states, code).clip(max=len(states) - 1)
+    begin = np.clip(since, years[0], years[-1] + 1) - years[0]
+    end = np.clip(until, years[0] - 1, years[-1]) - years[0] + 1
+    counts = (states[at] == code) & (begin < end)
+    np.add.at(change, (begin[counts], at[counts]), 1)
+    np.add.at(change, (end[counts], at[counts]), -1)
+    return np.asarray(np.cumsum(change[:-1], axis=0))
+
+
+def expected(
+    world: xr.Dataset, *, a: float, b: float, level: str, window: int | None
+) -> Float64Array:
+    """ρ of every state, (year, state)."""
+    for name, value in (("a", a), ("b", b)):
+        if not value > 0:
+            raise ArgumentError(f"{name} must be greater than 0; found {value!r}")
+    if window is not None:
+        windows.positive("window", window)
+    invoked, honoured = record(world, level, window)
+    return np.asarray((a + honoured) / (a + b + invoked))
+
+
+@feature(
+    family="reliability",
+    level="state",
+    unit="share",
+    bounds=(0, 1),
+    sign="free",
+    formula="ρ_i = (a + honoured) / (a + b + invoked): calls on i's defence obligations in wars so "
+    "far",
+    source=SOURCE,
+    needs=("obligation", "conflict", "member"),
+    pre_treatment=False,
+)
+def reliability(
+    world: xr.Dataset,
+    *,
+    a: float = 1.0,
+    b: float = 1.0,
+    level: str = "war",
+    window: int | None = None,
+) -> np.ndarray:
+    """Expected chance that the state honours its next call, given its own record.
+
+    Parameters
+    ----------
+    world : xarray.Dataset
+        Dense world.
+    a, b : float
+        Of the Beta prior; greater than 0.
+    level : {"threat", "display_of_force", "use_of_force", "clash", "war"}
+        Conflicts of at least this level between the ally and its attacker are calls.
+    window : int, optional
+        Only calls of this many last years, s included; by default all covered ones.
+    """
+    return expected(world, a=a, b=b, level=level, window=window)
+
+
+@feature(
+    family="reliability",
+    level="state",
+    unit="share",
+    bounds=(0, 1),
+    sign="-",
+    formula="mean over k∈D(i) of ρ_k = (a + honoured) / (a + b + invoked); missing without allies",
+    source=SOURCE,
+    needs=("obligation", "conflict", "member"),
+    pre_treatment=False,
+)
+def ally_reliability(
+    world: xr.Dataset,
+    *,
+    a: float = 1.0,
+    b: float = 1.0,
+    level: str = "war",
+    window: int | None = None,
+) -> np.ndarray:
+    """Mean reliability of the states that are bound to defend the state.
+
+    Parameters as in `reliability`.
+    """
+    chance = expected(world, a=a, b=b, level=level, window=window)
+    bound = arrays.defenders(world) > 0
+    number = bound.sum(axis=2)
+    total = arrays.sum_over(bound.astype(np.float32), chance)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def discounted(
+    world: xr.Dataset, a: float, b: float, level: str, window: int | None
+) -> Float64Array:
+    """ρ_k c_k: what a state's capability is worth as that of an ally, (year, state)."""
+    return expected(world, a=a, b=b, level=level, window=window) * arrays.capability(world)
+
+
+@feature(
+    family="reliability",
+    level="state",
+    unit="share",
+    bounds=(0, 1),
+    sign="free",
+    formula="E / (E + c_i), E = Σ_{k∈D(i)} w_k ρ_k c_k",
+    source=SOURCE + "; `external_share`",
+    needs=NEEDS,
+    pre_treatment=False,
+)
+def reliable_external_share(
+    world: xr.Dataset,
+    *,
+    weights: Weights = "defense",
+    a: float = 1.0,
+    b: float = 1.0,
+    level: str = "war",
+    window: int | None = None,
+) -> np.ndarray:
+    """`external_share` with each ally's capability discounted by its reliability.
+
+    Parameters as in `external_share` and `reliability`.
+    """
+    amount = discounted(world, a, b, level, window)
+    total, _ = dependency.sum_and_largest(arrays.defenders(world, weights), amount)
+    return dependency.share_of_security(total, total, arrays.capability(world))
+
+
+@feature(
+    family="reliability",
+    level="state",
+    unit="share",
+    bounds=(0, 1),
+    sign="free",
+    formula="max_k w_k ρ_k c_k / (E + c_i), E = Σ_{k∈D(i)} w_k ρ_k c_k",
+    source=SOURCE + "; `patron_share`",
+    needs=NEEDS,
+    pre_treatment=False,
+)
+def reliable_patron_share(
+    world: xr.Dataset,
+    *,
+    weights: Weights = "defense",
+    a: float = 1.0,
+    b: float = 1.0,
+    level: str = "war",
+    window: int | None = None,
+) -> np.ndarray:
+    """`patron_share` with each ally's capability discounted by its reliability.
+
+    Parameters as in `patron_share` and `reliability`.
+    """
+    amount = discounted(world, a, b, level, window)
+    total, top = dependency.sum_and_largest(arrays.defenders(world, weights), amount)
+    return dependency.share_of_security(top, total, arrays.capability(world))
+
+
+@feature(
+    family="reliability",
+    level="state",
+    unit="index",
+    bounds=(0, 1),
+    sign="free",
+    formula="Σ_k (w_k ρ_k c_k / E)², E = Σ_{k∈D(i)} w_k ρ_k c_k; missing without allies",
+    source=SOURCE + "; `ally_concentration`",
+    needs=NEEDS,
+    pre_treatment=False,
+)
+def reliable_concentration(
+    world: xr.Dataset,
+    *,
+    weights: Weights = "defense",
+    a: float = 1.0,
+    b: float = 1.0,
+    level: str = "war",
+    window: int | None = None,
+) -> np.ndarray:
+    """`ally_concentration` with each ally's capability discounted by its reliability.
+
+    Parameters as in `ally_concentration` and `reliability`.
+    """
+    amount = discounted(world, a, b, level, window)
+    strength = arrays.defenders(world, weights)
+    total, _ = dependency.sum_and_largest(strength, amount)
+    return dependency.concentration(strength, amount, total)
+
+
+@feature(
+    family="reliability",
+    level="state",
+    unit="log ratio",
+    bounds=(0, None),
+    sign="+",
+    formula="log((E + c_i) / (E − max_k w_k ρ_k c_k + c_i)), E = Σ_{k∈D(i)} w_k ρ_k c_k",
+    source=SOURCE + "; `patron_withdrawal_loss`",
+    needs=NEEDS,
+    pre_treatment=False,
+)
+def reliable_patron_loss(
+    world: xr.Dataset,
+    *,
+    weights: Weights = "defense",
+    a: float = 1.0,
+    b: float = 1.0,
+    level: str = "war",
+    window: int | None = None,
+) -> np.ndarray:
+    """`patron_withdrawal_loss` with each ally's capability discounted by its reliability.
+
+    Parameters as in `patron_withdrawal_loss` and `reliability`.
+    """
+    amount = discounted(world, a, b, level, window)
+    total, top = dependency.sum_and_largest(arrays.defenders(world, weights), amount)
+    return dependency.loss_of_largest(total, top, arrays.capability(world))
