@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Any
 
 import xarray as xr
 
+from forecast.panel.deferred import OnDemand
 from forecast.sources.tables import Tables
 
 __all__ = ["Panel"]
@@ -25,9 +27,10 @@ class Panel:
         not fitted), and one float variable per computed feature term.
     world : xarray.Dataset or None
         Dense arrays over (year, state, other, obligation) from which features are computed;
-        None for a panel that was read from a file with its features already in it.
+        None for a panel that was read from a file with its features already in it. A panel from
+        the cache makes it when it is first read.
     tables : Tables or None
-        The tidy tables behind `world`.
+        The tidy tables behind `world`; read, like it, when first asked for.
     unit : str
         ``"state-year"``, ``"dyad-year"`` (undirected) or ``"directed-dyad-year"``.
     population : str
@@ -41,8 +44,8 @@ class Panel:
     """
 
     data: xr.Dataset
-    world: xr.Dataset | None
-    tables: Tables | None
+    world: xr.Dataset | None = field(repr=False)
+    tables: Tables | None = field(repr=False)
     unit: str
     population: str
     outcome: str
@@ -51,7 +54,9 @@ class Panel:
 
     def with_data(self, data: xr.Dataset) -> Panel:
         """Copy with other rows or further feature variables."""
-        return replace(self, data=data)
+        twin = copy(self)  # not `replace`, which would read, and so make, a deferred world
+        object.__setattr__(twin, "data", data)
+        return twin
 
     def select_years(self, first: int, last: int) -> Panel:
         """Rows with ``first <= year <= last`` (both included)."""
@@ -76,3 +81,7 @@ class Panel:
             if self.tables is not None
             else {},
         }
+
+
+for _name in ("world", "tables"):  # may be given as `Deferred`; read, they are what it makes
+    setattr(Panel, _name, OnDemand(_name))
