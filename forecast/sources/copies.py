@@ -185,7 +185,7 @@ def _nothing_recognised(source: str, entry: Source, files: list[Path]) -> Unreco
     near = {
         n: role
         for role, file in expected.items()
-        if (n := nearest(file, names, cutoff=80)) is not None
+        if (n := nearest(file, names, cutoff=75)) is not None
     }
     hint = "".join(f" Is {n!r} the {role}? Then `--from {role}={n}`." for n, role in near.items())
     listed = ", ".join(f"{role}: {file}" for role, file in expected.items())

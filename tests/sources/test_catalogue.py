@@ -1,0 +1,598 @@
+from __future__ import annotations
+
+import gzip
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from publisher import Publisher, cut, publish, ranged, status, whole
+from test_archive import make_zip
+
+from forecast.errors import (
+    ArgumentError,
+    ChangedFileError,
+    DataError,
+    DownloadError,
+    MissingFileError,
+    SpecificationError,
+    UnknownNameError,
+)
+from forecast.sources.catalogue import (
+    RECIPE,
+    Network,
+    add,
+    add_found,
+    available,
+    cache_folder,
+    catalogue,
+    check_source,
+    citations,
+    files_of,
+    get,
+    get_each,
+    read_source,
+    recipe,
+)
+from forecast.sources.catalogue import (
+    status as status_of_cache,
+)
+from forecast.sources.entries import load_catalogue
+from forecast.sources.lock import read_lock, sha256_of
+from forecast.sources.schemas import SCHEMAS
+
+STATES = (
+    b"stateabb,ccode,statenme,styear,stmonth,stday,endyear,endmonth,endday,version\n"
+    b"USA,2,United States of America,1816,1,1,2016,12,31,2016\n"
+    b"FRN,220,France,1816,1,1,1942,11,11,2016\n"
+    b"FRN,220,France,1944,8,25,2016,12,31,2016\n"
+)
+FAST = Network(connect=2.0, read=0.5, total=5.0, attempts=2, backoff=0.01)
+
+#: A catalogue of three small sources on the publisher of the tests.
+TOML = """
+[facts]
+states = ["zipped", "plain"]
+conflicts = ["pair"]
+[licences.free]
+name = "Free"
+terms = "Do as you like."
+url = "http://localhost/terms"
+[citations.somebody_2020]
+type = "article"
+author = ["Body, Some", "Else, S."]
+year = 2020
+title = "On States"
+journal = "Journal"
+volume = "1"
+pages = "2–3"
+[sources.plain]
+title = "Plain"
+release = "1"
+provides = ["states"]
+reader = "cow_states"
+covers = [1816, 2016]
+licence = "free"
+cite = ["somebody_2020"]
+landing = "http://localhost"
+downloads.file.url = "{url}/states2016.csv"
+[sources.plain.files.states]
+names = ["states2016.csv", "cow_states.csv"]
+download = "file"
+[sources.zipped]
+title = "Zipped"
+release = "2"
+provides = ["states"]
+reader = "cow_states"
+covers = [1816, 2016]
+licence = "free"
+cite = ["somebody_2020"]
+landing = "http://localhost"
+downloads.archive.url = "{url}/States.zip"
+[sources.zipped.files.states]
+names = ["states.csv"]
+download = "archive"
+member = ["inner.zip", "S/states.csv"]
+[sources.pair]
+title = "Pair"
+release = "3"
+provides = ["conflicts"]
+reader = "cow_mid"
+covers = [1816, 2014]
+licence = "free"
+cite = ["somebody_2020"]
+landing = "http://localhost/pair"
+[sources.pair.files.mida]
+names = ["MIDA.csv"]
+[sources.pair.files.midb]
+names = ["MIDB.csv"]
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Publisher]:
+    with publish() as publisher:
+        yield publisher
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FORECAST_DATA", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def small(
+    server: Publisher, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Publisher:
+    """The publisher, with a catalogue and an empty cache."""
+    (tmp_path / "catalogue.toml").write_text(TOML.format(url=server.url))
+    monkeypatch.setenv("FORECAST_CATALOGUE", str(tmp_path / "catalogue.toml"))
+    server.requests.clear()
+    server.answers.clear()
+    return server
+
+
+def _snapshot(folder: Path) -> dict[str, bytes]:
+    """Content of every file of a cache but unfinished downloads."""
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and "downloads" not in p.parts
+    }
+
+
+def _zip(tmp_path: Path, content: bytes = STATES) -> bytes:
+    folder = tmp_path / "made"
+    folder.mkdir(exist_ok=True)
+    inner = make_zip(folder / "inner.zip", {"S/states.csv": content}).read_bytes()
+    return make_zip(folder / "States.zip", {"inner.zip": inner}).read_bytes()
+
+
+# ---------------------------------------------------------------- the catalogue that ships
+
+
+def test_every_entry_has_its_reader_and_its_kinds_of_fact() -> None:
+    for key, source in catalogue().sources.items():
+        module = importlib.import_module(f"forecast.sources.official.{source.reader}")
+        assert set(source.files) <= set(module.ROLES), key
+        assert set(source.provides) <= set(SCHEMAS), key
+        assert module.CODE_SYSTEM in ("cow", "gw")
+    readers = {source.reader for source in catalogue().sources.values()}
+    folder = Path(importlib.import_module("forecast.sources.official").__file__ or "").parent
+    with_roles = {p.stem for p in folder.glob("*.py") if "\ndef read(" in p.read_text()}
+    assert readers == with_roles
+
+
+def test_every_fact_of_the_recipe_has_sources() -> None:
+    entries = catalogue()
+    assert set(RECIPE) <= set(entries.facts)
+    for fact, sources in entries.facts.items():
+        # Every source that provides a fact is in its order of preference, once.
+        providing = {key for key, source in entries.sources.items() if fact in source.provides}
+        assert set(sources) == providing, fact
+        assert len(sources) == len(providing)
+    assert set(entries.citations) == {w for s in entries.sources.values() for w in s.cite}
+
+
+def test_names_of_files_lead_to_one_release() -> None:
+    """A folder with many releases is sorted out by name alone."""
+    seen: dict[str, str] = {}
+    for key, source in catalogue().sources.items():
+        for role, file in source.files.items():
+            for name in file.names:
+                owner = seen.setdefault(name.lower(), key)
+                assert owner == key, f"{name}: {owner} and {key} ({role})"
+
+
+def test_unknown_names_come_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="atop_5_1"):
+        files_of("atop_51")
+    with pytest.raises(UnknownNameError, match="conflicts"):
+        catalogue().preferred("conflict")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('release = "1"', 'relase = "1"', r"sources\.plain: unknown key 'relase'; did you mean"),
+        ('title = "Plain"\n', "", r"sources\.plain: the key 'title' is missing"),
+        ('names = ["MIDA.csv"]', "names = []", r"sources\.pair\.files\.mida\.names"),
+        ('names = ["MIDA.csv"]', 'nams = ["MIDA.csv"]', "unknown key 'nams'; did you mean 'names'"),
+        ("covers = [1816, 2014]", "covers = [2014, 1816]", "first year is after the last"),
+        ('licence = "free"', 'licence = "fre"', "unknown 'fre'. Did you mean 'free'"),
+        ('cite = ["somebody_2020"]', 'cite = ["somebdy"]', "unknown 'somebdy'"),
+        ('["zipped", "plain"]', '["ziped", "plain"]', "Did you mean 'zipped'"),
+        ('["pair"]', '["plain"]', "plain does not provide conflicts"),
+        ('download = "file"', 'download = "fil"', "unknown download 'fil'. Did you mean 'file'"),
+        ('download = "file"\n', "", r"downloads\.file is used by no file"),
+        ('member = ["inner.zip", "S/states.csv"]', "", "needs its member"),
+        ("http://localhost/pair", "localhost", r"landing = 'localhost'"),
+        ("[facts]", "[facts", "catalogue"),
+        ('reader = "cow_mid"', 'reader = "../../evil"', "reader"),
+    ],
+)
+def test_a_malformed_catalogue_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text = TOML.format(url="http://localhost:1")
+    path = tmp_path / "catalogue.toml"
+    path.write_text(text)
+    assert load_catalogue(path)["plain"].required == ("states",)
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(SpecificationError, match=message):
+        load_catalogue(path)
+
+
+def test_a_catalogue_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORECAST_CATALOGUE", str(tmp_path / "none.toml"))
+    with pytest.raises(MissingFileError, match="FORECAST_CATALOGUE"):
+        catalogue()
+
+
+def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FORECAST_DATA", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("FORECAST_DATA")
+    assert cache_folder().name == "alliance-forecast"
+
+
+def test_import_stays_light() -> None:
+    code = (
+        "import sys, forecast, forecast.cli;"
+        "print([m for m in ('pydantic', 'requests', 'pooch', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------- a user's copies
+
+
+def test_a_copy_is_locked_and_read(small: Publisher, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "states2016.csv").write_bytes(STATES)
+    files = add("plain", tmp_path / "states2016.csv")
+    assert files == {"states": cache / "plain" / "states2016.csv"} == files_of("plain")
+    assert available() == ["plain"]
+    locked = read_lock(cache, "plain").files["states"]
+    assert locked.size == len(STATES)
+    assert locked.sha256 == sha256_of(tmp_path / "states2016.csv")
+    assert locked.origin == "file:states2016.csv"
+    (reading,) = read_source("plain")
+    assert reading.table == "states"
+    assert len(reading.frame) == 3
+    assert small.requests == []
+
+
+def test_copies_by_name_role_gzip_folder_and_archive(
+    small: Publisher, cache: Path, tmp_path: Path
+) -> None:
+    deep = tmp_path / "mine" / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "STATES2016.CSV.gz").write_bytes(gzip.compress(STATES, mtime=0))
+    assert add("plain", tmp_path / "mine")["states"].name == "STATES2016.CSV.gz"
+    assert len(read_source("plain")[0].frame) == 3
+    (tmp_path / "mine" / "States.zip").write_bytes(_zip(tmp_path))
+    assert add("zipped", tmp_path / "mine")["states"].read_bytes() == STATES
+    other = cache / "other"
+    (tmp_path / "renamed.zip").write_bytes(_zip(tmp_path))
+    assert add("zipped", str(tmp_path / "renamed.zip"), cache=other)["states"].is_file()
+    (tmp_path / "my states.csv").write_bytes(STATES)
+    # The only file for the only role needs no known name; nor does one whose role is said.
+    assert add("plain", tmp_path / "my states.csv", cache=other)["states"].is_file()
+    named = {"states": tmp_path / "my states.csv"}
+    assert add("plain", named, cache=cache / "third")["states"].name == "my states.csv"
+
+
+def test_all_files_of_a_source_or_none(small: Publisher, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "MIDA.csv").write_bytes(b"dispnum\n1\n")
+    with pytest.raises(MissingFileError, match=r"pair: midb \(MIDB\.csv\) is missing; give all"):
+        add("pair", tmp_path / "MIDA.csv")
+    assert not cache.exists()
+    (tmp_path / "MIDB.csv").write_bytes(b"")
+    with pytest.raises(DataError, match=r"MIDB\.csv.* is empty"):
+        add("pair", [tmp_path / "MIDA.csv", tmp_path / "MIDB.csv"])
+    assert _snapshot(cache) == {}
+    (tmp_path / "MIDB.csv").write_bytes(b"dispnum\n2\n")
+    add("pair", tmp_path)
+    before = _snapshot(cache)
+    assert set(before) == {"pair/MIDA.csv", "pair/MIDB.csv", "locks/pair.json"}
+    # One changed file keeps the other, unchanged one from being replaced too.
+    (tmp_path / "MIDB.csv").write_bytes(b"dispnum\n3\n")
+    with pytest.raises(ChangedFileError):
+        add("pair", tmp_path)
+    assert _snapshot(cache) == before
+
+
+def test_two_files_of_one_name(small: Publisher, cache: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "MID.csv").write_bytes(folder.encode() + b"\n1\n")
+    given = {"mida": tmp_path / "a" / "MID.csv", "midb": tmp_path / "b" / "MID.csv"}
+    with pytest.raises(DataError, match=r"two files are called 'MID\.csv'"):
+        add("pair", given)
+    assert _snapshot(cache) == {}
+
+
+def test_what_is_not_recognised(small: Publisher, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "state2016_final.csv").write_bytes(STATES)
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(
+        DataError, match=r"none of the .* files.*--from states=state2016_final\.csv"
+    ):
+        add("plain", tmp_path)
+    with pytest.raises(MissingFileError, match="no file or folder"):
+        add("plain", tmp_path / "none.csv")
+    with pytest.raises(UnknownNameError, match="mida"):
+        add("pair", {"midaa": tmp_path / "notes.txt"})
+    with pytest.raises(ArgumentError, match="is a folder"):
+        add("plain", {"states": tmp_path})
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "states2016.csv").write_bytes(STATES)
+    with pytest.raises(DataError, match=r"both .*a/states2016\.csv and .*b/states2016\.csv"):
+        add("plain", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xef\xbb\xbf  <!DOCTYPE html><title>Terms</title>", "web page"),
+        (b"<html>", "web page"),
+        (b" \n", "empty"),
+        (b"PK\x03\x04", "binary"),
+        (b"\xd0\xcf\x11\xe0\x00\x00", "binary"),
+    ],
+)
+def test_what_is_not_a_table(
+    small: Publisher, cache: Path, tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "states2016.csv").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        add("plain", tmp_path / "states2016.csv")
+    assert _snapshot(cache) == {}
+
+
+def test_found_among_many(small: Publisher, cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "states2016.csv").write_bytes(STATES)
+    (folder / "MIDA.csv").write_bytes(b"dispnum\n1\n")
+    files, failed = add_found([folder])
+    assert set(files) == {"plain"}
+    assert set(failed) == {"pair"}  # recognised, but half of it
+    with pytest.raises(DataError, match="no file of any source"):
+        add_found([tmp_path / "catalogue.toml"])
+    with pytest.raises(ArgumentError, match="one source"):
+        add_found({"states": folder / "states2016.csv"})
+    with pytest.raises(DataError, match="none of the"):
+        add_found([folder], sources=["zipped"])
+
+
+# ---------------------------------------------------------------- the lock
+
+
+def test_other_bytes_are_refused_with_both_hashes(
+    small: Publisher, cache: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "states2016.csv"
+    path.write_bytes(STATES)
+    add("plain", path)
+    first, before = sha256_of(path), _snapshot(cache)
+    path.write_bytes(STATES + b"BAV,245,Bavaria,1816,1,1,1871,1,18,2016\n")
+    with pytest.raises(ChangedFileError, match=f"{sha256_of(path)}.*{first}.*--replace"):
+        add("plain", path)
+    assert _snapshot(cache) == before
+    add("plain", path, replace=True)
+    assert read_lock(cache, "plain").files["states"].sha256 == sha256_of(path)
+    assert len(read_source("plain")[0].frame) == 4
+
+
+def test_a_cached_file_that_was_changed_is_not_read(
+    small: Publisher, cache: Path, tmp_path: Path
+) -> None:
+    small.offer("/states2016.csv", whole(STATES))
+    path = get("plain", network=FAST)["states"]
+    path.write_bytes(STATES.replace(b"1942", b"1943"))
+    with pytest.raises(ChangedFileError, match="--replace"):
+        read_source("plain")
+    # What is fetched again is what was locked, so nothing has to be decided.
+    get("plain", network=FAST)
+    assert path.read_bytes() == STATES
+    path.unlink()
+    with pytest.raises(MissingFileError, match="forecast data get plain"):
+        read_source("plain")
+    assert available() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"version": 2, "source": "plain", "files": {}, "downloads": {}}',
+        '{"version": 1, "source": "zipped", "files": {}, "downloads": {}}',
+        '{"version": 1, "source": "plain", "files": {"states": {}}, "downloads": {}}',
+        '{"version": 1, "source": "plain", "downloads": {}, "files": {"states": {"name":'
+        ' "../../x", "size": 1, "sha256": "", "origin": "", "first": ""}}}',
+    ],
+)
+def test_a_broken_lock_is_not_an_empty_one(
+    small: Publisher, cache: Path, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "states2016.csv").write_bytes(STATES)
+    (cache / "locks").mkdir(parents=True)
+    (cache / "locks" / "plain.json").write_text(text)
+    for act in (lambda: add("plain", tmp_path / "states2016.csv"), lambda: files_of("plain")):
+        with pytest.raises(ChangedFileError, match="not a lock file"):
+            act()
+
+
+# ---------------------------------------------------------------- downloads
+
+
+def test_a_download_is_locked_with_its_address(
+    small: Publisher, cache: Path, tmp_path: Path
+) -> None:
+    sent = _zip(tmp_path)
+    url = small.offer("/States.zip", status(500), cut(sent, 100), ranged(sent))
+    files = get("zipped", network=FAST)
+    assert files["states"].read_bytes() == STATES
+    lock = json.loads((cache / "locks" / "zipped.json").read_text())
+    assert lock["downloads"]["archive"]["origin"] == url
+    assert lock["downloads"]["archive"]["size"] == len(sent)
+    assert lock["files"]["states"]["origin"] == f"{url}#inner.zip#S/states.csv"
+    assert not list((cache / "downloads").iterdir())
+    count = len(small.requests)
+    assert get("zipped", network=FAST) == files
+    assert len(small.requests) == count  # it is there
+
+
+def test_changed_content_after_the_lock(small: Publisher, cache: Path, tmp_path: Path) -> None:
+    small.offer("/States.zip", whole(_zip(tmp_path)))
+    first = get("zipped", network=FAST)["states"]
+    before, locked = _snapshot(cache), read_lock(cache, "zipped").downloads["archive"]
+    first.unlink()
+    small.offer("/States.zip", whole(_zip(tmp_path, STATES + b"\n")))
+    with pytest.raises(ChangedFileError, match=f"{locked.sha256} was locked.*--replace"):
+        get("zipped", network=FAST)
+    assert not list((cache / "downloads").iterdir())
+    small.offer("/States.zip", whole(_zip(tmp_path)))
+    get("zipped", network=FAST)
+    assert set(_snapshot(cache)) == set(before)
+    small.offer("/States.zip", whole(_zip(tmp_path, STATES + b"\n")))
+    get("zipped", network=FAST, replace=True)
+    assert read_lock(cache, "zipped").downloads["archive"].sha256 != locked.sha256
+
+
+def test_a_hash_that_the_catalogue_states(
+    small: Publisher, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "other.toml"
+    stated = "0" * 64
+    text = (tmp_path / "catalogue.toml").read_text()
+    line = f'downloads.file.sha256 = "{stated}"\n[sources.plain.files.states]'
+    path.write_text(text.replace("[sources.plain.files.states]", line))
+    monkeypatch.setenv("FORECAST_CATALOGUE", str(path))
+    small.offer("/states2016.csv", whole(STATES))
+    with pytest.raises(ChangedFileError, match=f"the catalogue states {stated}"):
+        get("plain", network=FAST)
+    assert _snapshot(cache) == {}
+    get("plain", network=FAST, replace=True)
+
+
+def test_what_a_publisher_sends_instead(small: Publisher, cache: Path, tmp_path: Path) -> None:
+    small.offer("/states2016.csv", whole(b"<!doctype html><p>Please accept our terms"))
+    with pytest.raises(DataError, match="web page"):
+        get("plain", network=FAST)
+    small.offer("/States.zip", whole(b"<!doctype html>"))
+    with pytest.raises(DataError, match="not a zip archive"):
+        get("zipped", network=FAST)
+    evil = make_zip(tmp_path / "e.zip", {"inner.zip": b"", "../../evil.csv": b"x"}).read_bytes()
+    small.offer("/States.zip", whole(evil))
+    with pytest.raises(DataError, match="outside its folder"):
+        get("zipped", network=FAST)
+    bomb = make_zip(tmp_path / "b.zip", {"inner.zip": bytes(20_000_000)}).read_bytes()
+    small.offer("/States.zip", whole(bomb))
+    with pytest.raises(DataError, match="shrinks"):
+        get("zipped", network=FAST)
+    assert _snapshot(cache) == {}
+    assert not (tmp_path / "evil.csv").exists()
+    # None of it was locked: the real file is welcome.
+    small.offer("/States.zip", whole(_zip(tmp_path)))
+    get("zipped", network=FAST)
+
+
+def test_an_interrupted_download_is_resumed_by_the_next(
+    small: Publisher, cache: Path, tmp_path: Path
+) -> None:
+    sent = _zip(tmp_path)
+    small.offer("/States.zip", cut(sent, 50))
+    with pytest.raises(DownloadError):
+        get("zipped", network=FAST)
+    assert available() == []
+    small.offer("/States.zip", ranged(sent))
+    get("zipped", network=FAST)
+    assert small.ranges()[-1] == "bytes=50-"
+
+
+def test_one_failure_does_not_stop_the_others(
+    small: Publisher, cache: Path, tmp_path: Path
+) -> None:
+    small.offer("/states2016.csv", whole(STATES))
+    files, failed = get_each(["zipped", "pair", "plain"], network=FAST)
+    assert set(files) == {"plain"}
+    assert isinstance(failed["zipped"], DownloadError)
+    assert "No address is known (http://localhost/pair)" in str(failed["pair"])
+    with pytest.raises(UnknownNameError):
+        get_each(["plain", "zippd"], network=FAST)
+    found = status_of_cache()
+    assert found["plain"] == {"cached": True, "size": len(STATES), "missing": ""}
+    assert "forecast data get zipped" in found["zipped"]["missing"]
+
+
+def test_progress_is_shown_only_when_asked(
+    small: Publisher, cache: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    small.offer("/states2016.csv", whole(STATES))
+    get("plain", network=FAST)
+    assert capfd.readouterr() == ("", "")
+    get("plain", network=FAST, replace=True, progress=True)
+    assert capfd.readouterr().out == ""
+
+
+# ---------------------------------------------------------------- citing
+
+
+def test_citations(small: Publisher) -> None:
+    (work,) = citations(["plain", "pair"])
+    assert work.text == "Body, Some and Else, S. 2020. On States. Journal 1: 2–3."
+    assert work.sources == ("plain", "pair")
+    assert work.bibtex.startswith("@article{somebody_2020,\n  author = {Body, Some and Else, S.},")
+    assert "pages = {2--3}" in work.bibtex
+    with pytest.raises(UnknownNameError):
+        citations(["plan"])
+
+
+# ---------------------------------------------------------------- real files
+
+
+@pytest.mark.reference
+def test_the_real_archive_from_a_publisher(
+    server: Publisher,
+    reference: Path,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = reference / "official" / "cow_contiguity"
+    sent = (folder / "DirectContiguity320.zip").read_bytes()
+    text = (Path(__file__).parents[2] / "data" / "catalogue.toml").read_text(encoding="utf-8")
+    base = "https://correlatesofwar.org/wp-content/uploads"
+    (tmp_path / "c.toml").write_text(text.replace(base, server.url), encoding="utf-8")
+    monkeypatch.setenv("FORECAST_CATALOGUE", str(tmp_path / "c.toml"))
+    server.offer("/DirectContiguity320.zip", cut(sent, 300_000), ranged(sent))
+    files = get("cow_contiguity_3_2", network=FAST)
+    assert files["contdir"].read_bytes() == (folder / "contdir.csv").read_bytes()
+    (row,) = check_source("cow_contiguity_3_2")
+    assert (row["table"], row["copy"]) == ("contiguity", "published")
+    # The same file, brought by hand, is the same file.
+    add("cow_contiguity_3_2", folder / "contdir.csv")
+    add("cow_contiguity_3_2", folder / "DirectContiguity320.zip")
+
+
+@pytest.mark.reference
+def test_a_whole_folder_of_real_files(reference: Path, cache: Path) -> None:
+    files, failed = add_found([reference])
+    assert failed == {}
+    assert {"cow_states_2016", "atop_4_01", "gml_2_0", "cow_nmc_6_0", "ucdp_dyadic_24_1"} <= set(
+        files
+    )
+    assert available() == [source for source in catalogue().sources if source in files]
+    assert recipe()["conflicts"] == "gml_2_2_1"
+    assert recipe()["states"] == "cow_states_2016"  # 2024 is preferred, but is not there
+    shutil.rmtree(cache)
+    assert recipe()["states"] == "cow_states_2024"
