@@ -266,7 +266,7 @@ def _spells(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     start = rows["start"].to_numpy().astype("datetime64[D]")
     end = rows["end"].to_numpy().astype("datetime64[D]")
     # The day on which one phase ends and the next begins is the next one's.
-    following = np.append(start[1:], np.datetime64("NaT"))
+    following = np.append(start[1:], np.datetime64("NaT", "D"))
     overlaps = np.append(same[1:], False) & (np.isnat(end) | (end >= following))
     end = np.where(overlaps, following - _DAY, end)
     empty = np.flatnonzero(end < start)

@@ -24,9 +24,7 @@ def test_layouts_of_release_7(write: Write) -> None:
     # A zero is a quantity: Canada made no steel.
     assert frame.loc[3, "irst"] == 0
     # The supplementary form has the source of each value between the columns.
-    header = (
-        "stateabb,ccode,year,version,milex,milexsource,milexnote,milper,irst,pec,tpop,upop,cinc"
-    )
+    header = HEADER.replace("milex,", "milex,milexsource,milexnote,")
     row = 'USA,2,2022,-9,"IISS, SIPRI",,1395,80535,-9,338290,-9,0.13,7'
     (long,) = cow_nmc.read({"nmc": write("NMC-70-wsupplementary.csv", header, row)})
     pd.testing.assert_frame_equal(long.frame, frame.loc[[2]])
