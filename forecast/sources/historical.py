@@ -1,0 +1,268 @@
+"""The historical data set: official files in the cache, put together as tables from 1816."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forecast.errors import ArgumentError, MissingFileError, UnknownNameError
+from forecast.sources import derived
+from forecast.sources.cache import available, cache_folder, files_of, how_to_get
+from forecast.sources.entries import catalogue
+from forecast.sources.tables import Tables
+
+if TYPE_CHECKING:
+    from forecast.sources.assembly import Sourced
+    from forecast.sources.tables import Reading
+
+__all__ = ["FACTS", "load_historical"]
+
+#: Kinds of fact in the order in which they are put together, and whether a data set needs them.
+FACTS: Mapping[str, bool] = {
+    "states": True,
+    "powers": True,
+    "contiguity": True,
+    "material_capabilities": True,
+    "alliances": True,
+    "members": True,
+    "conflicts": True,
+    "treaty_design": False,
+    "disputes": False,
+    "participants": False,
+    "rivalries": False,
+    "regimes": False,
+    "trade": False,
+    "dyadic_trade": False,
+    "igos": False,
+    "distances": False,
+}
+
+#: Kinds that come with another: from the same source, or from one whose identifiers agree.
+_WITH: Mapping[str, str] = {
+    "members": "alliances",
+    "treaty_design": "alliances",
+    "disputes": "conflicts",
+    "participants": "conflicts",
+    "dyadic_trade": "trade",
+}
+#: Of those, the ones that make no sense from another source.
+_SAME = ("members", "dyadic_trade")
+#: Kinds of fact by the name of their table.
+_ALIASES = {"capabilities": "material_capabilities"}
+
+
+def load_historical(
+    *,
+    cache: Path | None = None,
+    sources: Mapping[str, str] | None = None,
+    amend: bool = True,
+) -> Tables:
+    """Tables of the official files in the cache.
+
+    Each kind of fact comes from the newest source in the cache, unless `sources` says which.
+    State numbers are COW's; spells are cut to the state system; CINC (national material
+    capabilities) is the capability. What is put together is kept in the cache, keyed by the
+    content of all files and of the code that reads them, and opened from there the next time.
+
+    Parameters
+    ----------
+    cache : pathlib.Path, optional
+        Folder of the official files; `forecast.sources.cache.cache_folder` by default.
+    sources : mapping of str to str, optional
+        Source of the catalogue for some kinds of fact, e.g.
+        ``{"conflicts": "cow_mid_5_0", "alliances": "cow_alliances_4_1"}``.
+    amend : bool
+        Whether changes of alliances since the last year of ATOP are added from our own data.
+        The coverage of ``alliances`` and ``members`` then reaches the present and says from which
+        year on it rests on them (``amended_after``).
+
+    Returns
+    -------
+    Tables
+        Named ``"historical"``. Seven tables and those of `EXTRA_TABLES` whose source is in the
+        cache; ``coverage`` names source, release, licence and years of each, with notes on what
+        was cut.
+
+    Raises
+    ------
+    MissingFileError
+        A source is not in the cache; says how to get it.
+    UnknownNameError, ArgumentError
+        An unknown kind of fact or source, or one that does not provide it.
+    DataError, ChangedFileError
+        A file breaks its layout, or is not the one that was locked.
+    """
+    folder = cache_folder() if cache is None else Path(cache)
+    candidates = _candidates(folder, sources or {})
+    key = derived.key_of(folder, candidates, amend=amend)
+    saved = derived.open_tables(folder, key)
+    if saved is not None:
+        return saved
+    tables = _put_together(folder, candidates, amend=amend)
+    derived.save_tables(folder, key, tables)
+    return tables
+
+
+def _candidates(folder: Path, chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Sources in the cache that may provide each kind of fact, in the order of preference."""
+    entries = catalogue()
+    own = {_ALIASES.get(fact, fact): source for fact, source in chosen.items()}
+    for fact, source in own.items():
+        if fact not in FACTS:
+            raise UnknownNameError("kind of fact in sources:", fact, FACTS)
+        if fact not in entries[source].provides:
+            raise ArgumentError(
+                f"sources[{fact!r}]={source!r}: this source provides "
+                f"{', '.join(entries[source].provides)}. Sources of {fact}: "
+                f"{', '.join(entries.preferred(fact))}."
+            )
+        lead = _WITH.get(fact)
+        if fact in _SAME and own.setdefault(str(lead), source) != source:
+            raise ArgumentError(
+                f"sources[{fact!r}]={source!r} and sources[{lead!r}]={own[str(lead)]!r}: "
+                "expected the same source for both."
+            )
+        files_of(source, cache=folder)
+    there = set(available(folder))
+    out: dict[str, tuple[str, ...]] = {}
+    for fact in FACTS:
+        lead = own.get(_WITH.get(fact, ""))
+        if fact in own:
+            out[fact] = (own[fact],)
+        elif lead is not None and fact in _SAME:
+            out[fact] = (lead,)
+        else:
+            first = (lead,) if lead is not None else ()
+            out[fact] = (*first, *(s for s in entries.preferred(fact) if s in there - {lead}))
+    _refuse_missing([fact for fact, needed in FACTS.items() if needed and not out[fact]], folder)
+    return out
+
+
+def _refuse_missing(facts: list[str], folder: Path) -> None:
+    if not facts:
+        return
+    lines = []
+    for fact in facts:
+        preferred = catalogue().preferred(fact)
+        best = next((s for s in preferred if catalogue()[s].can_be_downloaded), preferred[0])
+        lines.append(f"  {fact}: {how_to_get(best)}")
+    raise MissingFileError(
+        f"The cache {folder} has no source of {', '.join(facts)}, which the historical data need."
+        "\n" + "\n".join(lines)
+    )
+
+
+class _Shelf:
+    """Readings of the sources in the cache, each source read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: dict[str, dict[str, Reading]] = {}
+
+    def find(self, fact: str, source: str) -> Reading | None:
+        """What a source says on a kind of fact; None if the files at hand do not tell."""
+        from forecast.sources.catalogue import read_source
+
+        if source not in self._read:
+            self._read[source] = {r.table: r for r in read_source(source, self.folder)}
+        return self._read[source].get(fact)
+
+
+def _put_together(
+    folder: Path, candidates: Mapping[str, tuple[str, ...]], *, amend: bool
+) -> Tables:
+    from forecast.sources.assembly import assemble
+    from forecast.sources.embedded import finish_tables
+    from forecast.sources.tables import TABLES
+
+    shelf = _Shelf(folder)
+    facts: dict[str, Sourced] = {}
+    origin: dict[str, str] = {}
+    for fact, sources in candidates.items():
+        lead = origin.get(_WITH.get(fact, ""))
+        order = sources
+        if lead is not None:
+            rest = () if fact in _SAME else tuple(s for s in sources if s != lead)
+            order = (lead, *rest) if fact in catalogue()[lead].provides else rest
+        for source in order:
+            reading = shelf.find(fact, source)
+            if reading is None or not _fits(fact, reading, facts):
+                continue
+            facts[fact], origin[fact] = _sourced(source, reading), source
+            break
+    _refuse_missing(
+        [fact for fact, needed in FACTS.items() if needed and fact not in facts], folder
+    )
+    if amend and origin["alliances"].startswith("atop"):
+        notes, after = _amend(facts)
+    else:
+        notes, after = (), None
+    frames, coverage = assemble(facts)
+    if after is not None:
+        from dataclasses import replace
+
+        for table in ("alliances", "members"):
+            have = coverage[table]
+            coverage[table] = replace(have, amended_after=after, notes=(*have.notes, *notes))
+    return finish_tables(
+        {t: frames[t] for t in TABLES},
+        coverage=coverage,
+        name="historical",
+        extra={t: frame for t, frame in frames.items() if t not in TABLES},
+    )
+
+
+def _fits(fact: str, reading: Reading, facts: Mapping[str, Sourced]) -> bool:
+    """Whether what comes with another kind speaks of the same things as it."""
+    lead, column = {
+        "treaty_design": ("alliances", "alliance_id"),
+        "disputes": ("conflicts", "conflict_id"),
+        "participants": ("conflicts", "conflict_id"),
+    }.get(fact, ("", ""))
+    if not lead or reading.frame.empty:
+        return not lead
+    ids = facts[lead].reading.frame[column]
+    return bool(ids.isin(reading.frame[column]).mean() > 0.5)
+
+
+def _sourced(source: str, reading: Reading) -> Sourced:
+    from importlib import import_module
+
+    from forecast.sources.assembly import Sourced
+
+    entry = catalogue()[source]
+    reader = import_module(f"forecast.sources.official.{entry.reader}")
+    return Sourced(
+        reading=reading,
+        source=entry.title,
+        version=entry.release,
+        licence=catalogue().licences[entry.licence].name,
+        code_system=reader.CODE_SYSTEM,
+    )
+
+
+def _amend(facts: dict[str, Sourced]) -> tuple[tuple[str, ...], int | None]:
+    """Alliances carried to the present in place; the notes, and the last year of the source."""
+    from dataclasses import replace
+
+    from forecast.sources.amendments import amend_alliances, read_counterparts
+    from forecast.sources.embedded import load_tables
+
+    own = load_tables()
+    alliances, members = facts["alliances"].reading, facts["members"].reading
+    after, last = alliances.last, own.coverage["members"].last
+    if after >= last:
+        return (), None
+    amended = amend_alliances(
+        alliances.frame,
+        members.frame,
+        after=after,
+        own_alliances=own.alliances,
+        own_members=own.members,
+        counterparts=read_counterparts(),
+    )
+    for fact, frame in (("alliances", amended.alliances), ("members", amended.members)):
+        reading = replace(facts[fact].reading, frame=frame, last=last)
+        facts[fact] = replace(facts[fact], reading=reading)
+    return amended.notes, after
