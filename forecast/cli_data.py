@@ -128,8 +128,9 @@ def get_command(
             typer.echo(f"{source}: {', '.join(path.name for path in roles.values())}")
         for error in skipped.values():
             typer.echo(f"{type(error).__name__}: {error}", err=True)
-    # Of what was not asked for by name, a source that must be brought is no failure.
-    if any(sources or not isinstance(error, MissingFileError) for error in skipped.values()):
+    # Of what was not asked for, a source that the user must bring is no failure.
+    asked = bool(sources or given)
+    if any(asked or not isinstance(error, MissingFileError) for error in skipped.values()):
         raise typer.Exit(1)
 
 

@@ -20,7 +20,7 @@ from forecast.errors import (
 )
 from forecast.sources.archive import MissingMemberError
 from forecast.sources.cache import absent, cache_folder, files_of, how_to_get, verify, wanted
-from forecast.sources.copies import Copy, Given, UnrecognisedError, recognise, stage
+from forecast.sources.copies import Copy, Given, UnrecognisedError, existing, recognise, stage
 from forecast.sources.download import Network, fetch
 from forecast.sources.entries import Source, catalogue
 from forecast.sources.lock import (
@@ -115,6 +115,8 @@ def add_found(
     if isinstance(given, Mapping) and (named is None or len(named) != 1):
         raise ArgumentError("Files by role need one source: roles are those of its reader.")
     paths = given if isinstance(given, Mapping) else list(given)
+    for path in paths.values() if isinstance(paths, Mapping) else paths:
+        existing(path)
     files: dict[str, dict[str, Path]] = {}
     failed: dict[str, ForecastError] = {}
     for source in entries.sources if named is None else named:

@@ -11,7 +11,7 @@ from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownN
 from forecast.sources.archive import extract
 from forecast.sources.entries import OfficialFile, Source
 
-__all__ = ["Copy", "Given", "UnrecognisedError", "recognise", "stage"]
+__all__ = ["Copy", "Given", "UnrecognisedError", "existing", "recognise", "stage"]
 
 #: Folders below the given one in which files are looked for.
 _DEPTH = 3
@@ -53,12 +53,12 @@ def recognise(
 ) -> dict[str, Copy]:
     """Roles of the files that a user gives."""
     if isinstance(given, Mapping):
-        named = {str(role): _existing(path) for role, path in given.items()}
+        named = {str(role): existing(path) for role, path in given.items()}
         for role in named:
             if role not in entry.files:
                 raise UnknownNameError(f"role of {source}", role, entry.files)
         return {role: _copy_of(path, entry.files[role]) for role, path in named.items()}
-    paths = [_existing(given)] if isinstance(given, str | Path) else [_existing(p) for p in given]
+    paths = [existing(given)] if isinstance(given, str | Path) else [existing(p) for p in given]
     files = [found for path in paths for found in _walk(path)]
     copies: dict[str, Copy] = {}
     for role, file in entry.files.items():
@@ -81,7 +81,8 @@ def recognise(
     return copies
 
 
-def _existing(path: Given) -> Path:
+def existing(path: Given) -> Path:
+    """Path of a file or folder that is there, or a `MissingFileError`."""
     full = Path(path).expanduser()
     if not full.exists():
         raise MissingFileError(f"There is no file or folder {str(path)!r}.")

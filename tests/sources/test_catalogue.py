@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from publisher import Publisher, cut, publish, ranged, status, whole
+from publisher import STATES, TOML, Publisher, cut, publish, ranged, status, whole
 from test_archive import make_zip
 
 from forecast.errors import (
@@ -45,72 +45,7 @@ from forecast.sources.entries import load_catalogue
 from forecast.sources.lock import read_lock, sha256_of
 from forecast.sources.schemas import SCHEMAS
 
-STATES = (
-    b"stateabb,ccode,statenme,styear,stmonth,stday,endyear,endmonth,endday,version\n"
-    b"USA,2,United States of America,1816,1,1,2016,12,31,2016\n"
-    b"FRN,220,France,1816,1,1,1942,11,11,2016\n"
-    b"FRN,220,France,1944,8,25,2016,12,31,2016\n"
-)
 FAST = Network(connect=2.0, read=0.5, total=5.0, attempts=2, backoff=0.01)
-
-#: A catalogue of three small sources on the publisher of the tests.
-TOML = """
-[facts]
-states = ["zipped", "plain"]
-conflicts = ["pair"]
-[licences.free]
-name = "Free"
-terms = "Do as you like."
-url = "http://localhost/terms"
-[citations.somebody_2020]
-type = "article"
-author = ["Body, Some", "Else, S."]
-year = 2020
-title = "On States"
-journal = "Journal"
-volume = "1"
-pages = "2–3"
-[sources.plain]
-title = "Plain"
-release = "1"
-provides = ["states"]
-reader = "cow_states"
-covers = [1816, 2016]
-licence = "free"
-cite = ["somebody_2020"]
-landing = "http://localhost"
-downloads.file.url = "{url}/states2016.csv"
-[sources.plain.files.states]
-names = ["states2016.csv", "cow_states.csv"]
-download = "file"
-[sources.zipped]
-title = "Zipped"
-release = "2"
-provides = ["states"]
-reader = "cow_states"
-covers = [1816, 2016]
-licence = "free"
-cite = ["somebody_2020"]
-landing = "http://localhost"
-downloads.archive.url = "{url}/States.zip"
-[sources.zipped.files.states]
-names = ["states.csv"]
-download = "archive"
-member = ["inner.zip", "S/states.csv"]
-[sources.pair]
-title = "Pair"
-release = "3"
-provides = ["conflicts"]
-reader = "cow_mid"
-covers = [1816, 2014]
-licence = "free"
-cite = ["somebody_2020"]
-landing = "http://localhost/pair"
-[sources.pair.files.mida]
-names = ["MIDA.csv"]
-[sources.pair.files.midb]
-names = ["MIDB.csv"]
-"""
 
 
 @pytest.fixture(scope="module")
