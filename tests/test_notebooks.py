@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
-NOTEBOOKS = ("01_quickstart", "02_scenarios")
+NOTEBOOKS = ("01_quickstart", "02_scenarios", "03_named_cases")
 LARGEST = 600_000  # bytes
 SECONDS = 600
 
