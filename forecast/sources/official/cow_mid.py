@@ -18,20 +18,19 @@ from forecast.sources.official.disputes import (
     HOSTILITY,
     OUTCOMES,
     SETTLEMENTS,
-    as_schema,
     coded,
     conflicts_of,
     fatality_class,
     merged_spells,
     opposed_pairs,
     until,
-    year_dates,
 )
 from forecast.sources.official.dyad_years import is_dyad_years, read_dyad_years
+from forecast.sources.official.readings import reading_of
 from forecast.sources.official.roles import given_roles
 from forecast.sources.official.text import columns_of, read_official
+from forecast.sources.official.years import year_dates
 from forecast.sources.reader import Kind, cell_error
-from forecast.sources.schemas import validate
 from forecast.sources.tables import Reading
 
 __all__ = ["CODE_SYSTEM", "ROLES", "participant_spells", "read", "read_participants"]
@@ -175,14 +174,10 @@ def read_participants(
     disputes["name"] = f"{label} dispute " + disputes["number"].astype(str)
     pairs = f"{midb.name}, pairs of participants"
     return [
-        Reading("conflicts", validate("conflicts", conflicts, file=pairs), first, last),
-        _reading("disputes", disputes, mida, first, last),
-        _reading("participants", participants, midb, first, last),
+        reading_of("conflicts", conflicts, file=pairs, first=first, last=last),
+        reading_of("disputes", disputes, file=mida.name, first=first, last=last),
+        reading_of("participants", participants, file=midb.name, first=first, last=last),
     ]
-
-
-def _reading(table: str, frame: pd.DataFrame, path: Path, first: int, last: int) -> Reading:
-    return Reading(table, validate(table, as_schema(table, frame), file=path.name), first, last)
 
 
 def _disputes(path: Path, number: str, *, coarsen: bool) -> pd.DataFrame:
@@ -247,7 +242,7 @@ def _dates(
             f"the start ({start.iloc[at].date()}), expected a day no earlier."
         )
     year = np.maximum(start.dt.year, end.dt.year)[wrong]
-    end[wrong] = year_dates(year, year)[1]
+    end[wrong] = year_dates(year, last=True)
     end_precision[wrong] = "year"
     return start, start_precision, end, end_precision
 
@@ -273,11 +268,13 @@ def _read_dyadic(path: Path) -> Reading:
     contested = np.where(on_side_a, turned.isin(pairs[on_side_a]), ~turned.isin(pairs[on_side_a]))
     contested = pd.Series(contested, index=table.index)
     table = table[(on_side_a & ~contested) | (low_first & contested)]
-    out = pd.DataFrame({"number": table["disno"], "contested": contested[table.index]})
+    out = pd.DataFrame({"number": table["disno"]})
     out["ccode_1"], out["ccode_2"] = table["statea"], table["stateb"]
     for i, column in ((1, "rolea"), (2, "roleb")):
         roles = {1: "originator", 2: "joiner", 3: "originator", 4: "joiner"}
         out[f"role_{i}"] = coded(table, column, roles, file=path.name)
+    out["began_1"] = (out["role_1"] == "originator") & ~contested[table.index]
+    out["began_2"] = False
     starts, ends = ("strtyr", "strtmnth", "strtday"), ("endyear", "endmnth", "endday")
     out["start"], out["start_precision"] = dates_of(table, starts, file=path.name)
     out["end"], out["end_precision"] = dates_of(table, ends, last=True, file=path.name)
@@ -287,7 +284,7 @@ def _read_dyadic(path: Path) -> Reading:
     filled = out["end"].dt.is_month_end & (out["end_precision"] == "day")
     out.loc[filled, "end_precision"] = "month"
     # The years listed count, also where the dates end before them (dispute 4182).
-    _, december = year_dates(table["year"], table["year"])
+    december = year_dates(table["year"], last=True)
     beyond = (out["end"].dt.year < table["year"]).to_numpy(dtype=bool)
     out.loc[beyond, "end"] = december[beyond]
     out.loc[beyond, "end_precision"] = "year"
@@ -297,7 +294,7 @@ def _read_dyadic(path: Path) -> Reading:
     out["settlement"] = coded(table, "settlmnt", SETTLEMENTS, file=path.name, missing="unclear")
     spells = until(merged_spells(out), last)
     conflicts = conflicts_of(spells, prefix="mid", label="MID", source="COW Dyadic MID")
-    return Reading("conflicts", validate("conflicts", conflicts, file=path.name), first, last)
+    return reading_of("conflicts", conflicts, file=path.name, first=first, last=last)
 
 
 def _check_mirrored(table: pd.DataFrame, path: Path) -> None:

@@ -19,14 +19,13 @@ __all__ = [
     "HOSTILITY",
     "OUTCOMES",
     "SETTLEMENTS",
-    "as_schema",
     "coded",
     "conflicts_of",
+    "deaths_to_class",
     "fatality_class",
     "merged_spells",
     "opposed_pairs",
     "until",
-    "year_dates",
 ]
 
 #: Highest level of hostility, MID codebook.
@@ -62,7 +61,6 @@ SETTLEMENTS: Mapping[int, str] = {
 #: 5 501-999, 6 more than 999.
 FATALITIES = range(7)
 
-_STR = pd.StringDtype(na_value=np.nan)
 _SECOND = "datetime64[s]"
 _PRECISIONS = ("year", "month", "day")
 #: Outcome seen from the other side.
@@ -97,7 +95,7 @@ def coded(
     DataError
         If there is another number.
     """
-    words = frame[column].map(dict(codes)).astype(_STR)
+    words = frame[column].map(dict(codes)).astype("str")
     wrong = (frame[column].notna() & words.isna()).to_numpy(dtype=bool)
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])
@@ -133,20 +131,18 @@ def fatality_class(frame: pd.DataFrame, column: str, *, file: str) -> pd.Series:
     return coded(frame, column, words, file=file).astype("Int64")
 
 
-def year_dates(
-    first: npt.ArrayLike, last: npt.ArrayLike
-) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.datetime64]]:
-    """First day of the first years and last day of the last years.
+def deaths_to_class(deaths: pd.Series) -> pd.Series:
+    """Class of battle deaths, 0 to 6, of a number of them; missing where that is.
 
     Parameters
     ----------
-    first, last : array_like of int
-        Calendar years.
+    deaths : pandas.Series of Float64
+        Battle deaths.
     """
-    january = (np.asarray(first, dtype=np.int64) - 1970).astype("datetime64[Y]")
-    after = (np.asarray(last, dtype=np.int64) - 1970 + 1).astype("datetime64[Y]")
-    december = after.astype("datetime64[D]") - np.timedelta64(1, "D")
-    return january.astype(_SECOND), december.astype(_SECOND)
+    bounds = [0, 1, 26, 101, 251, 501, 1000]
+    known = deaths.to_numpy(dtype=float, na_value=np.nan)
+    classes = pd.array(np.searchsorted(bounds, np.nan_to_num(known), side="right") - 1, "Int64")
+    return pd.Series(classes, index=deaths.index).mask(np.isnan(known))
 
 
 def opposed_pairs(participants: pd.DataFrame) -> pd.DataFrame:
@@ -231,11 +227,11 @@ def merged_spells(spells: pd.DataFrame) -> pd.DataFrame:
     first["end"] = last["_end"].where(~open_end, pd.NaT).astype(_SECOND)
     first["end_precision"] = last["end_precision"]
     rank = table["level"].map({v: i for i, v in HOSTILITY.items()})
-    first["level"] = rank.groupby(table["_spell"]).max().map(dict(HOSTILITY)).astype(_STR)
+    first["level"] = rank.groupby(table["_spell"]).max().map(dict(HOSTILITY)).astype("str")
     first["deaths_class"] = groups["deaths_class"].max()
     for column in ("outcome", "settlement"):
         known = table[column].where(table[column] != "unclear")
-        first[column] = known.groupby(table["_spell"]).last().fillna("unclear").astype(_STR)
+        first[column] = known.groupby(table["_spell"]).last().fillna("unclear").astype("str")
     out = first.set_index("_line").drop(columns=["_low", "_high", "_end"])
     out.index.name = spells.index.name
     return out
@@ -261,16 +257,17 @@ def until(frame: pd.DataFrame, last: int) -> pd.DataFrame:
 
 
 def conflicts_of(spells: pd.DataFrame, *, prefix: str, label: str, source: str) -> pd.DataFrame:
-    """Table ``conflicts`` from spells in terms of sides.
+    """Rows of ``conflicts`` from spells in terms of sides.
 
-    The initiator is the state on side A if it was in the dispute from its first day; a joiner
-    initiates nothing, so a pair whose side A joined later has initiator ``unclear``.
+    Unless the file says who began, the initiator is the state on side A if it was in the dispute
+    from its first day; a joiner initiates nothing, so a pair whose side A joined later has
+    initiator ``unclear``.
 
     Parameters
     ----------
     spells : pandas.DataFrame
-        As `merged_spells` returns: ``ccode_1`` is on side A; ``outcome`` is seen from side A;
-        ``contested``, if it is there, is True where the file contradicts itself on the sides.
+        As `merged_spells` returns: ``ccode_1`` is on side A; ``outcome`` is seen from side A.
+        Where ``began_1`` and ``began_2`` (bool) are there, they say who initiated.
     prefix : str
         Of the identifiers, e.g. ``"gml"``: ``gml-2968``, ``gml-258.2`` for a pair's second spell
         in the dispute.
@@ -293,10 +290,17 @@ def conflicts_of(spells: pd.DataFrame, *, prefix: str, label: str, source: str) 
         one, two = spells[f"{column}_1"], spells[f"{column}_2"]
         out[f"{column}_a"] = one.where(~swapped, two)
         out[f"{column}_b"] = two.where(~swapped, one)
-    began = (spells["role_1"] == "originator").to_numpy(dtype=bool)
-    if "contested" in spells:
-        began = began & ~spells["contested"].to_numpy(dtype=bool)
-    out["initiator"] = np.where(~began, "unclear", np.where(swapped, "b", "a"))
+    if "began_1" in spells:
+        began = [spells[f"began_{i}"].to_numpy(dtype=bool) for i in (1, 2)]
+    else:
+        began = [
+            (spells["role_1"] == "originator").to_numpy(dtype=bool),
+            np.zeros(len(spells), bool),
+        ]
+    one_began, two_began = (np.where(swapped, began[1 - i], began[i]) for i in (0, 1))
+    out["initiator"] = np.select(
+        [one_began & two_began, one_began, two_began], ["both", "a", "b"], "unclear"
+    )
     turned = spells["outcome"].replace(_SWAPPED)
     out["outcome"] = spells["outcome"].where(~swapped, turned)
     for column in ("start", "end"):
@@ -305,25 +309,9 @@ def conflicts_of(spells: pd.DataFrame, *, prefix: str, label: str, source: str) 
         out[column] = spells[column]
     out["deaths_class"] = spells["deaths_class"].astype("Int64")
     out["source"] = source
-    nth = out.assign(_start=out["start"]).sort_values("start", kind="stable")
-    count = nth.groupby(["conflict_id", "ccode_a", "ccode_b"]).cumcount().reindex(out.index)
-    suffix = ("." + (count + 1).astype(str)).where(count > 0, "")
-    out["conflict_id"] = out["conflict_id"] + suffix
-    return as_schema("conflicts", out)
-
-
-def as_schema(table: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns of a schema in its order, text as the schema has it.
-
-    Parameters
-    ----------
-    table : str
-        A key of `forecast.sources.schemas.SCHEMAS`.
-    frame : pandas.DataFrame
-        Has at least the columns of that schema.
-    """
-    from forecast.sources.schemas import SCHEMAS
-
-    columns = SCHEMAS[table].columns
-    text = {name: _STR for name, c in columns.items() if str(c.dtype).lower().startswith("str")}
-    return frame[list(columns)].astype(text)
+    order = np.argsort(out["start"].to_numpy(), kind="stable")
+    earlier = np.empty(len(out), dtype=np.int64)
+    groups = out.iloc[order].groupby(["conflict_id", "ccode_a", "ccode_b"])
+    earlier[order] = groups.cumcount().to_numpy()
+    out["conflict_id"] += [f".{n + 1}" if n else "" for n in earlier]
+    return out

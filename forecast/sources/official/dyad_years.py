@@ -22,11 +22,11 @@ from forecast.sources.official.disputes import (
     coded,
     conflicts_of,
     fatality_class,
-    year_dates,
 )
+from forecast.sources.official.readings import reading_of
 from forecast.sources.official.text import columns_of, read_official
+from forecast.sources.official.years import year_dates
 from forecast.sources.reader import Kind
-from forecast.sources.schemas import validate
 from forecast.sources.tables import Reading
 
 __all__ = ["is_dyad_years", "read_dyad_years"]
@@ -90,7 +90,7 @@ def read_dyad_years(
     version = table["version"].dropna()
     source = f"{label} {'' if version.empty else version.iloc[0].removeprefix('gml-')}".rstrip()
     conflicts = conflicts_of(spells, prefix=prefix, label=f"{label} dispute", source=source)
-    return Reading("conflicts", validate("conflicts", conflicts, file=path.name), first, last)
+    return reading_of("conflicts", conflicts, file=path.name, first=first, last=last)
 
 
 def _read(path: Path, onset: str) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def _spells(table: pd.DataFrame, years: pd.DataFrame, path: Path, last: int) -> 
     origins = {1: "originator", 0: "joiner"}
     for i in (1, 2):
         out[f"role_{i}"] = coded(one, f"orig{i}", origins, file=path.name)
-    out["start"], out["end"] = year_dates(began, ended)
+    out["start"], out["end"] = year_dates(began), year_dates(ended, last=True)
     out["start_precision"], out["end_precision"] = "year", "year"
     both = (out["role_1"] == "originator") & (out["role_2"] == "originator")
     # The months are those of the dispute: they date the pairs that were in it from its first day.
@@ -183,7 +183,7 @@ def _spells(table: pd.DataFrame, years: pd.DataFrame, path: Path, last: int) -> 
         out.loc[at, column] = dates_of(parts, ("year", "month"), last=column == "end")[0]
         out.loc[at, f"{column}_precision"] = "month"
     early = (out["end"] < out["start"]).to_numpy(dtype=bool)
-    out.loc[early, "end"] = year_dates(ended[early], ended[early])[1]
+    out.loc[early, "end"] = year_dates(ended[early], last=True)
     out.loc[early, "end_precision"] = "year"
     out["level"] = coded(one, "hostlev", HOSTILITY, file=path.name)
     out["deaths_class"] = fatality_class(one, "fatality", file=path.name)
@@ -215,6 +215,6 @@ def _with_dates(spells: pd.DataFrame, dated: pd.DataFrame, last: int) -> pd.Data
             out.loc[at >= 0, name] = values[at[at >= 0]]
     early = (out["end"] < out["start"]).to_numpy(dtype=bool)
     year = out.loc[early, "end"].dt.year
-    out.loc[early, "end"] = year_dates(year, year)[1]
+    out.loc[early, "end"] = year_dates(year, last=True)
     out.loc[early, "end_precision"] = "year"
     return out

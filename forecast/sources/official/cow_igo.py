@@ -1,0 +1,166 @@
+"""COW Intergovernmental Organizations 3: how many organisations two states share.
+
+A state is a member if it is a full (1) or an associate (2) member, as in the authors' dyadic file;
+an observer (3) is not. -1 says that the organisation did not exist, -9 that membership is not
+known: neither counts, so a count is that of the memberships on record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from forecast.errors import DataError
+from forecast.sources.official.readings import reading_of
+from forecast.sources.official.roles import given_roles
+from forecast.sources.official.stream import stream_blocks
+from forecast.sources.official.text import columns_of, read_official
+from forecast.sources.reader import cell_error
+from forecast.sources.tables import Reading
+
+__all__ = ["CODE_SYSTEM", "ROLES", "read"]
+
+CODE_SYSTEM = "cow"
+
+ROLES: Mapping[str, str] = {
+    "state_years": "state_year_formatv3.csv, state-years: ccode, year, state, and one column per "
+    "organisation (0 none, 1 full, 2 associate, 3 observer, -9 missing, -1 not in existence)",
+    "dyad_years": "dyadic_formatv3.csv, dyad-years: ccode1, ccode2, year, and one column per "
+    "organisation (1 both are members); or cow_igo_ndy: ccode1, ccode2, year, dyadigos",
+}
+
+#: Columns of either file that are not organisations.
+_OTHER = frozenset(
+    "ccode year state stateabb statename statenme version ccode1 ccode2 country country1 country2 "
+    "state1 state2 stateabb1 stateabb2 statename1 statename2 dyad dyadid dyadigos".split()
+)
+_STATUSES = (-9, -1, 0, 1, 2, 3)
+_MEMBER = (1, 2)
+
+Int8Array = npt.NDArray[np.int8]
+IntArray = npt.NDArray[np.int64]
+
+
+def read(files: Mapping[str, Path]) -> list[Reading]:
+    """Shared organisations of each pair of states in each year that the file has both.
+
+    Parameters
+    ----------
+    files : mapping of str to pathlib.Path
+        By role (`ROLES`): ``dyad_years`` (large) or ``state_years``, which give the same counts.
+
+    Returns
+    -------
+    list of Reading
+        ``igos``. A pair without a row is missing, not without shared organisations.
+
+    Raises
+    ------
+    ArgumentError, DataError, MissingFileError
+    """
+    layout = given_roles(files, ROLES, ("state_years",), ("dyad_years",))
+    path = files[layout[0]]
+    if layout == ("state_years",):
+        table = _from_states(path)
+    elif "dyadigos" in columns_of(path):
+        kinds = {"ccode1": "int", "ccode2": "int", "year": "int", "dyadigos": "int"}
+        names = {"ccode1": "ccode_a", "ccode2": "ccode_b", "dyadigos": "joint_igos"}
+        table = read_official(path, kinds, rename=names)  # type: ignore[arg-type]
+    else:
+        table = _from_dyads(path)
+    one, two = table["ccode_a"].to_numpy(), table["ccode_b"].to_numpy()
+    if (one > two).any():
+        table = table.assign(ccode_a=np.minimum(one, two), ccode_b=np.maximum(one, two))
+        table = table.drop_duplicates()
+    first, last = (int(y) for y in table["year"].agg(["min", "max"]).fillna(0))
+    return [reading_of("igos", table, file=path.name, first=first, last=last)]
+
+
+def _organisations(path: Path, keys: tuple[str, ...]) -> list[str]:
+    names = columns_of(path)
+    for key in keys:
+        if key not in names:
+            raise DataError(f"{path.name}, row 1: the column {key!r} is missing.")
+    found = [name for name in names if name and name not in _OTHER]
+    if not found:
+        raise DataError(f"{path.name}, row 1: there is no column of an organisation.")
+    return found
+
+
+def _from_states(path: Path) -> pd.DataFrame:
+    r"""Counts by one product of matrices for each year, :math:`M_t M_t^\top`."""
+    keys = ("ccode", "year")
+    organisations = _organisations(path, keys)
+    types = {**dict.fromkeys(keys, pa.int64()), **dict.fromkeys(organisations, pa.int8())}
+    codes, years, memberships, line = [], [], [], 2
+    for block in stream_blocks(path, types.get):
+        status = _statuses(block, organisations, path.name, line)
+        line += len(status)
+        codes.append(block["ccode"].to_numpy())
+        years.append(block["year"].to_numpy())
+        memberships.append(np.isin(status, _MEMBER))
+    code, year, member = (np.concatenate(x) for x in (codes, years, memberships))
+    _check_unique(code, year, path.name)
+    parts: list[tuple[IntArray, IntArray, IntArray, IntArray]] = []
+    for t in np.unique(year):
+        rows = np.flatnonzero(year == t)
+        rows = rows[np.argsort(code[rows])]
+        own = member[rows].astype(np.float32)  # exact: counts are far below 2**24
+        shared = own @ own.T
+        low, high = np.triu_indices(len(rows), 1)
+        states = code[rows]
+        counts = shared[low, high].astype(np.int64)
+        parts.append((states[low], states[high], np.full(len(low), t, dtype=np.int64), counts))
+    names = ("ccode_a", "ccode_b", "year", "joint_igos")
+    return pd.DataFrame(
+        {name: np.concatenate(column) for name, column in zip(names, zip(*parts), strict=True)}
+    )
+
+
+def _from_dyads(path: Path) -> pd.DataFrame:
+    keys = ("ccode1", "ccode2", "year")
+    organisations = _organisations(path, keys)
+    types = {**dict.fromkeys(keys, pa.int64()), **dict.fromkeys(organisations, pa.int8())}
+    parts, line = [], 2
+    for block in stream_blocks(path, types.get):
+        status = _statuses(block, organisations, path.name, line)
+        frame = pd.DataFrame(
+            {
+                "ccode_a": block["ccode1"].to_numpy(),
+                "ccode_b": block["ccode2"].to_numpy(),
+                "year": block["year"].to_numpy(),
+                "joint_igos": (status == 1).sum(axis=1, dtype=np.int64),
+            },
+            index=pd.RangeIndex(line, line + len(status)),
+        )
+        line += len(status)
+        parts.append(frame)
+    return pd.concat(parts)
+
+
+def _statuses(
+    block: Mapping[str, pa.Array], organisations: list[str], file: str, line: int
+) -> Int8Array:
+    """Status by record and organisation; a code that the codebook does not have is refused."""
+    columns = [block[o].fill_null(-9).to_numpy(zero_copy_only=False) for o in organisations]
+    status: Int8Array = np.column_stack(columns)
+    wrong = ~np.isin(status, _STATUSES)
+    if wrong.any():
+        row, column = (int(i) for i in np.argwhere(wrong)[0])
+        expected = f"one of {', '.join(map(str, _STATUSES))}"
+        raise cell_error(
+            file, line + row, organisations[column], int(status[row, column]), expected
+        )
+    return status
+
+
+def _check_unique(code: IntArray, year: IntArray, file: str) -> None:
+    twice = pd.DataFrame({"ccode": code, "year": year}).duplicated().to_numpy()
+    if twice.any():
+        at = int(np.flatnonzero(twice)[0])
+        raise DataError(f"{file}, row {at + 2}: state {code[at]} is there twice in {year[at]}.")

@@ -1,0 +1,38 @@
+"""The table that a reader gives back: columns of the schema, in its order, checked."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from forecast.errors import DataError
+from forecast.sources.schemas import SCHEMAS, validate
+from forecast.sources.tables import Reading
+
+__all__ = ["reading_of"]
+
+
+def reading_of(table: str, frame: pd.DataFrame, *, file: str, first: int, last: int) -> Reading:
+    """Reading of one kind of fact, checked against its schema.
+
+    Parameters
+    ----------
+    table : str
+        A key of `forecast.sources.schemas.SCHEMAS`.
+    frame : pandas.DataFrame
+        Has at least the columns of that schema; indexed by line number in the file.
+    file : str
+        Name of the file, for messages.
+    first, last : int
+        Calendar years covered.
+
+    Raises
+    ------
+    DataError
+        If there are no rows, or one breaks the schema.
+    """
+    if frame.empty:
+        raise DataError(f"{file}: there is no record of the table {table!r} in it.")
+    columns = SCHEMAS[table].columns
+    text = {name: "str" for name, c in columns.items() if str(c.dtype).lower().startswith("str")}
+    tidy = frame[list(columns)].astype(text)
+    return Reading(table, validate(table, tidy, file=file), first, last)
