@@ -26,12 +26,20 @@ Sources = Annotated[
 
 
 @app.command("list")
-def list_command(as_json: AsJson = False) -> None:
+def list_command(
+    as_json: AsJson = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table of the documentation.")
+    ] = False,
+) -> None:
     """List the official sources: years, licence, and what of them is in the cache."""
     import pandas as pd
 
     from forecast.sources.catalogue import cache_folder, catalogue, status
 
+    if markdown:
+        typer.echo(catalogue().to_markdown())
+        return
     found = status()
     rows = [_entry(key, source, **found[key]) for key, source in catalogue().sources.items()]
     if as_json:

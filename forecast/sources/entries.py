@@ -286,6 +286,26 @@ class Catalogue(_Entry):
             raise UnknownNameError("source", name, self.sources)
         return self.sources[name]
 
+    def to_markdown(self) -> str:
+        """Table of the sources, for the documentation."""
+        lines = [
+            "| source | what | release | years | kinds of fact | terms | how |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for key, source in self.sources.items():
+            how = "download" if source.can_be_downloaded else "bring a copy"
+            cells = (
+                f"`{key}`",
+                f"[{source.title}]({source.landing})",
+                source.release,
+                f"{source.covers[0]}–{source.covers[1]}",
+                ", ".join(source.provides),
+                self.licences[source.licence].name,
+                f"{how}. {source.note}" if source.note else how,
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+        return "\n".join(lines)
+
     def preferred(self, fact: str) -> tuple[str, ...]:
         """Sources of a kind of fact, in the order of preference.
 
