@@ -36,8 +36,13 @@ ROLES: Mapping[str, str] = {
 
 #: Columns of either file that are not organisations.
 _OTHER = frozenset(
-    "ccode year state stateabb statename statenme version ccode1 ccode2 country country1 country2 "
-    "state1 state2 stateabb1 stateabb2 statename1 statename2 dyad dyadid dyadigos".split()
+    {"ccode", "year", "version", "dyad", "dyadid", "dyadigos"}
+    | {
+        f"{name}{i}"
+        for name in ("ccode", "country", "state", "stateabb", "statename")
+        for i in (1, 2)
+    }
+    | {"country", "state", "stateabb", "statename", "statenme"}
 )
 _STATUSES = (-9, -1, 0, 1, 2, 3)
 _MEMBER = (1, 2)
@@ -118,7 +123,10 @@ def _from_states(path: Path) -> pd.DataFrame:
         parts.append((states[low], states[high], np.full(len(low), t, dtype=np.int64), counts))
     names = ("ccode_a", "ccode_b", "year", "joint_igos")
     return pd.DataFrame(
-        {name: np.concatenate(column) for name, column in zip(names, zip(*parts), strict=True)}
+        {
+            name: np.concatenate(column)
+            for name, column in zip(names, zip(*parts, strict=True), strict=True)
+        }
     )
 
 

@@ -254,7 +254,7 @@ def _version(path: Path) -> str:
 
 
 def _read_dyadic(path: Path) -> Reading:
-    table = read_official(path, _DYADIC)
+    table = read_official(path, _DYADIC, optional={"dyad_rolea": "int?"})
     _check_mirrored(table, path)
     first, last = int(table["year"].min()), int(table["year"].max())
     # Side A as the dyadic codebook has it: 1 primary initiator, 2 joiner on its side, 3 and 4
@@ -265,16 +265,19 @@ def _read_dyadic(path: Path) -> Reading:
     low_first = table["statea"] < table["stateb"]
     pairs = pd.MultiIndex.from_frame(table[key])
     turned = pd.MultiIndex.from_frame(table[["disno", "year", "stateb", "statea"]])
-    contested = np.where(on_side_a, turned.isin(pairs[on_side_a]), ~turned.isin(pairs[on_side_a]))
-    contested = pd.Series(contested, index=table.index)
+    # One direction must have the roles of side A, the other not.
+    contested = pd.Series(on_side_a.to_numpy() == turned.isin(pairs[on_side_a]), table.index)
     table = table[(on_side_a & ~contested) | (low_first & contested)]
     out = pd.DataFrame({"number": table["disno"]})
     out["ccode_1"], out["ccode_2"] = table["statea"], table["stateb"]
     for i, column in ((1, "rolea"), (2, "roleb")):
         roles = {1: "originator", 2: "joiner", 3: "originator", 4: "joiner"}
         out[f"role_{i}"] = coded(table, column, roles, file=path.name)
-    out["began_1"] = (out["role_1"] == "originator") & ~contested[table.index]
-    out["began_2"] = False
+    # Within a pair the file has a role of its own: 1 began against the other, 3 was its target.
+    own = table["dyad_rolea"].fillna(1)
+    sure = ~contested[table.index]
+    out["began_1"] = ((out["role_1"] == "originator") & sure & (own == 1)).astype(bool)
+    out["began_2"] = ((out["role_2"] == "originator") & sure & (own == 3)).astype(bool)
     starts, ends = ("strtyr", "strtmnth", "strtday"), ("endyear", "endmnth", "endday")
     out["start"], out["start_precision"] = dates_of(table, starts, file=path.name)
     out["end"], out["end_precision"] = dates_of(table, ends, last=True, file=path.name)

@@ -181,14 +181,10 @@ def _participants(path: Path) -> pd.DataFrame:
 
 def _pair_outcome(one: pd.Series, two: pd.Series) -> pd.Series:
     """Outcome of a pair, from the viewpoint of the first state."""
-    same = (one == two).to_numpy(dtype=bool)
-    conditions = [
-        ((one == "victory") & (two == "defeat")).to_numpy(dtype=bool),
-        ((one == "defeat") & (two == "victory")).to_numpy(dtype=bool),
-        same & one.isin(["compromise", "stalemate", "ongoing"]).to_numpy(dtype=bool),
-    ]
-    words = ["victory_a", "victory_b", one.to_numpy(dtype=object)]
-    return pd.Series(np.select(conditions, words, "unclear"), index=one.index)
+    out = pd.Series("unclear", index=one.index)
+    out[(one == "victory") & (two == "defeat")] = "victory_a"
+    out[(one == "defeat") & (two == "victory")] = "victory_b"
+    return out.mask((one == two) & one.isin(["compromise", "stalemate", "ongoing"]), one)
 
 
 def _disputes(participants: pd.DataFrame) -> pd.DataFrame:

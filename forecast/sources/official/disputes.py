@@ -7,6 +7,7 @@ each as an onset in the year it begins; the years that follow only continue it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +62,8 @@ SETTLEMENTS: Mapping[int, str] = {
 #: 5 501-999, 6 more than 999.
 FATALITIES = range(7)
 
-_SECOND = "datetime64[s]"
+IntArray = npt.NDArray[np.int64]
+
 _PRECISIONS = ("year", "month", "day")
 #: Outcome seen from the other side.
 _SWAPPED = {
@@ -73,7 +75,12 @@ _SWAPPED = {
 
 
 def coded(
-    frame: pd.DataFrame, column: str, codes: Mapping[int, str], *, file: str, missing: object = None
+    frame: pd.DataFrame,
+    column: str,
+    codes: Mapping[int, str],
+    *,
+    file: str,
+    missing: str | None = None,
 ) -> pd.Series:
     """Words for the numbers of a column.
 
@@ -87,7 +94,7 @@ def coded(
         Word for each number.
     file : str
         Name of the file, for the message.
-    missing : object
+    missing : str, optional
         What stands for a missing number; missing by default.
 
     Raises
@@ -183,12 +190,13 @@ def opposed_pairs(participants: pd.DataFrame) -> pd.DataFrame:
     return pairs[together].reset_index(drop=True)
 
 
-def _rank(precision: pd.Series) -> npt.NDArray[np.int64]:
-    return precision.map({p: i for i, p in enumerate(_PRECISIONS)}).to_numpy(dtype=np.int64)
+def _rank(precision: pd.Series) -> IntArray:
+    ranks: IntArray = np.array([_PRECISIONS.index(p) for p in precision], dtype=np.int64)
+    return ranks
 
 
-def _precision(rank: npt.NDArray[np.int64]) -> pd.arrays.ArrowStringArray:
-    return pd.array(np.array(_PRECISIONS)[rank], dtype="str")  # type: ignore[return-value]
+def _precision(rank: IntArray) -> Any:
+    return pd.array(np.array(_PRECISIONS)[rank], dtype="str")
 
 
 def merged_spells(spells: pd.DataFrame) -> pd.DataFrame:
@@ -220,19 +228,18 @@ def merged_spells(spells: pd.DataFrame) -> pd.DataFrame:
     table["_spell"] = new.cumsum()
     if not table["_spell"].duplicated().any():
         return table.drop(columns=["_low", "_high", "_line", "_end", "_spell"])
-    groups = table.groupby("_spell", sort=False)
-    first = table.loc[new].set_index("_spell")
+    first: pd.DataFrame = table.loc[new].set_index("_spell")
     last = table.sort_values(["_spell", "_end"], kind="stable").groupby("_spell").last()
-    open_end = groups["end"].apply(lambda ends: ends.isna().any())
-    first["end"] = last["_end"].where(~open_end, pd.NaT).astype(_SECOND)
+    open_end = table["end"].isna().groupby(table["_spell"]).any()
+    first["end"] = last["_end"].mask(open_end).astype("datetime64[s]")
     first["end_precision"] = last["end_precision"]
     rank = table["level"].map({v: i for i, v in HOSTILITY.items()})
     first["level"] = rank.groupby(table["_spell"]).max().map(dict(HOSTILITY)).astype("str")
-    first["deaths_class"] = groups["deaths_class"].max()
+    first["deaths_class"] = table.groupby("_spell")["deaths_class"].max()
     for column in ("outcome", "settlement"):
         known = table[column].where(table[column] != "unclear")
         first[column] = known.groupby(table["_spell"]).last().fillna("unclear").astype("str")
-    out = first.set_index("_line").drop(columns=["_low", "_high", "_end"])
+    out: pd.DataFrame = first.set_index("_line").drop(columns=["_low", "_high", "_end"])
     out.index.name = spells.index.name
     return out
 
@@ -247,7 +254,7 @@ def until(frame: pd.DataFrame, last: int) -> pd.DataFrame:
     last : int
         Last calendar year covered.
     """
-    known = frame[frame["start"].dt.year <= last].copy()
+    known: pd.DataFrame = frame[frame["start"].dt.year <= last].copy()
     ongoing = (known["end"].isna() | (known["end"].dt.year > last)).to_numpy(dtype=bool)
     known.loc[ongoing, "end"] = pd.NaT
     if "outcome" in known:
@@ -304,7 +311,7 @@ def conflicts_of(spells: pd.DataFrame, *, prefix: str, label: str, source: str) 
     turned = spells["outcome"].replace(_SWAPPED)
     out["outcome"] = spells["outcome"].where(~swapped, turned)
     for column in ("start", "end"):
-        out[column] = spells[column].astype(_SECOND)
+        out[column] = spells[column].astype("datetime64[s]")
     for column in ("start_precision", "end_precision", "level", "settlement"):
         out[column] = spells[column]
     out["deaths_class"] = spells["deaths_class"].astype("Int64")

@@ -149,12 +149,13 @@ def _spell_years(table: pd.DataFrame, *, reduced: bool) -> pd.DataFrame:
         known = set(zip(*(pair[c] for c in pair), strict=True))
         flagged = table["onset"] == 1
         onsets = set(zip(*(pair.loc[flagged, c] for c in pair), strict=True))
-        for line in table.index[starts & ~flagged]:
-            low, high, year = (int(v) for v in pair.loc[line])
+        unflagged = pair[starts & ~flagged]
+        rows = zip(unflagged.to_numpy().tolist(), out["spell"][unflagged.index], strict=True)
+        for (low, high, year), spell in rows:
             while (low, high, year) in known and (low, high, year) not in onsets:
                 year -= 1
             if (low, high, year) in onsets:
-                out.loc[out["spell"] == out.loc[line, "spell"], "began"] = year
+                out["began"] = out["began"].mask(out["spell"] == spell, year)
     return out
 
 
