@@ -66,6 +66,10 @@ ROLES: tuple[str, ...] = (
 CODE_SYSTEM = "cow"
 
 _FIRST, _LAST = 1816, 2012
+_NOT_CODED = (
+    "0 in the columns of institutions, conditions, peaceful settlement and wartime: not coded by "
+    "this source"
+)
 _FLAGS: dict[str, Kind] = {
     "defense": "int?",
     "neutrality": "int?",
@@ -179,7 +183,7 @@ def _alliances(spells: pd.DataFrame, path: Path) -> Reading:
             frame[name] = np.int64(0)
     frame = frame[columns]
     validate("alliances", frame, file=path.name)
-    return Reading("alliances", frame, _FIRST, _LAST)
+    return Reading("alliances", frame, _FIRST, _LAST, (_NOT_CODED,))
 
 
 def _members(spells: pd.DataFrame, path: Path) -> Reading:

@@ -61,6 +61,7 @@ def test_members(write: Write) -> None:
     assert members["defense"].tolist() == [0, 1, 1, 1]
     assert members["end"].isna().tolist() == [False, False, True, True]
     assert str(members["start"].iloc[0].date()) == "1832-11-10"
+    assert "not coded by this source" in found["alliances"].notes[0]
     assert found["members"].notes == ("1 empty flags of obligations read as not owed",)
     assert (found["members"].first, found["members"].last) == (1816, 2012)
 
@@ -91,6 +92,22 @@ def test_one_sided_obligations_need_the_members(write: Write) -> None:
     (alone,) = cow_alliances.read({"by_dyad": dyads})
     assert _owed(alone, 211, 220, 1832) == ["defense"]
     assert "1 one-sided obligations of a dyad counted for both sides" in alone.notes
+
+
+def test_a_member_that_came_back_owes_what_its_spell_says(write: Write) -> None:
+    """Alliance 9: in its first spell state 2 owes nothing, in its second defence."""
+    dates = {"first": "1,1,1900,31,12,1901", "again": "1,1,1905,31,12,1906"}
+    spells = [(2, "first", 0), (20, "first", 1), (2, "again", 1), (20, "again", 0)]
+    treaty = "1,1,1900,31,12,1906,Type I: Defense Pact"
+    members = [f"9,{c},S,{treaty},{dates[name]},0,0,{flag},0,0,1,4.1" for c, name, flag in spells]
+    dyads = [f"9,2,A,20,B,{dates[spell]},0,0,1,0,0,1,1,4.1" for spell in dates]
+    files = {"by_dyad": write("d.csv", DYAD, *dyads), "by_member": write("m.csv", MEMBER, *members)}
+    years = _by_table(cow_alliances.read(files))["obligation_years"]
+    assert _owed(years, 2, 20, 1901) == ["consultation"]
+    assert _owed(years, 20, 2, 1901) == ["defense", "consultation"]
+    assert _owed(years, 2, 20, 1905) == ["defense", "consultation"]
+    assert _owed(years, 20, 2, 1905) == ["consultation"]
+    assert sorted(set(years.frame["year"])) == [1900, 1901, 1905, 1906]
 
 
 def _yearly(*rows: tuple[int, int, int, int]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecast.errors import ArgumentError, DataError, MissingFileError
@@ -214,9 +214,14 @@ def test_impossible_parts_are_refused_or_coarsened() -> None:
     assert (str(dates.iloc[1])[:10], precision.iloc[1]) == ("1923-01-01", "year")
 
 
-@given(
-    st.dates().filter(lambda d: d.year > 1),
-)
+def test_a_month_without_a_year_is_no_date() -> None:
+    dates, precision = dates_of(_parts((0, 5, 3), (None, 12, -9)), ("y", "m", "d"), last=True)
+    assert dates.isna().all()
+    assert precision.tolist() == ["year", "year"]
+
+
+@settings(deadline=None)
+@given(st.dates())
 def test_known_dates_come_back(day: object) -> None:
     parts = _parts((day.year, day.month, day.day))  # type: ignore[attr-defined]
     for last in (False, True):
