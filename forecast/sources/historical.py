@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from forecast.sources.assembly import Sourced
     from forecast.sources.tables import Reading
 
-__all__ = ["FACTS", "load_historical"]
+__all__ = ["FACTS", "historical_key", "load_historical"]
 
 #: Kinds of fact in the order in which they are put together, and whether a data set needs them.
 FACTS: Mapping[str, bool] = {
@@ -102,6 +102,23 @@ def load_historical(
     tables = _put_together(folder, candidates, amend=amend)
     derived.save_tables(folder, key, tables)
     return tables
+
+
+def historical_key(
+    *,
+    cache: Path | None = None,
+    sources: Mapping[str, str] | None = None,
+    amend: bool = True,
+) -> str:
+    """Key of the tables that `load_historical` gives: a hash of all that they are made from.
+
+    Parameters
+    ----------
+    cache, sources, amend
+        As `load_historical`, with the same errors for what is missing or unknown.
+    """
+    folder = cache_folder() if cache is None else Path(cache)
+    return derived.key_of(folder, _candidates(folder, sources or {}), amend=amend)
 
 
 def _candidates(folder: Path, chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

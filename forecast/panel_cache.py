@@ -1,0 +1,221 @@
+"""Panels with their features, kept on disk by content: the second time they open at once.
+
+An entry is a folder ``<cache>/panels/<key>/``. The key is a SHA-256 over the data (the content of
+the files behind them), the options of `load_panel`, the requested columns and the code that makes
+them; so nothing is ever out of date: other data or other code have another key. An entry that is
+damaged, half there or of another layout is made anew. Its checksums are against damage, not
+against somebody who can write to the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from forecast.errors import ArgumentError, ArtifactError
+from forecast.features.gather import FeatureRequest, compute_features
+from forecast.packed import LAYOUT, open_rows, save_rows
+from forecast.panel.build import load_panel
+from forecast.panel.deferred import Deferred
+from forecast.panel.options import Escalation, Outcome, Population, Unit, choose
+from forecast.panel.types import Panel
+from forecast.paths import data_folder
+from forecast.sources.cache import cache_folder
+from forecast.sources.fingerprint import fingerprint_values
+from forecast.sources.tables import Tables
+
+__all__ = ["cached_panel", "forget_panels", "panel_key"]
+
+#: Panels that are kept; those made longest ago go first.
+_KEPT = 24
+#: What a `Panel` says of itself besides its rows.
+_FACTS = ("unit", "population", "outcome", "lag", "fingerprint")
+
+
+def cached_panel(
+    requests: Sequence[FeatureRequest] = (),
+    *,
+    folder: Path | None = None,
+    data: str | Path | Tables = "embedded",
+    sources: Mapping[str, str] | None = None,
+    unit: Unit = "dyad-year",
+    population: Population | None = None,
+    outcome: Outcome | Escalation | None = None,
+    years: tuple[int, int] | None = None,
+    lag: int = 1,
+) -> Panel:
+    """``compute_features(load_panel(...), requests)``, from the cache if it is there.
+
+    Parameters
+    ----------
+    requests : sequence of FeatureRequest
+        Columns.
+    folder : pathlib.Path, optional
+        Where panels are kept; ``panels`` in the cache folder of the official files by default.
+    data, sources, unit, population, outcome, years, lag
+        As in `load_panel`.
+
+    Returns
+    -------
+    Panel
+        Equal to the one that is computed. Its columns are read from disk when they are first
+        used; its ``tables`` and ``world`` are made anew when first asked for.
+
+    Raises
+    ------
+    ArtifactError
+        When ``world`` or ``tables`` are asked for and the data have changed since.
+    ForecastError
+        As `load_panel` and `compute_features`.
+    """
+    options: dict[str, Any] = {
+        "data": data,
+        "sources": sources,
+        "unit": unit,
+        "population": population,
+        "outcome": outcome,
+        "years": years,
+        "lag": lag,
+    }
+    key = panel_key(requests, **options)
+    place = _folder(folder) / key
+    try:
+        return _open(place, key, options)
+    except (FileNotFoundError, ArtifactError):
+        pass  # never made, or damaged: made anew, over what is there
+    panel = compute_features(load_panel(**options), requests)
+    _save(panel, place, key)
+    return panel
+
+
+def panel_key(
+    requests: Sequence[FeatureRequest] = (),
+    *,
+    data: str | Path | Tables = "embedded",
+    sources: Mapping[str, str] | None = None,
+    unit: Unit = "dyad-year",
+    population: Population | None = None,
+    outcome: Outcome | Escalation | None = None,
+    years: tuple[int, int] | None = None,
+    lag: int = 1,
+) -> str:
+    """Key of a panel in the cache: a hash of all that its values depend on.
+
+    Parameters
+    ----------
+    requests, data, sources, unit, population, outcome, years, lag
+        As in `cached_panel`.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    choices = choose(unit, population, outcome, lag)
+    return fingerprint_values(
+        layout=LAYOUT,
+        code=_code(),
+        numpy=np.__version__,
+        data=_content(data, sources),
+        choices=[choices.unit, choices.population, choices.outcome, choices.lag],
+        years=years,
+        columns=[[r.name, r.feature, dict(r.options), r.side] for r in requests],
+    )
+
+
+def forget_panels(*, folder: Path | None = None) -> int:
+    """Delete all panels in the cache and return how many there were.
+
+    Parameters
+    ----------
+    folder : pathlib.Path, optional
+        As in `cached_panel`.
+    """
+    kept = _kept(_folder(folder))
+    for place in kept:
+        shutil.rmtree(place)
+    return len(kept)
+
+
+def _folder(given: Path | None) -> Path:
+    return cache_folder() / "panels" if given is None else Path(given)
+
+
+def _kept(folder: Path) -> list[Path]:
+    """Entries, the newest first."""
+    found = [p for p in folder.iterdir() if len(p.name) == 64] if folder.is_dir() else []
+    return sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)
+
+
+def _content(data: str | Path | Tables, sources: Mapping[str, str] | None) -> str:
+    """Hash of the data, without reading them into tables."""
+    if isinstance(data, Tables):
+        if not data.fingerprint:
+            raise ArgumentError(
+                f"data: the tables {data.name!r} have no fingerprint, so what is made from them "
+                "cannot be told apart; make them with tables_from_frames."
+            )
+        return data.fingerprint
+    if data == "historical":
+        from forecast.sources.historical import historical_key
+
+        return historical_key(sources=sources)
+    folder = data_folder() if data == "embedded" else Path(data)
+    return _digest(folder, sorted(p for p in folder.glob("*") if p.is_file()))
+
+
+def _digest(root: Path, paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+@cache
+def _code() -> str:
+    """Hash of the code that reads the data and makes panels and features of them."""
+    here = Path(__file__).parent
+    folders = ("sources", "panel", "features")
+    return _digest(here, sorted(p for f in folders for p in (here / f).rglob("*.py")))
+
+
+def _open(place: Path, key: str, options: Mapping[str, Any]) -> Panel:
+    rows, about = open_rows(place)
+    if about["key"] != key:
+        raise ArtifactError(f"{place} holds the panel {about['key'][:12]}.")
+
+    def again() -> Panel:
+        panel = load_panel(**options)
+        if panel.fingerprint != about["fingerprint"]:
+            raise ArtifactError(
+                "The data behind this panel have changed since it was opened: its world has the "
+                f"fingerprint {panel.fingerprint[:12]}, its rows {about['fingerprint'][:12]}. "
+                "Load it again."
+            )
+        return panel
+
+    whole = Deferred(again)
+    return Panel(
+        data=rows,
+        world=Deferred(lambda: whole.get().world),  # type: ignore[arg-type]
+        tables=Deferred(lambda: whole.get().tables),  # type: ignore[arg-type]
+        **{name: about[name] for name in _FACTS},
+    )
+
+
+def _save(panel: Panel, place: Path, key: str) -> None:
+    from forecast.store import replace_folder
+
+    facts = {name: getattr(panel, name) for name in _FACTS}
+    with replace_folder(place) as staging:
+        save_rows(panel.data, staging, key=key, **facts)
+    for old in _kept(place.parent)[_KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
