@@ -51,7 +51,7 @@ def list_command(
             "provides": ", ".join(row["provides"]),
             "years": "–".join(str(year) for year in row["covers"]),
             "licence": row["licence"]["name"],
-            "cached": _megabytes(row["bytes"]) if row["cached"] else "no",
+            "cached": _held(row),
             "get": "download" if row["download"] else "--from",
         }
         for row in rows
@@ -59,7 +59,9 @@ def list_command(
     print_table(table, title=f"Sources; cache {cache_folder()}", whole=("source", "years"))
 
 
-def _entry(key: str, source: Source, *, cached: bool, size: int, missing: str) -> dict[str, Any]:
+def _entry(
+    key: str, source: Source, *, cached: bool, size: int, facts: list[str], missing: str
+) -> dict[str, Any]:
     from forecast.sources.catalogue import catalogue
 
     licence = catalogue().licences[source.licence]
@@ -76,12 +78,18 @@ def _entry(key: str, source: Source, *, cached: bool, size: int, missing: str) -
         "urls": [download.url for download in source.downloads.values()],
         "cached": cached,
         "bytes": size,
+        "facts": facts,
         "missing": missing,
     }
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.0f} kB"
+def _held(row: dict[str, Any]) -> str:
+    """Size of what is in the cache, and whether it gives only some of the kinds of fact."""
+    if not row["cached"]:
+        return "no"
+    size = row["bytes"]
+    text = f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+    return text if row["facts"] == row["provides"] else f"{text}, only {', '.join(row['facts'])}"
 
 
 @app.command("get")
@@ -113,7 +121,7 @@ def get_command(
     quiet: Quiet = False,
 ) -> None:
     """Get official sources into the cache: by default all that the historical panels need."""
-    from forecast.sources.catalogue import Network, add_found, get_each
+    from forecast.sources.catalogue import Network, add_found, advice, get_each
 
     if given:
         files, skipped = add_found(_given(given), sources=sources or None, replace=replace)
@@ -129,6 +137,7 @@ def get_command(
             {
                 "files": {s: {r: str(p) for r, p in f.items()} for s, f in files.items()},
                 "failed": {s: str(error) for s, error in skipped.items()},
+                "advice": [] if sources else advice(),
             }
         )
     else:
@@ -136,6 +145,8 @@ def get_command(
             typer.echo(f"{source}: {', '.join(path.name for path in roles.values())}")
         for error in skipped.values():
             typer.echo(f"{type(error).__name__}: {error}", err=True)
+        for sentence in [] if sources else advice():
+            typer.echo(sentence, err=True)
     # Of what was not asked for, a source that the user must bring is no failure.
     asked = bool(sources or given)
     if any(asked or not isinstance(error, MissingFileError) for error in skipped.values()):

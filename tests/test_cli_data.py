@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +74,9 @@ def test_files_that_the_user_has(
     mine.mkdir()
     (mine / "states2016.csv").write_bytes(STATES)
     assert cli.main(["data", "get", "--from", str(mine)]) == 0
-    assert capsys.readouterr().out == "plain: states2016.csv\n"
+    shown = capsys.readouterr()
+    assert shown.out == "plain: states2016.csv\n"
+    assert "For states zipped is preferred to plain. Get it with" in shown.err
     (mine / "a.csv").write_bytes(b"dispnum\n1\n")
     (mine / "b.csv").write_bytes(b"dispnum\n2\n")
     roles = ["--from", f"mida={mine / 'a.csv'}", "--from", f"midb={mine / 'b.csv'}"]
@@ -100,6 +103,31 @@ def test_files_that_the_user_has(
     ):
         assert cli.main(["data", "get", *bad]) == 1
         assert message in capsys.readouterr().err
+
+
+def test_by_default_what_the_panels_need(
+    small: Publisher, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The preferred source of each kind of fact; one that must be brought is no failure."""
+    sent = _zip(tmp_path)
+    small.offer("/States.zip", whole(sent))
+    assert cli.main(["data", "get", "--quiet"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "zipped: states.csv\n"
+    assert "pair" in shown.err
+    assert "No address is known" in shown.err
+    small.offer("/States.zip", status(404))
+    (tmp_path / "cache" / "locks" / "zipped.json").unlink()
+    assert cli.main(["data", "get", "--json"]) == 1
+    assert "zipped" in json.loads(capsys.readouterr().out)["failed"]
+
+
+def _zip(folder: Path) -> bytes:
+    with zipfile.ZipFile(folder / "inner.zip", "w") as inner:
+        inner.writestr("S/states.csv", STATES)
+    with zipfile.ZipFile(folder / "States.zip", "w") as outer:
+        outer.write(folder / "inner.zip", "inner.zip")
+    return (folder / "States.zip").read_bytes()
 
 
 def test_what_fails_is_said_and_is_exit_code_1(

@@ -260,21 +260,19 @@ def get(
     """
     entry = catalogue()[source]
     root = cache_folder() if cache is None else Path(cache)
-    if not replace:
-        try:
-            return verify(source, cache=root)
-        except MissingFileError:
-            pass
-        except ChangedFileError:
-            # Damaged since: what is fetched now must be what was locked.
-            pass
-    if absent(entry, [role for role, file in entry.files.items() if file.download]):
+    roles = _to_fetch(source, entry, root, anew=replace)
+    if not roles:
+        return verify(source, cache=root)
+    if absent(entry, [*roles, *_intact(source, root)]):
         raise MissingFileError(f"{source} ({entry.title}, {entry.release}): {how_to_get(source)}")
+    needed = {entry.files[role].download for role in roles}
     fetched: dict[str, Path] = {}
     locked: dict[str, LockedFile] = {}
     old = read_lock(root, source)
     with _bars(progress) as report:
         for key, download in entry.downloads.items():
+            if key not in needed:
+                continue
             target = root / "downloads" / f"{source}-{download.name}"
             url = fetch(
                 download.url,
@@ -302,13 +300,41 @@ def get(
                 sure=not file.optional,
             )
             for role, file in entry.files.items()
-            if file.download is not None
+            if role in roles and file.download is not None
         }
         return store_copies(source, copies, cache=root, downloads=locked, replace=replace)
     finally:
         # Unpacked or refused: neither is needed again.
         for path in fetched.values():
             path.unlink(missing_ok=True)
+
+
+def _intact(source: str, root: Path) -> list[str]:
+    """Roles whose file in the cache is what was locked."""
+    lock = read_lock(root, source)
+    paths = {role: root / source / file.name for role, file in lock.files.items()}
+    return [r for r, p in paths.items() if p.is_file() and sha256_of(p) == lock.files[r].sha256]
+
+
+def _to_fetch(source: str, entry: Source, root: Path, *, anew: bool) -> list[str]:
+    """Roles that the publisher has and the cache has not, or not as they were locked.
+
+    A role that an archive turned out not to hold is not asked for again.
+    """
+    known = [role for role, file in entry.files.items() if file.download is not None]
+    if anew:
+        return known
+    lock, there = read_lock(root, source), set(_intact(source, root))
+    return [
+        role
+        for role in known
+        if role not in there
+        and (role in lock.files or role in entry.required or _unseen(entry, role, lock))
+    ]
+
+
+def _unseen(entry: Source, role: str, lock: Lock) -> bool:
+    return entry.files[role].download not in lock.downloads
 
 
 def _refuse_unknown(source: str, entry: Source, key: str, file: LockedFile) -> None:

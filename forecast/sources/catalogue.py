@@ -15,7 +15,7 @@ from typing import Any
 
 from forecast.errors import ForecastError, MissingFileError
 from forecast.sources.acquire import add, add_found, get
-from forecast.sources.cache import available, cache_folder, files_of, verify
+from forecast.sources.cache import available, cache_folder, files_of, how_to_get, verify
 from forecast.sources.download import Network
 from forecast.sources.entries import Catalogue, Source, catalogue
 from forecast.sources.lock import read_lock
@@ -28,6 +28,7 @@ __all__ = [
     "Work",
     "add",
     "add_found",
+    "advice",
     "available",
     "cache_folder",
     "catalogue",
@@ -98,16 +99,35 @@ def recipe(cache: Path | None = None) -> dict[str, str]:
     cache : pathlib.Path, optional
         Cache folder; `cache_folder` by default.
     """
-    there = set(available(cache))
     entries = catalogue()
+    there = {s: entries[s].facts_of(files_of(s, cache=cache)) for s in available(cache)}
     chosen = {}
-    for fact in RECIPE:
+    for fact in (fact for fact in RECIPE if fact in entries.facts):
         sources = entries.preferred(fact)
         chosen[fact] = next(
-            (s for s in sources if s in there),
+            (s for s in sources if fact in there.get(s, ())),
             next((s for s in sources if entries[s].can_be_downloaded), sources[0]),
         )
     return chosen
+
+
+def advice(cache: Path | None = None) -> list[str]:
+    """For each kind of fact whose preferred source is not the one in use, how to get that one.
+
+    Parameters
+    ----------
+    cache : pathlib.Path, optional
+        Cache folder; `cache_folder` by default.
+    """
+    by_source: dict[tuple[str, str], list[str]] = {}
+    for fact, used in recipe(cache).items():
+        best = catalogue().preferred(fact)[0]
+        if best != used:
+            by_source.setdefault((best, used), []).append(fact)
+    return [
+        f"For {', '.join(facts)} {best} is preferred to {used}. {how_to_get(best)}"
+        for (best, used), facts in by_source.items()
+    ]
 
 
 def get_each(
@@ -156,7 +176,10 @@ def get_each(
 
 
 def status(cache: Path | None = None) -> dict[str, dict[str, Any]]:
-    """For each source whether it is in the cache (`cached`), its bytes (`size`), what is `missing`.
+    """For each source what of it is in the cache.
+
+    `cached`: whether it can be read; `size`: its bytes; `facts`: the kinds of fact that its files
+    give; `missing`: what is missing and how to get it.
 
     Parameters
     ----------
@@ -164,14 +187,15 @@ def status(cache: Path | None = None) -> dict[str, dict[str, Any]]:
         Cache folder; `cache_folder` by default.
     """
     found: dict[str, dict[str, Any]] = {}
-    for source in catalogue().sources:
+    for source, entry in catalogue().sources.items():
         try:
             files = files_of(source, cache=cache)
         except MissingFileError as error:
-            found[source] = {"cached": False, "size": 0, "missing": str(error)}
+            found[source] = {"cached": False, "size": 0, "facts": [], "missing": str(error)}
         else:
             size = sum(path.stat().st_size for path in files.values())
-            found[source] = {"cached": True, "size": size, "missing": ""}
+            facts = list(entry.facts_of(files))
+            found[source] = {"cached": True, "size": size, "facts": facts, "missing": ""}
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -149,6 +149,8 @@ class OfficialFile(_Entry):
         Name inside the archive; several names lead through archives in the archive.
     optional : bool
         Whether the reader does without it.
+    gives : tuple of str
+        Kinds of fact that it is read for; all that the source provides by default.
     sha256 : str, optional
         Hash of the file as published, where known. Another copy is accepted and reported.
     max_megabytes : int
@@ -159,6 +161,7 @@ class OfficialFile(_Entry):
     download: Name | None = None
     member: Annotated[tuple[Text, ...], Field(strict=False)] = ()
     optional: bool = False
+    gives: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     sha256: Sha256 | None = None
     max_megabytes: Annotated[int, Field(gt=0, le=4096)] = 256
 
@@ -216,6 +219,9 @@ class Source(_Entry):
             raise ValueError(f"covers = {list(self.covers)}: the first year is after the last.")
         used = set()
         for role, file in self.files.items():
+            for fact in file.gives:
+                if fact not in self.provides:
+                    raise ValueError(f"files.{role} gives {fact}, which provides does not list.")
             if file.download is None:
                 if file.member:
                     raise ValueError(f"files.{role} names a member but no download.")
@@ -237,6 +243,11 @@ class Source(_Entry):
     def required(self) -> tuple[str, ...]:
         """Roles without which the source cannot be read."""
         return tuple(role for role, file in self.files.items() if not file.optional)
+
+    def facts_of(self, roles: Iterable[str]) -> tuple[str, ...]:
+        """Kinds of fact that the files of these roles give, in the order of `provides`."""
+        given = {fact for r in roles for fact in self.files[r].gives or self.provides}
+        return tuple(fact for fact in self.provides if fact in given)
 
     @property
     def can_be_downloaded(self) -> bool:

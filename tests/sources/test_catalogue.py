@@ -27,6 +27,7 @@ from forecast.sources.catalogue import (
     Network,
     add,
     add_found,
+    advice,
     available,
     cache_folder,
     catalogue,
@@ -114,6 +115,12 @@ def test_every_fact_of_the_recipe_has_sources() -> None:
     assert set(entries.citations) == {w for s in entries.sources.values() for w in s.cite}
 
 
+def test_the_documentation_has_the_table() -> None:
+    page = Path(__file__).parents[2] / "docs" / "data.md"
+    # Printed by `forecast data list --markdown`.
+    assert catalogue().to_markdown() in page.read_text(encoding="utf-8")
+
+
 def test_names_of_files_lead_to_one_release() -> None:
     """A folder with many releases is sorted out by name alone."""
     seen: dict[str, str] = {}
@@ -139,6 +146,7 @@ def test_unknown_names_come_with_the_nearest() -> None:
         ('names = ["MIDA.csv"]', "names = []", r"sources\.pair\.files\.mida\.names"),
         ('names = ["MIDA.csv"]', 'nams = ["MIDA.csv"]', "unknown key 'nams'; did you mean 'names'"),
         ("covers = [1816, 2014]", "covers = [2014, 1816]", "first year is after the last"),
+        ('names = ["MIDA.csv"]', 'names = ["MIDA.csv"]\ngives = ["igos"]', "gives igos"),
         ('licence = "free"', 'licence = "fre"', "unknown 'fre'. Did you mean 'free'"),
         ('cite = ["somebody_2020"]', 'cite = ["somebdy"]', "unknown 'somebdy'"),
         ('["zipped", "plain"]', '["ziped", "plain"]', "Did you mean 'zipped'"),
@@ -454,6 +462,65 @@ def test_an_interrupted_download_is_resumed_by_the_next(
     assert small.ranges()[-1] == "bytes=50-"
 
 
+def test_only_what_is_missing_is_fetched(
+    small: Publisher, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's copy of one file stays; an optional member that is not there is asked for once."""
+    extra = """
+[sources.both]
+title = "Both"
+release = "1"
+provides = ["states", "powers"]
+reader = "cow_states"
+covers = [1816, 2016]
+licence = "free"
+cite = ["somebody_2020"]
+landing = "http://localhost"
+downloads.archive.url = "{url}/both.zip"
+[sources.both.files.states]
+names = ["s.csv"]
+gives = ["states"]
+download = "archive"
+member = ["s.csv"]
+optional = true
+[sources.both.files.more]
+names = ["more.csv"]
+gives = ["powers"]
+download = "archive"
+member = ["more.csv"]
+optional = true
+[sources.both.files.never]
+names = ["never.csv"]
+download = "archive"
+member = ["never.csv"]
+optional = true
+"""
+    text = (tmp_path / "catalogue.toml").read_text() + extra.replace("{url}", small.url)
+    (tmp_path / "more.toml").write_text(text)
+    monkeypatch.setenv("FORECAST_CATALOGUE", str(tmp_path / "more.toml"))
+    mine = STATES + b"\n"
+    (tmp_path / "s.csv").write_bytes(mine)
+    add("both", tmp_path / "s.csv")
+    assert catalogue()["both"].facts_of(files_of("both")) == ("states",)
+    sent = make_zip(tmp_path / "both.zip", {"s.csv": STATES, "more.csv": STATES}).read_bytes()
+    small.offer("/both.zip", whole(sent))
+    files = get("both", network=FAST)
+    assert files["states"].read_bytes() == mine
+    assert files["more"].read_bytes() == STATES
+    assert set(files) == {"states", "more"}
+    assert catalogue()["both"].facts_of(files) == ("states", "powers")
+    assert len(small.requests) == 1
+    get("both", network=FAST)
+    assert len(small.requests) == 1
+    files["more"].write_bytes(b"damaged")
+    get("both", network=FAST)
+    assert files["more"].read_bytes() == STATES
+    small.offer("/both.zip", whole(make_zip(tmp_path / "e.zip", {"x.csv": b"1"}).read_bytes()))
+    with pytest.raises(DataError, match="no member"):
+        get("both", network=FAST, replace=True)
+    assert files["states"].read_bytes() == mine
+
+
 def test_one_failure_does_not_stop_the_others(
     small: Publisher, cache: Path, tmp_path: Path
 ) -> None:
@@ -465,7 +532,8 @@ def test_one_failure_does_not_stop_the_others(
     with pytest.raises(UnknownNameError):
         get_each(["plain", "zippd"], network=FAST)
     found = status_of_cache()
-    assert found["plain"] == {"cached": True, "size": len(STATES), "missing": ""}
+    size = len(STATES)
+    assert found["plain"] == {"cached": True, "size": size, "facts": ["states"], "missing": ""}
     assert "forecast data get zipped" in found["zipped"]["missing"]
 
 
@@ -528,6 +596,17 @@ def test_a_whole_folder_of_real_files(reference: Path, cache: Path) -> None:
     )
     assert available() == [source for source in catalogue().sources if source in files]
     assert recipe()["conflicts"] == "gml_2_2_1"
+    # Of 5.1 only the directed dyad-years are there, which name no member.
+    assert recipe()["members"] == "atop_4_01"
     assert recipe()["states"] == "cow_states_2016"  # 2024 is preferred, but is not there
+    # What an entry says that its files give is what they give.
+    small_ones = ("atop_5_1", "atop_5_0", "cow_alliances_4_1", "cow_trade_4_0", "gml_2_0")
+    for source in (*small_ones, "cow_wars_4_0", "cow_states_2016", "rivalries_td"):
+        given = {reading.table for reading in read_source(source)}
+        assert given == set(catalogue()[source].facts_of(files[source])), source
+    assert any(
+        "states cow_states_2024 is preferred to cow_states_2016" in sentence
+        for sentence in advice()
+    )
     shutil.rmtree(cache)
     assert recipe()["states"] == "cow_states_2024"
