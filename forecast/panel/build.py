@@ -19,7 +19,7 @@ from forecast.panel.window import coverage_window
 from forecast.panel.world import build_world
 from forecast.sources.tables import TABLES, Tables
 
-__all__ = ["Population", "Unit", "future_panel", "load_panel", "relevant_pairs"]
+__all__ = ["Population", "Unit", "future_panel", "load_panel", "read_tables", "relevant_pairs"]
 
 
 def load_panel(
@@ -111,7 +111,7 @@ def load_panel(
         From reading the data.
     """
     choices = choose(unit, population, outcome, lag)
-    tables = _tables(data, sources)
+    tables = read_tables(data, sources=sources)
     first, last = _rows_covered(tables, choices, years)
     world = build_world(tables, outcome=choices.events)
     return _panel(tables, world, choices, _rows(tables, world, choices, first, last), first, last)
@@ -193,7 +193,8 @@ def _panel(
     return Panel(data=rows, world=world, tables=tables, fingerprint=fingerprint, **own)  # type: ignore[arg-type]
 
 
-def _tables(data: str | Path | Tables, sources: Mapping[str, str] | None) -> Tables:
+def read_tables(data: str | Path | Tables, *, sources: Mapping[str, str] | None = None) -> Tables:
+    """Tables of a data set given as in `load_panel`: by name, by folder, or read already."""
     if isinstance(data, str) and data == "historical":
         from forecast.sources.historical import load_historical
 
