@@ -11,8 +11,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import DataError, MissingFileError
@@ -92,104 +94,107 @@ def amend_alliances(
         A state that joins a treaty of the source owes what most of its members owe. The notes
         count the changes, and name those that have no counterpart in the source.
     """
-    seam = pd.Timestamp(f"{after + 1}-01-01")
-    change = _Changes(alliances, members)
-    begun = own_alliances.set_index("alliance_id")["start"]
-    ended = own_alliances.set_index("alliance_id")["end"]
-    # In force no longer on the first day after the seam.
-    out_of_force = own_members["end"] >= seam - pd.Timedelta(days=1)
-    for treaty in own_alliances["alliance_id"]:
-        own = own_members["alliance_id"] == treaty
-        if begun[treaty] >= seam:
-            change.new_treaty(own_alliances, own_members, treaty)
-            continue
-        joined = own_members[own & (own_members["start"] >= seam)]
-        left = own_members[own & out_of_force]
-        is_over = ended[treaty] >= seam - pd.Timedelta(days=1)
-        if joined.empty and left.empty and not is_over:
-            continue
+    seam = np.datetime64(f"{after + 1}-01-01", "s")
+    # What ends on the last day before the seam is no longer in force on the first after it.
+    last_day = seam - np.timedelta64(1, "D")
+    ids = own_alliances["alliance_id"].to_numpy(dtype=object)
+    begun = dict(zip(ids, own_alliances["start"].to_numpy(), strict=True))
+    ended = dict(zip(ids, own_alliances["end"].to_numpy(), strict=True))
+    change = _Changes(members)
+    new = {treaty for treaty in ids if begun[treaty] >= seam}
+    over = {treaty for treaty in ids if ended[treaty] >= last_day} - new
+    columns = ("alliance_id", "ccode", "start", "end")
+    moved: dict[str, list[tuple[int, Any, Any]]] = {treaty: [] for treaty in over}
+    for treaty, ccode, start, end in zip(
+        *(own_members[c].to_numpy() for c in columns), strict=True
+    ):
+        if treaty not in new and (start >= seam or end >= last_day):
+            moved.setdefault(treaty, []).append((int(ccode), start, end))
+    alone = []
+    for treaty in sorted(moved):
         target = counterparts.get(treaty)
         if target is None or not change.in_force(target):
-            change.without_counterpart.append(treaty)
+            alone.append(treaty)
             continue
-        for spell in left.itertuples():
-            if spell.end != ended[treaty]:
-                change.exit(target, int(spell.ccode), spell.end)
-        for spell in joined.itertuples():
-            change.accession(target, int(spell.ccode), spell.start, spell.end)
-        if is_over:
+        for ccode, start, end in moved[treaty]:
+            if start >= seam:
+                change.accession(target, ccode, start, end)
+            elif end != ended[treaty]:
+                change.exit(target, ccode, end)
+        if treaty in over:
             change.termination(target, ended[treaty])
-    return change.result(after)
+    closed = alliances["alliance_id"].map(change.terminated).astype("datetime64[s]")
+    done = alliances.assign(end=alliances["end"].where(closed.isna(), closed))
+    count = {**change.count, "new treaties": len(new)}
+    notes = [
+        f"Since {after} from the embedded data: "
+        + ", ".join(f"{number} {what}" for what, number in count.items())
+        + "."
+    ]
+    if alone:
+        notes.append(f"Changed since {after}, but not in force in the source: {', '.join(alone)}.")
+    added = own_members["alliance_id"].isin(new)
+    return Amended(
+        alliances=_joined(done, own_alliances[own_alliances["alliance_id"].isin(new)]),
+        members=_joined(change.members(), own_members[added]).sort_values(
+            ["alliance_id", "ccode", "start"], ignore_index=True
+        ),
+        notes=tuple(notes),
+    )
 
 
 class _Changes:
-    """The two tables while they are being changed, and a count of the changes."""
+    """Members of a source's treaties while they are being changed, and a count of the changes."""
 
-    def __init__(self, alliances: pd.DataFrame, members: pd.DataFrame) -> None:
-        self.alliances, self.members = alliances.copy(), members.copy()
-        self.new_alliances: list[pd.DataFrame] = []
-        self.new_members: list[pd.DataFrame] = []
-        self.count = dict.fromkeys(("accessions", "exits", "terminations", "new treaties"), 0)
-        self.without_counterpart: list[str] = []
+    def __init__(self, members: pd.DataFrame) -> None:
+        self._table = members
+        self._ids = members["alliance_id"].to_numpy(dtype=object)
+        self._codes = members["ccode"].to_numpy()
+        self._ends = members["end"].to_numpy(dtype="datetime64[s]").copy()
+        self._owed = members[list(OBLIGATIONS)].to_numpy()
+        self._joined: list[dict[str, Any]] = []
+        self.terminated: dict[str, Any] = {}
+        self.count = {"accessions": 0, "exits": 0, "terminations": 0}
 
-    def _open(self, treaty: str) -> pd.Series:
-        return (self.members["alliance_id"] == treaty) & self.members["end"].isna()
+    def _open(self, treaty: str) -> npt.NDArray[np.bool_]:
+        return np.asarray((self._ids == treaty) & np.isnat(self._ends))
 
     def in_force(self, treaty: str) -> bool:
         return bool(self._open(treaty).any())
 
-    def exit(self, treaty: str, ccode: int, day: pd.Timestamp) -> None:
-        spell = self._open(treaty) & (self.members["ccode"] == ccode)
-        self.members.loc[spell, "end"] = day
+    def exit(self, treaty: str, ccode: int, day: np.datetime64) -> None:
+        spell = self._open(treaty) & (self._codes == ccode)
+        self._ends[spell] = day
         self.count["exits"] += int(spell.any())
 
-    def accession(self, treaty: str, ccode: int, start: pd.Timestamp, end: pd.Timestamp) -> None:
+    def accession(self, treaty: str, ccode: int, start: np.datetime64, end: np.datetime64) -> None:
         still = self._open(treaty)
-        if (still & (self.members["ccode"] == ccode)).any():
+        if (still & (self._codes == ccode)).any():
             return
-        owed = self.members.loc[still, list(OBLIGATIONS)].value_counts().index[0]
+        owed, often = np.unique(self._owed[still], axis=0, return_counts=True)
+        pledge = dict(zip(OBLIGATIONS, owed[often.argmax()].tolist(), strict=True))
         row = {"alliance_id": treaty, "ccode": ccode, "start": start, "end": end}
-        row |= dict(zip(OBLIGATIONS, owed, strict=True))
-        self.new_members.append(pd.DataFrame([row]))
+        self._joined.append(row | pledge)
         self.count["accessions"] += 1
 
-    def termination(self, treaty: str, day: pd.Timestamp) -> None:
-        self.members.loc[self._open(treaty), "end"] = day
-        self.alliances.loc[self.alliances["alliance_id"] == treaty, "end"] = day
-        for rows in self.new_members:
-            late = (rows["alliance_id"] == treaty) & rows["end"].isna()
-            rows.loc[late, "end"] = day
+    def termination(self, treaty: str, day: np.datetime64) -> None:
+        self._ends[self._open(treaty)] = day
+        for row in self._joined:
+            if row["alliance_id"] == treaty and np.isnat(row["end"]):
+                row["end"] = day
+        self.terminated[treaty] = day
         self.count["terminations"] += 1
 
-    def new_treaty(
-        self, own_alliances: pd.DataFrame, own_members: pd.DataFrame, treaty: str
-    ) -> None:
-        self.new_alliances.append(own_alliances[own_alliances["alliance_id"] == treaty])
-        self.new_members.append(own_members[own_members["alliance_id"] == treaty])
-        self.count["new treaties"] += 1
-
-    def result(self, after: int) -> Amended:
-        members = _joined(self.members, self.new_members)
-        alliances = _joined(self.alliances, self.new_alliances)
-        made = ", ".join(f"{number} {what}" for what, number in self.count.items())
-        notes = [f"Since {after} from the embedded data: {made}."]
-        if self.without_counterpart:
-            treaties = ", ".join(self.without_counterpart)
-            notes.append(f"Changed since {after}, but not in force in the source: {treaties}.")
-        return Amended(
-            alliances=alliances.sort_values("alliance_id", ignore_index=True),
-            members=members.sort_values(["alliance_id", "ccode", "start"], ignore_index=True),
-            notes=tuple(notes),
-        )
+    def members(self) -> pd.DataFrame:
+        """All spells of the source's treaties, with the changes."""
+        table = self._table.assign(end=self._ends)
+        if not self._joined:
+            return table
+        return _joined(table, pd.DataFrame(self._joined))
 
 
-def _joined(table: pd.DataFrame, more: list[pd.DataFrame]) -> pd.DataFrame:
+def _joined(table: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
     """Rows appended, with the types of the table."""
-    if not more:
-        return table
-    extra = [rows[list(table.columns)] for rows in more]
-    dates = dict.fromkeys(("start", "end"), "datetime64[s]")
-    parts = [part.astype(dates) for part in (table, *extra)]
-    out = pd.concat(parts, ignore_index=True)
-    flags = [c for c in table if table[c].dtype == np.int64]
-    return out.astype(dict.fromkeys(flags, np.int64))
+    types = table.dtypes.to_dict()
+    rows = more[list(table.columns)].astype(types)
+    return pd.concat([table, rows], ignore_index=True)
