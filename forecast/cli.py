@@ -111,6 +111,38 @@ def features(
         print_table(feature_table()[columns].reset_index(), title="Features")
 
 
+@app.command()
+def cases(
+    name: Annotated[str | None, typer.Argument(help="Name of a case; default: list them.")] = None,
+    data: Data = "embedded",
+    as_json: AsJson = False,
+) -> None:
+    """List the named cases, or hold a data set against one of them."""
+    from forecast.cases import case as named
+    from forecast.cases import cases as listed
+    from forecast.cases import check_case
+
+    if name is None:
+        table = listed().reset_index()
+        if as_json:
+            print_json(records(table))
+        else:
+            print_table(table[["name", "title", "data", "expectations"]], title="Named cases")
+        return
+    one = named(name)
+    found = check_case(one, data)
+    if as_json:
+        print_json({"case": one.to_dict(), "check": records(found)})
+        return
+    typer.echo(f"{one.title}\n{one.summary}\n")
+    facts = one.facts
+    print_table(facts.assign(date=facts["date"].dt.date)[["date", "states", "text"]], title="Facts")
+    columns = ["feature", "state", "other", "year", "expected", "value", "met", "why"]
+    print_table(found[columns], title=f"Expectations, {data} data")
+    met, told = int(found["met"].sum()), int(found["met"].notna().sum())
+    typer.echo(f"{met} of {told} expectations that these data can tell are met.")
+
+
 @app.command("fit")
 def fit_command(
     model: Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")] = "dyad_onset",

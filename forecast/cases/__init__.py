@@ -13,6 +13,8 @@ from forecast.cases.records import FEATURES, Case, Expectation, Fact
 from forecast.errors import UnknownNameError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     import xarray as xr
 
@@ -68,14 +70,14 @@ def case(name: str) -> Case:
     return found[name]
 
 
-def check_case(case: Case, data: Tables | Panel | xr.Dataset) -> pd.DataFrame:
+def check_case(case: Case, data: str | Path | Tables | Panel | xr.Dataset) -> pd.DataFrame:
     """Hold a data set against the expectations of a case.
 
     Parameters
     ----------
     case : Case
         The case.
-    data : Tables, Panel or xarray.Dataset
+    data : str, pathlib.Path, Tables, Panel or xarray.Dataset
         As in `Case.features`. A world must reach back as far as the windows of the features do.
 
     Returns

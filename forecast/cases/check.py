@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import xarray as xr
 from forecast.cases.records import Case, Expectation, Requested
 from forecast.errors import ArgumentError, CoverageError
 from forecast.features import get_feature
+from forecast.panel.build import read_tables
 from forecast.panel.types import Panel
 from forecast.panel.window import coverage_window
 from forecast.panel.world import build_world
@@ -20,7 +22,7 @@ from forecast.sources.tables import Tables
 
 __all__ = ["case_features", "check_case"]
 
-Data = Tables | Panel | xr.Dataset
+Data = str | Path | Tables | Panel | xr.Dataset
 
 
 def case_features(case: Case, data: Data, *, features: Requested) -> pd.DataFrame:
@@ -136,6 +138,8 @@ def _reach(name: str, options: Mapping[str, Any]) -> int:
 
 def _world(case: Case, data: Data, first: int, last: int) -> xr.Dataset:
     """World of the years that the data cover; `CoverageError` if none is one of the case."""
+    if isinstance(data, str | Path):
+        data = read_tables(data)
     if isinstance(data, Panel):
         if data.world is None:
             raise ArgumentError(
@@ -152,12 +156,13 @@ def _world(case: Case, data: Data, first: int, last: int) -> xr.Dataset:
         name = data.name
     else:
         raise ArgumentError(
-            f"A case is held against Tables, a Panel or a world; found {type(data).__name__}."
+            "A case is held against the name or folder of a data set, Tables, a Panel or a world; "
+            f"found {type(data).__name__}."
         )
     if max(low, case.years[0]) > min(high, case.years[1]):
         raise CoverageError(
-            f"The case {case.name!r} is of {case.years[0]}–{case.years[1]}; the alliances of the "
-            f"{name} data cover {low}–{high}. {_where_to_get(case)}"
+            f"The case {case.name!r} is of {case.years[0]}–{case.years[1]}; the states and "
+            f"alliances of the {name} data are known for {low}–{high}. {_where_to_get(case)}"
         )
     if isinstance(data, Tables):
         # An expectation may lie past the data although the case does not: one year is always built.

@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     import xarray as xr
 
@@ -213,7 +215,7 @@ class Case:
 
     def features(
         self,
-        data: Tables | Panel | xr.Dataset,
+        data: str | Path | Tables | Panel | xr.Dataset,
         *,
         features: Requested | None = None,
     ) -> pd.DataFrame:
@@ -221,9 +223,9 @@ class Case:
 
         Parameters
         ----------
-        data : Tables, Panel or xarray.Dataset
-            Tidy tables (from which the world of these years is built), or a world or a panel
-            that has one.
+        data : str, pathlib.Path, Tables, Panel or xarray.Dataset
+            ``"embedded"``, ``"historical"`` or a folder; tidy tables, from which the world of
+            these years is built; or a world, or a panel that has one.
         features : sequence of str, or mapping of str to options, optional
             Names of registered features of any level, with options if given as a mapping; by
             default `FEATURES`.
