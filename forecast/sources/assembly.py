@@ -15,6 +15,7 @@ import pandas as pd
 from forecast.errors import ForecastError
 from forecast.sources.capability import COMPUTED, with_capability
 from forecast.sources.gw import NO_STATE, to_cow_codes
+from forecast.sources.official.years import year_dates
 from forecast.sources.spells import clip_spells, cut_members, span_years
 from forecast.sources.tables import Coverage, Reading
 
@@ -236,12 +237,8 @@ def _conflicts(conflicts: pd.DataFrame, states: pd.DataFrame) -> Cut:
     """Conflicts whose onset counts: both states were in the system on one day of that year."""
     from forecast.sources.integrity import never_together
 
-    year, _ = span_years(conflicts)
-    january = (year - 1970).astype("datetime64[Y]")
-    in_year = conflicts.assign(
-        start=january.astype("datetime64[s]"),
-        end=((january + 1).astype("datetime64[D]") - np.timedelta64(1, "D")).astype("M8[s]"),
-    )
+    year = pd.Series(span_years(conflicts)[0], index=conflicts.index)
+    in_year = conflicts.assign(start=year_dates(year), end=year_dates(year, last=True))
     apart = never_together(in_year, states)
     text = "conflicts left out: the two were not in the state system on one day of their first year"
     return conflicts[~apart], _note(int(apart.sum()), text)
