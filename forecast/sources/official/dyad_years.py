@@ -144,17 +144,16 @@ def _spell_years(table: pd.DataFrame, *, reduced: bool) -> pd.DataFrame:
     out["spell"] = starts.cumsum()
     out["began"] = table["year"].where(starts).groupby(out["spell"]).transform("first").astype(int)
     if reduced:
-        pair = pd.DataFrame(np.sort(table[["ccode_1", "ccode_2"]], axis=1), index=table.index)
-        pair["year"] = table["year"]
-        known = set(zip(*(pair[c] for c in pair), strict=True))
-        flagged = table["onset"] == 1
-        onsets = set(zip(*(pair.loc[flagged, c] for c in pair), strict=True))
-        unflagged = pair[starts & ~flagged]
-        rows = zip(unflagged.to_numpy().tolist(), out["spell"][unflagged.index], strict=True)
-        for (low, high, year), spell in rows:
-            while (low, high, year) in known and (low, high, year) not in onsets:
+        pair = table[["ccode_1", "ccode_2"]]
+        rows = list(zip(pair.min(axis=1), pair.max(axis=1), table["year"], strict=True))
+        flagged = (table["onset"] == 1).to_numpy(dtype=bool)
+        known = set(rows)
+        onsets = {row for row, flag in zip(rows, flagged, strict=True) if flag}
+        for i in np.flatnonzero(starts.to_numpy(dtype=bool) & ~flagged):
+            (a, b, year), spell = rows[i], out["spell"].iloc[i]
+            while (a, b, year) in known and (a, b, year) not in onsets:
                 year -= 1
-            if (low, high, year) in onsets:
+            if (a, b, year) in onsets:
                 out["began"] = out["began"].mask(out["spell"] == spell, year)
     return out
 
