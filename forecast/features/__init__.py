@@ -11,7 +11,9 @@ from forecast.features import (  # noqa: F401  (importing a module registers its
     reliability,
     rivalry,
     similarity,
+    society,
     structure,
+    system,
 )
 from forecast.features.gather import FeatureRequest, compute_features, feature_arrays
 from forecast.features.registry import (

@@ -148,7 +148,7 @@ def fewest_conditions(world: xr.Dataset) -> np.ndarray:
 
     With several treaties the least conditional one binds.
     """
-    return -ties.best_tie(world, -world["treaty_conditions"].to_numpy())
+    return np.abs(ties.best_tie(world, -world["treaty_conditions"].to_numpy()))
 
 
 @feature(

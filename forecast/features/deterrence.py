@@ -24,6 +24,7 @@ __all__ = [
     "outside_defense",
     "outside_defense_capability",
     "outside_neutrality",
+    "outside_neutrality_capability",
     "outside_offense",
     "outside_offense_capability",
     "pact_in_dyad",
@@ -149,6 +150,22 @@ def outside_offense_capability(world: xr.Dataset) -> np.ndarray:
 def outside_neutrality(world: xr.Dataset) -> np.ndarray:
     """Whether a state outside the dyad has promised the state to stay neutral."""
     return outside(world, "neutrality")
+
+
+@feature(
+    family="deterrence",
+    level="directed",
+    unit="share of world capability",
+    bounds=(0, 1),
+    sign="+",
+    formula="Σ_{k≠j} o(k→i) c_k, NEUTRALITY",
+    source=LEEDS,
+    needs=("obligation", "capability", "member"),
+    pre_treatment=True,
+)
+def outside_neutrality_capability(world: xr.Dataset) -> np.ndarray:
+    """Capability of the states outside the dyad that have promised the state to stay neutral."""
+    return outside_capability(world, "neutrality")
 
 
 @shared

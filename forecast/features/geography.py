@@ -1,4 +1,4 @@
-"""Geography of a dyad: contiguity by land and by water (COW Direct Contiguity 3.2 classes)."""
+"""Geography of a dyad: contiguity by land and by water (COW Direct Contiguity), distance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import xarray as xr
 
 from forecast.features.registry import feature
 
-__all__ = ["contiguity_closeness", "land_contiguity"]
+__all__ = ["contiguity_closeness", "distance", "land_contiguity"]
 
 SOURCE = "Stinnett et al. 2002, COW Direct Contiguity"
 
@@ -48,3 +48,20 @@ def contiguity_closeness(world: xr.Dataset) -> np.ndarray:
     """Steps of closeness: 5 shares a border, 4 within 12 miles of water … 0 beyond 400 miles."""
     found = contiguity_class(world)
     return np.where(found > 0, 6 - found, 0)
+
+
+@feature(
+    family="geography",
+    level="dyad",
+    unit="log km",
+    bounds=(0, None),
+    sign="-",
+    formula="log(1 + km between the nearest points of the two); 0 at a common border",
+    source="Schvitz et al. 2022, CShapes 2.0; Gleditsch & Ward 2001 on minimum distance; Bremer "
+    "1992",
+    needs=("distance", "member"),
+    pre_treatment=True,
+)
+def distance(world: xr.Dataset) -> np.ndarray:
+    """Log of the smallest distance between the territories of the two."""
+    return np.log1p(world["distance_km"].to_numpy())

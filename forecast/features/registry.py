@@ -43,7 +43,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "structure": "Alliance structure",
         "geography": "Geography",
         "power": "Power",
-        "ties": "Regimes, trade and organisations",
+        "society": "Regimes, trade and organisations",
         "history": "Dispute history and rivalry",
     }
 )

@@ -24,9 +24,9 @@ def defence_ties(world: xr.Dataset) -> tuple[IntArray, IntArray]:
     member = world["treaty_member"].to_numpy()
     _, treaties, n = member.shape
     pledge = world["treaty_pledge"].sel(obligation="defense").to_numpy()
-    group, owing = np.nonzero(np.ascontiguousarray(pledge).reshape(-1, n))
+    group, owing = np.divmod(np.flatnonzero(np.ascontiguousarray(pledge)), n)
     # Members follow each other by year and treaty: a pledge is paired with those of its own.
-    _, insiders = np.nonzero(member.reshape(-1, n))
+    insiders = np.flatnonzero(member) % n
     size = member.reshape(-1, n).sum(axis=1)
     start = np.cumsum(size) - size
     repeat = size[group]

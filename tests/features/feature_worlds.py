@@ -47,6 +47,9 @@ class Story:
     capability: Mapping[tuple[int, int], float] = field(default_factory=dict)  # (code, year)
     covered: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     rivalries: Sequence[tuple[int, int, int, int]] | None = None  # a, b, first year, last year
+    #: Variables of extra tables: (year, code) or (year, code, other) → value, or all of them.
+    extra: Mapping[str, Mapping[tuple[int, ...], float] | np.ndarray] = field(default_factory=dict)
+    regions: Mapping[int, str] = field(default_factory=dict)
     #: Year, conflict, bound, target, level (position in LEVELS), year honoured (0: never).
     calls: Sequence[tuple[int, int, int, int, int, int]] = ()
 
@@ -103,6 +106,16 @@ class Story:
             for a, b, begin, end in self.rivalries:
                 held = (years >= begin) & (years <= end) & member[:, at[a]] & member[:, at[b]]
                 extra["rivalry"][held, at[a], at[b]] = extra["rivalry"][held, at[b], at[a]] = True
+        for name, values in self.extra.items():
+            if isinstance(values, np.ndarray):
+                extra[name] = values.astype(np.float32)
+                continue
+            extra[name] = np.full((y, *[s] * (len(DIMS[name]) - 1)), np.nan, np.float32)
+            for (year, *pair), value in values.items():
+                where = tuple(at[code] for code in pair)
+                extra[name][year - first, *where] = value
+                if name in ("joint_igos", "distance_km"):
+                    extra[name][year - first, *where[::-1]] = value
         major = np.zeros((y, s), bool)
         major[:, [at[code] for code in self.majors]] = True
         return dataset(
@@ -112,6 +125,7 @@ class Story:
             major=major & member,
             entry_year=entry,
             capability=share,
+            region=np.array([self.regions.get(int(c), f"Region {c // 100}") for c in codes]),
             obligations=owes,
             contiguity=contiguity,
             onset=onset,
@@ -137,6 +151,13 @@ DIMS = {
     "major": ("year", "state"),
     "entry_year": ("year", "state"),
     "capability": ("year", "state"),
+    "region": ("state",),
+    "polyarchy": ("year", "state"),
+    "imports": ("year", "state"),
+    "exports": ("year", "state"),
+    "trade_flow": ("year", "state", "other"),
+    "joint_igos": ("year", "state", "other"),
+    "distance_km": ("year", "state", "other"),
     "dispute_onset_count": ("year", "state"),
     "contiguity": ("year", "state", "other"),
     "onset": ("year", "state", "other"),
@@ -185,6 +206,17 @@ def dataset(years, codes, *, names, covered, **values) -> xr.Dataset:
 
 #: Codes of the random worlds: the relabelled ones, their neighbours, a few others.
 CODES = np.array([2, 200, 220, 255, 260, 365, 678, 679, 680, 700])
+
+
+#: Share of zeros, and highest value, of the extra tables in random worlds.
+RANDOM_EXTRA = {
+    "polyarchy": (0.0, 1.0),
+    "imports": (0.2, 100.0),
+    "exports": (0.2, 100.0),
+    "trade_flow": (0.5, 10.0),
+    "joint_igos": (0.2, 40.0),
+    "distance_km": (0.2, 9000.0),
+}
 
 
 def random_world(
@@ -241,6 +273,14 @@ def random_world(
         a, b = rng.choice(CODES, 2, replace=False)
         begin = int(rng.integers(first, first + years))
         rivalries.append((int(a), int(b), begin, begin + int(rng.integers(0, 5))))
+    extra = {}
+    for name, (share_of_zeros, top) in RANDOM_EXTRA.items():
+        shape = (years, *[s] * (len(DIMS[name]) - 1))
+        values = top * rng.random(shape) * (rng.random(shape) >= share_of_zeros)
+        values[rng.random(shape) < 0.2] = np.nan
+        if name in ("joint_igos", "distance_km"):
+            values = np.floor(values + values.transpose(0, 2, 1))
+        extra[name] = values
     calls = []
     for k in range(int(rng.integers(0, 30))):
         bound, target = rng.choice(CODES, 2, replace=False)
@@ -263,6 +303,7 @@ def random_world(
         covered=covered,
         rivalries=rivalries,
         calls=calls,
+        extra=extra,
     ).world()
 
 

@@ -1,0 +1,179 @@
+"""Regimes, trade and organisations: the ties between states besides alliances.
+
+Each comes from a table that a data set may lack (V-Dem, COW trade, COW IGO); without it, or past
+its coverage, the feature is missing. Trade openness (trade over GDP) is not among them: the data
+sets with trade have no GDP on the same footing, so it cannot be measured here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from forecast.errors import ArgumentError, UnknownNameError
+from forecast.features.registry import feature
+from forecast.features.shared import shared
+
+__all__ = [
+    "joint_democracy",
+    "joint_igos",
+    "lowest_polyarchy",
+    "polyarchy",
+    "regime_distance",
+    "trade_dependence",
+    "trade_interdependence",
+]
+
+VDEM = "Teorell et al. 2019 (polyarchy); V-Dem"
+#: How `joint_igos` counts.
+SCALES = ("log", "count")
+
+
+@feature(
+    family="society",
+    level="state",
+    unit="index",
+    bounds=(0, 1),
+    sign="free",
+    formula="electoral democracy index of i",
+    source=VDEM,
+    needs=("regime", "member"),
+    pre_treatment=True,
+)
+def polyarchy(world: xr.Dataset) -> np.ndarray:
+    """How democratic the state is, from 0 to 1."""
+    return np.asarray(world["polyarchy"].to_numpy())
+
+
+@feature(
+    family="society",
+    level="dyad",
+    unit="index",
+    bounds=(0, 1),
+    sign="+",
+    formula="|d_i − d_j|, d the electoral democracy index",
+    source=VDEM + "; Werner 2000; Bennett 2006 on political similarity",
+    needs=("regime", "member"),
+    pre_treatment=True,
+)
+def regime_distance(world: xr.Dataset) -> np.ndarray:
+    """How different the regimes of the two are."""
+    level = world["polyarchy"].to_numpy()
+    return np.asarray(np.abs(level[:, :, None] - level[:, None, :]))
+
+
+@feature(
+    family="society",
+    level="dyad",
+    unit="index",
+    bounds=(0, 1),
+    sign="-",
+    formula="min(d_i, d_j), d the electoral democracy index",
+    source=VDEM + "; Dixon 1994 and Oneal & Russett 1997 on the weak link",
+    needs=("regime", "member"),
+    pre_treatment=True,
+)
+def lowest_polyarchy(world: xr.Dataset) -> np.ndarray:
+    """Democracy of the less democratic of the two."""
+    return lower(world)
+
+
+@shared
+def lower(world: xr.Dataset) -> np.ndarray:
+    """Lower of the two levels of democracy, (year, state, other); NaN if either is missing."""
+    level = world["polyarchy"].to_numpy()
+    return np.asarray(np.minimum(level[:, :, None], level[:, None, :]))
+
+
+@feature(
+    family="society",
+    level="dyad",
+    unit="0/1",
+    bounds=(0, 1),
+    sign="-",
+    formula="1 if d_i ≥ threshold and d_j ≥ threshold, d the electoral democracy index",
+    source=VDEM + "; Maoz & Russett 1993",
+    needs=("regime", "member"),
+    pre_treatment=True,
+)
+def joint_democracy(world: xr.Dataset, *, threshold: float = 0.5) -> np.ndarray:
+    """Whether both are democracies; missing if the regime of either is."""
+    if not 0 < threshold <= 1:
+        raise ArgumentError(f"threshold must be in (0, 1]; found {threshold!r}")
+    lowest = lower(world)
+    return np.where(np.isnan(lowest), np.nan, lowest >= np.float32(threshold))
+
+
+@shared
+def dependence(world: xr.Dataset) -> np.ndarray:
+    """Trade of `state` with `other` over its whole trade, (year, state, other)."""
+    flow = world["trade_flow"].to_numpy().astype(np.float64)
+    whole = world["imports"].to_numpy().astype(np.float64) + world["exports"].to_numpy()
+    between = flow + flow.transpose(0, 2, 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(whole[:, :, None] > 0, between / whole[:, :, None], np.nan)
+
+
+@feature(
+    family="society",
+    level="directed",
+    unit="ratio",
+    bounds=(0, None),
+    sign="free",
+    formula="(imports of i from j + exports of i to j) / (imports of i + exports of i)",
+    source="Barbieri 1996, trade share; Barbieri, Keshk & Pollins 2009",
+    needs=("trade", "member"),
+    pre_treatment=True,
+)
+def trade_dependence(world: xr.Dataset) -> np.ndarray:
+    """How much of the state's trade is with the other.
+
+    Exports of i to j are what j reports as imports from i. Mirror reports and national totals
+    come from different records, so a value may be a little above 1. Missing if a flow or a total
+    is, or if the state has no trade at all. With ``side="min"`` it is the weak link.
+    """
+    return dependence(world)
+
+
+@feature(
+    family="society",
+    level="dyad",
+    unit="ratio",
+    bounds=(0, None),
+    sign="-",
+    formula="min of the trade dependence of i on j and of j on i",
+    source="Oneal & Russett 1997, weak link; Barbieri 1996",
+    needs=("trade", "member"),
+    pre_treatment=True,
+)
+def trade_interdependence(world: xr.Dataset) -> np.ndarray:
+    """Trade dependence of the less dependent of the two."""
+    one = dependence(world)
+    return np.asarray(np.minimum(one, one.transpose(0, 2, 1)))
+
+
+@feature(
+    family="society",
+    level="dyad",
+    unit="log organisations",
+    bounds=(0, None),
+    sign="-",
+    formula="log(1 + number of shared memberships); with scale='count' the number itself",
+    source="Russett, Oneal & Davis 1998; Pevehouse et al. 2020",
+    needs=("igo", "member"),
+    pre_treatment=True,
+)
+def joint_igos(world: xr.Dataset, *, scale: str = "log") -> np.ndarray:
+    """Intergovernmental organisations of which both are members.
+
+    Parameters
+    ----------
+    world : xarray.Dataset
+        Dense world.
+    scale : {"log", "count"}
+        log(1 + n), or the number n.
+    """
+    if scale not in SCALES:
+        raise UnknownNameError("scale of joint_igos", scale, SCALES)
+    number = world["joint_igos"].to_numpy()
+    return np.asarray(np.log1p(number) if scale == "log" else number)
