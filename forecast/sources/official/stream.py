@@ -14,8 +14,8 @@ from forecast.sources.official.text import columns_of
 
 __all__ = ["stream_blocks"]
 
-#: Bytes in memory at a time (Arrow holds a few blocks).
-BLOCK = 8 << 20
+#: Bytes of a block. Arrow reads some 30 blocks ahead, so they are small: 60 MB in all.
+BLOCK = 1 << 20
 
 
 def stream_blocks(
