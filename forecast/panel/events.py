@@ -95,6 +95,9 @@ def conflict_variables(
     here = has_a & has_b
     covers = window.tables.coverage["conflicts"]
     low, high = max(window.first, covers.first), min(window.last, covers.last)
+    if not window.carry_forward:
+        # Past its end nobody is listed as a state, so nothing can happen to one.
+        high = min(high, window.tables.coverage["states"].last)
     began = here & (start >= low) & (start <= high)
 
     def symmetric(rows: BoolArray) -> BoolArray:

@@ -105,7 +105,7 @@ class Window:
         return at, self.states[at] == codes
 
     def masks(self) -> dict[str, Variable]:
-        """Which years are covered, by kind of fact, and which are carried forward."""
+        """Which years are covered, by kind of fact; which are carried forward, and amended."""
         out: dict[str, Variable] = {}
         carried = np.zeros(len(self.years), dtype=bool)
         for name, needed in _MASKS.items():
@@ -117,4 +117,7 @@ class Window:
                 mask |= past
             out[name] = (("year",), mask)
         out["carried_forward"] = (("year",), carried)
+        after = self.tables.coverage["members"].amended_after
+        amended = self.years > (self.last if after is None else after)
+        out["amended"] = (("year",), amended)
         return out

@@ -81,7 +81,9 @@ def build_world(
 
         ``member_covered``, ``obligation_covered``, ``conflict_covered``, ``capability_covered``,
         ``contiguity_covered``, ``carried_forward`` (year) bool. Where a mask is False the
-        variables are empty because nothing is known, not because nothing was there.
+        variables are empty because nothing is known, not because nothing was there. ``amended``
+        (year) bool: the alliances of the year rest on changes that this library added to those of
+        the source.
 
         Of the extra tables that the data set has: ``rivalry``, ``polyarchy``, ``imports``,
         ``exports``, ``trade_flow``, ``joint_igos``, ``distance_km``, and always the masks
