@@ -22,6 +22,7 @@ from xarray.core import indexing
 
 from forecast.errors import ArtifactError
 from forecast.features.eras import in_threads
+from forecast.panel.deferred import lazily
 
 __all__ = ["LAYOUT", "open_rows", "save_rows"]
 
@@ -181,14 +182,8 @@ def open_rows(folder: Path) -> tuple[xr.Dataset, dict[str, Any]]:
 
     in_threads(check, [(name,) for name in columns])
     made = {
-        name: xr.Variable("row", _lazily(_Column(raw[name].view(how["packed"]), how)), how["attrs"])
+        name: xr.Variable("row", lazily(_Column(raw[name].view(how["packed"]), how)), how["attrs"])
         for name, how in columns.items()
     }
     names = [name for name, how in columns.items() if how["coordinate"]]
     return xr.Dataset(made, attrs=body["attrs"]).set_coords(names), body["about"]
-
-
-def _lazily(column: _Column) -> Any:
-    """As xarray wraps the arrays of a file: read once, when used, and never written to."""
-    lazy: Any = indexing.LazilyIndexedArray(column)
-    return indexing.MemoryCachedArray(indexing.CopyOnWriteArray(lazy))  # type: ignore[no-untyped-call]

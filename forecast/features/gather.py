@@ -221,24 +221,26 @@ def compute_features(
     tasks = [(lookback, era) for lookback in groups for era in eras(needed, member, lookback)]
     in_threads(fill, sorted(tasks, key=lambda task: -task[1].stop), threads=threads)
     lagged = panel.data["year"].to_numpy() - panel.lag
-    return panel.with_data(
-        panel.data.assign(
-            {
-                r.name: (
-                    "row",
-                    columns[r.name],
-                    {**r.attrs, "covers": _covers(columns[r.name], lagged)},
-                )
-                for r in wanted
-            }
+    rising = bool((lagged[1:] >= lagged[:-1]).all())
+    made = {
+        r.name: (
+            "row",
+            columns[r.name],
+            {**r.attrs, "covers": _covers(columns[r.name], lagged, rising=rising)},
         )
-    )
+        for r in wanted
+    }
+    return panel.with_data(panel.data.assign(made))
 
 
-def _covers(column: Float64Array, year: npt.NDArray[np.integer[Any]]) -> str:
+def _covers(column: Float64Array, year: npt.NDArray[np.integer[Any]], *, rising: bool) -> str:
     """First and last year with a value, e.g. "1951-2025": what a message about gaps can say."""
-    known = year[~np.isnan(column)]
-    return f"{known.min()}-{known.max()}" if known.size else "no year"
+    known = ~np.isnan(column)
+    if not known.any():
+        return "no year"
+    if rising:
+        return f"{year[known.argmax()]}-{year[-1 - known[::-1].argmax()]}"
+    return f"{year[known].min()}-{year[known].max()}"
 
 
 def _check_unit(request: FeatureRequest, unit: str) -> None:

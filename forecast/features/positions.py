@@ -66,11 +66,13 @@ class Positions:
         years, codes = world["year"].to_numpy(), world["state"].to_numpy()
         lagged = panel.data["year"].to_numpy() - panel.lag
         year = np.searchsorted(years, lagged).clip(max=len(years) - 1)
+        place = np.full(int(codes.max(initial=0)) + 2, -1, dtype=np.intp)  # the last: no state
+        place[codes] = np.arange(len(codes))
         sides = []
         for name in ("ccode",) if panel.unit == "state-year" else ("ccode_a", "ccode_b"):
             wanted = panel.data[name].to_numpy()
-            found = np.searchsorted(codes, wanted).clip(max=len(codes) - 1)
-            if (absent := codes[found] != wanted).any():
+            found = place[wanted.clip(-1, len(place) - 1)]
+            if (absent := found < 0).any():
                 raise DataError(
                     f"column {name!r}, row {int(np.flatnonzero(absent)[0])}: state "
                     f"{int(wanted[absent][0])} is not in the world of {years[0]}–{years[-1]}"

@@ -1,11 +1,15 @@
-"""Values that are made when they are first asked for: the world of a panel read from the cache."""
+"""Values that are made when they are first asked for, such as the world of a cached panel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
+from typing import Any
 
-__all__ = ["Deferred", "OnDemand"]
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+__all__ = ["Deferred", "OnDemand", "lazily"]
 
 
 class Deferred[T]:
@@ -53,3 +57,17 @@ class OnDemand[T]:
 
     def __set__(self, instance: object, value: T | Deferred[T]) -> None:
         instance.__dict__[self._slot] = value
+
+
+def lazily(array: BackendArray) -> Any:
+    """Values of a variable that are made when they are first used, once, and never written to.
+
+    As xarray wraps the arrays of a file.
+
+    Parameters
+    ----------
+    array : xarray.backends.BackendArray
+        Makes the values when it is indexed.
+    """
+    lazy: Any = indexing.LazilyIndexedArray(array)
+    return indexing.MemoryCachedArray(indexing.CopyOnWriteArray(lazy))  # type: ignore[no-untyped-call]
