@@ -13,7 +13,7 @@ import pytest
 
 import forecast
 from forecast import cli
-from forecast.cases import FEATURES, case, cases, check_case, file
+from forecast.cases import FEATURES, case, cases, check, check_case, file
 from forecast.cases.records import Expectation
 from forecast.errors import (
     ArgumentError,
@@ -344,7 +344,7 @@ def test_world_and_panel_give_what_tables_give(tables):
 
 
 def test_command(capsys, tables, monkeypatch):
-    monkeypatch.setattr("forecast.cases.check.read_tables", {"embedded": tables}.__getitem__)
+    monkeypatch.setattr(check, "read_tables", {"embedded": tables}.__getitem__)
     assert cli.main(["cases", "--json"]) == 0
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == list(NAMES)
     assert cli.main(["cases", "gcc-1981", "--json"]) == 0
@@ -628,9 +628,9 @@ def test_values_before_1914_follow_from_facts_and_formulas(historical, reference
     names = ("external_share", "patron_share", "commitment_balance")
     values = {name: get_feature(name)(world) for name in names}
     # Powers with a pledge outside the table are left out while it held: Russia and China 1896–1900,
-    # Germany and Russia at Björkö in 1905, Britain's to Turkey and Portugal. Italy, Romania from 1888,
-    # when Italy acceded to Romania's alliance for consultation: ATOP's file of members says what
-    # each member owes, not to whom; read as owed to all others, Romania defends Italy too.
+    # Germany and Russia at Björkö in 1905, Britain to Turkey and Portugal; Italy and Romania from
+    # 1888, when Italy acceded to Romania's alliance for consultation (ATOP's file of members says
+    # what each owes, not to whom; read as owed to all others, Romania defends Italy too).
     years = {
         "GMY": (1879, 1883, 1890, 1904, 1907, 1913),
         "AUH": (1879, 1883, 1890, 1904, 1907, 1913),
