@@ -14,6 +14,7 @@ import xarray as xr
 from forecast.cases.records import Case, Expectation, Requested
 from forecast.errors import ArgumentError, CoverageError
 from forecast.features import get_feature
+from forecast.features.shared import sharing
 from forecast.panel.build import read_tables
 from forecast.panel.types import Panel
 from forecast.panel.window import coverage_window
@@ -39,9 +40,10 @@ def case_features(case: Case, data: Data, *, features: Requested) -> pd.DataFram
     member = world["member"].sel(year=slice(first, last), state=shown).to_series()
     members = set(member.index[member.to_numpy()])
     parts = []
-    for name, options in wanted.items():
-        spec = get_feature(name)
-        values = spec(world, **options).sel(year=slice(first, last))
+    with sharing():
+        arrays = {name: get_feature(name)(world, **options) for name, options in wanted.items()}
+    for name, found in arrays.items():
+        values = found.sel(year=slice(first, last))
         for dim in values.dims[1:]:
             values = values.sel({dim: shown})
         part = values.to_series().rename("value").reset_index()
@@ -51,7 +53,7 @@ def case_features(case: Case, data: Data, *, features: Requested) -> pd.DataFram
         if "other" in part:
             part = part[part["state"] != part["other"]]
         part = part.rename(columns={"state": "ccode", "other": "other_ccode"})
-        parts.append(part.assign(feature=name, unit=spec.unit))
+        parts.append(part.assign(feature=name, unit=get_feature(name).unit))
     table = pd.concat(parts, ignore_index=True)
     of = {ccode: state for state, ccode in case.ccodes.items()}
     for column, label in (("ccode", "state"), ("other_ccode", "other")):
@@ -77,20 +79,22 @@ def check_case(case: Case, data: Data) -> pd.DataFrame:
     years = [e.year for e in wanted] + [e.since for e in wanted if e.since is not None]
     reach = max(_reach(e.feature, e.options) for e in wanted)
     world = _world(case, data, min(years) - reach, max(years))
-    arrays: dict[str, xr.DataArray] = {}
+    arrays: dict[tuple[str, str], xr.DataArray] = {}
+    with sharing():
+        for one in wanted:
+            if _key(one) not in arrays:
+                arrays[_key(one)] = get_feature(one.feature)(world, **one.options)
     rows = []
     for one in wanted:
-        key = f"{one.feature} {json.dumps(dict(one.options), sort_keys=True)}"
-        if key not in arrays:
-            arrays[key] = get_feature(one.feature)(world, **one.options)
-        value = _value(arrays[key], case, one, one.year)
+        values = arrays[_key(one)]
+        value = _value(values, case, one, one.year)
         if one.since is not None:
-            value -= _value(arrays[key], case, one, one.since)
-        note = _cannot_tell(one, world, arrays[key])
+            value -= _value(values, case, one, one.since)
+        note = _cannot_tell(one, world, values)
         rows.append(
             {
                 "feature": one.feature,
-                "options": json.dumps(dict(one.options), sort_keys=True),
+                "options": _key(one)[1],
                 "state": one.state,
                 "other": one.other or "",
                 "year": one.year,
@@ -103,6 +107,11 @@ def check_case(case: Case, data: Data) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).astype({"met": "boolean", "since": "Int64"})
+
+
+def _key(one: Expectation) -> tuple[str, str]:
+    """Feature and options: equal keys share one array."""
+    return one.feature, json.dumps(dict(one.options), sort_keys=True)
 
 
 def _value(values: xr.DataArray, case: Case, one: Expectation, year: int) -> float:
