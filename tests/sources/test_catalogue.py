@@ -46,7 +46,7 @@ from forecast.sources.entries import load_catalogue
 from forecast.sources.lock import read_lock, sha256_of
 from forecast.sources.schemas import SCHEMAS
 
-FAST = Network(connect=2.0, read=0.5, total=5.0, attempts=2, backoff=0.01)
+FAST = Network(connect=5.0, read=3.0, total=20.0, attempts=2, backoff=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -334,6 +334,17 @@ def test_other_bytes_are_refused_with_both_hashes(
     assert len(read_source("plain")[0].frame) == 4
 
 
+def test_the_same_bytes_under_another_name(small: Publisher, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "states2016.csv").write_bytes(STATES)
+    (tmp_path / "mine.csv").write_bytes(STATES)
+    add("plain", tmp_path / "states2016.csv")
+    first = read_lock(cache, "plain").files["states"]
+    assert add("plain", {"states": tmp_path / "mine.csv"})["states"].name == "mine.csv"
+    again = read_lock(cache, "plain").files["states"]
+    assert (again.origin, again.first) == (first.origin, first.first)
+    assert [path.name for path in (cache / "plain").iterdir()] == ["mine.csv"]
+
+
 def test_a_cached_file_that_was_changed_is_not_read(
     small: Publisher, cache: Path, tmp_path: Path
 ) -> None:
@@ -512,6 +523,10 @@ optional = true
     assert len(small.requests) == 1
     get("both", network=FAST)
     assert len(small.requests) == 1
+    files["more"].unlink()
+    with pytest.raises(MissingFileError, match=r"more \(more\.csv\)"):
+        files_of("both")  # once there, an optional file is not silently done without
+    get("both", network=FAST)
     files["more"].write_bytes(b"damaged")
     get("both", network=FAST)
     assert files["more"].read_bytes() == STATES
