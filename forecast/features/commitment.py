@@ -203,12 +203,17 @@ def within_pact_concentration(world: xr.Dataset) -> np.ndarray:
     The state itself is one of the members. A pact left with one member is none.
     """
     index, live = pact_concentration(world)
-    live &= arrays.defence_pacts(world)
-    member = world["treaty_member"].to_numpy().transpose(0, 2, 1)
-    inside = (member & live[:, None, :]).astype(np.float32)
-    number = inside.sum(axis=2)
-    total = arrays.sum_over(inside, np.where(live, index, 0.0))
-    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    live = live & arrays.defence_pacts(world)
+    member = world["treaty_member"].to_numpy()
+    pact, state = np.divmod(np.flatnonzero(member), member.shape[2])
+    inside = live.reshape(-1)[pact]
+    pact, state = pact[inside], state[inside]
+    at = pact // member.shape[1] * member.shape[2] + state
+    size = member.shape[0] * member.shape[2]
+    number = np.bincount(at, minlength=size)
+    total = np.bincount(at, weights=index.reshape(-1)[pact], minlength=size)
+    mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return np.asarray(mean.reshape(member.shape[0], member.shape[2]))
 
 
 def pact_concentration(world: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -220,10 +225,15 @@ def pact_concentration(world: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
         NaN when a member's capability is missing or there are no members.
     live : numpy.ndarray of bool, shape (year, treaty)
     """
-    member = world["treaty_member"].to_numpy()
-    member = successions.count_once(member, world, pairs=False).astype(np.float32)
-    share = arrays.capability(world)
-    total = arrays.sum_over(member, share)
+    member = successions.count_once(world["treaty_member"].to_numpy(), world, pairs=False)
+    years, treaties, n = member.shape
+    # Few states are in few treaties: entries instead of products with mostly zeros.
+    pact, state = np.divmod(np.flatnonzero(member), n)
+    share = arrays.capability(world)[pact // max(treaties, 1), state]
+    number, total, squares = (
+        np.bincount(pact, weights=of_member, minlength=years * treaties).reshape(years, treaties)
+        for of_member in (np.ones_like(share), share, share**2)
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
-        index = np.minimum(arrays.sum_over(member, share**2) / total**2, 1.0)
-    return index, member.sum(axis=2) >= 2
+        index = np.minimum(squares / total**2, 1.0)
+    return index, number >= 2
