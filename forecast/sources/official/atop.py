@@ -50,7 +50,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from forecast.errors import ArgumentError, DataError
+from forecast.errors import DataError
 from forecast.sources.official.atop_design import (
     CONDITIONS,
     DESIGN,
@@ -60,6 +60,7 @@ from forecast.sources.official.atop_design import (
     provisions_of,
 )
 from forecast.sources.official.dates import dates_of
+from forecast.sources.official.roles import given_roles
 from forecast.sources.official.text import Kind, columns_of, read_official
 from forecast.sources.official.years import combine_obligations
 from forecast.sources.schemas import SCHEMAS, validate
@@ -67,7 +68,11 @@ from forecast.sources.tables import OBLIGATIONS, Reading
 
 __all__ = ["CODE_SYSTEM", "ROLES", "alliance_level", "read"]
 
-ROLES: tuple[str, ...] = ("alliances", "members", "directed_dyad_years")
+ROLES: Mapping[str, str] = {
+    "alliances": "atop5_1a.csv, alliances",
+    "members": "atop5_1m.csv, members by phase",
+    "directed_dyad_years": "atop5_1ddyr.csv, directed dyad-years",
+}
 CODE_SYSTEM = "cow"
 
 _FIRST = 1815
@@ -111,6 +116,7 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
         If a file cannot be read, if two files are of different releases, or if a file is one of
         undirected dyads or state-years, which do not say who owes.
     """
+    given_roles(files, ROLES, *((role,) for role in ROLES))
     readings: list[Reading] = []
     alliances = alliance_level(files["alliances"]) if "alliances" in files else None
     if "members" in files:
@@ -122,8 +128,6 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
         readings.append(Reading("treaty_design", frame, _FIRST, last))
     if "directed_dyad_years" in files:
         readings.append(_directed(files["directed_dyad_years"]))
-    if not readings:
-        raise ArgumentError(f"files has the roles {sorted(files)}: expected some of {ROLES}.")
     return readings
 
 

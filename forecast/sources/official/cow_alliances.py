@@ -46,8 +46,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from forecast.errors import ArgumentError, DataError
+from forecast.errors import DataError
 from forecast.sources.official.dates import dates_of
+from forecast.sources.official.roles import given_roles
 from forecast.sources.official.text import Kind, columns_of, read_official
 from forecast.sources.official.years import combine_obligations, expand_obligations
 from forecast.sources.schemas import SCHEMAS, validate
@@ -55,14 +56,14 @@ from forecast.sources.tables import OBLIGATIONS, Reading
 
 __all__ = ["CODE_SYSTEM", "ROLES", "read"]
 
-ROLES: tuple[str, ...] = (
-    "by_member",
-    "member_yearly",
-    "by_directed",
-    "by_dyad",
-    "directed_yearly",
-    "dyad_yearly",
-)
+ROLES: Mapping[str, str] = {
+    "by_member": "alliance_v4.1_by_member.csv, member spells",
+    "member_yearly": "alliance_v4.1_by_member_yearly.csv, member years",
+    "by_directed": "alliance_v4.1_by_directed.csv, directed dyad spells",
+    "by_dyad": "alliance_v4.1_by_dyad.csv, dyad spells",
+    "directed_yearly": "alliance_v4.1_by_directed_yearly.csv, directed dyad-years",
+    "dyad_yearly": "alliance_v4.1_by_dyad_yearly.csv, dyad-years",
+}
 CODE_SYSTEM = "cow"
 
 _FIRST, _LAST = 1816, 2012
@@ -107,6 +108,7 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     MissingFileError, DataError
         If a file cannot be read, or is one of the two that are wrong.
     """
+    given_roles(files, ROLES, *((role,) for role in ROLES))
     readings: list[Reading] = []
     members = next((files[r] for r in ("by_member", "member_yearly") if r in files), None)
     spells = None if members is None else _member_spells(members)
@@ -120,8 +122,6 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
         readings.append(_yearly(files["directed_yearly"]))
     elif "dyad_yearly" in files:
         readings.append(_yearly(files["dyad_yearly"]))
-    if not readings:
-        raise ArgumentError(f"files has the roles {sorted(files)}: expected some of {ROLES}.")
     return readings
 
 

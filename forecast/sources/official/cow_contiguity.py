@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.errors import ArgumentError
 from forecast.sources.official.dates import month_dates
+from forecast.sources.official.roles import given_roles
 from forecast.sources.official.text import columns_of, read_official
 from forecast.sources.official.years import spells_of_years, year_dates
 from forecast.sources.schemas import validate
@@ -38,7 +38,10 @@ from forecast.sources.tables import Reading
 
 __all__ = ["CODE_SYSTEM", "ROLES", "read"]
 
-ROLES: tuple[str, ...] = ("contdir", "contdird")
+ROLES: Mapping[str, str] = {
+    "contdir": "contdir.csv, spells",
+    "contdird": "contdird.csv, directed dyad-years",
+}
 CODE_SYSTEM = "cow"
 
 _PAIR = ["ccode_a", "ccode_b"]
@@ -59,14 +62,9 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     MissingFileError, DataError
         If the file cannot be read.
     """
-    if "contdir" in files:
-        path = files["contdir"]
-        spells = _nearest_of_overlapping(_spells(path))
-    elif "contdird" in files:
-        path = files["contdird"]
-        spells = _by_year(path)
-    else:
-        raise ArgumentError(f"files has the roles {sorted(files)}: expected one of {ROLES}.")
+    role = given_roles(files, ROLES, ("contdir",), ("contdird",))[0]
+    path = files[role]
+    spells = _nearest_of_overlapping(_spells(path)) if role == "contdir" else _by_year(path)
     end_of_data = spells["end"].max()
     frame = spells.assign(end=spells["end"].mask(spells["end"] == end_of_data))
     frame = frame[[*_PAIR, "type", "start", "end", "note"]].sort_values(

@@ -18,13 +18,16 @@ from pathlib import Path
 import pandas as pd
 
 from forecast.sources.official.dates import dates_of
-from forecast.sources.official.text import read_official, role
+from forecast.sources.official.roles import given_roles
+from forecast.sources.official.text import read_official
 from forecast.sources.schemas import validate
 from forecast.sources.tables import Reading
 
 __all__ = ["CODE_SYSTEM", "ROLES", "read"]
 
-ROLES: tuple[str, ...] = ("majors",)
+ROLES: Mapping[str, str] = {
+    "majors": "majors2024.csv or majors2016.csv, spells of major powers",
+}
 CODE_SYSTEM = "cow"
 
 
@@ -41,7 +44,8 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     ArgumentError, MissingFileError, DataError
         If the role is not there or the file cannot be read.
     """
-    path = role(files, "majors")
+    given_roles(files, ROLES, ("majors",))
+    path = files["majors"]
     raw = read_official(
         path,
         {

@@ -21,13 +21,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from forecast.sources.official.text import Kind, read_official, role
+from forecast.sources.official.roles import given_roles
+from forecast.sources.official.text import Kind, read_official
 from forecast.sources.schemas import validate
 from forecast.sources.tables import Reading
 
 __all__ = ["CODE_SYSTEM", "ROLES", "read"]
 
-ROLES: tuple[str, ...] = ("nmc",)
+ROLES: Mapping[str, str] = {
+    "nmc": "NMC-70-abridged.csv, state-years",
+}
 CODE_SYSTEM = "cow"
 
 _COMPONENTS = ("milex", "milper", "irst", "pec", "tpop", "upop", "cinc")
@@ -46,7 +49,8 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     ArgumentError, MissingFileError, DataError
         If the role is not there or the file cannot be read.
     """
-    path = role(files, "nmc")
+    given_roles(files, ROLES, ("nmc",))
+    path = files["nmc"]
     columns: dict[str, Kind] = {"ccode": "int", "year": "int"}
     frame = read_official(path, columns | dict.fromkeys(_COMPONENTS, "float?"))
     validate("material_capabilities", frame, file=path.name)

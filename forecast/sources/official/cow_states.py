@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from forecast.errors import ArgumentError
 from forecast.sources.codes import region_of
 from forecast.sources.official.dates import dates_of
+from forecast.sources.official.roles import given_roles
 from forecast.sources.official.text import read_official
 from forecast.sources.official.years import spells_of_years, year_dates
 from forecast.sources.schemas import validate
@@ -32,7 +32,10 @@ from forecast.sources.tables import Reading
 
 __all__ = ["CODE_SYSTEM", "ROLES", "read"]
 
-ROLES: tuple[str, ...] = ("states", "system")
+ROLES: Mapping[str, str] = {
+    "states": "statelist2024.csv or states2016.csv, membership spells",
+    "system": "system2024.csv or system2016.csv, member years",
+}
 CODE_SYSTEM = "cow"
 
 
@@ -51,14 +54,9 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     MissingFileError, DataError
         If the file cannot be read.
     """
-    if "states" in files:
-        path = files["states"]
-        spells = _membership(path)
-    elif "system" in files:
-        path = files["system"]
-        spells = _system(path)
-    else:
-        raise ArgumentError(f"files has the roles {sorted(files)}: expected one of {ROLES}.")
+    role = given_roles(files, ROLES, ("states",), ("system",))[0]
+    path = files[role]
+    spells = _membership(path) if role == "states" else _system(path)
     end_of_data = spells["end"].max()
     frame = pd.DataFrame(
         {

@@ -22,10 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from forecast.errors import ArgumentError, DataError, MissingFileError, nearest
+from forecast.errors import DataError, MissingFileError, nearest
 from forecast.sources.reader import Kind, cell_error
 
-__all__ = ["NA", "Kind", "columns_of", "read_official", "role"]
+__all__ = ["NA", "Kind", "columns_of", "read_official"]
 
 #: Texts that mean "missing", by kind of column. COW writes -9 for an unknown number, R writes NA.
 NA: Mapping[str, tuple[str, ...]] = {
@@ -118,19 +118,6 @@ def columns_of(path: Path) -> list[str]:
     """
     with _opened(path) as stream:
         return [name.casefold() for name in _header(_newlines(stream.read(_MEGABYTE)), path.name)]
-
-
-def role(files: Mapping[str, Path], name: str) -> Path:
-    """Path of a file that a reader cannot do without.
-
-    Raises
-    ------
-    ArgumentError
-        If there is no file of that role.
-    """
-    if name not in files:
-        raise ArgumentError(f"files has the roles {sorted(files)}: expected {name!r} among them.")
-    return files[name]
 
 
 def _opened(path: Path) -> io.BufferedIOBase:

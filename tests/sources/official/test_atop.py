@@ -226,7 +226,7 @@ def test_what_is_refused(write: Write) -> None:
     flag = write("m.csv", header, _row(1, 2, "1960-1-1", "0-0-0", "20000"))
     with pytest.raises(DataError, match=r"m\.csv, row 2, column 'defense': found 2"):
         atop.read({"members": flag})
-    with pytest.raises(ArgumentError, match="expected some of"):
+    with pytest.raises(ArgumentError, match="The files given have the roles none; expected"):
         atop.read({})
 
 

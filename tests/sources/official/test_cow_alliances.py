@@ -147,7 +147,7 @@ def test_a_directed_file_that_is_not_directed_is_refused(write: Write) -> None:
 
 
 def test_no_file_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="expected some of"):
+    with pytest.raises(ArgumentError, match="The files given have the roles none; expected"):
         cow_alliances.read({})
 
 

@@ -38,7 +38,7 @@ def test_what_is_refused(write: Write) -> None:
     twice = ("USA,2,1816,1,1,1,1,1,1,0.1,6",) * 2
     with pytest.raises(DataError, match=r"n\.csv, rows 2, 3: the key \(ccode=2, year=1816\)"):
         cow_nmc.read({"nmc": write("n.csv", HEADER, *twice)})
-    with pytest.raises(ArgumentError, match="expected 'nmc' among them"):
+    with pytest.raises(ArgumentError, match="The files given have the roles none; expected"):
         cow_nmc.read({})
 
 

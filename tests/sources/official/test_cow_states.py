@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from forecast.errors import ArgumentError, DataError
+from forecast.errors import ArgumentError, DataError, UnknownNameError
 from forecast.sources.codes import region_of
 from forecast.sources.official import cow_majors, cow_states
 from forecast.sources.spells import expand_years, span_years
@@ -61,7 +61,7 @@ def test_states_that_are_refused(write: Write) -> None:
         cow_states.read({"states": write("s.csv", HEADER, row, row)})
     with pytest.raises(DataError, match=r"'stateabb' is missing. The nearest .* 'stateab'"):
         cow_states.read({"states": write("s.csv", HEADER.replace("stateabb", "stateab"), row)})
-    with pytest.raises(ArgumentError, match="expected one of"):
+    with pytest.raises(ArgumentError, match="The files given have the roles none; expected"):
         cow_states.read({})
 
 
@@ -103,7 +103,7 @@ def test_major_powers_of_2024(write: Write) -> None:
     (reading,) = cow_majors.read({"majors": path})
     assert reading.frame["end"].isna().tolist() == [False, True]
     assert (reading.table, reading.first, reading.last) == ("powers", 1816, 2024)
-    with pytest.raises(ArgumentError, match="expected 'majors' among them"):
+    with pytest.raises(UnknownNameError, match="The roles are majors"):
         cow_majors.read({"states": path})
 
 

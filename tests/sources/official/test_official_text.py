@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecast.errors import ArgumentError, DataError, MissingFileError
+from forecast.errors import DataError, MissingFileError, UnknownNameError
 from forecast.sources.official.dates import dates_of, month_dates
-from forecast.sources.official.text import columns_of, read_official, role
+from forecast.sources.official.roles import given_roles
+from forecast.sources.official.text import columns_of, read_official
 from forecast.sources.official.years import (
     combine_obligations,
     expand_obligations,
@@ -134,8 +135,8 @@ def test_day_month_and_impossible_dates_are_refused(write: Write, cell: str) -> 
 def test_no_file_no_role_and_another_encoding(tmp_path: Path, write: Write) -> None:
     with pytest.raises(MissingFileError, match=r"no file 'x\.csv'"):
         read_official(tmp_path / "x.csv", COLUMNS)
-    with pytest.raises(ArgumentError, match="expected 'nmc' among them"):
-        role({"states": tmp_path}, "nmc")
+    with pytest.raises(UnknownNameError, match="Unknown role 'states'"):
+        given_roles({"states": tmp_path}, {"nmc": "state-years"}, ("nmc",))
     with pytest.raises(DataError, match="UTF-16"):
         read_official(write("y.csv", *LINES, encoding="utf-16"), COLUMNS)
 
