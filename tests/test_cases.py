@@ -23,7 +23,6 @@ from forecast.errors import (
     UnknownNameError,
 )
 from forecast.features import get_feature, successions
-from forecast.panel.build import load_panel
 from forecast.panel.world import build_world
 
 NAMES = tuple(cases().index)
@@ -326,11 +325,12 @@ def test_features_of_one_name(tables):
         case("nato-1949").features(tables, features={"own_expansion": {"windw": 3}})
 
 
-def test_world_and_panel_give_what_tables_give(tables):
+def test_world_and_panel_give_what_tables_give(tables, tiny_panel):
     one = case("nato-1999")
     expected = check_case(one, tables)
-    pd.testing.assert_frame_equal(check_case(one, build_world(tables)), expected)
-    panel = load_panel(data=tables, unit="state-year")
+    world = build_world(tables, first_year=1980, last_year=2005)
+    pd.testing.assert_frame_equal(check_case(one, world), expected)
+    panel = dataclasses.replace(tiny_panel, world=world)
     pd.testing.assert_frame_equal(check_case(one, panel), expected)
     shown = one.features(tables)
     pd.testing.assert_frame_equal(one.features(panel), shown)
