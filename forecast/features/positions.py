@@ -58,14 +58,20 @@ class Positions:
     def of(cls, panel: Panel, world: xr.Dataset) -> Positions:
         """Positions of the rows of a panel.
 
+        Parameters
+        ----------
+        panel : Panel
+            Rows; fastest if they are sorted by year.
+        world : xarray.Dataset
+            Dense world, of years that follow each other.
+
         Raises
         ------
         DataError
             A row names a state that the world does not have.
         """
-        years, codes = world["year"].to_numpy(), world["state"].to_numpy()
-        lagged = panel.data["year"].to_numpy() - panel.lag
-        year = np.searchsorted(years, lagged).clip(max=len(years) - 1)
+        first, codes = int(world["year"][0]), world["state"].to_numpy()
+        year = panel.data["year"].to_numpy().astype(np.intp) - (panel.lag + first)
         place = np.full(int(codes.max(initial=0)) + 2, -1, dtype=np.intp)  # the last: no state
         place[codes] = np.arange(len(codes))
         sides = []
@@ -75,22 +81,32 @@ class Positions:
             if (absent := found < 0).any():
                 raise DataError(
                     f"column {name!r}, row {int(np.flatnonzero(absent)[0])}: state "
-                    f"{int(wanted[absent][0])} is not in the world of {years[0]}–{years[-1]}"
+                    f"{int(wanted[absent][0])} is not in the world of "
+                    f"{first}–{int(world['year'][-1])}"
                 )
             sides.append(found)
-        every = cls(np.arange(len(year)), year, tuple(sides), len(codes))
-        return every._only(years[year] == lagged)
+        every = cls(slice(0, len(year)), year, tuple(sides), len(codes))
+        return every.between(0, world.sizes["year"])
 
-    def _only(self, chosen: npt.NDArray[np.bool_]) -> Positions:
-        """Some of the rows; as slices of what is there if they follow each other."""
-        at = _as_slice(np.flatnonzero(chosen))
-        rows = (
-            np.arange(self.rows.start, self.rows.stop)
-            if isinstance(self.rows, slice)
-            else self.rows
-        )
-        sides = tuple(side[at] for side in self.sides)
-        return Positions(_as_slice(rows[at]), self.year[at], sides, self.states)
+    @cached_property
+    def _rising(self) -> bool:
+        return bool((self.year[1:] >= self.year[:-1]).all())
+
+    def between(self, start: int, stop: int) -> Positions:
+        """The rows with ``start <= year < stop``; views of these if they follow each other."""
+        at: slice | IntArray
+        if self._rising:
+            at = slice(*np.searchsorted(self.year, (start, stop)).tolist())
+            if at == slice(0, len(self.year)):
+                return self
+        else:
+            at = np.flatnonzero((self.year >= start) & (self.year < stop))
+        rows = self.rows
+        if isinstance(rows, slice) and isinstance(at, slice):
+            rows = slice(rows.start + at.start, rows.start + at.stop)
+        else:
+            rows = np.r_[rows][at]
+        return Positions(rows, self.year[at], tuple(side[at] for side in self.sides), self.states)
 
     def needed(self, years: int) -> npt.NDArray[np.bool_]:
         """Which of the years of the world some row needs."""
@@ -110,7 +126,7 @@ class Positions:
         lookback : int or None
             Years before the era that the excerpt must hold too; None for the whole world so far.
         """
-        rows = self._only((self.year >= era.start) & (self.year < era.stop))
+        rows = self.between(era.start, era.stop)
         if lookback is None:
             return world.isel(year=slice(0, era.stop)), rows
         first = max(era.start - lookback, 0)
@@ -152,10 +168,3 @@ class Positions:
         if side in ("none", "a", "b"):
             return np.asarray(flat.take(at[side == "b"]))
         return COMBINE[side](flat.take(at[0]), flat.take(at[1]))
-
-
-def _as_slice(positions: IntArray) -> slice | IntArray:
-    """Positions as a slice if they follow each other: no copy of what is taken there."""
-    if positions.size and positions[-1] - positions[0] + 1 == positions.size:
-        return slice(int(positions[0]), int(positions[-1]) + 1)
-    return positions
