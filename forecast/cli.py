@@ -31,7 +31,10 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 
-Model = Annotated[str, typer.Option("--model", help="Name of a model, or a TOML file.")]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", help="Name of a model, or a TOML file; default: that of the data."),
+]
 Method = Annotated[
     Literal["laplace", "nuts"],
     typer.Option("--method", help="'laplace' takes seconds, 'nuts' minutes."),
@@ -49,7 +52,7 @@ Level = Annotated[float, typer.Option("--level", help="Probability of the interv
 @app.command()
 def run(
     data: Data = "embedded",
-    model: Model = "dyad_onset",
+    model: Model = None,
     method: Method = "laplace",
     out: Annotated[Path, typer.Option("--out", help="Folder of the report.")] = Path(
         "forecast-report"
@@ -145,7 +148,9 @@ def cases(
 
 @app.command("fit")
 def fit_command(
-    model: Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")] = "dyad_onset",
+    model: Annotated[
+        str | None, typer.Argument(help="Name of a model, or a TOML file; default: of the data.")
+    ] = None,
     data: Data = "embedded",
     method: Method = "laplace",
     store: StoreUrl = "artifacts",

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from forecast.modeling.spec import ModelSpec
     from forecast.report import Report
     from forecast.scenario.scenario import Scenario
+    from forecast.sources.tables import Tables
 
 __all__ = [
     "DRAWS",
     "SEED",
     "Run",
+    "applicable",
+    "data_notices",
+    "default_model",
     "fit_and_save",
     "panel_options",
     "report_of",
@@ -81,10 +85,78 @@ def stock_scenarios() -> list[Scenario]:
     ]
 
 
+def default_model(data: str | Path) -> str:
+    """Name of the model of the main job on these data: its eras are those that they cover."""
+    return "dyad_onset_historical" if data == "historical" else "dyad_onset"
+
+
+def applicable(
+    scenarios: Sequence[Scenario], *, first_year: int, last_year: int
+) -> tuple[list[Scenario], list[Scenario]]:
+    """Scenarios whose every edit takes effect in the years ahead, and the others.
+
+    Parameters
+    ----------
+    scenarios : sequence of Scenario
+        The stock scenarios, say, which are about the years after the embedded data.
+    first_year, last_year : int
+        Years of the forecast.
+    """
+
+    def inside(scenario: Scenario) -> bool:
+        return all(first_year <= int(edit.when[:4]) <= last_year for edit in scenario.edits)
+
+    can = [scenario for scenario in scenarios if inside(scenario)]
+    return can, [scenario for scenario in scenarios if not inside(scenario)]
+
+
+def data_notices(tables: Tables, *, origin: int, horizon: int) -> list[str]:
+    """Sentences that say which years the historical data are about; none for other data.
+
+    Parameters
+    ----------
+    tables : Tables
+        The data set.
+    origin : int
+        Last year of the record of conflicts.
+    horizon : int
+        Years ahead.
+    """
+    if tables.name != "historical":
+        return []
+    covers = tables.coverage
+
+    def named(table: str) -> str:
+        cover = covers[table]
+        since = f", changes after {cover.amended_after} from the embedded data"
+        more = since if cover.amended_after is not None else ""
+        return f"{cover.first}–{cover.last} ({cover.source} {cover.version}{more})"
+
+    years = f"{origin + 1}–{origin + horizon}"
+    sentences = [
+        f"Official sources: conflicts {named('conflicts')}; alliances {named('members')}; state"
+        f" system {named('states')}; capabilities {named('capabilities')}. The record of conflicts"
+        f" ends in {origin}: the forecast is for {years}, not for today."
+    ]
+    if min(covers["members"].last, covers["states"].last) > origin:
+        sentences.append(
+            f"States, borders and alliances of {years} are those on record, which nobody knew in"
+            f" {origin}; capabilities and conflicts are simulated."
+        )
+    return sentences
+
+
+def _skipped(scenarios: Sequence[Scenario], years: str) -> list[str]:
+    if not scenarios:
+        return []
+    names = "; ".join(scenario.name for scenario in scenarios)
+    return [f"Stock scenarios that cannot apply to a forecast for {years}: {names}."]
+
+
 def run(
     *,
     data: str | Path = "embedded",
-    model: str | Path = "dyad_onset",
+    model: str | Path | None = None,
     method: Method = "laplace",
     folder: str | Path = "forecast-report",
     store: str | Path = "artifacts",
@@ -100,15 +172,17 @@ def run(
     Parameters
     ----------
     data : str or Path
-        ``"embedded"`` or a folder in the layout of the embedded data set.
-    model : str or Path
-        Dyad-year model, by name or file.
+        ``"embedded"``, ``"historical"`` (the official files in the cache, from 1816; the report
+        says first which years they cover), or a folder in the layout of the embedded data set.
+    model : str or Path, optional
+        Dyad-year model, by name or file; that of the data by default (`default_model`).
     method : {"laplace", "nuts"}
         Inference.
     folder, store : str or Path
         Where the report and the fit go.
     scenarios : sequence of Scenario, optional
-        The stock scenarios by default.
+        By default the stock scenarios; of them those that take effect in the years ahead, and the
+        report names the others.
     seed : int
         Every random number of the run descends from it.
     draws : int
@@ -127,7 +201,13 @@ def run(
     """
     clock = _Clock(progress)
     fitted = fit_and_save(
-        data=data, model=model, method=method, store=store, seed=seed, draws=draws, clock=clock
+        data=data,
+        model=model,
+        method=method,
+        store=store,
+        seed=seed,
+        draws=draws,
+        clock=clock,
     )
     written = report_of(
         fitted,
@@ -143,7 +223,7 @@ def run(
 def fit_and_save(
     *,
     data: str | Path,
-    model: str | Path,
+    model: str | Path | None = None,
     method: Method,
     store: str | Path,
     seed: int = SEED,
@@ -165,7 +245,7 @@ def fit_and_save(
     from forecast.store import open_store
 
     clock = clock or _Clock(progress)
-    spec = load_model(model)
+    spec = load_model(default_model(data) if model is None else model)
     with clock.step("Panel"):
         # With its columns: the checks and the record of the fit read them again.
         panel = complete(load_panel(data=data, **panel_options(spec)), spec.entries)
@@ -213,8 +293,17 @@ def report_of(
 
     fit.require_passed()
     clock = clock or _Clock(progress)
-    chosen = stock_scenarios() if scenarios is None else list(scenarios)
     last = origin_of(fit)
+    chosen, left_out = list(scenarios or ()), list["Scenario"]()
+    if scenarios is None:
+        chosen, left_out = applicable(
+            stock_scenarios(), first_year=last + 1, last_year=last + horizon
+        )
+    assert fit.panel.tables is not None
+    notices = [
+        *data_notices(fit.panel.tables, origin=last, horizon=horizon),
+        *_skipped(left_out, f"{last + 1}–{last + horizon}"),
+    ]
     years = range(last - backtest_years + 1, last + 1)
 
     def record() -> Backtest:
@@ -242,6 +331,7 @@ def report_of(
         checks=checks,
         backtest=scored,
         seconds=clock.seconds,
+        notices=notices,
     )
     with clock.step("Report"):
         return report(findings, folder)

@@ -9,7 +9,14 @@ import typer
 
 __all__ = ["AsJson", "Data", "Quiet", "print_json", "print_table", "records"]
 
-Data = Annotated[str, typer.Option("--data", help="'embedded', or a folder in the same layout.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="'embedded', 'historical' (official files, see `forecast data`), or a folder in the"
+        " layout of the embedded data.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on the terminal.")]
 

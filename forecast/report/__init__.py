@@ -39,6 +39,8 @@ class Findings:
         Rolling-origin backtest of the same specification.
     seconds : mapping of str to float
         Wall time of each step, by name. Shown, but not part of the report's identity.
+    notices : sequence of str
+        Sentences that a reader must see first: years of the data, what was left out.
     """
 
     fit: Fit
@@ -48,6 +50,7 @@ class Findings:
     checks: Sequence[CheckResult]
     backtest: Backtest | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    notices: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

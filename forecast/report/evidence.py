@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -166,11 +167,17 @@ def diagnostics_view(table: pd.DataFrame) -> View:
 def coverage_view(table: pd.DataFrame) -> View:
     """Years that each table covers, with source and licence."""
     rows = [
-        (str(r["table"]), f"{r['first']}–{r['last']}", str(r["source"]), str(r["version"]),
-         str(r["licence"]))
+        (str(r["table"]), f"{r['first']}–{r['last']}{_amended(r)}", str(r["source"]),
+         str(r["version"]), str(r["licence"]))
         for r in table.to_dict("records")
     ]  # fmt: skip
     return View(
         "Data: years covered (outside them a value is missing, never zero)",
         ("Table", "#Years", "Source", "Version", "Licence"), rows, "coverage",
     )  # fmt: skip
+
+
+def _amended(row: Mapping[Hashable, Any]) -> str:
+    """From which year on a table rests on changes that the library added."""
+    after = row.get("amended_after")
+    return "" if pd.isna(after) else f" (amended after {int(after)})"

@@ -86,8 +86,11 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
         "terms": model.term_table(findings.fit),
         "scales": model.scale_table(findings.fit),
         "coverage": pd.DataFrame(
-            [{"table": name} | c.to_dict() for name, c in tables.coverage.items()]
-        ),
+            [
+                {"table": name} | c.to_dict() | {"notes": "; ".join(c.notes)}
+                for name, c in tables.coverage.items()
+            ]
+        ).astype({"amended_after": "Int64"}),
     }
     if len(slopes := model.slope_table(findings.fit)):
         found["slopes"] = slopes

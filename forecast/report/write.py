@@ -73,13 +73,14 @@ def write_report(findings: Findings, folder: Path) -> Report:
     since = _compare(tables["risks"], sha256, earlier, now)
     origin = origin_year(findings)
     passed = bool(findings.fit.gate().passed)
-    summary = summarise(
+    sentences = summarise(
         tables,
         scenarios=list(findings.scenarios),
         model=findings.fit.spec.name if findings.backtest is None else findings.backtest.model,
         observed=_observed(findings, origin),
         passed=passed,
     )
+    summary = (*findings.notices, *sentences)
     setting = Setting(
         origin=origin,
         sha256=sha256,
