@@ -20,6 +20,7 @@ from forecast.features.shared import shared
 __all__ = [
     "FAMILIES",
     "LEVELS",
+    "UNMEASURABLE",
     "Feature",
     "feature",
     "feature_table",
@@ -76,6 +77,20 @@ NEEDS: Mapping[str, str | None] = MappingProxyType(
         "trade": "trade_covered",
         "igo": "igo_covered",
         "distance": "distance_covered",
+    }
+)
+
+_NO_SOURCE = "No source covers it by state and year; it is refused rather than guessed."
+
+#: What people ask for and cannot have, with the reason.
+UNMEASURABLE: Mapping[str, str] = MappingProxyType(
+    {
+        "trade_openness": "Trade over GDP cannot be measured: the data with trade have no GDP on "
+        "the same footing. trade_dependence is the share of one partner in a state's trade.",
+        **dict.fromkeys(
+            ("cyber", "terrorism", "climate", "pandemics", "ai", "public_trust", "communication"),
+            _NO_SOURCE,
+        ),
     }
 )
 
@@ -299,12 +314,13 @@ def get_feature(name: str) -> Feature:
     Raises
     ------
     UnknownNameError
-        When there is none; names the nearest.
+        When there is none; names the nearest, or says why it cannot be measured.
     """
-    try:
+    if name in _REGISTRY:
         return _REGISTRY[name]
-    except KeyError:
-        raise UnknownNameError("feature", name, _REGISTRY) from None
+    if name in UNMEASURABLE:
+        raise UnknownNameError("feature", name, (), UNMEASURABLE[name])
+    raise UnknownNameError("feature", name, _REGISTRY)
 
 
 def feature_table() -> pd.DataFrame:
@@ -368,4 +384,6 @@ def features_markdown() -> str:
             )
             lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
         blocks.append("\n".join(lines))
+    blocks.append("## What cannot be measured")
+    blocks.append("\n".join(f"- `{name}`: {reason}" for name, reason in UNMEASURABLE.items()))
     return "\n\n".join(blocks) + "\n"

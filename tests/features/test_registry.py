@@ -7,10 +7,35 @@ import pytest
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.features import feature_table, features_markdown, get_feature
-from forecast.features.registry import FAMILIES, feature, registered_features
+from forecast.features.registry import FAMILIES, UNMEASURABLE, feature, registered_features
 
-#: What issue 2 asks for by name.
+#: What issues 2 and 3 ask for by name.
 REQUIRED = {
+    "portfolio_similarity",
+    "structural_balance",
+    "polarization",
+    "modularity",
+    "regional_inclusion",
+    "treaty_depth",
+    "treaty_depth_in_dyad",
+    "pact_depth",
+    "reliability",
+    "ally_reliability",
+    "reliable_external_share",
+    "reliable_patron_share",
+    "rivalry",
+    "rival_count",
+    "regime_distance",
+    "joint_democracy",
+    "lowest_polyarchy",
+    "trade_dependence",
+    "trade_interdependence",
+    "joint_igos",
+    "distance",
+    "peaceful_settlement",
+    "outside_defense_capability",
+    "outside_offense_capability",
+    "outside_neutrality_capability",
     "own_expansion",
     "own_expansion_capability",
     "own_contraction",
@@ -101,6 +126,13 @@ def test_unknown_feature():
         UnknownNameError, match=r"Unknown feature 'external_shar'.*'external_share'"
     ):
         get_feature("external_shar")
+
+
+@pytest.mark.parametrize("name", UNMEASURABLE)
+def test_what_cannot_be_measured_is_refused_with_the_reason(name):
+    with pytest.raises(UnknownNameError, match=f"Unknown feature '{name}'. (Trade over|No source)"):
+        get_feature(name)
+    assert f"- `{name}`: " in features_markdown()
 
 
 def test_bad_registrations():
