@@ -112,7 +112,7 @@ def modularity(world: xr.Dataset) -> np.ndarray:
         ends = one.sum(axis=1, dtype=np.float64)
         if total := ends.sum():
             bloc = _one_hot(label[s])
-            inside = np.diagonal(bloc.T @ one @ bloc)
+            inside = ((one.astype(np.float64) @ bloc) * bloc).sum(axis=0)
             out[s] = (inside / total - (ends @ bloc / total) ** 2).sum()
     return out
 
@@ -156,7 +156,8 @@ def polarization(world: xr.Dataset, *, alpha: float = 1.0) -> np.ndarray:
             continue
         bloc = _one_hot(label[s])
         p, size = share[s] @ bloc / total, bloc.sum(axis=0)
-        apart = 1 - bloc.T @ one @ bloc / (size[:, None] * size[None, :])
+        across = bloc.T @ (one.astype(np.float64) @ bloc)
+        apart = 1 - across / (size[:, None] * size[None, :])
         np.fill_diagonal(apart, 0)
         out[s] = 2 ** (1 + alpha) * (p ** (1 + alpha) @ apart @ p)
     return out
