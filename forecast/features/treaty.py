@@ -33,6 +33,8 @@ def treaty_features(world: xr.Dataset, *, window: int = 5) -> xr.Dataset:
           formation if that is later; relabelled successors are not new. NaN when the window
           reaches before coverage, unless the treaty was formed within coverage.
         - ``depth`` (items, 0–5): integrated command, coordination, basing, aid, organisation.
+        - ``latent_depth`` (standard deviations): the trait behind those and further provisions,
+          see `forecast.panel.depth`; NaN where they are not coded.
         - ``size`` (log states): log of the number of members.
         - ``concentration`` (index, 0–1): Herfindahl index of the members' capability; NaN when a
           member's capability is missing.
@@ -57,6 +59,7 @@ def treaty_features(world: xr.Dataset, *, window: int = 5) -> xr.Dataset:
     columns: dict[str, np.ndarray] = {
         "expansion": np.where(known, added, np.nan),
         "depth": np.broadcast_to(world["treaty_depth"].to_numpy(), shape),
+        "latent_depth": np.broadcast_to(world["treaty_latent_depth"].to_numpy(), shape),
         "size": np.log(np.maximum(size, 1)),
         "concentration": np.where(world["capability_covered"].to_numpy()[:, None], index, np.nan),
         "conditions": np.broadcast_to(world["treaty_conditions"].to_numpy(), shape),
