@@ -161,7 +161,9 @@ def compute_features(
         Rows and the world they come from.
     requests : sequence of FeatureRequest
         Columns. A column that is there already is kept, unless it records that it was made from
-        another feature, options or side and can be made anew.
+        another feature, options or side and can be made anew. In an alliance-year panel a feature
+        of states is combined over the members of the treaty (side ``sum``, ``mean``, ``min`` or
+        ``max``); features of pairs have no value there.
     threads : int, optional
         Threads that compute; by default as many as the process has cores. Values do not depend
         on it.
@@ -198,6 +200,8 @@ def compute_features(
             "a panel read from a file has no alliances to compute it from; "
             f"columns found: {', '.join(map(str, panel.data.data_vars))}"
         )
+    if panel.unit == "alliance-year":
+        return _with_members(panel, wanted)
     groups: dict[int | None, list[FeatureRequest]] = {}
     for request in wanted:
         _check_unit(request, panel.unit)
@@ -261,6 +265,23 @@ def _check_unit(request: FeatureRequest, unit: str) -> None:
             f"column {request.name!r}: feature {request.feature!r} has one value for each side "
             "of a dyad; side must be one of a, b, sum, mean, min, max, absdiff"
         )
+
+
+def _with_members(panel: Panel, wanted: Sequence[FeatureRequest]) -> Panel:
+    """Alliance-years: features of the system, and of states over the members of the treaty."""
+    from forecast.features.alliance_years import member_columns
+
+    lagged = panel.data["year"].to_numpy() - panel.lag
+    columns = member_columns(panel, wanted)
+    made = {
+        r.name: (
+            "row",
+            columns[r.name],
+            {**r.attrs, "covers": _covers(columns[r.name], lagged, rising=True)},
+        )
+        for r in wanted
+    }
+    return panel.with_data(panel.data.assign(made))
 
 
 def _check_distinct(requests: Sequence[FeatureRequest]) -> None:
