@@ -132,7 +132,7 @@ def data_notices(tables: Tables, *, origin: int, horizon: int) -> list[str]:
         more = since if cover.amended_after is not None else ""
         return f"{cover.first}–{cover.last} ({cover.source} {cover.version}{more})"
 
-    years = f"{origin + 1}–{origin + horizon}"
+    years = _years(origin, horizon)
     sentences = [
         f"Official sources: conflicts {named('conflicts')}; alliances {named('members')}; state"
         f" system {named('states')}; capabilities {named('capabilities')}. The record of conflicts"
@@ -144,6 +144,11 @@ def data_notices(tables: Tables, *, origin: int, horizon: int) -> list[str]:
             f" {origin}; capabilities and conflicts are simulated."
         )
     return sentences
+
+
+def _years(origin: int, horizon: int) -> str:
+    first, last = origin + 1, origin + horizon
+    return str(first) if first == last else f"{first}–{last}"
 
 
 def _skipped(scenarios: Sequence[Scenario], years: str) -> list[str]:
@@ -302,7 +307,7 @@ def report_of(
     assert fit.panel.tables is not None
     notices = [
         *data_notices(fit.panel.tables, origin=last, horizon=horizon),
-        *_skipped(left_out, f"{last + 1}–{last + horizon}"),
+        *_skipped(left_out, _years(last, horizon)),
     ]
     years = range(last - backtest_years + 1, last + 1)
 

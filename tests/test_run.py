@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,18 @@ import pytest
 
 from forecast.errors import GateRefusedError
 from forecast.inference.diagnostics import Thresholds
-from forecast.run import Run, report_of, run, stock_scenarios
+from forecast.modeling.spec import load_model
+from forecast.panel.types import Panel
+from forecast.run import (
+    Run,
+    applicable,
+    data_notices,
+    default_model,
+    report_of,
+    run,
+    stock_scenarios,
+)
+from forecast.sources.tables import Tables
 from forecast.store import open_store
 
 
@@ -122,3 +134,79 @@ def test_the_public_names_are_there() -> None:
         assert callable(getattr(forecast, name)), name
     with pytest.raises(AttributeError):
         forecast.no_such_name  # noqa: B018
+
+
+# ------------------------------------------------------------------------- historical data
+
+
+def test_the_model_of_the_data() -> None:
+    assert default_model("embedded") == default_model("some/folder") == "dyad_onset"
+    assert default_model("historical") == "dyad_onset_historical"
+
+
+def test_the_historical_model_has_the_terms_of_the_other_one() -> None:
+    """Only the eras differ; they reach back to 1816 without a gap."""
+    ours, theirs = load_model("dyad_onset_historical"), load_model("dyad_onset")
+    assert ours.terms == theirs.terms
+    assert ours.smooths == theirs.smooths
+    assert ours.varying == theirs.varying
+    assert ours.intercept == theirs.intercept
+    eras = ours.eras
+    assert eras[0].first == 1816
+    assert eras[-1].last is None
+    for before, after in pairwise(eras):
+        assert after.first == before.last + 1
+
+
+def test_stock_scenarios_are_about_years_after_the_embedded_data() -> None:
+    stock = stock_scenarios()
+    can, cannot = applicable(stock, first_year=2026, last_year=2030)
+    assert can == stock
+    assert cannot == []
+    assert applicable(stock, first_year=2001, last_year=2005) == ([], stock)
+
+
+@pytest.mark.reference
+def test_the_years_of_the_historical_data_are_said(historical: Tables, tables: Tables) -> None:
+    first, second = data_notices(historical, origin=2000, horizon=5)
+    assert "conflicts 1816–2000 (Gibler-Miller-Little" in first
+    assert "alliances 1815–2025" in first
+    assert "changes after 2016 from the embedded data" in first
+    assert "the forecast is for 2001–2005, not for today" in first
+    assert "which nobody knew in 2000" in second
+    assert data_notices(tables, origin=2025, horizon=5) == []
+
+
+@pytest.mark.reference
+def test_the_main_job_on_a_part_of_the_historical_data(
+    historical: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fit, store, reload, forecast and report; a short stretch of years keeps the test short."""
+    from forecast.panel import build
+
+    whole = build.load_panel
+
+    def part(**options: object) -> Panel:
+        return whole(**{**options, "data": historical, "years": (1991, 2000)})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(build, "load_panel", part)
+    written = run(
+        data="historical",
+        folder=tmp_path / "report",
+        store=tmp_path / "store",
+        draws=100,
+        horizon=1,
+        backtest_years=0,
+        seed=3,
+    )
+    assert written.fit.spec.name == "dyad_onset_historical"
+    notices = written.report.summary[:3]
+    assert "the forecast is for 2001" in notices[0]
+    assert "Stock scenarios that cannot apply to a forecast for 2001" in notices[2]
+    assert "(amended after 2016)" in written.report.page.read_text(encoding="utf-8")
+    risks = pd.read_parquet(tmp_path / "report" / "risks.parquet")
+    assert set(risks["first_year"]) == {2001}
+    loaded = open_store(tmp_path / "store").load(written.fit.id)
+    assert loaded.panel.tables is not None
+    assert set(loaded.panel.tables.extra) == set(historical.extra)
+    assert loaded.panel.tables.coverage["conflicts"] == historical.coverage["conflicts"]

@@ -147,3 +147,46 @@ def test_files_and_folders_are_written_whole_or_not_at_all(tmp_path: Path) -> No
         raise RuntimeError
     assert (tmp_path / "out" / "page").read_text() == "first"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "out"]
+
+
+def test_extra_tables_go_with_a_fit(known_fit: Fit, tmp_path: Path) -> None:
+    """Rivalries, say: read again as they were, with notes and amendments of the coverage."""
+    from dataclasses import replace
+
+    import pandas as pd
+
+    from forecast.sources.capability import COMPUTED
+    from forecast.sources.embedded import tables_from_frames
+    from forecast.sources.tables import TABLES, Coverage
+
+    tables = known_fit.panel.tables
+    assert tables is not None
+    frames = {name: getattr(tables, name) for name in TABLES}
+    frames["capabilities"] = frames["capabilities"].drop(columns=list(COMPUTED))
+    rivalries = pd.DataFrame(
+        {
+            "rivalry_id": pd.array(["x-1"], dtype="str"),
+            "ccode_a": [2],
+            "ccode_b": [365],
+            "start": np.array(["1945-01-01"], dtype="datetime64[s]"),
+            "end": np.array(["NaT"], dtype="datetime64[s]"),
+            "kind": pd.array([np.nan], dtype="str"),
+        }
+    )
+    own = Coverage(1945, 2020, "Test", "1", "CC0", amended_after=2019, notes=("1 left out",))
+    more = tables_from_frames(
+        frames,
+        coverage={**tables.coverage, "rivalries": own},
+        name="test",
+        extra={"rivalries": rivalries},
+    )
+    assert more.fingerprint != tables.fingerprint
+    store = open_store(tmp_path)
+    store.save(replace(known_fit, panel=replace(known_fit.panel, tables=more)))
+    read = store.load(known_fit.id).panel
+    assert read.tables is not None
+    assert read.tables.coverage["rivalries"] == own
+    pd.testing.assert_frame_equal(read.tables.extra["rivalries"], rivalries)
+    assert read.tables.fingerprint == more.fingerprint
+    assert read.world is not None
+    assert read.world["rivalry"].sel(year=1990, state=2, other=365)
