@@ -102,7 +102,7 @@ def test_masks_cover_what_all_their_tables_cover(world, tiny_tables):
     assert "imports" in national and "trade_flow" not in national
     assert not national["trade_covered"].any()
     assert {table for needed in EXTRA_MASKS.values() for table in needed} == set(COVERS)
-    assert set(EXTRA_TABLES) == {*COVERS, "treaty_design"}
+    assert set(COVERS) <= set(EXTRA_TABLES)
 
 
 def test_rivalries_hold_while_both_are_in_the_system(world):
