@@ -22,7 +22,7 @@ class Panel:
     ----------
     data : xarray.Dataset
         One dimension ``row``. Coordinates ``year`` and either ``ccode_a``, ``ccode_b``
-        (``ccode_a < ccode_b`` in an undirected panel) or ``ccode``. Variable ``outcome``
+        (``ccode_a < ccode_b`` in an undirected panel), ``ccode`` or ``alliance_id``. Variable ``outcome``
         (float, 0/1; NaN for rows past the coverage of the outcome, which can be forecast but
         not fitted), and one float variable per computed feature term.
     world : xarray.Dataset or None
@@ -32,9 +32,10 @@ class Panel:
     tables : Tables or None
         The tidy tables behind `world`; read, like it, when first asked for.
     unit : str
-        ``"state-year"``, ``"dyad-year"`` (undirected) or ``"directed-dyad-year"``.
+        ``"state-year"``, ``"dyad-year"`` (undirected), ``"directed-dyad-year"``,
+        ``"dispute-dyad"`` or ``"alliance-year"``.
     population : str
-        ``"all"`` or ``"politically_relevant"``.
+        Which states or pairs, e.g. ``"all"`` or ``"politically_relevant"``.
     outcome : str
         Name of the outcome, e.g. ``"onset"``.
     lag : int
