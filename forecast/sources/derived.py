@@ -58,8 +58,9 @@ def key_of(folder: Path, candidates: Mapping[str, tuple[str, ...]], *, amend: bo
         source: {role: file.sha256 for role, file in read_lock(folder, source).files.items()}
         for source in sources
     }
-    names = ("amendments.toml", "alliances.csv", "members.csv", "states.csv", "datapackage.json")
-    own = {name: sha256_of(data_folder() / name) for name in names} if amend else {}
+    more = ("amendments.toml", "alliances.csv", "members.csv", "datapackage.json")
+    names = ("states.csv", *(more if amend else ()))
+    own = {name: sha256_of(data_folder() / name) for name in names}
     order = {fact: list(sources) for fact, sources in candidates.items()}
     return fingerprint_values(code=_code(), files=files, order=order, own=own)
 

@@ -211,6 +211,7 @@ def _put_together(
     _refuse_missing(
         [fact for fact, needed in FACTS.items() if needed and fact not in facts], folder
     )
+    facts["states"] = _with_iso3(facts["states"])
     if amend and origin["alliances"].startswith("atop"):
         notes, after = _amend(facts)
     else:
@@ -257,6 +258,21 @@ def _sourced(source: str, reading: Reading) -> Sourced:
         licence=catalogue().licences[entry.licence].name,
         code_system=reader.CODE_SYSTEM,
     )
+
+
+def _with_iso3(states: Sourced) -> Sourced:
+    """ISO 3166 codes, which official lists lack, from our own list by state number."""
+    from dataclasses import replace
+
+    from forecast.paths import data_folder
+    from forecast.sources.schemas import read
+
+    own = read("states", data_folder()).dropna(subset=["iso3"])
+    codes = own.drop_duplicates("ccode", keep="last").set_index("ccode")["iso3"]
+    frame = states.reading.frame
+    known = frame["iso3"].fillna(frame["ccode"].map(codes)).astype(frame["iso3"].dtype)
+    reading = replace(states.reading, frame=frame.assign(iso3=known))
+    return replace(states, reading=reading)
 
 
 def _amend(facts: dict[str, Sourced]) -> tuple[tuple[str, ...], int | None]:

@@ -15,6 +15,7 @@ from forecast.panel.world import build_world
 from forecast.sources import derived, historical
 from forecast.sources.acquire import add
 from forecast.sources.assembly import Sourced, assemble
+from forecast.sources.codes import resolve_state
 from forecast.sources.historical import load_historical
 from forecast.sources.tables import EXTRA_TABLES, TABLES, Reading
 
@@ -113,6 +114,23 @@ def test_obligations_agree_with_the_directed_dyad_years(tables, reference):
     years = world["year"].to_numpy()[t].tolist()
     ours = set(zip(years, codes[a].tolist(), codes[b].tolist(), strict=True))
     assert len(ours & theirs) / len(ours | theirs) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("name", "year", "code"),
+    [
+        ("DEU", 1938, 255),
+        ("Germany", 1970, 260),
+        ("DEU", 2000, 255),
+        ("USA", 1850, 2),
+        ("Bavaria", 1860, 245),
+        ("GBR", 1900, 200),
+        ("Turkey", 1900, 640),
+        ("Serbia", 1900, 345),
+    ],
+)
+def test_states_have_their_usual_names(tables, name, year, code):
+    assert resolve_state(tables, name, year=year) == code
 
 
 # --------------------------------------------------------------------------- the seam of 2016
