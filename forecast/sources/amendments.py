@@ -91,8 +91,9 @@ def amend_alliances(
     Returns
     -------
     Amended
-        A state that joins a treaty of the source owes what most of its members owe. The notes
-        count the changes, and name those that have no counterpart in the source.
+        A state that joins a treaty of the source owes what most of its members owe; treaties with a
+        counterpart have its short name. The notes count the changes, and name those that have no
+        counterpart in the source.
     """
     seam = np.datetime64(f"{after + 1}-01-01", "s")
     # What ends on the last day before the seam is no longer in force on the first after it.
@@ -124,7 +125,14 @@ def amend_alliances(
         if treaty in over:
             change.termination(target, ended[treaty])
     closed = alliances["alliance_id"].map(change.terminated).astype("datetime64[s]")
-    done = alliances.assign(end=alliances["end"].where(closed.isna(), closed))
+    # Names in use, so that "NATO" can be asked for.
+    usual = own_alliances.set_index("alliance_id")["short_name"]
+    names = {atop: usual[own] for own, atop in counterparts.items() if own in usual}
+    short = alliances["alliance_id"].map(names).fillna(alliances["short_name"])
+    done = alliances.assign(
+        end=alliances["end"].where(closed.isna(), closed),
+        short_name=short.astype(alliances["short_name"].dtype),
+    )
     count = {**change.count, "new treaties": len(new)}
     notes = [
         f"Since {after} from the embedded data: "

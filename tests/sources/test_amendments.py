@@ -61,6 +61,8 @@ def test_accession_exit_and_termination(source, tiny_frames):
     ended = done.alliances.set_index("alliance_id")["end"]
     assert str(ended["atop-2"].date()) == "2003-06-30"
     assert pd.isna(ended["atop-1"])
+    names = done.alliances.set_index("alliance_id")["short_name"]
+    assert names.to_dict() == {"atop-1": "North Pact", "atop-2": "Guarantee"}
     assert done.notes[0] == (
         "Since 1998 from the embedded data: 1 accessions, 1 exits, 1 terminations, 0 new treaties."
     )

@@ -140,6 +140,9 @@ def test_alliances_are_carried_to_the_present(tables):
     nato = tables.members[tables.members["alliance_id"] == "atop-3180"]
     joined = nato[nato["start"].dt.year > 2016].set_index("ccode")["start"].dt.date.astype(str)
     assert joined.to_dict() == {343: "2020-03-27", 375: "2023-04-04", 380: "2024-03-07"}
+    names = tables.alliances.set_index("alliance_id")["short_name"]
+    assert names["atop-3180"] == "NATO"
+    assert names.is_unique
     cover = tables.coverage["members"]
     assert (cover.amended_after, cover.last) == (2016, 2025)
     assert any("34 accessions" in note for note in cover.notes)
