@@ -2,8 +2,8 @@
 
 The defence graph of a year has the states in the system as nodes and an edge where either of two
 owes the other defence. Its blocs are the communities of greatest modularity that the method of
-Louvain finds (Blondel et al. 2008) in networkx, from a fixed seed, so that they are the same every
-time; a state without a pact is a bloc of its own. Features of the system have one value a year,
+Louvain finds (Blondel et al. 2008; `forecast.features.louvain`), the same ones every time; a state
+without a pact is a bloc of its own. Features of the system have one value a year,
 some 200 in all: no panel of dyads makes more of them.
 """
 
@@ -17,19 +17,18 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.features import arrays, successions
+from forecast.features.louvain import louvain
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
 __all__ = ["modularity", "polarization", "regional_inclusion"]
 
 IntArray = npt.NDArray[np.int64]
-#: Seed of the order in which the method of Louvain visits the states.
-SEED = 1816
 
 
 @lru_cache(maxsize=1024)
 def communities(edges: bytes, size: int) -> tuple[int, ...]:
-    """Community of each node that has an edge; -1 for the others.
+    """Community of each node.
 
     Parameters
     ----------
@@ -39,22 +38,10 @@ def communities(edges: bytes, size: int) -> tuple[int, ...]:
     size : int
         Number of nodes.
     """
-    from networkx import Graph  # type: ignore[import-untyped]
-    from networkx.algorithms.community import (  # type: ignore[import-untyped]
-        louvain_communities,
-    )
-
     upper = np.triu_indices(size, k=1)
-    there = np.unpackbits(np.frombuffer(edges, dtype=np.uint8), count=len(upper[0])).astype(bool)
-    graph = Graph()
-    graph.add_edges_from(zip(upper[0][there].tolist(), upper[1][there].tolist(), strict=True))
-    label = [-1] * size
-    if graph.number_of_edges():
-        found = louvain_communities(graph, weight=None, seed=SEED)
-        for number, group in enumerate(sorted(found, key=min)):
-            for node in group:
-                label[node] = number
-    return tuple(label)
+    graph = np.zeros((size, size), dtype=bool)
+    graph[upper] = np.unpackbits(np.frombuffer(edges, dtype=np.uint8), count=len(upper[0]))
+    return tuple(louvain(graph | graph.T).tolist())
 
 
 @shared
@@ -78,10 +65,7 @@ def blocs(world: xr.Dataset) -> tuple[npt.NDArray[np.bool_], IntArray]:
         here = np.flatnonzero(inside)
         block = edges[s][np.ix_(here, here)]
         packed = np.packbits(block[np.triu_indices(here.size, k=1)]).tobytes()
-        found = np.array(communities(packed, here.size), dtype=np.int64)
-        alone = found < 0
-        found[alone] = found.max(initial=-1) + 1 + np.arange(alone.sum())
-        label[s, here] = found
+        label[s, here] = communities(packed, here.size)
     return edges, label
 
 
