@@ -22,9 +22,9 @@ class Panel:
     ----------
     data : xarray.Dataset
         One dimension ``row``. Coordinates ``year`` and either ``ccode_a``, ``ccode_b``
-        (``ccode_a < ccode_b`` in an undirected panel), ``ccode`` or ``alliance_id``. Variable ``outcome``
-        (float, 0/1; NaN for rows past the coverage of the outcome, which can be forecast but
-        not fitted), and one float variable per computed feature term.
+        (``ccode_a < ccode_b`` in an undirected panel), ``ccode`` or ``alliance_id``. Variable
+        ``outcome`` (float, 0/1; NaN for rows past the coverage of the outcome, which can be
+        forecast but not fitted), and one float variable per computed feature term.
     world : xarray.Dataset or None
         Dense arrays over (year, state, other, obligation) from which features are computed;
         None for a panel that was read from a file with its features already in it. A panel from
