@@ -68,7 +68,7 @@ class Report:
     changed : bool or None
         Whether a number differs from the report that was there before; None without one.
     summary : tuple of str
-        The five sentences at the top of the page.
+        The sentences at the top of the page, notices on the data first.
     """
 
     page: Path

@@ -21,6 +21,7 @@ from forecast.report.text import count, interval, percent, points, ratio, slug
 
 if TYPE_CHECKING:
     from forecast.report import Findings
+    from forecast.sources.tables import Tables
 
 __all__ = ["Setting", "render_page"]
 
@@ -89,6 +90,7 @@ def render_page(
         "script": Markup((_ASSETS / "page.js").read_text(encoding="utf-8")),
         "setting": setting,
         "summary": summary,
+        "least": _least(fit.panel.tables),
         "origin": setting.origin,
         "spans": spans,
         "horizons": horizons,
@@ -135,6 +137,20 @@ def render_page(
         "show_points": lambda change: points(change, unit=False),
     }  # fmt: skip
     return environment.get_template("page.html.jinja").render(context)
+
+
+def _least(tables: Tables | None) -> str:
+    """What a conflict of the record is at the least, by the lowest level that it holds."""
+    if tables is None:
+        return "as the data behind the panel define it"
+    found = set(tables.conflicts["level"])
+    if "threat" in found:
+        return "at least a threat of force by the forces of a state (a militarised dispute)"
+    if "display_of_force" in found:
+        return "at least a display of force by regular forces (a militarised dispute)"
+    if found == {"war"}:
+        return "a war"
+    return "at least an armed clash or a use of force by regular forces"
 
 
 def _pairs(

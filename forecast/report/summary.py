@@ -1,4 +1,4 @@
-"""What the report says in five sentences, written from the tables."""
+"""What the report says at the top, in sentences written from the tables."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ STRATA_WORDS = {
     "outside the population": "pairs that are not politically relevant",
 }
 _RECENT = 10
+#: Years of a backtest below which a gain in them is no verdict on others.
+_FEW_YEARS = 10
 
 
 def span(first: int, last: int) -> str:
@@ -211,6 +213,8 @@ def _trust(tables: Mapping[str, pd.DataFrame], model: str, passed: bool) -> str:
             if difference["lower"] > 0
             else "alliances have not shown that they improve the forecasts"
         )
+        if "measurably" in better and rows.nunique() < _FEW_YEARS:
+            better += f" in these {rows.nunique()} years, too few for a verdict on others"
         text += (
             f", and {better} (difference in log loss to the same model without them"
             f" {number(1e4 * difference['mean'], 1, sign=True)}e−4,"

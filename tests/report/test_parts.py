@@ -15,6 +15,8 @@ from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.charts import Bar, Scale, interval_chart
 from forecast.report.files import as_csv, digest, rounded
 from forecast.report.map import BINS, _geometry, bin_labels
+from forecast.report.page import _least
+from forecast.report.summary import _trust
 from forecast.report.text import interval, listed, percent, points, ratio, slug
 from forecast.sources.tables import Tables
 
@@ -206,3 +208,38 @@ def test_state_without_iso_code_is_listed_as_absent() -> None:
     assert absent == ["Land 8"]
     assert "<circle" in svg and 'data-name="Fyra"' in svg
     assert svg.count("data-rank=") == len(states[states["horizon"] == 1]) - 1
+
+
+# Sentences --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("years", "hedged"), [(3, True), (12, False)])
+def test_a_gain_over_few_years_is_no_verdict(years: int, hedged: bool) -> None:
+    known = {"kind": "all", "horizon": 1}
+    tables = {
+        "checks": pd.DataFrame({"check": ["a"], "passed": [True]}),
+        "scores": pd.DataFrame(
+            [known | {"model": "m", "rows": 9, "events": 1, "log_loss": 0.1, "log_loss_skill": 0.3,
+                      "expected": 1.0}]
+        ),
+        "backtest_forecasts": pd.DataFrame({"year": np.arange(2000 - years, 2000)}),
+        "differences": pd.DataFrame(
+            [known | {"score": "log_loss", "against": "m_without_alliances", "mean": -2e-4,
+                      "lower": -3e-4, "upper": -1e-4, "level": 0.9}]
+        ),
+    }  # fmt: skip
+    text = _trust(tables, "m", True)
+    assert "alliances make the forecasts measurably better" in text
+    assert (f"in these {years} years, too few for a verdict" in text) == hedged
+
+
+@pytest.mark.parametrize(
+    ("levels", "text"),
+    [(["threat", "war"], "a threat of force"), (["display_of_force"], "a display of force"),
+     (["clash", "use_of_force"], "an armed clash or a use of force"), (["war"], "a war")],
+)  # fmt: skip
+def test_the_page_says_what_the_lowest_level_of_the_record_is(
+    tiny_tables: Tables, levels: list[str], text: str
+) -> None:
+    rows = tiny_tables.conflicts.iloc[[0] * len(levels)].assign(level=levels)
+    assert text in _least(tiny_tables.with_tables(fingerprint="x", conflicts=rows))
