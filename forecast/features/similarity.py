@@ -188,6 +188,8 @@ def portfolio_similarity(
         weights = np.where(covered, np.nan_to_num(arrays.capability(world)), 0.0)
     for s, inside in enumerate(member):  # the vectors are over the states of the year
         here = np.flatnonzero(inside)
+        if not here.size:  # a year before the first state
+            continue
         block = ranks[s][np.ix_(here, here)].astype(np.float64)
         if weighting == "capability":
             found = signorino_ritter(block, weights[s, here])

@@ -78,8 +78,16 @@ def bound_together(world: xr.Dataset, treaties: np.ndarray) -> np.ndarray:
     pre_treatment=True,
 )
 def peaceful_settlement(world: xr.Dataset) -> np.ndarray:
-    """Whether the two are members of a treaty with a duty of peaceful settlement."""
-    return bound_together(world, world["treaty_settlement"].to_numpy())
+    """Whether the two are members of a treaty with a duty of peaceful settlement.
+
+    Missing where none is known and they share a treaty whose provisions the source does not code.
+    """
+    settles = world["treaty_settlement"].to_numpy().astype(np.float32)
+    bound = bound_together(world, settles == 1)
+    uncoded = np.isnan(settles)
+    if not uncoded.any():
+        return bound
+    return np.where(bound_together(world, uncoded) & ~bound, np.nan, bound)
 
 
 @feature(
@@ -95,7 +103,7 @@ def peaceful_settlement(world: xr.Dataset) -> np.ndarray:
     pre_treatment=True,
 )
 def pact_depth(world: xr.Dataset) -> np.ndarray:
-    """Mean depth of the state's defence ties; missing without allies."""
+    """Mean depth of the state's defence ties; missing without allies or where it is not coded."""
     return ties.mean_over_defenders(world, ties.best_tie(world, world["treaty_depth"].to_numpy()))
 
 

@@ -22,6 +22,9 @@ _CONDITIONS = (
     "cond_demands",
     "cond_nonprovocation",
 )
+#: Ids of COW's alliances. COW codes neither institutions nor conditions nor settlement of disputes;
+#: the table of alliances has no missing flags, so that its zeros there are no observations.
+_UNCODED = "cow-"
 
 
 def obligations(window: Window, member: BoolArray) -> dict[str, Variable]:
@@ -99,12 +102,18 @@ def treaties(window: Window, member: BoolArray) -> dict[str, Variable]:
         pledged[t[held], treaty[row[held]], at[held], k] = True
     start, end = span_years(table)
     one = ("treaty",)
+    uncoded = np.char.startswith(ids, _UNCODED)
+
+    def known(columns: list[str]) -> npt.NDArray[np.float32]:
+        number = table[columns].sum(axis=1).to_numpy(dtype=np.float32)
+        return np.where(uncoded, np.float32(np.nan), number)
+
     return {
         "treaty_member": (("year", "treaty", "state"), belongs),
         "treaty_pledge": (("year", "treaty", "state", "obligation"), pledged),
-        "treaty_depth": (one, table[list(_DEPTH)].sum(axis=1).to_numpy(dtype=np.int8)),
-        "treaty_conditions": (one, table[list(_CONDITIONS)].sum(axis=1).to_numpy(dtype=np.int8)),
-        "treaty_settlement": (one, table["peaceful_settlement"].to_numpy(dtype=bool)),
+        "treaty_depth": (one, known(list(_DEPTH))),
+        "treaty_conditions": (one, known(list(_CONDITIONS))),
+        "treaty_settlement": (one, known(["peaceful_settlement"])),
         "treaty_wartime": (one, table["wartime"].to_numpy(dtype=bool)),
         "treaty_multilateral": (one, (table["kind"] == "multilateral").to_numpy(dtype=bool)),
         "treaty_start": (one, start.astype(np.int16)),

@@ -66,10 +66,11 @@ def build_world(
         keeps the singular for the dimension.)
 
         ``treaty_member`` (year, treaty, state), ``treaty_pledge`` (year, treaty, state,
-        obligation) bool; ``treaty_depth`` (0–5), ``treaty_conditions`` (0–6) int8;
-        ``treaty_settlement``, ``treaty_wartime``, ``treaty_multilateral`` bool; ``treaty_start``,
-        ``treaty_end`` int16 (9999 = in force); ``treaty_short_name`` str; ``treaty_design``
-        (treaty, item) and ``treaty_latent_depth`` float32: see `forecast.panel.depth`.
+        obligation) bool; ``treaty_depth`` (0–5), ``treaty_conditions`` (0–6),
+        ``treaty_settlement`` (0/1) float32, NaN where the source does not code them;
+        ``treaty_wartime``, ``treaty_multilateral`` bool; ``treaty_start``, ``treaty_end`` int16
+        (9999 = in force); ``treaty_short_name`` str; ``treaty_design`` (treaty, item) and
+        ``treaty_latent_depth`` float32: see `forecast.panel.depth`.
 
         ``call_year``, ``call_honoured_year``, ``call_conflict``, ``call_bound``,
         ``call_target``, ``call_level`` (call) int: when states that were owed defence were

@@ -187,6 +187,13 @@ def test_constant_portfolios_have_no_agreement_beyond_chance():
         assert np.isnan(value(world, "portfolio_similarity", 2000, 2, 200, measure=measure))
 
 
+def test_a_year_before_the_first_state_is_missing():
+    early = Story((1999, 2000), {2: (0.5, 2000, 9999), 200: (0.5, 2000, 9999)}, []).world()
+    for measure in MEASURES:
+        found = similarity(early, measure=measure)
+        assert np.isnan(found.sel(year=1999)).all()
+
+
 def test_bad_options():
     with pytest.raises(UnknownNameError, match=r"'kapa'\. Did you mean 'kappa'"):
         similarity(FOUR, measure="kapa")

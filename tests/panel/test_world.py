@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from forecast.errors import ArgumentError
+from forecast.features import get_feature
 from forecast.panel.extras import EXTRA_MASKS
 from forecast.panel.world import build_world
 from forecast.sources.embedded import tables_from_frames
@@ -101,6 +102,21 @@ def test_accession_and_withdrawal(tiny_world):
 def test_obligations_pause_while_a_state_is_absent(tiny_world):
     owed = tiny_world["obligations"].sel(obligation="nonaggression", state=20, other=60)
     assert years_true(owed) == [1996, 1997, 1998, *range(2001, 2011)]
+
+
+def test_what_cow_does_not_code_of_a_treaty_is_missing_not_zero(tiny_frames, tiny_coverage):
+    for table in ("alliances", "members"):
+        ids = tiny_frames[table]["alliance_id"]
+        tiny_frames[table]["alliance_id"] = ids.replace("north-pact", "cow-227")
+    world = build_world(tables_from_frames(tiny_frames, coverage=tiny_coverage, name="x"))
+    for name in ("treaty_depth", "treaty_conditions", "treaty_settlement"):
+        assert np.isnan(world[name].sel(treaty="cow-227")), name
+        assert not np.isnan(world[name].sel(treaty="eron-dara")), name
+    for name in ("pact_depth", "conditionality"):  # 20 has allies by that treaty only
+        assert np.isnan(get_feature(name)(world).sel(year=2005, state=20)), name
+    settled = get_feature("peaceful_settlement")(world).sel(year=2005)
+    assert np.isnan(settled.sel(state=10, other=20))
+    assert settled.sel(state=10, other=60) == 0  # no treaty between them
 
 
 def test_two_states_that_share_a_year_but_no_day_owe_nothing(tiny_frames, tiny_coverage):

@@ -23,7 +23,8 @@ Roles
 
 The flags are not exclusive. They are read as: ``defense``, ``neutrality``, ``nonaggression`` as
 such, ``entente`` as consultation; COW codes no offensive obligations, conditions, wartime pacts or
-institutions, so those columns are 0 here and mean "not coded": take ATOP for them.
+institutions, so those columns are 0 here and mean "not coded" (features made of them are missing):
+take ATOP for them.
 
 Traps:
 
