@@ -215,9 +215,8 @@ def main() -> None:
     )
     print(table.round(2).to_string(index=False))
     outside = int((~table["inside band"]).sum())
-    print(
-        f"{outside} of {len(table)} parameters leave their 95% band ({0.05 * len(table):.1f} expected)"
-    )
+    expected = 0.05 * len(table)
+    print(f"{outside} of {len(table)} parameters leave their 95% band ({expected:.1f} expected)")
     pooled = table[[f"{level:.0%}" for level in LEVELS]].mean()
     print("coverage over all parameters: " + ", ".join(f"{k}: {v:.3f}" for k, v in pooled.items()))
     if arguments.method == "laplace":
