@@ -96,6 +96,7 @@ def test_files_that_the_user_has(
         (["pair", "--from", f"mida={mine / 'a.csv'}", "--from", "mida=b.csv"], "two files for one"),
         (["pair", "--from", f"mid={mine / 'a.csv'}"], "Did you mean 'mida'"),
         (["plan", "--from", str(mine)], "Did you mean 'plain'"),
+        (["xyzzy", "--from", str(mine)], "`forecast data list` shows them all"),
         (["zipped", "--from", str(mine)], "none of the 3 files given is known"),
         (["--from", str(mine / "none")], "no file or folder"),
         (["--from", str(half)], "midb (MIDB.csv) is missing"),

@@ -56,7 +56,7 @@ def load_tables(
     if not where.is_dir():
         raise MissingFileError(
             f"There is no folder {str(where)!r}. Give the folder of a data set (seven CSV files "
-            'and datapackage.json), or data="embedded".'
+            'and datapackage.json), data="embedded" or data="historical".'
         )
     covers = read_coverage(where) if coverage is None else coverage
     frames = {table: read(table, where) for table in TABLES}

@@ -294,7 +294,9 @@ class Catalogue(_Entry):
             No such source; names the nearest.
         """
         if name not in self.sources:
-            raise UnknownNameError("source", name, self.sources)
+            raise UnknownNameError(
+                "source", name, self.sources, "`forecast data list` shows them all."
+            )
         return self.sources[name]
 
     def to_markdown(self) -> str:

@@ -134,5 +134,6 @@ def refuse_changed(source: str, what: str, locked: LockedFile, found: str) -> No
             f"{source}, {what}: its SHA-256 is {found}, but {locked.sha256} was locked on"
             f" {locked.first[:10]} (from {locked.origin}). Either the file was damaged or changed,"
             " or its publisher replaced it. Results obtained so far belong to the locked one. To"
-            f" accept the new one: `forecast data get {source} --replace`."
+            f" accept the new one: `forecast data get {source} --replace`, with `--from FILE` for a"
+            " copy that you have."
         )

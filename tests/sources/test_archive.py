@@ -18,7 +18,9 @@ CSV = b"ccode,year\n2,1816\n"
 def make_zip(path: Path, members: dict[str, bytes], *, method: int = zipfile.ZIP_DEFLATED) -> Path:
     with zipfile.ZipFile(path, "w", method) as opened:
         for name, content in members.items():
-            opened.writestr(name, content)
+            # A fixed date: the same content is the same archive at any time.
+            entry = zipfile.ZipInfo(name, (2024, 1, 1, 0, 0, 0))
+            opened.writestr(entry, content, method)
     return path
 
 

@@ -326,7 +326,7 @@ def test_other_bytes_are_refused_with_both_hashes(
     add("plain", path)
     first, before = sha256_of(path), _snapshot(cache)
     path.write_bytes(STATES + b"BAV,245,Bavaria,1816,1,1,1871,1,18,2016\n")
-    with pytest.raises(ChangedFileError, match=f"{sha256_of(path)}.*{first}.*--replace"):
+    with pytest.raises(ChangedFileError, match=f"{sha256_of(path)}.*{first}.*--replace.*--from"):
         add("plain", path)
     assert _snapshot(cache) == before
     add("plain", path, replace=True)

@@ -46,7 +46,7 @@ def test_a_date_before_1677_can_be_read(folder):
 
 
 def test_missing_folder_says_what_is_needed(tmp_path):
-    with pytest.raises(MissingFileError, match=r"no folder .*seven CSV files"):
+    with pytest.raises(MissingFileError, match=r"no folder .*seven CSV files.*data=\"historical\""):
         load_tables(tmp_path / "nowhere")
 
 
