@@ -104,6 +104,9 @@ def expected(
             raise ArgumentError(f"{name} must be greater than 0; found {value!r}")
     if window is not None:
         windows.positive("window", window)
+    if not world.attrs.get("initiators_coded", 1):
+        # Without attackers there are no calls: the prior alone is not a record.
+        return np.full((world.sizes["year"], world.sizes["state"]), np.nan)
     invoked, honoured = record(world, level, window)
     return np.asarray((a + honoured) / (a + b + invoked))
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from forecast.errors import ArgumentError, CoverageError
+from forecast.errors import ArgumentError, CoverageError, DataError
 from forecast.panel.alliance_rows import alliance_rows
 from forecast.panel.dispute_rows import dispute_rows
+from forecast.panel.events import initiators_coded
 from forecast.panel.options import Choices, Escalation, Outcome, Population, Unit, choose
 from forecast.panel.populations import relevant_pairs
 from forecast.panel.rows import dyad_rows, state_rows
@@ -112,6 +113,12 @@ def load_panel(
     """
     choices = choose(unit, population, outcome, lag)
     tables = read_tables(data, sources=sources)
+    if choices.unit == "directed-dyad-year" and not initiators_coded(tables.conflicts):
+        raise DataError(
+            f"The conflicts of {tables.coverage['conflicts'].source} do not say who began them, so "
+            "a directed panel would be all zeros. Use unit='dyad-year', or conflicts of another "
+            "source (COW, GML)."
+        )
     first, last = _rows_covered(tables, choices, years)
     world = build_world(tables, outcome=choices.events)
     return _panel(tables, world, choices, _rows(tables, world, choices, first, last), first, last)
@@ -225,8 +232,12 @@ def _rows_covered(
                 f"rows would run from {full} to {last}."
             )
         return full, last
+    if not (isinstance(years, tuple | list) and len(years) == 2 and years[0] <= years[1]):
+        raise ArgumentError(
+            f"years={years!r}: expected the first and the last year, e.g. ({full}, {last})."
+        )
     lo, hi = years
-    if lo > hi or lo < first or hi > last:
+    if lo < first or hi > last:
         raise CoverageError(
             f"years=({lo}, {hi}): a {choices.unit} panel of {tables.name!r} covers {first}–{last} "
             f"(from {full} with every feature of lag={choices.lag}). For a year past the data use "

@@ -12,7 +12,14 @@ from forecast.errors import ForecastError
 from forecast.panel.window import BoolArray, Variable, Window
 from forecast.sources.spells import span_years
 
-__all__ = ["ESCALATIONS", "OUTCOMES", "Escalation", "Outcome", "conflict_variables"]
+__all__ = [
+    "ESCALATIONS",
+    "OUTCOMES",
+    "Escalation",
+    "Outcome",
+    "conflict_variables",
+    "initiators_coded",
+]
 
 Outcome = Literal["onset", "originator_onset", "force_onset", "fatal_onset", "war_onset"]
 Escalation = Literal["escalation_to_force", "escalation_to_fatality", "escalation_to_war"]
@@ -55,6 +62,11 @@ ESCALATIONS: Mapping[Escalation, Callable[[pd.DataFrame], BoolArray]] = {
     "escalation_to_fatality": _fatal,
     "escalation_to_war": _war,
 }
+
+
+def initiators_coded(conflicts: pd.DataFrame) -> bool:
+    """Whether the source says who began its conflicts; one that never does has all unclear."""
+    return not len(conflicts) or bool((conflicts["initiator"] != "unclear").any())
 
 
 def conflict_variables(

@@ -10,7 +10,7 @@ import xarray as xr
 from forecast.errors import ArgumentError
 from forecast.panel.calls import calls
 from forecast.panel.depth import DESIGN_ITEMS, treaty_design
-from forecast.panel.events import Outcome, conflict_variables
+from forecast.panel.events import Outcome, conflict_variables, initiators_coded
 from forecast.panel.extras import extra_variables
 from forecast.panel.statuses import capability, contiguity, membership
 from forecast.panel.treaties import obligations, treaties
@@ -127,5 +127,10 @@ def build_world(
         "treaty": tables.alliances["alliance_id"].to_numpy(dtype=np.str_),
         "item": np.array(DESIGN_ITEMS),
     }
-    attrs = {"outcome": outcome, "data": tables.name, "fingerprint": tables.fingerprint}
+    attrs = {
+        "outcome": outcome,
+        "data": tables.name,
+        "fingerprint": tables.fingerprint,
+        "initiators_coded": int(initiators_coded(tables.conflicts)),
+    }
     return xr.Dataset(variables, coords=coords, attrs=attrs)

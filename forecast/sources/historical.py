@@ -170,6 +170,15 @@ def _refuse_missing(facts: list[str], folder: Path) -> None:
     )
 
 
+def _refuse_silent(fact: str, sources: tuple[str, ...], folder: Path) -> None:
+    """The files at hand of a source do not hold a kind of fact that it can provide."""
+    source = sources[0]
+    held = ", ".join(path.name for path in files_of(source, cache=folder).values())
+    raise MissingFileError(
+        f"{fact}: the cache {folder} has {held} of {source}, which hold none. {how_to_get(source)}"
+    )
+
+
 class _Shelf:
     """Readings of the sources in the cache, each source read once."""
 
@@ -208,9 +217,8 @@ def _put_together(
                 continue
             facts[fact], origin[fact] = _sourced(source, reading), source
             break
-    _refuse_missing(
-        [fact for fact, needed in FACTS.items() if needed and fact not in facts], folder
-    )
+        if FACTS[fact] and fact not in facts:
+            _refuse_silent(fact, sources, folder)
     facts["states"] = _with_iso3(facts["states"])
     if amend and origin["alliances"].startswith("atop"):
         notes, after = _amend(facts)

@@ -195,10 +195,16 @@ def test_years_restrict(tiny_tables, tiny_panel):
     assert (panel.data["outcome"].to_numpy() == part.data["outcome"].to_numpy()).all()
 
 
-@pytest.mark.parametrize("years", [(1989, 2000), (2000, 2011), (2005, 2004)])
+@pytest.mark.parametrize("years", [(1989, 2000), (2000, 2011)])
 def test_years_outside_the_coverage(tiny_tables, years):
     message = r"dyad-year panel of 'tiny' covers 1990–2010 \(from 1991 with every feature of lag=1"
     with pytest.raises(CoverageError, match=message):
+        load_panel(data=tiny_tables, years=years)
+
+
+@pytest.mark.parametrize("years", [1995, (2000, 1995), (1995,)])
+def test_years_that_are_no_span(tiny_tables, years):
+    with pytest.raises(ArgumentError, match="expected the first and the last year"):
         load_panel(data=tiny_tables, years=years)
 
 

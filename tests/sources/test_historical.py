@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from reference_files import REFERENCE_FILES
 
-from forecast.errors import ArgumentError, MissingFileError, UnknownNameError
+from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownNameError
 from forecast.features.gather import FeatureRequest, feature_arrays
+from forecast.features.registry import get_feature
 from forecast.panel.build import load_panel
 from forecast.panel.world import build_world
 from forecast.sources import derived, historical
@@ -213,6 +214,10 @@ def test_interstate_conflicts_of_ucdp(core_cache, reference):
     years = set(panel.world["year"].sel(year=slice(1947, 2016)).to_numpy()[active].tolist())
     assert years == set(interstate["year"])
     assert 0 < panel.data["outcome"].sum() < len(interstate)
+    # UCDP does not say who began: nothing directed is made up from it.
+    with pytest.raises(DataError, match="do not say who began"):
+        load_panel(data=tables, unit="directed-dyad-year")
+    assert np.isnan(get_feature("reliability")(panel.world)).all()
 
 
 @pytest.mark.parametrize(
@@ -223,6 +228,7 @@ def test_interstate_conflicts_of_ucdp(core_cache, reference):
         ({"conflicts": "atop_4_01"}, ArgumentError, "this source provides alliances"),
         ({"members": "atop_4_01", "alliances": "cow_alliances_4_1"}, ArgumentError, "same source"),
         ({"states": "cow_states_2024"}, MissingFileError, "forecast data get cow_states_2024"),
+        ({"alliances": "atop_5_1"}, MissingFileError, "alliances: the cache .* of atop_5_1, which"),
     ],
 )
 def test_bad_choices(historical_cache, sources, error, message):
