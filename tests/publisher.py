@@ -17,6 +17,19 @@ STATES = (
     b"FRN,220,France,1944,8,25,2016,12,31,2016\n"
 )
 
+#: One dispute of two states: MIDA and MIDB in their layout.
+MIDA = (
+    b"dispnum,stday,stmon,styear,endday,endmon,endyear,outcome,settle,fatality,fatalpre,hostlev,"
+    b"recip,version\n"
+    b"1,1,2,1940,30,6,1941,1,2,6,1500,5,1,5\n"
+)
+MIDB = (
+    b"dispnum,stabb,ccode,stday,stmon,styear,endday,endmon,endyear,sidea,fatality,fatalpre,"
+    b"hostlev,orig,version\n"
+    b"1,USA,2,1,2,1940,30,6,1941,1,3,150,5,1,5\n"
+    b"1,FRN,220,1,2,1940,30,6,1941,0,1,2,4,1,5\n"
+)
+
 #: A catalogue of three small sources on the publisher of the tests.
 TOML = """
 [facts]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from publisher import STATES, TOML, Publisher, publish, redirect, status, whole
+from publisher import MIDA, MIDB, STATES, TOML, Publisher, publish, redirect, status, whole
 
 from forecast import cli
 
@@ -36,7 +36,9 @@ def test_get_list_check_cite(
     assert cli.main(["data", "list"]) == 0
     assert "zipped" in capsys.readouterr().out
     assert cli.main(["data", "get", "plain", "--quiet"]) == 0
-    assert capsys.readouterr().out == "plain: states2016.csv\n"
+    shown = capsys.readouterr()
+    assert shown.out == "plain: states2016.csv\n"
+    assert shown.err == ""  # it came from the publisher
     assert cli.main(["data", "list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert listed["cache"] == str(tmp_path / "cache")
@@ -77,16 +79,20 @@ def test_files_that_the_user_has(
     shown = capsys.readouterr()
     assert shown.out == "plain: states2016.csv\n"
     assert "For states zipped is preferred to plain. Get it with" in shown.err
-    (mine / "a.csv").write_bytes(b"dispnum\n1\n")
-    (mine / "b.csv").write_bytes(b"dispnum\n2\n")
+    said = "states2016.csv: a copy whose content is not known to be that of the release (1)"
+    assert f"plain, {said}" in shown.err
+    (mine / "a.csv").write_bytes(MIDA)
+    (mine / "b.csv").write_bytes(MIDB)
     roles = ["--from", f"mida={mine / 'a.csv'}", "--from", f"midb={mine / 'b.csv'}"]
     assert cli.main(["data", "get", "pair", *roles, "--json"]) == 0
     got = json.loads(capsys.readouterr().out)
     assert set(got["files"]["pair"]) == {"mida", "midb"}
     assert got["failed"] == {}
+    assert [text.split(":")[0] for text in got["unproven"]["pair"]] == ["a.csv", "b.csv"]
+    assert "plain" not in got["unproven"]
     half = tmp_path / "half"
     half.mkdir()
-    (half / "MIDA.csv").write_bytes(b"dispnum\n1\n")
+    (half / "MIDA.csv").write_bytes(MIDA)
     (half / "states2016.csv").write_bytes(STATES)
     assert cli.main(["data", "get", "--from", str(mine), "--json"]) == 0
     capsys.readouterr()

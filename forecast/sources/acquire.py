@@ -18,6 +18,7 @@ from forecast.errors import (
     ForecastError,
     MissingFileError,
 )
+from forecast.sources.accepted import read_files
 from forecast.sources.archive import MissingMemberError
 from forecast.sources.cache import absent, cache_folder, files_of, how_to_get, verify, wanted
 from forecast.sources.copies import Copy, Given, UnrecognisedError, existing, recognise, stage
@@ -68,7 +69,8 @@ def add(
     MissingFileError
         A path does not exist, or a file that the reader needs is neither given nor cached.
     DataError
-        Nothing is recognised, a role is ambiguous, or a file is not a table.
+        Nothing is recognised, a role is ambiguous, or a file cannot be read as what it should be
+        (names file, line and column) or is of another release; nothing is changed.
     ChangedFileError
         Another file was locked before; nothing is changed.
     """
@@ -148,6 +150,8 @@ def store_copies(
 ) -> dict[str, Path]:
     """Put files of a source into the cache, all or none, and lock them.
 
+    Their reader reads them first: what is locked is what can be used.
+
     Parameters
     ----------
     source : str
@@ -206,11 +210,14 @@ def store_copies(
                 shutil.copy2(root / source / file.name, staged[role])
         if without is not None and absent(entry, staged):
             raise without
+        names = [path.name for path in staged.values()]
+        for name in names:
+            if names.count(name) > 1:
+                raise DataError(f"{source}: two files are called {name!r}; rename one.")
+        # A damaged file that is locked would keep the good one out.
+        read_files(source, {role: staged[role] for role in staged if role in entry.files})
         for path in staged.values():
-            target = staging / path.name
-            if target.exists():
-                raise DataError(f"{source}: two files are called {path.name!r}; rename one.")
-            path.rename(target)
+            path.rename(staging / path.name)
             path.parent.rmdir()
     sent = {**old.downloads, **(downloads or {})}
     write_lock(root, Lock(source=source, files=locked, downloads=sent))
@@ -254,7 +261,7 @@ def get(
     DownloadError
         The publisher does not answer, or not with the file.
     DataError
-        What came is not the archive or table expected.
+        What came is not the archive or table expected, or cannot be read; nothing is changed.
     ChangedFileError
         What came is not what was locked, or not what the catalogue states; nothing is changed.
     """

@@ -8,9 +8,18 @@ from pathlib import Path
 
 from forecast.errors import MissingFileError
 from forecast.sources.entries import Source, catalogue
-from forecast.sources.lock import read_lock, refuse_changed, sha256_of
+from forecast.sources.lock import Lock, read_lock, refuse_changed, sha256_of
 
-__all__ = ["absent", "available", "cache_folder", "files_of", "how_to_get", "verify", "wanted"]
+__all__ = [
+    "absent",
+    "available",
+    "cache_folder",
+    "files_of",
+    "how_to_get",
+    "unproven",
+    "verify",
+    "wanted",
+]
 
 
 def cache_folder() -> Path:
@@ -92,6 +101,48 @@ def verify(source: str, *, cache: Path | None = None) -> dict[str, Path]:
     for role, path in files.items():
         refuse_changed(source, f"{role} ({path.name})", lock.files[role], sha256_of(path))
     return files
+
+
+def unproven(source: str, *, cache: Path | None = None) -> dict[str, str]:
+    """Sentence on each file in the cache that is not known to be the published one, by role.
+
+    Known are a file with the SHA-256 that the catalogue states and, where it states none, one that
+    came from the publisher's address.
+
+    Parameters
+    ----------
+    source : str
+        Key in the catalogue.
+    cache : pathlib.Path, optional
+        Cache folder; `cache_folder` by default.
+
+    Raises
+    ------
+    UnknownNameError
+        No such source.
+    """
+    entry = catalogue()[source]
+    lock = read_lock(cache_folder() if cache is None else cache, source)
+    said = f"a copy whose content is not known to be that of the release ({entry.release}):"
+    return {
+        role: f"{lock.files[role].name}: {said} {why}"
+        for role in entry.files
+        if role in lock.files and (why := _doubt(entry, role, lock))
+    }
+
+
+def _doubt(entry: Source, role: str, lock: Lock) -> str:
+    """Why a file may not be the published one; empty if it is."""
+    file, locked = entry.files[role], lock.files[role]
+    if file.sha256 is not None:
+        return "" if locked.sha256 == file.sha256 else "its SHA-256 is not the published file's"
+    if locked.origin.startswith("file:"):
+        return "no SHA-256 of the published file is stated to compare it with"
+    sent = lock.downloads.get(file.download or "")
+    stated = None if file.download is None else entry.downloads[file.download].sha256
+    if sent is not None and stated not in (None, sent.sha256):
+        return f"the SHA-256 of {sent.name} is not the one that is stated"
+    return ""
 
 
 def how_to_get(source: str) -> str:

@@ -7,15 +7,22 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from forecast.errors import ForecastError, MissingFileError
+from forecast.sources.accepted import read_files
 from forecast.sources.acquire import add, add_found, get
-from forecast.sources.cache import available, cache_folder, files_of, how_to_get, verify
+from forecast.sources.cache import (
+    available,
+    cache_folder,
+    files_of,
+    how_to_get,
+    unproven,
+    verify,
+)
 from forecast.sources.download import Network
 from forecast.sources.entries import Catalogue, Source, catalogue
 from forecast.sources.lock import read_lock
@@ -40,6 +47,7 @@ __all__ = [
     "read_source",
     "recipe",
     "status",
+    "unproven",
     "verify",
 ]
 
@@ -64,6 +72,9 @@ RECIPE: tuple[str, ...] = (
 def read_source(source: str, cache: Path | None = None) -> list[Reading]:
     """Tidy readings of a source in the cache.
 
+    The notes of a reading name the files of it that are not known to be the published ones
+    (`unproven`).
+
     Parameters
     ----------
     source : str
@@ -80,12 +91,20 @@ def read_source(source: str, cache: Path | None = None) -> list[Reading]:
     ChangedFileError
         A file is not the one that was locked.
     DataError
-        A file breaks its layout or schema.
+        A file breaks its layout or schema, or is of another release.
     """
-    files = verify(source, cache=cache)
-    module = importlib.import_module(f"forecast.sources.official.{catalogue()[source].reader}")
-    readings: list[Reading] = module.read(files)
-    return readings
+    readings = read_files(source, verify(source, cache=cache))
+    entry, doubts = catalogue()[source], unproven(source, cache=cache)
+    return [
+        replace(
+            reading,
+            notes=(
+                *reading.notes,
+                *(text for r, text in doubts.items() if reading.table in entry.facts_of([r])),
+            ),
+        )
+        for reading in readings
+    ]
 
 
 def recipe(cache: Path | None = None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from forecast.paths import data_folder
+from forecast.sources.cache import unproven
 from forecast.sources.fingerprint import fingerprint_values
 from forecast.sources.lock import read_lock, sha256_of
 from forecast.sources.tables import TABLES, Coverage, Tables
@@ -51,18 +52,22 @@ def key_of(folder: Path, candidates: Mapping[str, tuple[str, ...]], *, amend: bo
     Returns
     -------
     str
-        64 hexadecimal digits over names, roles and locked SHA-256 of all files, and the code.
+        64 hexadecimal digits over names, roles and locked SHA-256 of all files, what is not known
+        of them, and the code.
     """
     sources = sorted({source for order in candidates.values() for source in order})
     files = {
         source: {role: file.sha256 for role, file in read_lock(folder, source).files.items()}
         for source in sources
     }
+    # Whether a file is known to be the published one is in the notes, and follows from where the
+    # same bytes came from and from the catalogue.
+    doubts = {source: unproven(source, cache=folder) for source in sources}
     more = ("amendments.toml", "alliances.csv", "members.csv", "datapackage.json")
     names = ("states.csv", *(more if amend else ()))
     own = {name: sha256_of(data_folder() / name) for name in names}
     order = {fact: list(sources) for fact, sources in candidates.items()}
-    return fingerprint_values(code=_code(), files=files, order=order, own=own)
+    return fingerprint_values(code=_code(), files=files, doubts=doubts, order=order, own=own)
 
 
 def open_tables(folder: Path, key: str) -> Tables | None:

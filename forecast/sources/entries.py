@@ -153,6 +153,9 @@ class OfficialFile(_Entry):
         Kinds of fact that it is read for; all that the source provides by default.
     sha256 : str, optional
         Hash of the file as published, where known. Another copy is accepted and reported.
+    versions : tuple of str
+        What the column ``version`` holds in this release, where known; a file whose column holds
+        something else is refused. A number is compared as such.
     max_megabytes : int
         Largest size that is believed.
     """
@@ -163,6 +166,7 @@ class OfficialFile(_Entry):
     optional: bool = False
     gives: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     sha256: Sha256 | None = None
+    versions: Annotated[tuple[Text, ...], Field(strict=False)] = ()
     max_megabytes: Annotated[int, Field(gt=0, le=4096)] = 256
 
     def rank(self, name: str) -> int | None:

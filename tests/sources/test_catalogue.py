@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from publisher import STATES, TOML, Publisher, cut, publish, ranged, status, whole
+from publisher import MIDA, MIDB, STATES, TOML, Publisher, cut, publish, ranged, status, whole
 from test_archive import make_zip
 
 from forecast.errors import (
@@ -38,12 +38,14 @@ from forecast.sources.catalogue import (
     get_each,
     read_source,
     recipe,
+    unproven,
 )
 from forecast.sources.catalogue import (
     status as status_of_cache,
 )
 from forecast.sources.entries import load_catalogue
 from forecast.sources.lock import read_lock, sha256_of
+from forecast.sources.official import cow_states
 from forecast.sources.schemas import SCHEMAS
 
 FAST = Network(connect=5.0, read=3.0, total=20.0, attempts=2, backoff=0.01)
@@ -231,7 +233,7 @@ def test_copies_by_name_role_gzip_folder_and_archive(
 
 
 def test_all_files_of_a_source_or_none(small: Publisher, cache: Path, tmp_path: Path) -> None:
-    (tmp_path / "MIDA.csv").write_bytes(b"dispnum\n1\n")
+    (tmp_path / "MIDA.csv").write_bytes(MIDA)
     with pytest.raises(MissingFileError, match=r"pair: midb \(MIDB\.csv\) is missing; give all"):
         add("pair", tmp_path / "MIDA.csv")
     assert not cache.exists()
@@ -239,12 +241,12 @@ def test_all_files_of_a_source_or_none(small: Publisher, cache: Path, tmp_path: 
     with pytest.raises(DataError, match=r"MIDB\.csv.* is empty"):
         add("pair", [tmp_path / "MIDA.csv", tmp_path / "MIDB.csv"])
     assert _snapshot(cache) == {}
-    (tmp_path / "MIDB.csv").write_bytes(b"dispnum\n2\n")
+    (tmp_path / "MIDB.csv").write_bytes(MIDB)
     add("pair", tmp_path)
     before = _snapshot(cache)
     assert set(before) == {"pair/MIDA.csv", "pair/MIDB.csv", "locks/pair.json"}
     # One changed file keeps the other, unchanged one from being replaced too.
-    (tmp_path / "MIDB.csv").write_bytes(b"dispnum\n3\n")
+    (tmp_path / "MIDB.csv").write_bytes(MIDB.replace(b",150,", b",151,"))
     with pytest.raises(ChangedFileError):
         add("pair", tmp_path)
     assert _snapshot(cache) == before
@@ -299,11 +301,123 @@ def test_what_is_not_a_table(
     assert _snapshot(cache) == {}
 
 
+DAMAGED = [
+    (STATES.replace(b"1942,11,11", b"1942,13,11"), r"states2016\.csv, row 3\b.*13"),
+    (STATES.replace(b"FRN,220,France,1944", b"FRN,,France,1944"), "row 4, column 'ccode'"),
+    (STATES + b"GMY,255\n", "row 5: found 2 fields.*expected 10"),
+    (STATES.replace(b",", b";"), "row 1: the separator is a semicolon"),
+    (STATES.replace(b"statenme", b"name"), "the column 'statenme' is missing"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), DAMAGED)
+def test_a_file_that_cannot_be_read_is_not_locked(
+    small: Publisher, cache: Path, tmp_path: Path, content: bytes, message: str
+) -> None:
+    """Brought or downloaded, plain or in an archive; the good file is welcome afterwards."""
+    path = tmp_path / "states2016.csv"
+    path.write_bytes(content)
+    small.offer("/states2016.csv", whole(content))
+    small.offer("/States.zip", whole(_zip(tmp_path, content)))
+    with pytest.raises(DataError, match=message):
+        add("plain", path)
+    assert not cache.exists() or not [p for p in cache.rglob("*") if p.is_file()]
+    with pytest.raises(DataError, match=message):
+        get("plain", network=FAST)
+    with pytest.raises(DataError, match=message.replace("states2016", "states")):
+        get("zipped", network=FAST)
+    assert not [p for p in cache.rglob("*") if p.is_file()]
+    assert not (cache / "plain").exists()
+    path.write_bytes(STATES)
+    add("plain", path)
+    before = _snapshot(cache)
+    # Nor does one take the place of a good file, whatever is accepted.
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        add("plain", path, replace=True)
+    assert _snapshot(cache) == before
+
+
+def test_a_file_of_another_release_is_refused(
+    small: Publisher, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows tell the release, or the bytes are those of another source."""
+    text = (tmp_path / "catalogue.toml").read_text()
+    plain, zipped = 'names = ["states2016.csv", "cow_states.csv"]', 'names = ["states.csv"]'
+    newer = STATES.replace(b",2016\n", b",2024\n").replace(b",2016,12", b",2024,12")
+    text = text.replace(plain, plain + '\nversions = ["2016", "2016b"]')
+    (tmp_path / "a.toml").write_text(text.replace(zipped, zipped + '\nversions = ["2024"]'))
+    monkeypatch.setenv("FORECAST_CATALOGUE", str(tmp_path / "a.toml"))
+    path = tmp_path / "states2016.csv"
+    path.write_bytes(newer)
+    with pytest.raises(
+        DataError,
+        match=r"states2016\.csv, row 2, column 'version': found '2024', expected 2016 or 2016b.*"
+        r"2 more.*Did you mean 'zipped'",
+    ):
+        add("plain", path)
+    small.offer("/states2016.csv", whole(newer.replace(b",2024\n", b",2020\n")))
+    with pytest.raises(DataError, match=r"found '2020'.*no source of Plain with '2020'"):
+        get("plain", network=FAST)
+    assert not [p for p in cache.rglob("*") if p.is_file()]
+    # One row of another release is enough; a spreadsheet's 2016.0 is 2016; nothing says nothing.
+    path.write_bytes(STATES.replace(b"11,11,2016", b"11,11,2024"))
+    with pytest.raises(DataError, match="row 3, column 'version'"):
+        add("plain", path)
+    for good in (b"2016.0", b"2016B", b""):
+        path.write_bytes(STATES.replace(b",2016\n", b"," + good + b"\n"))
+        add("plain", path, replace=True)
+    # A file that was locked before the catalogue knew better is refused when it is read.
+    versions = '\nversions = ["1999"]'
+    (tmp_path / "b.toml").write_text(text.replace('\nversions = ["2016", "2016b"]', versions))
+    path.write_bytes(STATES)
+    add("plain", path, replace=True)
+    monkeypatch.setenv("FORECAST_CATALOGUE", str(tmp_path / "b.toml"))
+    with pytest.raises(DataError, match="expected 1999"):
+        read_source("plain")
+    # Nothing is stated of the versions of `zipped`, but these bytes are known as `plain`'s.
+    stated = f'{plain}\nsha256 = "{sha256_of(path)}"'
+    (tmp_path / "c.toml").write_text(
+        (tmp_path / "catalogue.toml").read_text().replace(plain, stated)
+    )
+    monkeypatch.setenv("FORECAST_CATALOGUE", str(tmp_path / "c.toml"))
+    with pytest.raises(DataError, match=r"the published file of plain.*release 1.*of zipped"):
+        add("zipped", {"states": path})
+    assert not (cache / "zipped").exists()
+    assert unproven("plain") == {}
+
+
+def test_what_is_not_known_to_be_the_published_file_is_said(
+    small: Publisher, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes(STATES)
+    add("plain", path)
+    said = "mine.csv: a copy whose content is not known to be that of the release (1)"
+    assert unproven("plain")["states"].startswith(said)
+    (reading,) = read_source("plain")
+    assert reading.notes == (unproven("plain")["states"],)
+    # From its publisher: nothing to say, unless the hash that is stated is another.
+    small.offer("/states2016.csv", whole(STATES))
+    get("plain", network=FAST, replace=True)
+    assert unproven("plain") == {}
+    assert read_source("plain")[0].notes == ()
+    text = (tmp_path / "catalogue.toml").read_text()
+    for line, after in (
+        ('names = ["states2016.csv", "cow_states.csv"]\n', f'sha256 = "{"0" * 64}"\n'),
+        ('/states2016.csv"\n', f'downloads.file.sha256 = "{"0" * 64}"\n'),
+    ):
+        assert line in text
+        (tmp_path / f"{len(line)}.toml").write_text(text.replace(line, line + after))
+        monkeypatch.setenv("FORECAST_CATALOGUE", str(tmp_path / f"{len(line)}.toml"))
+        assert "SHA-256" in unproven("plain")["states"]
+
+
 def test_found_among_many(small: Publisher, cache: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "states2016.csv").write_bytes(STATES)
-    (folder / "MIDA.csv").write_bytes(b"dispnum\n1\n")
+    (folder / "MIDA.csv").write_bytes(MIDA)
     files, failed = add_found([folder])
     assert set(files) == {"plain"}
     assert set(failed) == {"pair"}  # recognised, but half of it
@@ -509,6 +623,9 @@ optional = true
     text = (tmp_path / "catalogue.toml").read_text() + extra.replace("{url}", small.url)
     (tmp_path / "more.toml").write_text(text)
     monkeypatch.setenv("FORECAST_CATALOGUE", str(tmp_path / "more.toml"))
+    # The reader of this source takes its other files too, and makes nothing of them.
+    roles = {**cow_states.ROLES, "more": "more.csv", "never": "never.csv"}
+    monkeypatch.setattr(cow_states, "ROLES", roles)
     mine = STATES + b"\n"
     (tmp_path / "s.csv").write_bytes(mine)
     add("both", tmp_path / "s.csv")
@@ -625,3 +742,53 @@ def test_a_whole_folder_of_real_files(reference: Path, cache: Path) -> None:
     )
     shutil.rmtree(cache)
     assert recipe()["states"] == "cow_states_2024"
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize(
+    ("source", "name", "message"),
+    [
+        (
+            "ucdp_acd_25_1",
+            "variants/UcdpPrioConflict_v25_1_resaved_damaged.csv",
+            "row 1: the separator is a semicolon",
+        ),
+        ("cow_nmc_5_0", "cow_nmc/NMC-60-abridged.csv", "published file of cow_nmc_6_0.*expected"),
+        (
+            "cow_contiguity_3_2",
+            "variants/contdir_v31_cr_only.csv",
+            "row 2, column 'version': found '3.1', expected 3.2.*no source of",
+        ),
+        (
+            "gml_2_2_1",
+            "gml_mid/gml-ddy-disputes-2.1.1.csv",
+            "found 'gml-2.1.1', expected gml-2.2.1.*Did you mean 'gml_2_1_1'",
+        ),
+        ("atop_5_0", "atop/atop4_01a.csv", "found '4.01', expected 5,.*Did you mean 'atop_4_01'"),
+    ],
+)
+def test_real_files_that_are_not_what_they_are_given_for(
+    reference: Path, cache: Path, source: str, name: str, message: str
+) -> None:
+    role = catalogue()[source].required[0]
+    with pytest.raises(DataError, match=message):
+        add(source, {role: reference / "official" / name})
+    assert not cache.exists() or not list(cache.rglob("*"))
+
+
+@pytest.mark.reference
+def test_a_real_file_saved_anew_is_still_of_another_release(
+    reference: Path, cache: Path, tmp_path: Path
+) -> None:
+    """Its bytes are no longer known, its rows still are."""
+    original = (reference / "official" / "cow_nmc" / "NMC-60-abridged.csv").read_bytes()
+    (tmp_path / "NMC_5_0.csv").write_bytes(original.replace(b"\r\n", b"\n"))
+    with pytest.raises(
+        DataError,
+        match=r"row 2, column 'version': found '2021', expected 2011.*Did you mean 'cow_nmc_6_0'",
+    ):
+        add("cow_nmc_5_0", tmp_path / "NMC_5_0.csv")
+    (tmp_path / "NMC-60-abridged.csv").write_bytes(original.replace(b"\r\n", b"\n"))
+    add("cow_nmc_6_0", tmp_path / "NMC-60-abridged.csv")
+    assert check_source("cow_nmc_6_0")[0]["copy"] == "other"
+    assert "its SHA-256 is not" in unproven("cow_nmc_6_0")["nmc"]

@@ -1,0 +1,111 @@
+"""The files of a source under its reader: what they say, and whether its release says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forecast.errors import DataError
+from forecast.sources.entries import OfficialFile, catalogue
+from forecast.sources.lock import sha256_of
+
+if TYPE_CHECKING:
+    from forecast.sources.tables import Reading
+
+__all__ = ["read_files"]
+
+#: Column in which many authors write the release, or a year of their own.
+_COLUMN = "version"
+
+
+def read_files(source: str, files: Mapping[str, Path]) -> list[Reading]:
+    """Tidy readings of files that are said to be those of a source.
+
+    Parameters
+    ----------
+    source : str
+        Key in the catalogue.
+    files : mapping of str to pathlib.Path
+        By role, in the cache or on their way into it.
+
+    Raises
+    ------
+    DataError
+        A file breaks its layout or schema (names file, line and column), or is of another
+        release: it is the published file of another source, or its column ``version`` does not
+        hold what the catalogue states.
+    """
+    entry = catalogue()[source]
+    for role, path in files.items():
+        _refuse_file_of_another(source, role, path)
+    readings: list[Reading] = import_module(f"forecast.sources.official.{entry.reader}").read(files)
+    for role, path in files.items():
+        if entry.files[role].versions:
+            _refuse_other_version(source, role, path)
+    return readings
+
+
+def _refuse_file_of_another(source: str, role: str, path: Path) -> None:
+    """Raise if these bytes are known as a file that only other sources have."""
+    entries = catalogue()
+    found = sha256_of(path)
+    owners = [k for k, s in entries.sources.items() for f in s.files.values() if f.sha256 == found]
+    if owners and source not in owners:
+        owner = entries[owners[0]]
+        raise DataError(
+            f"{path.name}: found the published file of {owners[0]} ({owner.title}, release"
+            f" {owner.release}), expected {role} of {source} (release {entries[source].release})."
+            f" Did you mean `forecast data get {owners[0]} --from {path.name}`?"
+        )
+
+
+def _refuse_other_version(source: str, role: str, path: Path) -> None:
+    """Raise at the first row whose version is not one of the release; no such column is fine."""
+    from forecast.sources.official.text import read_official
+    from forecast.sources.reader import cell_error
+
+    entry = catalogue()[source]
+    stated = entry.files[role].versions
+    cells = read_official(path, {}, optional={_COLUMN: "str?"})[_COLUMN].dropna()
+    other = cells[~cells.map(_plain).isin([_plain(text) for text in stated])]
+    if other.empty:
+        return
+    found = str(other.iloc[0])
+    expected = f"{' or '.join(stated)}, as in release {entry.release} ({source})"
+    row = int(other.index[0])
+    error = cell_error(path.name, row, _COLUMN, found, expected, more=len(other) - 1)
+    near = _sources_of(source, role, found)
+    hint = (
+        f"Did you mean {near[0]!r}: `forecast data get {near[0]} --from {path.name}`?"
+        if near
+        else f"The catalogue has no source of {entry.title} with {found!r}."
+    )
+    raise DataError(f"{error} {hint}")
+
+
+def _sources_of(source: str, role: str, version: str) -> list[str]:
+    """Other sources of the same reader, to which a file with this version belongs."""
+    entries = catalogue()
+    return [
+        key
+        for key, other in entries.sources.items()
+        if key != source
+        and other.reader == entries[source].reader
+        and role in other.files
+        and _plain(version) in map(_plain, _versions(other.files[role], other.release))
+    ]
+
+
+def _versions(file: OfficialFile, release: str) -> tuple[str, ...]:
+    return file.versions or (release,)
+
+
+def _plain(text: str) -> str:
+    """Version as a spreadsheet may have rewritten it: ``22,1`` is 22.1, and ``5`` is 5.0."""
+    text = text.strip().casefold().replace(",", ".")
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text
