@@ -8,7 +8,6 @@ members at some time in it, is all that its values need.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,6 +19,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from forecast.panel.deferred import lazily
+from forecast.threads import cores
 
 __all__ = ["eras", "excerpt", "in_threads"]
 
@@ -148,8 +148,7 @@ def in_threads(
         By default as many as the process has cores.
     """
     if threads is None:
-        has = hasattr(os, "sched_getaffinity")
-        threads = len(os.sched_getaffinity(0)) if has else os.cpu_count() or 1
+        threads = cores()
     if threads == 1 or len(tasks) < 2:
         for task in tasks:
             function(*task)

@@ -9,7 +9,6 @@ memberships (two states, one step of the walk) stay sparse.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -20,6 +19,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from forecast.inference import row_kernels
+from forecast.threads import cores
 
 __all__ = ["BATCH", "Rows", "each_part", "threads"]
 
@@ -37,9 +37,7 @@ _PIECES = 4
 
 def threads() -> int:
     """Threads that the sampler uses: one a core, at most one a piece of the rows."""
-    has = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if has else os.cpu_count() or 1
-    return max(1, min(_PIECES, cores))
+    return min(_PIECES, cores())
 
 
 def each_part(work: Callable[..., Any], parts: Sequence[tuple[Any, ...]]) -> list[Any]:
