@@ -130,8 +130,9 @@ def prepare_future(
             " 'dyad_onset'."
         )
     groups = _groups(fit)
-    lookback = max([_CHANGES, *(_lookback(group) for group in groups.values())])
-    first = max(origin - lookback, min(c.first for c in tables.coverage.values()))
+    begin = min(c.first for c in tables.coverage.values())
+    since = {name: _since(group, origin, begin) for name, group in groups.items()}
+    first = max(min([origin - _CHANGES, *since.values()]), begin)
     world = build_world(tables, first_year=first, last_year=origin + horizon, carry_forward=True)
     if rows is None:
         ahead_panel = future_panel(replace(fit.panel, tables=tables), year=origin + 1)
@@ -140,7 +141,7 @@ def prepare_future(
     frame = _frame(rows, origin, horizon)
 
     def columns(world: xr.Dataset, group: str, frame: xr.Dataset = frame) -> xr.Dataset:
-        near = world.sel(year=slice(origin - _lookback(groups[group]), None))
+        near = world.sel(year=slice(since[group], None))
         panel = replace(fit.panel, data=frame, world=near, lag=fit.spec.lag)
         return compute_features(panel, _requests(groups[group])).data
 
@@ -196,13 +197,13 @@ def _groups(fit: Fit) -> dict[str, list[ColumnCode]]:
     return groups
 
 
-def _lookback(codes: list[ColumnCode]) -> int:
-    """Years before the year of interest that the longest window of some terms reaches."""
-    reach = [1]
+def _since(codes: list[ColumnCode], origin: int, begin: int) -> int:
+    """First year that the values of some terms at the origin depend on, and one before it."""
+    years = [origin - 2]
     for code in codes:
-        options = {**get_feature(str(code.feature)).options, **dict(code.options)}
-        reach += [v for v in options.values() if isinstance(v, int) and not isinstance(v, bool)]
-    return max(reach) + 1
+        reach = get_feature(str(code.feature)).lookback(dict(code.options))
+        years.append(begin if reach is None else origin - reach - 1)
+    return min(years)
 
 
 def _frame(rows: xr.Dataset, origin: int, horizon: int) -> xr.Dataset:
