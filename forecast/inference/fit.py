@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -31,6 +31,9 @@ from forecast.modeling.encode import Encoding, encode
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 from forecast.store import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from forecast.evaluation.record import CalibrationRecord
 
 __all__ = [
     "GATE",
@@ -76,6 +79,9 @@ class Fit:
     seed : int
     versions : dict of str to str
         Packages that the numbers depend on.
+    record : CalibrationRecord or None
+        How forecasts of this specification did out of sample; not part of the id, since it is
+        learnt after the fit. Attach one with `dataclasses.replace`; the store keeps it.
     """
 
     id: str
@@ -87,6 +93,7 @@ class Fit:
     method: Method
     seed: int
     versions: dict[str, str]
+    record: CalibrationRecord | None = None
 
     def gate(self, thresholds: Thresholds = GATE) -> GateResult:
         """Whether the fit may be published."""
