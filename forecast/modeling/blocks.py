@@ -14,7 +14,7 @@ import xarray as xr
 from forecast.errors import ArgumentError, SpecificationError
 from forecast.modeling.spec import Era, ModelSpec, Varying
 
-__all__ = ["BlockCode", "RowBlock", "describe", "fit_block", "split_levels"]
+__all__ = ["BlockCode", "RowBlock", "describe", "dispute_of", "fit_block", "split_levels"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -59,12 +59,13 @@ class BlockCode:
 
     Attributes
     ----------
-    name : {"state", "challenger", "target", "dyad", "era", "slope"}
+    name : {"state", "challenger", "target", "dyad", "dispute", "era", "slope"}
         Group.
     structure : {"iid", "random_walk"}
         As in the specification.
     levels : tuple of str
-        COW codes, ``"a-b"`` dyads, first years of walk steps, or ``"term|era"``.
+        COW codes, ``"a-b"`` dyads, ids of disputes, first years of walk steps, or
+        ``"term|era"``.
     scale_prior : float
         sigma ~ HalfNormal(scale_prior).
     step : int
@@ -100,6 +101,8 @@ class BlockCode:
         ArgumentError
             A row lies before the first step of the walk, or in no era.
         """
+        if self.name == "dispute":
+            return self._disputes(rows)
         keys, weights = self._keys(rows, X, names)
         matrix, unknown, extra = split_levels(keys, weights, _parse(self))
         if self.name == "era" and extra.size:
@@ -192,6 +195,16 @@ class BlockCode:
                 keys = (a if self.name == "challenger" else b)[:, None]
         return keys, np.ones(keys.shape)
 
+    def _disputes(self, rows: xr.Dataset) -> RowBlock:
+        """Weights on disputes: names, which are no numbers, in their place among all names."""
+        ids = dispute_of(rows)
+        new = tuple(sorted(set(ids.tolist()) - set(self.levels)))
+        place = {name: at for at, name in enumerate((*self.levels, *new))}
+        keys = np.array([place[name] for name in ids.tolist()], dtype=np.int64)[:, None]
+        known = np.arange(len(self.levels), dtype=np.int64)
+        matrix, unknown, _ = split_levels(keys, np.ones(keys.shape), known)
+        return RowBlock(self.name, self.structure, matrix, unknown, new)
+
     def _label(self, key: int) -> str:
         if self.name == "dyad":
             return f"{key // _BASE}-{key % _BASE}"
@@ -234,6 +247,9 @@ def fit_block(
         eras=tuple(_span(era) for era in spec.eras) if group.name == "slope" else (),
         columns=columns,
     )
+    if group.name == "dispute":
+        disputes = tuple(np.unique(dispute_of(rows)).tolist())
+        return BlockCode(**{**bare.__dict__, "levels": disputes})
     try:
         keys = np.unique(bare._keys(rows, X, names)[0])
     except ArgumentError as error:
@@ -298,6 +314,22 @@ def _codes(rows: xr.Dataset, name: str) -> IntArray:
     if name not in rows:
         raise ArgumentError(f"The rows have no {name!r}: found {sorted(map(str, rows.variables))}")
     return rows[name].to_numpy().astype(np.int64)
+
+
+def dispute_of(rows: xr.Dataset) -> npt.NDArray[np.str_]:
+    """Dispute of each row: the id without the suffix that counts a pair's spells in it.
+
+    Raises
+    ------
+    ArgumentError
+        The rows are not of disputes.
+    """
+    if "conflict_id" not in rows:
+        raise ArgumentError(
+            f"The rows have no 'conflict_id': found {sorted(map(str, rows.variables))}"
+        )
+    ids = rows["conflict_id"].to_numpy().astype(np.str_)
+    return np.array([name.partition(".")[0] for name in ids.tolist()], dtype=np.str_)
 
 
 def _span(era: Era) -> tuple[str, int, int | None]:

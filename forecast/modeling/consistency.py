@@ -17,9 +17,13 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "dyad-year": ("state", "dyad", "era", "slope"),
     "directed-dyad-year": ("state", "challenger", "target", "dyad", "era", "slope"),
     "state-year": ("state", "era", "slope"),
+    "dispute-dyad": ("state", "dyad", "dispute", "era", "slope"),
+    "dispute-dyad-month": ("state", "dyad", "dispute", "era", "slope"),
 }
 
-_RESERVED = frozenset({"intercept", "outcome", "year", "ccode", "ccode_a", "ccode_b", "row"})
+_RESERVED = frozenset(
+    {"intercept", "outcome", "year", "ccode", "ccode_a", "ccode_b", "conflict_id", "row"}
+)
 
 
 def check_consistency(spec: ModelSpec) -> None:
@@ -101,7 +105,7 @@ def _check_varying(spec: ModelSpec) -> None:
                 f"[[varying]] {group.name!r} has no meaning for unit {spec.unit!r}; "
                 f"expected one of {list(_GROUPS[spec.unit])}"
             )
-        valid = [term.name for term in spec.terms]
+        valid = [*(term.name for term in spec.terms), *spec.treaty_columns()]
         for name in group.terms:
             if name not in valid:
                 hint = nearest(name, valid)

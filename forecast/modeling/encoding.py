@@ -24,7 +24,7 @@ __all__ = ["Encoding", "Rows", "complete", "coordinates", "raw_values", "request
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-_COORDINATES = ("year", "ccode", "ccode_a", "ccode_b")
+_COORDINATES = ("year", "ccode", "ccode_a", "ccode_b", "conflict_id")
 
 
 @dataclass(frozen=True, eq=False)

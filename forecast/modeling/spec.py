@@ -49,18 +49,21 @@ ALLIANCE_FAMILIES: tuple[str, ...] = (
     "dependency",
     "commitment",
     "deterrence",
+    "reliability",
     "structure",
 )
+#: Every other family that a term may be of.
+_OTHER_FAMILIES: tuple[str, ...] = ("geography", "power", "society", "history")
 
-Side = Literal["a", "b", "sum", "mean", "min", "max", "absdiff", "none"]
+Side = Literal["a", "b", "sum", "mean", "min", "max", "product", "absdiff", "none"]
 
 _Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
 _Prose = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
 _Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 _Family = Literal[
-    "expansion", "dependency", "commitment", "deterrence", "structure", "geography", "power",
-    "history",
+    "expansion", "dependency", "commitment", "deterrence", "reliability", "structure",
+    "geography", "power", "society", "history",
 ]  # fmt: skip
 _Transform = Literal["identity", "log", "log1p", "sqrt", "positive"]
 _Option = StrictBool | StrictInt | _Real | StrictStr | tuple[StrictStr, ...] | None
@@ -155,11 +158,13 @@ class Varying(_Table):
     """A group of effects with one scale.
 
     ``state`` (the same effect for both sides of a dyad), ``challenger`` and ``target``
-    (directed dyads), ``dyad``, ``era`` (a random walk over steps of `step` years) or ``slope``
-    (the coefficients of `terms`, or of all terms of `families`, vary by `[[era]]`).
+    (directed dyads), ``dyad``, ``dispute`` (rows of one dispute), ``era`` (a random walk over
+    steps of `step` years) or ``slope`` (the coefficients of `terms`, or of all terms of
+    `families`, vary by `[[era]]`; ``"alliance:<feature>"`` is one of the alliance-level
+    regression).
     """
 
-    name: Literal["state", "challenger", "target", "dyad", "era", "slope"]
+    name: Literal["state", "challenger", "target", "dyad", "dispute", "era", "slope"]
     structure: Literal["iid", "random_walk"] = "iid"
     step: Annotated[int, Field(strict=True, ge=1)] | None = None
     terms: tuple[StrictStr, ...] = ()
@@ -214,7 +219,9 @@ class ModelSpec(_Table):
 
     name: _Name
     description: _Prose
-    unit: Literal["dyad-year", "directed-dyad-year", "state-year"]
+    unit: Literal[
+        "dyad-year", "directed-dyad-year", "state-year", "dispute-dyad", "dispute-dyad-month"
+    ]
     population: Literal["politically_relevant", "all"]
     outcome: _Name = "onset"
     lag: Annotated[int, Field(strict=True, ge=1)] = 1
@@ -281,10 +288,33 @@ class ModelSpec(_Table):
         return (*self.terms, *self.smooths)
 
     def slope_terms(self) -> tuple[str, ...]:
-        """Names of the terms whose coefficient varies by era, in the order of `terms`."""
+        """Names of what has a coefficient that varies by era: terms, then treaty features."""
         chosen = {name for group in self.varying for name in group.terms}
         families = {family for group in self.varying for family in group.families}
-        return tuple(t.name for t in self.terms if t.name in chosen or t.family in families)
+        terms = (t.name for t in self.terms if t.name in chosen or t.family in families)
+        return (*terms, *(name for name in self.treaty_columns() if name in chosen))
+
+    def treaty_columns(self) -> tuple[str, ...]:
+        """Design columns of the alliance-level regression: ``"alliance:<feature>"``."""
+        level = self.alliance_level
+        return () if level is None else tuple(f"alliance:{f.feature}" for f in level.feature)
+
+    def with_outcome(self, outcome: str) -> ModelSpec:
+        """The same terms and priors for another outcome of the same unit.
+
+        The causes of an end are modelled so, one binary hazard for each: ``resolution`` with
+        ``settled``, ``stalemated`` or ``yielded``.
+
+        Parameters
+        ----------
+        outcome : str
+            Outcome of a panel of the unit; the name of the model gets it as a suffix.
+        """
+        if outcome == self.outcome:
+            return self
+        return ModelSpec.model_validate(
+            self.to_dict() | {"outcome": outcome, "name": f"{self.name}_{outcome}"}
+        )
 
     def without(self, family: str | Iterable[str] = ALLIANCE_FAMILIES) -> ModelSpec:
         """The same model without the terms of some families (default: all alliance families).
@@ -296,7 +326,7 @@ class ModelSpec(_Table):
             alliance-level regression.
         """
         gone = {family} if isinstance(family, str) else set(family)
-        known = {*ALLIANCE_FAMILIES, "geography", "power", "history"}
+        known = {*ALLIANCE_FAMILIES, *_OTHER_FAMILIES}
         for name in sorted(gone - known):
             raise UnknownNameError("feature family", name, known)
         suffix = "alliances" if gone == set(ALLIANCE_FAMILIES) else "_".join(sorted(gone))
@@ -320,7 +350,8 @@ class ModelSpec(_Table):
         )
 
     def _keep(self, names: set[str], *, alliance_level: bool, name: str) -> ModelSpec:
-        slopes = [term for term in self.slope_terms() if term in names]
+        kept_columns = names | (set(self.treaty_columns()) if alliance_level else set())
+        slopes = [term for term in self.slope_terms() if term in kept_columns]
         varying = [
             group.model_copy(update={"terms": tuple(slopes), "families": ()})
             if group.name == "slope"

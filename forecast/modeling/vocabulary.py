@@ -60,5 +60,5 @@ def check_features(spec: ModelSpec, source: str = "model") -> None:
         elif feature.level == "state" and term.side == "none":
             raise SpecificationError(
                 f"{where}: feature {feature.name!r} has one value for each side of a dyad; side "
-                "must be one of a, b, sum, mean, min, max, absdiff"
+                "must be one of a, b, sum, mean, min, max, product, absdiff"
             )
