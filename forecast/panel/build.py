@@ -12,7 +12,16 @@ from forecast.errors import ArgumentError, CoverageError, DataError
 from forecast.panel.alliance_rows import alliance_rows
 from forecast.panel.dispute_rows import dispute_rows
 from forecast.panel.events import initiators_coded
-from forecast.panel.options import Choices, Escalation, Outcome, Population, Unit, choose
+from forecast.panel.month_rows import month_rows
+from forecast.panel.options import (
+    Choices,
+    Ending,
+    Escalation,
+    Outcome,
+    Population,
+    Unit,
+    choose,
+)
 from forecast.panel.populations import relevant_pairs
 from forecast.panel.rows import dyad_rows, state_rows
 from forecast.panel.types import Panel
@@ -29,7 +38,7 @@ def load_panel(
     sources: Mapping[str, str] | None = None,
     unit: Unit = "dyad-year",
     population: Population | None = None,
-    outcome: Outcome | Escalation | None = None,
+    outcome: Outcome | Escalation | Ending | None = None,
     years: tuple[int, int] | None = None,
     lag: int = 1,
 ) -> Panel:
@@ -55,21 +64,25 @@ def load_panel(
         outcome: `a` began one against `b`; pairs whose initiator is unclear have no row in that
         year. ``"state-year"``: an episode that involves the state began. ``"dispute-dyad"``: one
         row per pair and spell of a dispute, in the year in which it began; outcome: how far it
-        rose. ``"alliance-year"``: one row per treaty that binds at least two states in the year;
-        outcome: an episode began between a member and a state outside.
+        rose. ``"dispute-dyad-month"``: one row per month of a dispute between two states, to the
+        month in which it ended; outcome: it did, and how. ``"alliance-year"``: one row per treaty
+        that binds at least two states in the year; outcome: an episode began between a member
+        and a state outside.
     population : str, optional
         For pairs, in the calendar year of the row: ``"politically_relevant"`` (contiguous by
         land or up to 400 miles of water, or with at least one major power; the default of dyad-
         years), ``"contiguous"``, ``"major_power"`` (at least one of the two), ``"same_region"``,
-        ``"all"`` (the default of dispute-dyads). State-years: ``"all"`` or ``"major_power"``.
-        Alliance-years: ``"all"``.
+        ``"all"`` (the default of dispute-dyads and their months). State-years: ``"all"`` or
+        ``"major_power"``. Alliance-years: ``"all"``.
     outcome : str, optional
         What counts as an onset: ``"onset"`` (the default), ``"originator_onset"`` (both sides
         there from the first day), ``"force_onset"`` (use of force or war), ``"fatal_onset"``,
         ``"war_onset"``. Rows at risk are the same for all, except that those where it is not
         known whether a fatal onset began are left out. For dispute-dyads:
         ``"escalation_to_force"``, ``"escalation_to_fatality"`` or ``"escalation_to_war"`` (the
-        default), at any time between the two.
+        default), at any time between the two. For dispute-dyad-months: ``"ended"`` (the default),
+        ``"settled"`` (by negotiation or compromise), ``"stalemated"`` (without either),
+        ``"yielded"`` (one side won or gave in).
     years : tuple of int, optional
         First and last year of the rows, inside what the data cover. The first may be the first
         year that the tables behind the rows cover: lagged features are missing there.
@@ -86,11 +99,17 @@ def load_panel(
 
         Dispute-dyads have besides: ``duration`` (days, from the dates as recorded, to the last
         day of the data if ``censored``), ``duration_exact`` (0/1: both ends known to the day),
-        ``censored`` (0/1: still running at the end of the data), ``deaths_class`` (0–6, NaN not
+        ``censored`` (0/1: still running at the end of the data), ``end_year``, ``joined`` (0/1: one
+        of the two came in after the first day), ``deaths_class`` (0–6, NaN not
         known), ``reciprocated`` (0/1, NaN not known), and the str ``level``, ``initiator``,
         ``role_a``, ``role_b``, ``dispute_outcome``, ``settlement``. Their ``outcome`` is NaN
         where it cannot be known: a dispute that still runs and has not risen, or of unknown
         deaths (attribute ``rows_outcome_unknown``).
+
+        Dispute-dyad-months have ``conflict_id``, ``month`` (1–12), ``months_elapsed`` (completed
+        months since the first) and ``joined`` (0/1: one of the two came in after the first day).
+        Disputes whose months are not known (attribute ``disputes_dropped_dates_unknown``), and
+        last months of which it is not known how it ended (``rows_dropped_unknown``), are no rows.
 
         Alliance-years have besides: ``onsets`` (pairs of a member and an outsider between which
         one began), ``onsets_begun_by_member``, ``onsets_between_members``, ``conflicts``
@@ -154,9 +173,9 @@ def future_panel(panel: Panel, *, year: int) -> Panel:
             "future_panel needs a panel made by load_panel; this one was read from a file and "
             "has no tables to carry forward."
         )
-    if panel.unit == "dispute-dyad":
+    if panel.unit in ("dispute-dyad", "dispute-dyad-month"):
         raise ArgumentError(
-            "A panel of dispute-dyads has no rows in the future: its rows are disputes that "
+            "A panel of disputes has no rows in the future: its rows are disputes that "
             "began. Use unit='dyad-year'."
         )
     tables = panel.tables
@@ -266,6 +285,9 @@ def _rows(tables: Tables, world: xr.Dataset, choices: Choices, first: int, last:
     if choices.unit == "dispute-dyad":
         escalation: Escalation = choices.outcome  # type: ignore[assignment]
         return dispute_rows(tables, window, population=choices.population, outcome=escalation)
+    if choices.unit == "dispute-dyad-month":
+        ending: Ending = choices.outcome  # type: ignore[assignment]
+        return month_rows(tables, window, population=choices.population, outcome=ending)
     if choices.unit == "alliance-year":
         return alliance_rows(tables, window, outcome=choices.events)
     directed = choices.unit == "directed-dyad-year"

@@ -9,7 +9,7 @@ import xarray as xr
 from forecast.panel.events import ESCALATIONS, Escalation
 from forecast.panel.populations import pairs_of
 from forecast.panel.rows import account, coordinates
-from forecast.sources.spells import span_days, span_years
+from forecast.sources.spells import day_year, span_days, span_years
 from forecast.sources.tables import Tables
 
 __all__ = ["dispute_rows"]
@@ -71,6 +71,7 @@ def dispute_rows(
         "rows_censored": int(censored.sum()),
     }
     account(attrs)
+    joined = ((table["role_a"] == "joiner") | (table["role_b"] == "joiner")).to_numpy(dtype=bool)
     exact = ((table["start_precision"] == "day") & (table["end_precision"] == "day")).to_numpy()
     region = window["region"].to_numpy()
     return xr.Dataset(
@@ -81,6 +82,10 @@ def dispute_rows(
             "duration": ("row", np.minimum(ended, last_day) - first_day + 1.0, {"unit": "days"}),
             "duration_exact": ("row", (exact & ~censored).astype(np.int8)),
             "censored": ("row", censored.astype(np.int8)),
+            # How far a dispute rose is known when it is over: a forecaster of an earlier year
+            # must not learn from it.
+            "end_year": ("row", day_year(np.minimum(ended, last_day)).astype(np.int64)),
+            "joined": ("row", joined.astype(np.float64)),
             "deaths_class": ("row", table["deaths_class"].to_numpy(np.float64, na_value=np.nan)),
             "reciprocated": ("row", _reciprocated(tables, table)),
             **{

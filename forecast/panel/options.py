@@ -8,10 +8,18 @@ from typing import Literal, get_args
 
 from forecast.errors import ArgumentError, nearest
 from forecast.panel.events import Escalation, Outcome
+from forecast.panel.month_rows import Ending
 
-__all__ = ["Choices", "Escalation", "Outcome", "Population", "Unit", "choose"]
+__all__ = ["Choices", "Ending", "Escalation", "Outcome", "Population", "Unit", "choose"]
 
-Unit = Literal["dyad-year", "directed-dyad-year", "state-year", "dispute-dyad", "alliance-year"]
+Unit = Literal[
+    "dyad-year",
+    "directed-dyad-year",
+    "state-year",
+    "dispute-dyad",
+    "dispute-dyad-month",
+    "alliance-year",
+]
 Population = Literal["politically_relevant", "all", "contiguous", "major_power", "same_region"]
 
 #: Populations of each unit, its default first.
@@ -20,8 +28,16 @@ _POPULATIONS: Mapping[str, tuple[str, ...]] = {
     "directed-dyad-year": get_args(Population),
     "state-year": ("all", "major_power"),
     "dispute-dyad": ("all", *(p for p in get_args(Population) if p != "all")),
+    "dispute-dyad-month": ("all", *(p for p in get_args(Population) if p != "all")),
     "alliance-year": ("all",),
 }
+
+#: Outcomes of each unit that has its own, its default first.
+_OUTCOMES: Mapping[str, tuple[str, ...]] = {
+    "dispute-dyad": tuple(reversed(get_args(Escalation))),
+    "dispute-dyad-month": get_args(Ending),
+}
+_ALL_OUTCOMES = (*get_args(Outcome), *get_args(Escalation), *get_args(Ending))
 
 
 @dataclass(frozen=True)
@@ -30,13 +46,13 @@ class Choices:
 
     unit: Unit
     population: Population
-    outcome: Outcome | Escalation
+    outcome: Outcome | Escalation | Ending
     lag: int
 
     @property
     def events(self) -> Outcome:
         """Which conflicts are onsets in the world behind the panel."""
-        return "onset" if self.unit == "dispute-dyad" else self.outcome  # type: ignore[return-value]
+        return "onset" if self.unit in _OUTCOMES else self.outcome  # type: ignore[return-value]
 
 
 def choose(unit: str, population: str | None, outcome: str | None, lag: int) -> Choices:
@@ -50,12 +66,12 @@ def choose(unit: str, population: str | None, outcome: str | None, lag: int) -> 
     if unit not in get_args(Unit):
         raise _wrong("unit", unit, get_args(Unit))
     populations = _POPULATIONS[unit]
-    outcomes = get_args(Escalation if unit == "dispute-dyad" else Outcome)
+    outcomes = _OUTCOMES.get(unit, get_args(Outcome))
     population = populations[0] if population is None else population
-    outcome = outcomes[-1 if unit == "dispute-dyad" else 0] if outcome is None else outcome
+    outcome = outcomes[0] if outcome is None else outcome
     for name, value, valid, known in (
         ("population", population, populations, get_args(Population)),
-        ("outcome", outcome, outcomes, (*get_args(Outcome), *get_args(Escalation))),
+        ("outcome", outcome, outcomes, _ALL_OUTCOMES),
     ):
         if value not in valid:
             raise _wrong(name, value, valid, unit if value in known else None)

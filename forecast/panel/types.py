@@ -33,7 +33,7 @@ class Panel:
         The tidy tables behind `world`; read, like it, when first asked for.
     unit : str
         ``"state-year"``, ``"dyad-year"`` (undirected), ``"directed-dyad-year"``,
-        ``"dispute-dyad"`` or ``"alliance-year"``.
+        ``"dispute-dyad"``, ``"dispute-dyad-month"`` or ``"alliance-year"``.
     population : str
         Which states or pairs, e.g. ``"all"`` or ``"politically_relevant"``.
     outcome : str
