@@ -40,7 +40,7 @@ class FeatureRequest:
         Registered feature.
     options : dict
         Options of the feature, e.g. ``{"window": 10}``.
-    side : {"a", "b", "sum", "mean", "min", "max", "absdiff", "none"}
+    side : {"a", "b", "sum", "mean", "min", "max", "product", "absdiff", "none"}
         How the two sides' values become one for a dyad row. ``a`` and ``b`` are the row's
         ``ccode_a`` and ``ccode_b`` (in a directed panel challenger and target). ``none`` for a
         symmetric dyad feature, a system feature and any state-year row.
@@ -77,8 +77,8 @@ class FeatureRequest:
         if self.side == "none" and spec.level == "directed":
             raise ArgumentError(
                 f"column {self.name!r}: feature {spec.name!r} is directed (one value for each "
-                "side of a pair); side must be one of a, b, sum, mean, min, max, absdiff, and a "
-                "state-year panel cannot have it"
+                "side of a pair); side must be one of a, b, sum, mean, min, max, product, absdiff, and "
+                "a state-year panel cannot have it"
             )
 
     @property
@@ -264,7 +264,7 @@ def _check_unit(request: FeatureRequest, unit: str) -> None:
     elif level == "state" and request.side == "none":
         raise ArgumentError(
             f"column {request.name!r}: feature {request.feature!r} has one value for each side "
-            "of a dyad; side must be one of a, b, sum, mean, min, max, absdiff"
+            "of a dyad; side must be one of a, b, sum, mean, min, max, product, absdiff"
         )
 
 

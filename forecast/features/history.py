@@ -27,12 +27,6 @@ __all__ = [
 SOURCE = "Beck, Katz & Tucker 1998; Carter & Signorino 2010"
 
 
-def known_members(world: xr.Dataset) -> np.ndarray:
-    """Members of the system in covered years: clocks and counts start where coverage does."""
-    covered = world["conflict_covered"].to_numpy()
-    return np.asarray(world["member"].to_numpy() & covered[:, None])
-
-
 @feature(
     family="history",
     level="dyad",
@@ -48,7 +42,7 @@ def known_members(world: xr.Dataset) -> np.ndarray:
 def peace_years(world: xr.Dataset) -> np.ndarray:
     """Completed years without a dispute between the two; 0 in a dispute year."""
     return history.peace_years(
-        world["dispute"].to_numpy(), known_members(world), entry_year=world["entry_year"]
+        world["dispute"].to_numpy(), windows.known_members(world), entry_year=world["entry_year"]
     )
 
 
@@ -68,7 +62,7 @@ def disputes_total(world: xr.Dataset) -> np.ndarray:
     """All dispute onsets between the two so far, while both were in the system."""
     return history.total_count(
         windows.dispute_onsets(world),
-        member=known_members(world),
+        member=windows.known_members(world),
         entry_year=world["entry_year"],
     )
 

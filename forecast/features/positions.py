@@ -18,7 +18,7 @@ from forecast.panel.types import Panel
 
 __all__ = ["COMBINE", "Positions", "Side"]
 
-Side = Literal["a", "b", "sum", "mean", "min", "max", "absdiff", "none"]
+Side = Literal["a", "b", "sum", "mean", "min", "max", "product", "absdiff", "none"]
 IntArray = npt.NDArray[np.intp]
 
 #: How the values of the two sides become one. NaN on either side is NaN.
@@ -29,6 +29,7 @@ COMBINE: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "mean": lambda a, b: (a + b) / 2,
     "min": np.minimum,
     "max": np.maximum,
+    "product": lambda a, b: a * b,
     "absdiff": lambda a, b: np.abs(a - b),
 }
 

@@ -8,7 +8,13 @@ import xarray as xr
 from forecast.features import arrays
 from forecast.features.registry import feature
 
-__all__ = ["capability_ratio", "capability_share", "joint_capability", "major_powers"]
+__all__ = [
+    "capability_ratio",
+    "capability_share",
+    "joint_capability",
+    "joint_major",
+    "major_powers",
+]
 
 
 @feature(
@@ -26,6 +32,23 @@ def major_powers(world: xr.Dataset) -> np.ndarray:
     """How many of the two states are major powers: 0, 1 or 2."""
     major = world["major"].to_numpy().astype(np.int8)
     return major[:, :, None] + major[:, None, :]
+
+
+@feature(
+    family="power",
+    level="dyad",
+    unit="0/1",
+    bounds=(0, 1),
+    sign="+",
+    formula="1 if both are COW major powers",
+    source="COW State System Membership; Bremer 1992",
+    needs=("member",),
+    pre_treatment=True,
+)
+def joint_major(world: xr.Dataset) -> np.ndarray:
+    """Whether both states are major powers."""
+    major = world["major"].to_numpy()
+    return np.asarray(major[:, :, None] & major[:, None, :])
 
 
 @feature(

@@ -11,12 +11,16 @@ import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.features.shared import shared
+from forecast.panel import history
 from forecast.panel.history import windowed_count
 
 __all__ = [
     "RIVALS",
     "covered_years",
+    "decayed_count",
     "dispute_onsets",
+    "half_life_years",
+    "known_members",
     "known_past",
     "past",
     "positive",
@@ -39,6 +43,14 @@ def positive(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ArgumentError(f"{name} must be a whole number of years, at least 1; found {value!r}")
     return int(value)
+
+
+def half_life_years(value: float) -> float:
+    """`value`, checked to be a positive number of years."""
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    if isinstance(value, bool) or not number or not 0 < value < np.inf:
+        raise ArgumentError(f"half_life must be a number of years greater than 0; found {value!r}")
+    return float(value)
 
 
 def past(values: np.ndarray, window: int) -> np.ndarray:
@@ -92,6 +104,33 @@ def recent_count(world: xr.Dataset, events: np.ndarray, window: int) -> Float64A
         entry_year=world["entry_year"].to_numpy(),
     )
     return np.asarray(count * factor.reshape(shape))
+
+
+def known_members(world: xr.Dataset) -> BoolArray:
+    """Members of the system in covered years: clocks and counts start where coverage does."""
+    covered = world["conflict_covered"].to_numpy()
+    return np.asarray(world["member"].to_numpy() & covered[:, None])
+
+
+def decayed_count(world: xr.Dataset, events: np.ndarray, half_life: float) -> np.ndarray:
+    """Conflict events so far, weighted by 2^(−age / half_life), while in the system.
+
+    Never missing: what lies before coverage, or before a state's entry, is not counted.
+
+    Parameters
+    ----------
+    events : numpy.ndarray, shape (year, state, other) or (year, state)
+        Events of each year.
+    half_life : float
+        Years.
+    """
+    covered = world["conflict_covered"].to_numpy()
+    return history.decayed_count(
+        np.where(covered.reshape((-1,) + (1,) * (events.ndim - 1)), events, 0),
+        half_life_years(half_life),
+        member=known_members(world),
+        entry_year=world["entry_year"].to_numpy(),
+    )
 
 
 def dispute_onsets(world: xr.Dataset) -> BoolArray:

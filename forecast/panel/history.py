@@ -1,4 +1,4 @@
-"""History of disputes as arrays over years: peace years and counts of past onsets.
+"""History of disputes as arrays over years: peace years, counts and decayed sums of past onsets.
 
 Plain array functions over the dense world, used for panels, features and simulated futures. The
 first axis is the year, the last two are the two states (or the last one, for a state's own
@@ -15,7 +15,7 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 
-__all__ = ["peace_years", "total_count", "windowed_count"]
+__all__ = ["decayed_count", "peace_years", "state_peace_years", "total_count", "windowed_count"]
 
 Array = TypeVar("Array", npt.NDArray[np.generic], xr.DataArray)
 BoolArray = npt.NDArray[np.bool_]
@@ -59,7 +59,7 @@ def _presence(start: npt.NDArray[np.int32], t: int, since: int, *, pair: bool) -
 
 
 def _restart(
-    values: npt.NDArray[np.int16],
+    values: npt.NDArray[np.int16] | npt.NDArray[np.float32],
     fresh: npt.NDArray[np.intp],
     new: npt.NDArray[np.generic] | int,
     *,
@@ -125,6 +125,36 @@ def peace_years[Array: (npt.NDArray[np.generic], xr.DataArray)](
     return _like(dispute, out, "peace_years")
 
 
+def state_peace_years(
+    active: npt.NDArray[np.bool_],
+    member: npt.NDArray[np.bool_],
+    *,
+    entry_year: xr.DataArray | npt.NDArray[np.int16] | None = None,
+) -> npt.NDArray[np.int16]:
+    """Completed years since each state's last dispute-year, or since its entry.
+
+    Parameters
+    ----------
+    active : numpy.ndarray, shape (year, state), bool
+        Whether the state had a dispute with anybody on some day of the year.
+    member, entry_year
+        As in `peace_years`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (year, state), int16
+        As `peace_years`; 0 outside the system.
+    """
+    _check(active, member, "active")
+    start = _started(member, None if entry_year is None else _values(entry_year))
+    out = np.empty(active.shape, dtype=np.int16)
+    last = np.full(active.shape[1:], -1, dtype=np.int16)
+    for t in range(len(active)):
+        last[(start[t] == t) | active[t]] = t
+        np.multiply(t - last, start[t] >= 0, out=out[t])
+    return out
+
+
 def total_count[Array: (npt.NDArray[np.generic], xr.DataArray)](
     onset: Array,
     *,
@@ -179,6 +209,57 @@ def windowed_count[Array: (npt.NDArray[np.generic], xr.DataArray)](
     if window < 1:
         raise ArgumentError(f"window={window}: expected a number of years of at least 1.")
     return _count(onset, window, member, entry_year, "windowed_count")
+
+
+def decayed_count[Array: (npt.NDArray[np.generic], xr.DataArray)](
+    onset: Array,
+    half_life: float,
+    *,
+    member: xr.DataArray | npt.NDArray[np.bool_] | None = None,
+    entry_year: xr.DataArray | npt.NDArray[np.int16] | None = None,
+) -> Array:
+    """Onsets so far, each weighted by 2^(−age / half_life); one of the year itself counts 1.
+
+    Parameters
+    ----------
+    onset : array, shape (year, ..., state, other) or (year, state), bool or number
+        Onsets.
+    half_life : float
+        Years in which the weight of an onset halves, greater than 0.
+    member, entry_year : array, optional
+        As in `total_count`.
+
+    Returns
+    -------
+    array like `onset`, float32
+        Bounded by 1 / (1 − 2^(−1 / half_life)) for bool onsets.
+
+    Raises
+    ------
+    ArgumentError
+        If `half_life` is not positive or the shapes do not match.
+    """
+    if not 0 < half_life < np.inf:
+        raise ArgumentError(f"half_life={half_life}: expected a number of years greater than 0.")
+    events = _values(onset)
+    start: npt.NDArray[np.int32] | None = None
+    pair = False
+    if member is not None:
+        inside = _values(member)
+        _check(events, inside, "onset")
+        start = _started(inside, None if entry_year is None else _values(entry_year))
+        pair = events.ndim >= 3 and events.shape[-2] == inside.shape[1]
+    keep = np.float32(0.5 ** (1.0 / half_life))
+    out = np.empty(events.shape, dtype=np.float32)
+    running = np.zeros(events.shape[1:], dtype=np.float32)
+    for t, began in enumerate(events):
+        running *= keep
+        running += began
+        if start is not None:
+            _restart(running, np.flatnonzero(start[t] == t), began, pair=pair)
+            running *= _presence(start, t, t, pair=pair)
+        out[t] = running
+    return _like(onset, out, "decayed_count")
 
 
 def _count[Array: (npt.NDArray[np.generic], xr.DataArray)](

@@ -57,6 +57,7 @@ def test_sides_of_a_state_feature():
         "mean": 0.2,
         "min": 0.1,
         "max": 0.3,
+        "product": 0.03,
         "absdiff": 0.2,
     }.items():
         assert column(rows, "capability_share", side)[0] == pytest.approx(expected), side
@@ -64,7 +65,7 @@ def test_sides_of_a_state_feature():
 
 def test_missing_on_one_side_is_missing():
     rows = [(1995, 2, 5), (1997, 2, 5)]  # 5 enters in 1996
-    for side in ("b", "sum", "mean", "min", "max", "absdiff"):
+    for side in ("b", "sum", "mean", "min", "max", "product", "absdiff"):
         got = column(rows, "capability_share", side)
         assert np.isnan(got[0]) and not np.isnan(got[1]), side
     assert column(rows, "capability_share", "a")[0] == pytest.approx(0.1)

@@ -112,7 +112,11 @@ def test_mistakes_are_named(edit: Callable[[dict[str, Any]], object], expected: 
         ("capability_ratio", {"side": "max"}, ["side must be 'none'"]),
         ("own_expansion", {"side": "none"}, ["one value for each side"]),
         ("frontier_expansion", {"side": "none"}, ["directed"]),
-        ("own_expansion", {"side": "maximum"}, ["side = 'maximum'", "'max', 'absdiff' or 'none'"]),
+        (
+            "own_expansion",
+            {"side": "maximum"},
+            ["side = 'maximum'", "'product', 'absdiff' or 'none'"],
+        ),
         ("own_expansion", {"options": {"windw": 5}}, ["'windw'", "Did you mean 'window'?"]),
         ("own_expansion", {"family": "power"}, ["is of family 'expansion'"]),
         ("disputes_total", {"pre_treatment": True}, ["itself changed by alliances"]),
