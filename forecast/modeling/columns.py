@@ -114,6 +114,11 @@ class ColumnCode:
     value: bool
     indicator: bool
 
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """Names of the columns that hold values, without the has-a-value column."""
+        return self.names[:-1] if self.indicator else self.names
+
     def __call__(self, raw: npt.ArrayLike) -> FloatArray:
         """Design columns of raw values.
 
@@ -211,6 +216,10 @@ def fit_columns(term: Term | Smooth, raw: FloatArray) -> tuple[ColumnCode, list[
     known = x[~np.isnan(x)]
     notes: list[str] = []
     if known.size == 0:
+        if term.missing == "indicator" and term.if_constant == "drop":
+            # A table that the data set does not hold: neither a value nor a mark tells rows apart.
+            note = f"{term.name}: no value in this sample, left out"
+            return replace(bare, value=False), [note]
         raise SpecificationError(f"Term {term.name!r}: every value is missing")
     value = bool(known.min() != known.max())
     if not value and term.if_constant == "error":

@@ -32,6 +32,7 @@ __all__ = [
     "AllianceFeature",
     "AllianceLevel",
     "Era",
+    "Interaction",
     "Intercept",
     "ModelSpec",
     "Prior",
@@ -154,6 +155,20 @@ class Smooth(_Table):
         return self
 
 
+class Interaction(_Table):
+    """Product of the standardised columns of two terms (or of a smooth and a term).
+
+    It belongs to what its terms belong to: of an alliance family if either is, ``pre_treatment``
+    only if both are, and gone when either is.
+    """
+
+    name: _Name
+    of: tuple[_Name, _Name]
+    if_constant: Literal["error", "drop"] = "error"
+    prior: Prior
+    reason: _Prose
+
+
 class Varying(_Table):
     """A group of effects with one scale.
 
@@ -214,7 +229,8 @@ class ModelSpec(_Table):
     """A model: sample, terms, smooths and varying effects, each with its prior and reason.
 
     Attributes are the keys of the TOML file; the arrays of tables ``[[era]]``, ``[[term]]``,
-    ``[[smooth]]`` and ``[[varying]]`` are `eras`, `terms`, `smooths` and `varying`.
+    ``[[smooth]]``, ``[[interaction]]`` and ``[[varying]]`` are `eras`, `terms`, `smooths`,
+    `interactions` and `varying`.
     """
 
     name: _Name
@@ -222,7 +238,7 @@ class ModelSpec(_Table):
     unit: Literal[
         "dyad-year", "directed-dyad-year", "state-year", "dispute-dyad", "dispute-dyad-month"
     ]
-    population: Literal["politically_relevant", "all"]
+    population: Literal["politically_relevant", "all", "originators"]
     outcome: _Name = "onset"
     lag: Annotated[int, Field(strict=True, ge=1)] = 1
     years: tuple[StrictInt | None, StrictInt | None] = (None, None)
@@ -230,6 +246,7 @@ class ModelSpec(_Table):
     eras: tuple[Era, ...] = Field(default=(), alias="era")
     terms: tuple[Term, ...] = Field(default=(), alias="term")
     smooths: tuple[Smooth, ...] = Field(default=(), alias="smooth")
+    interactions: tuple[Interaction, ...] = Field(default=(), alias="interaction")
     varying: tuple[Varying, ...] = ()
     alliance_level: AllianceLevel | None = None
 
@@ -273,8 +290,11 @@ class ModelSpec(_Table):
         Descriptions and reasons are left out, and 5 and 5.0 are the same number: a better
         sentence does not make a new model.
         """
+        content = self.to_dict()
+        if not self.interactions:  # a key that came later: models without it keep their hash
+            del content["interaction"]
         return json.dumps(
-            _canonical(self.to_dict()), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+            _canonical(content), sort_keys=True, separators=(",", ":"), ensure_ascii=False
         )
 
     @property

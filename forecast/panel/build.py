@@ -72,7 +72,8 @@ def load_panel(
         For pairs, in the calendar year of the row: ``"politically_relevant"`` (contiguous by
         land or up to 400 miles of water, or with at least one major power; the default of dyad-
         years), ``"contiguous"``, ``"major_power"`` (at least one of the two), ``"same_region"``,
-        ``"all"`` (the default of dispute-dyads and their months). State-years: ``"all"`` or
+        ``"all"`` (the default of dispute-dyads and their months; these also ``"originators"``: both
+        there from the first day). State-years: ``"all"`` or
         ``"major_power"``. Alliance-years: ``"all"``.
     outcome : str, optional
         What counts as an onset: ``"onset"`` (the default), ``"originator_onset"`` (both sides

@@ -12,7 +12,37 @@ from forecast.panel.rows import account, coordinates
 from forecast.sources.spells import day_year, span_days, span_years
 from forecast.sources.tables import Tables
 
-__all__ = ["dispute_rows"]
+__all__ = ["dispute_rows", "inside_population"]
+
+
+def inside_population(
+    table: pd.DataFrame,
+    window: xr.Dataset,
+    population: str,
+    *,
+    year: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+) -> np.ndarray:
+    """Which rows are of a population of pairs, or of those who were there from the first day.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Conflicts, one for each row.
+    window : xarray.Dataset
+        World.
+    population : str
+        ``"originators"``, or as in `pairs_of`.
+    year, a, b : numpy.ndarray of int, shape (row,)
+        Positions in the window.
+    """
+    if population == "originators":
+        roles = table[["role_a", "role_b"]].to_numpy(dtype=np.str_)
+        return np.asarray((roles == "originator").all(axis=1))
+    states = window.sizes["state"]
+    shape = (window.sizes["year"], states, states)
+    return np.asarray(np.broadcast_to(pairs_of(window, population), shape)[year, a, b])
 
 
 def dispute_rows(
@@ -44,9 +74,7 @@ def dispute_rows(
     table = table.sort_values(["year", "ccode_a", "ccode_b", "start", "conflict_id"])
     year = table["year"].to_numpy()
     a, b = (np.searchsorted(states, table[c].to_numpy()) for c in ("ccode_a", "ccode_b"))
-    inside = np.broadcast_to(pairs_of(window, population), (len(years), len(states), len(states)))[
-        year - years[0], a, b
-    ]
+    inside = inside_population(table, window, population, year=year - years[0], a=a, b=b)
     total = len(table)
     table, year, a, b = table[inside], year[inside], a[inside], b[inside]
 

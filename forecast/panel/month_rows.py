@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from forecast.panel.populations import pairs_of
+from forecast.panel.dispute_rows import inside_population
 from forecast.panel.rows import account, coordinates
 from forecast.sources.tables import Tables
 
@@ -135,7 +135,7 @@ def month_rows(
     window : xarray.Dataset
         Years of the world that become rows.
     population : str
-        As in `pairs_of`, in the calendar year of the month.
+        As in `inside_population`, in the calendar year of the month.
     outcome : {"ended", "settled", "stalemated", "yielded"}
         Which ends count; another kind of end is a month without the outcome, after which the
         pair is no longer at risk (cause-specific hazard).
@@ -162,8 +162,7 @@ def month_rows(
 
     year = month // 12
     a, b = (np.searchsorted(states, table[c].to_numpy())[row] for c in ("ccode_a", "ccode_b"))
-    pairs = np.broadcast_to(pairs_of(window, population), (len(years), len(states), len(states)))
-    member = pairs[year - years[0], a, b]
+    member = inside_population(table.iloc[row], window, population, year=year - years[0], a=a, b=b)
     unknown = np.isnan(happened)
     keep = member & ~unknown
     attrs = {

@@ -20,12 +20,16 @@ Unit = Literal[
     "dispute-dyad-month",
     "alliance-year",
 ]
-Population = Literal["politically_relevant", "all", "contiguous", "major_power", "same_region"]
+Population = Literal[
+    "politically_relevant", "all", "contiguous", "major_power", "same_region", "originators"
+]
 
+#: Of pairs of states, whether or not they are in a dispute.
+_OF_PAIRS = tuple(p for p in get_args(Population) if p != "originators")
 #: Populations of each unit, its default first.
 _POPULATIONS: Mapping[str, tuple[str, ...]] = {
-    "dyad-year": get_args(Population),
-    "directed-dyad-year": get_args(Population),
+    "dyad-year": _OF_PAIRS,
+    "directed-dyad-year": _OF_PAIRS,
     "state-year": ("all", "major_power"),
     "dispute-dyad": ("all", *(p for p in get_args(Population) if p != "all")),
     "dispute-dyad-month": ("all", *(p for p in get_args(Population) if p != "all")),
