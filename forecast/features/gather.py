@@ -77,8 +77,8 @@ class FeatureRequest:
         if self.side == "none" and spec.level == "directed":
             raise ArgumentError(
                 f"column {self.name!r}: feature {spec.name!r} is directed (one value for each "
-                "side of a pair); side must be one of a, b, sum, mean, min, max, product, absdiff, and "
-                "a state-year panel cannot have it"
+                "side of a pair); side must be one of a, b, sum, mean, min, max, product, absdiff, "
+                "and a state-year panel cannot have it"
             )
 
     @property

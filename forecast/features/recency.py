@@ -19,6 +19,7 @@ __all__ = [
     "disputes_decayed",
     "long_peace",
     "neighbour_disputes",
+    "other_disputes_decayed",
     "rival_disputes",
     "state_age",
     "state_disputes_decayed",
@@ -62,6 +63,29 @@ def disputes_decayed(world: xr.Dataset, *, half_life: float = 8.0) -> np.ndarray
 def state_disputes_decayed(world: xr.Dataset, *, half_life: float = 10.0) -> np.ndarray:
     """Distinct conflicts of the state, each fading with the half-life; one of s counts 1."""
     return windows.decayed_count(world, world["dispute_onset_count"].to_numpy(), half_life)
+
+
+@feature(
+    family="history",
+    level="directed",
+    unit="decayed conflicts",
+    bounds=(0, None),
+    sign="+",
+    formula="decayed conflicts of i as in `state_disputes_decayed`, less its decayed onsets with j",
+    source=FADING + "; Bremer 1992",
+    needs=("conflict",),
+    pre_treatment=False,
+    whole_record=True,
+)
+def other_disputes_decayed(world: xr.Dataset, *, half_life: float = 10.0) -> np.ndarray:
+    """Fading conflicts of the state with anybody but the other of the pair.
+
+    What the pair itself did is `disputes_decayed`; together they are the state's own record. A
+    conflict fought with several states counts once for a state, so that with a common conflict
+    the difference may understate; it is never below 0.
+    """
+    level, own = _activity(world, half_life)
+    return np.asarray(np.maximum(level[:, :, None] - own, 0))
 
 
 @feature(

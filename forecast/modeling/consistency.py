@@ -42,6 +42,7 @@ def check_consistency(spec: ModelSpec) -> None:
     _check_window(spec)
     _check_eras(spec.eras)
     _check_terms(spec)
+    _check_interactions(spec)
     _check_varying(spec)
     if spec.alliance_level is not None and spec.unit != "state-year":
         raise ValueError(f"[alliance_level] needs unit 'state-year', found {spec.unit!r}")
@@ -95,6 +96,33 @@ def _check_terms(spec: ModelSpec) -> None:
         seen[key] = term.name
 
 
+def _check_interactions(spec: ModelSpec) -> None:
+    terms = [entry.name for entry in spec.entries]
+    smooths = {smooth.name for smooth in spec.smooths}
+    names = [*terms, *(i.name for i in spec.interactions)]
+    seen: dict[frozenset[str], str] = {}
+    for interaction in spec.interactions:
+        where = f"[[interaction]] {interaction.name!r}"
+        if names.count(interaction.name) > 1 or interaction.name in _RESERVED:
+            raise ValueError(f"{where}: the name is taken by another term or column")
+        for name in interaction.of:
+            if name not in terms:
+                hint = nearest(name, terms)
+                raise ValueError(
+                    f"{where}: unknown term {name!r}"
+                    + (f"; did you mean {hint!r}?" if hint else "")
+                    + " (each of the two must be a [[term]] or [[smooth]] of the model)"
+                )
+        pair = frozenset(interaction.of)
+        if len(pair) < 2:
+            raise ValueError(f"{where}: expected two different terms, found {interaction.of[0]!r}")
+        if pair <= smooths:
+            raise ValueError(f"{where}: at most one of the two may be a smooth")
+        if pair in seen:
+            raise ValueError(f"{where} and {seen[pair]!r} are the same product")
+        seen[pair] = interaction.name
+
+
 def _check_varying(spec: ModelSpec) -> None:
     groups = [group.name for group in spec.varying]
     for group in spec.varying:
@@ -105,7 +133,9 @@ def _check_varying(spec: ModelSpec) -> None:
                 f"[[varying]] {group.name!r} has no meaning for unit {spec.unit!r}; "
                 f"expected one of {list(_GROUPS[spec.unit])}"
             )
-        valid = [*(term.name for term in spec.terms), *spec.treaty_columns()]
+        plain = {smooth.name for smooth in spec.smooths}
+        products = [i.name for i in spec.interactions if not plain & set(i.of)]
+        valid = [*(term.name for term in spec.terms), *products, *spec.treaty_columns()]
         for name in group.terms:
             if name not in valid:
                 hint = nearest(name, valid)

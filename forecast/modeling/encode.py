@@ -21,6 +21,7 @@ from forecast.modeling.encoding import (
     raw_values,
     usable_rows,
 )
+from forecast.modeling.products import ProductCode, fit_product
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
@@ -86,6 +87,8 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
         dropped=tuple((dropped | missing).items()),
         notes=(*notes, *shared),
     )
+    if spec.interactions:
+        encoding = _with_products(spec, encoding, encoding.apply(panel.with_data(data)).X)
     encoded = encoding.apply(panel.with_data(data))
     close = _check_independent(encoded.X, encoded.names)
     fitted = (fit_block(group, spec, rows, encoded.X, encoded.names) for group in spec.varying)
@@ -137,6 +140,17 @@ def _share_indicators(
     return out, notes
 
 
+def _with_products(spec: ModelSpec, encoding: Encoding, X: FloatArray) -> Encoding:
+    """The encoding with its interactions, fitted on the columns of the terms."""
+    products: list[ProductCode] = []
+    notes: list[str] = []
+    for interaction in spec.interactions:
+        product, remarks = fit_product(interaction, encoding.terms, X, encoding.names)
+        products += [] if product is None else [product]
+        notes += remarks
+    return replace(encoding, interactions=tuple(products), notes=(*encoding.notes, *notes))
+
+
 def _check_independent(X: FloatArray, names: tuple[str, ...]) -> list[str]:
     """Refuse linearly dependent columns; remark on pairs that are nearly the same."""
     if X.shape[1] < 3:
@@ -162,12 +176,13 @@ def _check_independent(X: FloatArray, names: tuple[str, ...]) -> list[str]:
 
 
 def _design(spec: ModelSpec, encoding: Encoding, encoded: Rows, y: FloatArray) -> Design:
-    priors = {term.name: term.prior for term in spec.entries}
+    priors = {term.name: term.prior for term in (*spec.entries, *spec.interactions)}
     mean = [0.0]
     sd = [spec.intercept.sd]
-    for code in encoding.terms:
-        mean += [priors[code.name].mean] * len(code.names)
-        sd += [priors[code.name].sd] * len(code.names)
+    columns: list[ColumnCode | ProductCode] = [*encoding.terms, *encoding.interactions]
+    for column in columns:
+        mean += [priors[column.name].mean] * len(column.names)
+        sd += [priors[column.name].sd] * len(column.names)
     codes: list[BlockCode | AllianceCode] = [*encoding.blocks]
     if encoding.alliance is not None and spec.alliance_level is not None:
         level = spec.alliance_level

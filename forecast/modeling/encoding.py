@@ -14,6 +14,7 @@ from forecast.errors import ArgumentError, DataError, UnknownNameError, nearest
 from forecast.modeling.alliance import AllianceCode
 from forecast.modeling.blocks import BlockCode, RowBlock, describe
 from forecast.modeling.columns import ColumnCode
+from forecast.modeling.products import ProductCode
 from forecast.modeling.spec import Smooth, Term
 from forecast.panel.types import Panel
 
@@ -84,6 +85,8 @@ class Encoding:
         coverage of the outcome.
     notes : tuple of str
         What was left out or found remarkable while encoding.
+    interactions : tuple of ProductCode
+        Products of columns of two terms.
     """
 
     unit: str
@@ -96,21 +99,29 @@ class Encoding:
     alliance: AllianceCode | None
     dropped: tuple[tuple[str, int], ...]
     notes: tuple[str, ...]
+    interactions: tuple[ProductCode, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the design columns, intercept first."""
-        names = ["intercept", *(name for term in self.terms for name in term.names)]
+        names = ["intercept", *self.term_names]
+        names += [name for product in self.interactions for name in product.names]
         return (*names, *(self.alliance.names if self.alliance else ()))
 
     @property
+    def term_names(self) -> tuple[str, ...]:
+        """Names of the columns of terms and smooths."""
+        return tuple(name for term in self.terms for name in term.names)
+
+    @property
     def term_slices(self) -> dict[str, list[int]]:
-        """Positions in `names` of the columns of each term."""
+        """Positions in `names` of the columns of each term, interaction and treaty feature."""
         slices: dict[str, list[int]] = {}
         start = 1
-        for term in self.terms:
-            slices[term.name] = list(range(start, start + len(term.names)))
-            start += len(term.names)
+        codes: list[ColumnCode | ProductCode] = [*self.terms, *self.interactions]
+        for code in codes:
+            slices[code.name] = list(range(start, start + len(code.names)))
+            start += len(code.names)
         for name in self.alliance.names if self.alliance else ():
             slices[name] = [start]
             start += 1
@@ -191,6 +202,9 @@ class Encoding:
             if missing:
                 imputed[term.name] = missing
             parts.append(columns)
+        if self.interactions:
+            values = np.concatenate(parts[1:], axis=1)
+            parts += [product(values, self.term_names) for product in self.interactions]
         alliance: list[RowBlock] = []
         if self.alliance is not None:
             world = new.world if isinstance(new, Panel) else None
@@ -215,6 +229,7 @@ class Encoding:
             "alliance": self.alliance.to_dict() if self.alliance else None,
             "dropped": dict(self.dropped),
             "notes": list(self.notes),
+            "interactions": [product.to_dict() for product in self.interactions],
         }
 
     @classmethod
@@ -232,6 +247,8 @@ class Encoding:
             alliance=None if alliance is None else AllianceCode.from_dict(alliance),
             dropped=tuple(dict(content["dropped"]).items()),
             notes=tuple(content["notes"]),
+            # Fits that were stored before there were interactions have none.
+            interactions=tuple(map(ProductCode.from_dict, content.get("interactions", ()))),
         )
 
 

@@ -308,11 +308,32 @@ class ModelSpec(_Table):
         return (*self.terms, *self.smooths)
 
     def slope_terms(self) -> tuple[str, ...]:
-        """Names of what has a coefficient that varies by era: terms, then treaty features."""
+        """Names of what has a coefficient that varies by era.
+
+        Terms by name or family, then interactions and treaty features by name.
+        """
         chosen = {name for group in self.varying for name in group.terms}
         families = {family for group in self.varying for family in group.families}
         terms = (t.name for t in self.terms if t.name in chosen or t.family in families)
-        return (*terms, *(name for name in self.treaty_columns() if name in chosen))
+        others = (*(i.name for i in self.interactions), *self.treaty_columns())
+        return (*terms, *(name for name in others if name in chosen))
+
+    def family_of(self, name: str) -> str:
+        """Family of a term, smooth or interaction; of an interaction the alliance one of its two.
+
+        Parameters
+        ----------
+        name : str
+            Name of an entry or interaction.
+        """
+        families = {entry.name: str(entry.family) for entry in self.entries}
+        for interaction in self.interactions:
+            first, second = (families[part] for part in interaction.of)
+            later = second in ALLIANCE_FAMILIES and first not in ALLIANCE_FAMILIES
+            families[interaction.name] = second if later else first
+        if name not in families:
+            raise UnknownNameError("term", name, families)
+        return families[name]
 
     def treaty_columns(self) -> tuple[str, ...]:
         """Design columns of the alliance-level regression: ``"alliance:<feature>"``."""
@@ -370,7 +391,9 @@ class ModelSpec(_Table):
         )
 
     def _keep(self, names: set[str], *, alliance_level: bool, name: str) -> ModelSpec:
-        kept_columns = names | (set(self.treaty_columns()) if alliance_level else set())
+        interactions = tuple(i for i in self.interactions if set(i.of) <= names)
+        kept_columns = names | {i.name for i in interactions}
+        kept_columns |= set(self.treaty_columns()) if alliance_level else set()
         slopes = [term for term in self.slope_terms() if term in kept_columns]
         varying = [
             group.model_copy(update={"terms": tuple(slopes), "families": ()})
@@ -384,6 +407,7 @@ class ModelSpec(_Table):
                 "name": name,
                 "terms": tuple(t for t in self.terms if t.name in names),
                 "smooths": tuple(s for s in self.smooths if s.name in names),
+                "interactions": interactions,
                 "varying": tuple(varying),
                 "alliance_level": self.alliance_level if alliance_level else None,
             }

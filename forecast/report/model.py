@@ -41,12 +41,12 @@ def term_table(fit: Fit) -> pd.DataFrame:
                      strict=True))  # fmt: skip
     names = list(fit.encoding.names)
     rows: list[dict[str, Any]] = []
-    for entry in fit.spec.entries:
+    for entry in (*fit.spec.entries, *fit.spec.interactions):
         for column in (names[i] for i in fit.encoding.term_slices.get(entry.name, ())):
             if column in draws:
                 prior = f"Normal({entry.prior.mean:g}, {entry.prior.sd:g})"
                 rows.append(
-                    {"column": column, "term": entry.name, "family": entry.family, "prior": prior}
+                    {"column": column, "term": entry.name, "family": fit.spec.family_of(entry.name), "prior": prior}
                     | _summary(draws[column])
                 )
     known = {row["column"] for row in rows}

@@ -23,6 +23,9 @@ def test_an_onset_halves_with_the_half_life():
             expected
         )
         assert value(world, "disputes_decayed", year, 1, 3, half_life=2) == 0
+    other = lambda *pair: value(world, "other_disputes_decayed", 1994, *pair, half_life=2)  # noqa: E731
+    assert other(1, 2) == pytest.approx(0) and other(1, 3) == pytest.approx(0.5)
+    assert other(3, 1) == 0
     # 1994, half-life 1: weights 1, 1/2, 1/4 … of 1994, 1993, 1992 …, three states in each year.
     shares = 0.5 ** np.arange(5)
     assert value(world, "system_disputes_decayed", 1994, half_life=1) == pytest.approx(
