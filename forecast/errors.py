@@ -7,6 +7,7 @@ a caller would expect, so ``except ValueError`` keeps working.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "ArgumentError",
@@ -20,6 +21,7 @@ __all__ = [
     "MissingFileError",
     "SpecificationError",
     "UnknownNameError",
+    "WorkerLostError",
     "nearest",
 ]
 
@@ -64,6 +66,10 @@ class GateRefusedError(ForecastError, RuntimeError):
     """A fit failed the publication gate; the message says which threshold and what to try."""
 
 
+class WorkerLostError(ForecastError, RuntimeError):
+    """A worker process ended in the middle of a task as often as it may; names the task."""
+
+
 class UnknownNameError(ForecastError, KeyError):
     """A name that is not known: a state, feature, model, alliance, key.
 
@@ -86,6 +92,11 @@ class UnknownNameError(ForecastError, KeyError):
         hint = f" Did you mean {self.suggestion!r}?" if self.suggestion else ""
         self.message = f"Unknown {kind} {name!r}.{hint}" + (f" {detail}" if detail else "")
         super().__init__(self.message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Built from its own arguments again when a worker process sends it home."""
+        near = () if self.suggestion is None else (self.suggestion,)
+        return type(self), (self.kind, self.name, near), self.__dict__
 
     def __str__(self) -> str:
         """Message without the quotes that KeyError puts around it."""
