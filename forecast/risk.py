@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, overload
+from weakref import WeakKeyDictionary
 
 from forecast.errors import ArgumentError
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from forecast.evaluation.backtest import Backtest
+    from forecast.evaluation.record import CalibrationRecord
     from forecast.inference.fit import Fit
     from forecast.scenario.outlook import Outlook
+
+    type Evidence = Backtest | CalibrationRecord
 
 __all__ = ["Risk", "forget", "risk"]
 
@@ -71,12 +75,19 @@ class Risk:
         Rows of the fit in the stratum and of this dyad; levels new to the fit; features
         outside the range seen in the fit.
     calibration : dict
-        How forecasts in this stratum and band of probability did: source, rows, onsets
-        observed and expected, their ratio.
+        How forecasts like that of the first year did, in this stratum and band of probability:
+        ``covered`` (whether there is a record of such forecasts out of sample), ``source``,
+        ``stratum``, ``band``, ``rows``, ``onsets_expected``, ``onsets_observed``,
+        ``observed_rate`` with its interval, and ``text``, all of it in a sentence.
     vintage : dict
         First and last year and version of every table.
     caution : str
         What the number is not.
+    rounded : dict
+        ``probability``, ``lower`` and ``upper`` in multiples of ``step``: no more digits than
+        the widest of the interval, the band of the record and the record's own interval
+        supports, and one digit without a record; as ``text`` and ``interval``, with the
+        ``base_rate`` and what decided (``supported_by``).
     """
 
     state_a: str
@@ -104,40 +115,39 @@ class Risk:
     calibration: dict[str, Any]
     vintage: dict[str, Any]
     caution: str
+    rounded: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary for JSON."""
+        """Plain dictionary for JSON: every number in full, and rounded beside it."""
         return asdict(self)
 
     def __str__(self) -> str:
-        """The answer in one sentence, with no more digits than it supports."""
+        """The answer and its record, with no more digits than they support."""
         span = (
             f"in {self.first_year}"
             if self.horizon == 1
             else f"in {self.first_year}–{self.last_year}"
         )
+        several = " For the first of these years alone:" if self.horizon > 1 else ""
         return (
-            f"{self.state_a}–{self.state_b}: probability {_digits(self.probability)} that a"
+            f"{self.state_a}–{self.state_b}: probability {self.rounded['text']} that a"
             f" dispute begins {span} ({self.interval_level:.0%} {self.interval_kind} interval"
-            f" {_digits(self.lower)}–{_digits(self.upper)}); base rate of the stratum"
-            f" '{self.stratum}' {_digits(self.base_rate)}."
+            f" {self.rounded['interval']}); base rate of the stratum"
+            f" '{self.stratum}' {self.rounded['base_rate']}."
+            f"{several if self.calibration['covered'] else ''} {self.calibration['text']}"
         )
-
-
-def _digits(value: float) -> str:
-    return f"{100 * value:.2g}%" if value < 0.995 else f"{100 * value:.1f}%"
 
 
 @overload
 def risk(
     fit: Fit, a: State, b: State, *, horizon: int = ..., level: float = ...,
-    draws: int | None = ..., seed: int | None = ..., evidence: Backtest | None = ...,
+    draws: int | None = ..., seed: int | None = ..., evidence: Evidence | None = ...,
 ) -> Risk: ...  # fmt: skip
 @overload
 def risk(
     fit: Fit, a: Many | None = ..., b: Many | None = ..., *,
     horizon: int = ..., level: float = ..., draws: int | None = ..., seed: int | None = ...,
-    evidence: Backtest | None = ...,
+    evidence: Evidence | None = ...,
 ) -> pd.DataFrame: ...  # fmt: skip
 def risk(
     fit: Fit,
@@ -148,7 +158,7 @@ def risk(
     level: float = 0.9,
     draws: int | None = None,
     seed: int | None = None,
-    evidence: Backtest | None = None,
+    evidence: Evidence | None = None,
 ) -> Risk | pd.DataFrame:
     """Probability that a dispute begins between two states in the years after the record.
 
@@ -169,8 +179,9 @@ def risk(
         Posterior draws used; all by default.
     seed : int, optional
         Seed of what is drawn ahead; the fit's own by default.
-    evidence : Backtest, optional
-        Out-of-sample record to quote in ``calibration``; without it the record is in sample.
+    evidence : CalibrationRecord or Backtest, optional
+        Record to quote in ``calibration``; by default the one that travels with the fit
+        (``fit.record``). Without either the numbers there are in sample, and say so.
 
     Returns
     -------
@@ -198,11 +209,25 @@ def risk(
     if a is None or b is None:
         raise ArgumentError("Give both states, or neither to ask about every dyad.")
     if isinstance(a, str | int) and isinstance(b, str | int):
-        return risk_answer(outlook, outlook.pair(a, b), horizon, level, evidence)
+        return risk_answer(outlook, outlook.pair(a, b), horizon, level, _record(fit, evidence))
     if isinstance(a, str | int) or isinstance(b, str | int) or len(a) != len(b):
         raise ArgumentError("Give two states, or two sequences of states of equal length.")
     pairs = [outlook.pair(x, y) for x, y in zip(a, b, strict=True)]
     return risk_table(outlook, pairs, horizon, level)
+
+
+_RECORDS: WeakKeyDictionary[Backtest, CalibrationRecord] = WeakKeyDictionary()
+
+
+def _record(fit: Fit, evidence: Evidence | None) -> CalibrationRecord | None:
+    """Record to quote; that of a backtest is made on the first query."""
+    from forecast.evaluation.record import CalibrationRecord, record_of
+
+    if evidence is None or isinstance(evidence, CalibrationRecord):
+        return fit.record if evidence is None else evidence
+    if evidence not in _RECORDS:
+        _RECORDS[evidence] = record_of(evidence)
+    return _RECORDS[evidence]
 
 
 _OUTLOOKS: OrderedDict[tuple[str, int | None, int], Outlook] = OrderedDict()
@@ -211,6 +236,7 @@ _OUTLOOKS: OrderedDict[tuple[str, int | None, int], Outlook] = OrderedDict()
 def forget() -> None:
     """Drop the simulated draws that earlier queries left in memory."""
     _OUTLOOKS.clear()
+    _RECORDS.clear()
 
 
 def _outlook(fit: Fit, horizon: int, draws: int | None, seed: int) -> Outlook:

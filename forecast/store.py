@@ -7,8 +7,10 @@ Layout of one artifact, ``<root>/fits/<id>/``::
     rows.parquet        the rows of the panel
     tables/<name>.parquet
     MANIFEST.json       SHA-256 and size of each file above; written last
+    RECORD.json         calibration record with its own SHA-256; comes later, may be replaced
 
-A folder without a manifest is not an artifact: an interrupted save leaves nothing that loads.
+A folder without a manifest is not an artifact: an interrupted save leaves nothing that loads. The
+calibration record is what was learnt about a fit after it was made, so it is not part of the id.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,7 @@ from forecast.sources.tables import TABLES
 if TYPE_CHECKING:
     import fsspec
 
+    from forecast.evaluation.record import CalibrationRecord
     from forecast.inference.fit import Fit
     from forecast.panel.types import Panel
 
@@ -49,6 +52,8 @@ __all__ = [
 
 #: Version of the layout above; part of a fit's id, so that an old layout is never misread.
 SCHEMA_VERSION = 1
+
+_RECORD = "RECORD.json"
 
 #: Coordinates of a panel's rows beside the year, in any unit.
 _ROW_KEYS = ("ccode", "ccode_a", "ccode_b", "conflict_id", "alliance_id")
@@ -149,9 +154,18 @@ class Store:
         return isinstance(fit_id, str) and self.fs.exists(f"{self._folder(fit_id)}/MANIFEST.json")
 
     def save(self, fit: Fit) -> str:
-        """Save a fit under its id and return the id; an existing artifact is left alone."""
-        if fit.id in self:
-            return fit.id
+        """Save a fit under its id and return the id.
+
+        An existing artifact is left alone, but for its calibration record: that of `fit`, if it
+        has one, takes the place of the one in the store.
+        """
+        if fit.id not in self:
+            self._save_fit(fit)
+        if fit.record is not None:
+            self.save_record(fit.id, fit.record)
+        return fit.id
+
+    def _save_fit(self, fit: Fit) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / fit.id
             folder.mkdir()
@@ -175,9 +189,41 @@ class Store:
                 self.fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
                 self.fs.put_file(str(path), remote)
             # Last, and in one piece: from now on the artifact exists.
-            self.fs.pipe_file(f"{target}/.manifest", json.dumps(manifest, indent=1).encode())
-            self.fs.mv(f"{target}/.manifest", f"{target}/MANIFEST.json")
-        return fit.id
+            self._replace(f"{target}/MANIFEST.json", json.dumps(manifest, indent=1))
+
+    def _replace(self, target: str, text: str) -> None:
+        """Write a file beside its place first, then move it there."""
+        folder, name = target.rsplit("/", 1)
+        staging = f"{folder}/.{name}.{uuid.uuid4().hex}"
+        self.fs.pipe_file(staging, text.encode())
+        self.fs.mv(staging, target)
+
+    def save_record(self, fit_id: str, record: CalibrationRecord) -> None:
+        """Put a calibration record beside a saved fit, in the place of the one that is there.
+
+        Raises
+        ------
+        UnknownNameError
+            The store has no such fit.
+        """
+        if fit_id not in self:
+            raise UnknownNameError("fit id", fit_id, self.ids(), "A record belongs to a saved fit.")
+        from forecast.evaluation.record_json import sealed
+
+        self._replace(f"{self._folder(fit_id)}/{_RECORD}", sealed(record, fit_id))
+
+    def load_record(self, fit_id: str) -> CalibrationRecord | None:
+        """Calibration record of a saved fit (its full id); None when it has none.
+
+        Raises
+        ------
+        ArtifactError
+            The record is damaged, of another fit, or of another version.
+        """
+        from forecast.evaluation.record_json import unsealed
+
+        where = f"{self._folder(fit_id)}/{_RECORD}"
+        return unsealed(self.fs.cat_file(where), fit_id, where) if self.fs.exists(where) else None
 
     def load(self, fit_id: str) -> Fit:
         """Fit with this id (or a prefix of it that only one artifact has).
@@ -215,7 +261,7 @@ class Store:
                         f"{remote}/{name} has SHA-256 {found}; its manifest says"
                         f" {facts['sha256']}. The artifact was changed or damaged: fit again."
                     )
-            return _read_fit(folder, fit_id)
+            return replace(_read_fit(folder, fit_id), record=self.load_record(fit_id))
 
 
 def _write_fit(fit: Fit, folder: Path) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import forecast
 from forecast.errors import ArgumentError, UnknownNameError
+from forecast.evaluation.record import CalibrationRecord, calibration_record
 from forecast.inference.fit import Fit
 from forecast.risk import Risk, risk
 from forecast.scenario.simulate import simulate
@@ -114,3 +117,106 @@ def test_an_interval_is_the_quantiles_of_the_draws(known_fit: Fit) -> None:
     wide = risk(known_fit, "USA", "CHN", horizon=1, level=0.95)
     assert wide.lower < answer.lower < answer.upper < wide.upper
     assert isinstance(answer, Risk)
+
+
+# The calibration record ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def record() -> CalibrationRecord:
+    """Made-up forecasts of recurrent and quiet pairs, none above 20%, none of a first conflict."""
+    rng = np.random.default_rng(11)
+    count = 6000
+    p = np.clip(np.exp(rng.normal(-3.2, 0.9, count)), 1e-4, 0.199)
+    rows = pd.DataFrame(
+        {
+            "horizon": 1, "model": "m", "year": np.repeat(np.arange(1990, 2010), count // 20),
+            "ccode_a": np.tile(np.arange(count // 20), 20), "ccode_b": 999, "probability": p,
+            "outcome": (rng.random(count) < p).astype(float),
+            "stratum": rng.choice(["recurrent", "quiet"], count),
+        }
+    )  # fmt: skip
+    return calibration_record(rows, model="m", seed=1, resamples=5)
+
+
+def pair_in(fit: Fit, stratum: str, low: float, high: float) -> tuple[int, int]:
+    table = risk(fit, horizon=1)
+    chosen = table[(table["stratum"] == stratum) & table["probability"].between(low, high, "left")]
+    return int(chosen["ccode_a"].iloc[0]), int(chosen["ccode_b"].iloc[0])
+
+
+def test_the_record_of_the_stratum_and_band_is_quoted(
+    known_fit: Fit, record: CalibrationRecord
+) -> None:
+    fit = replace(known_fit, record=record)
+    pair = pair_in(fit, "recurrent", 0.05, 0.1)
+    answer = risk(fit, *pair)
+    cell = record.bands.query("stratum == 'recurrent' and low == 0.05").iloc[0]
+    assert answer.calibration["covered"]
+    assert answer.calibration["rows"] == cell["rows"] > 100
+    assert answer.calibration["onsets_observed"] == cell["observed"]
+    assert answer.calibration["observed_rate_interval"] == [cell["lower"], cell["upper"]]
+    assert answer.calibration["text"] in str(answer)
+    assert f"Of {cell['rows']:,} dyad-years of the stratum 'recurrent'" in str(answer)
+    assert "1990–2009" in str(answer)
+    # The same record given for one query, and as the evidence of a fit without one.
+    assert risk(known_fit, *pair, evidence=record) == answer
+    assert not risk(known_fit, *pair).calibration["covered"]
+
+
+def test_more_years_are_quoted_by_their_first(known_fit: Fit, record: CalibrationRecord) -> None:
+    fit = replace(known_fit, record=record)
+    pair = pair_in(fit, "recurrent", 0.05, 0.1)
+    one, three = risk(fit, *pair), risk(fit, *pair, horizon=3)
+    assert three.calibration == one.calibration
+    assert "For the first of these years alone: Of" in str(three)
+
+
+def test_no_more_digits_than_the_record_supports(known_fit: Fit, record: CalibrationRecord) -> None:
+    fit = replace(known_fit, record=record)
+    pair = pair_in(fit, "recurrent", 0.02, 0.05)
+    answer = risk(fit, *pair)
+    low, high = answer.calibration["observed_rate_interval"]
+    widest = max(answer.upper - answer.lower, high - low, 0.03)
+    assert answer.rounded["step"] <= widest / 4 < 10 * answer.rounded["step"]
+    assert abs(answer.rounded["probability"] - answer.probability) <= answer.rounded["step"] / 2
+    assert f"probability {answer.rounded['text']} that" in str(answer)
+    # A record with few rows in the band supports fewer.
+    bands = record.bands.assign(rows=3, observed=0, rate=0.0, lower=0.0, upper=0.53)
+    thin = risk(replace(known_fit, record=replace(record, bands=bands)), *pair)
+    assert thin.rounded["step"] == 0.01
+    assert "so few say little" in str(thin)
+    assert thin.rounded["supported_by"].endswith("interval of the calibration record")
+    # The numbers in full are those of the model all the same.
+    assert (thin.probability, thin.lower, thin.upper) == (
+        answer.probability, answer.lower, answer.upper,
+    )  # fmt: skip
+    content = json.loads(json.dumps(thin.to_dict(), allow_nan=False))
+    assert content["probability"] == answer.probability
+    assert content["rounded"]["text"] == thin.rounded["text"]
+
+
+def test_what_the_record_does_not_cover_is_said(known_fit: Fit, record: CalibrationRecord) -> None:
+    fit = replace(known_fit, record=record)
+    answer = risk(fit, *pair_in(fit, "first ever", 0.002, 0.02))
+    assert not answer.calibration["covered"]
+    assert "does not cover" in str(answer) and "'first ever'" in answer.calibration["text"]
+    digits = answer.rounded["text"].rstrip("%").replace(".", "").lstrip("0")
+    assert len(digits) == 1
+    high = risk(fit, *pair_in(fit, "recurrent", 0.2, 0.5))
+    assert "was given 20–50%" in high.calibration["text"]
+    without = risk(known_fit, "IND", "PAK")
+    assert "No backtest travels with this fit" in str(without)
+    assert without.rounded["supported_by"].startswith("one digit")
+
+
+def test_a_pair_that_never_was_a_row_is_new(known_fit: Fit, record: CalibrationRecord) -> None:
+    table = risk(known_fit, horizon=1)
+    data = known_fit.panel.data
+    pair = tuple(table.loc[0, ["ccode_a", "ccode_b"]].astype(int))
+    rows = (data["ccode_a"] == pair[0]) & (data["ccode_b"] == pair[1])
+    less = replace(
+        known_fit, id="less", panel=known_fit.panel.with_data(data.isel(row=~rows.to_numpy()))
+    )
+    answer = risk(less, *pair, draws=10, evidence=record)
+    assert "'new dyad'" in answer.calibration["text"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from forecast import store as store_module
 from forecast.errors import ArtifactError, MissingFileError, UnknownNameError
+from forecast.evaluation.record import CalibrationRecord, calibration_record
 from forecast.inference.fit import Fit
 from forecast.inference.predict import predict
 from forecast.store import open_store, replace_folder, write_atomically
@@ -151,8 +153,6 @@ def test_files_and_folders_are_written_whole_or_not_at_all(tmp_path: Path) -> No
 
 def test_extra_tables_go_with_a_fit(known_fit: Fit, tmp_path: Path) -> None:
     """Rivalries, say: read again as they were, with notes and amendments of the coverage."""
-    from dataclasses import replace
-
     import pandas as pd
 
     from forecast.sources.capability import COMPUTED
@@ -190,3 +190,53 @@ def test_extra_tables_go_with_a_fit(known_fit: Fit, tmp_path: Path) -> None:
     assert read.tables.fingerprint == more.fingerprint
     assert read.world is not None
     assert read.world["rivalry"].sel(year=1990, state=2, other=365)
+
+
+def made_record(factor: float = 1.0) -> CalibrationRecord:
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.0, 0.3, 400)
+    rows = pd.DataFrame(
+        {"horizon": 1, "model": "m", "year": np.repeat([1998, 1999], 200), "stratum": "quiet",
+         "ccode_a": np.tile(np.arange(200), 2), "ccode_b": 999, "probability": factor * p,
+         "outcome": (rng.random(400) < p).astype(float)}
+    )  # fmt: skip
+    return calibration_record(rows, model="m", seed=1, resamples=5)
+
+
+def test_a_calibration_record_travels_with_its_fit(known_fit: Fit, tmp_path: Path) -> None:
+    store, record = open_store(tmp_path), made_record()
+    store.save(known_fit)
+    assert store.load(known_fit.id).record is None
+    manifest = (tmp_path / "fits" / known_fit.id / "MANIFEST.json").read_bytes()
+    assert store.save(replace(known_fit, record=record)) == known_fit.id
+    found = store.load(known_fit.id).record
+    assert found is not None and found.to_dict() == record.to_dict()
+    assert (tmp_path / "fits" / known_fit.id / "MANIFEST.json").read_bytes() == manifest
+    # A later one takes its place; a fit without one leaves it there.
+    store.save_record(known_fit.id, made_record(0.5))
+    store.save(known_fit)
+    again = store.load_record(known_fit.id)
+    assert again is not None and again.to_dict() == made_record(0.5).to_dict()
+    assert sorted(p.name for p in (tmp_path / "fits" / known_fit.id).iterdir()) == [
+        "MANIFEST.json", "RECORD.json", "fit.json", "posterior.nc", "rows.parquet", "tables",
+    ]  # fmt: skip
+
+
+def test_a_record_that_was_changed_or_is_anothers_is_refused(
+    known_fit: Fit, tmp_path: Path
+) -> None:
+    store = open_store(tmp_path)
+    store.save(replace(known_fit, record=made_record()))
+    path = tmp_path / "fits" / known_fit.id / "RECORD.json"
+    content = json.loads(path.read_text())
+    for change in ({"fit": "0" * 64}, {"record": content["record"] | {"events": 1}}):
+        path.write_text(json.dumps(content | change))
+        with pytest.raises(ArtifactError, match=r"RECORD\.json is not the calibration record"):
+            store.load(known_fit.id)
+    path.write_text("{")
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        store.load(known_fit.id)
+    with pytest.raises(UnknownNameError, match="belongs to a saved fit"):
+        store.save_record("1" * 64, made_record())

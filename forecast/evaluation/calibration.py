@@ -8,6 +8,7 @@ is NaN. For the reliability curve see `forecast.evaluation.corp`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -58,10 +59,12 @@ class Recalibration:
     intercept, slope : float
         Maximum-likelihood estimates.
     intercept_interval, slope_interval : (float, float)
-        Wald intervals from the information matrix; rows are taken as independent, so with
-        repeated dyads they are on the narrow side.
+        Wald intervals.
     level : float
         Probability of the intervals.
+    kind : str
+        How they were made: from the information matrix, which takes rows as independent and
+        with repeated dyads is on the narrow side, or the widest of cluster-robust ones.
     rows, events : int
         What it was fitted on.
     """
@@ -71,6 +74,7 @@ class Recalibration:
     intercept_interval: tuple[float, float]
     slope_interval: tuple[float, float]
     level: float
+    kind: str
     rows: int
     events: int
 
@@ -86,12 +90,28 @@ class Recalibration:
 
 
 def recalibrate(
-    outcome: npt.ArrayLike, probability: npt.ArrayLike, *, level: float = 0.9
+    outcome: npt.ArrayLike,
+    probability: npt.ArrayLike,
+    *,
+    level: float = 0.9,
+    clusters: Mapping[str, npt.ArrayLike] | None = None,
 ) -> Recalibration:
     """Recalibration intercept and slope by logistic regression of the outcome on logit(p).
 
     Newton's method (Cox 1958; Miller, Hui and Tierney 1991). Probabilities are clipped at
     `forecast.evaluation.scores.CLIP` so that their log odds are finite.
+
+    Parameters
+    ----------
+    outcome, probability : array_like, shape (n,)
+        What happened (0/1) and what was forecast.
+    level : float
+        Probability of the intervals.
+    clusters : mapping of str to array_like, shape (n,), optional
+        Labels by which rows hang together, e.g. ``{"year": …, "dyad": …}``: each gives a
+        sandwich variance (Liang and Zeger 1986) with the factor G / (G - 1) of its G clusters,
+        and of these and the information matrix the widest interval is kept, for intercept and
+        slope apart. Kinds with one cluster are left out.
 
     Returns
     -------
@@ -134,16 +154,32 @@ def recalibrate(
         raise ArgumentError("Logistic recalibration did not converge in 100 Newton steps.")
     back = np.array([[1.0, -centre / scale], [0.0, 1.0 / scale]])
     estimate = back @ theta
-    half = norm.ppf(0.5 + as_level(level) / 2.0) * np.sqrt(
-        np.diag(back @ np.linalg.inv(information) @ back.T)
-    )
+    inverse = np.linalg.inv(information)
+    variances = [np.diag(back @ inverse @ back.T)]
+    used = []
+    residual = design * (y - expit(design @ theta))[:, None]
+    for name, labels in (clusters or {}).items():
+        label = np.asarray(labels)
+        if label.shape != y.shape:
+            raise ArgumentError(f"`clusters[{name!r}]` has shape {label.shape}, not {y.shape}.")
+        index = np.unique(label, return_inverse=True)[1]
+        count = int(index.max()) + 1
+        if count < 2:
+            continue
+        sums = np.stack([np.bincount(index, weights=residual[:, j]) for j in (0, 1)])
+        meat = sums @ sums.T * count / (count - 1.0)
+        variances.append(np.diag(back @ inverse @ meat @ inverse @ back.T))
+        used.append(name)
+    half = norm.ppf(0.5 + as_level(level) / 2.0) * np.sqrt(np.max(variances, axis=0))
     (a, b), (da, db) = estimate, half
+    robust = f"Wald, the widest of independent rows and clusters by {' and '.join(used)}"
     return Recalibration(
         intercept=float(a),
         slope=float(b),
         intercept_interval=(float(a - da), float(a + da)),
         slope_interval=(float(b - db), float(b + db)),
         level=level,
+        kind=robust if used else "Wald, independent rows",
         rows=int(y.size),
         events=events,
     )

@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from forecast.evaluation.digits import percentage, percentage_interval, rounded, rounding_step
 from forecast.evaluation.strata import OUTSIDE
 from forecast.risk import Risk
 from forecast.scenario.outlook import Outlook
 from forecast.scenario.simulate import CAUTION
 
 if TYPE_CHECKING:
-    from forecast.evaluation.backtest import Backtest
+    from forecast.evaluation.record import CalibrationRecord
 
 __all__ = ["risk_answer", "risk_table"]
+
+_NO_RECORD = {
+    "covered": False,
+    "source": "none: an observed rate, not a forecast",
+    "text": "This is an observed rate, not a forecast, and has no record.",
+}
 
 
 def risk_table(
@@ -70,7 +77,7 @@ def risk_answer(
     pair: tuple[int, int],
     horizon: int,
     level: float,
-    evidence: Backtest | None,
+    record: CalibrationRecord | None,
 ) -> Risk:
     """Everything about one pair: the fields of `forecast.risk.Risk`."""
     row = outlook.position.get(pair)
@@ -113,12 +120,25 @@ def risk_answer(
                 " was fitted; the answer is the observed rate among such pairs."
             ),
             support={"rows_in_stratum": base.rows, "rows_of_dyad": 0},
-            calibration={"source": "none: an observed rate, not a forecast"},
+            calibration=dict(_NO_RECORD),
+            rounded=_rounded(
+                (base.rate, lower, upper),
+                [upper - lower],
+                (base.rate, upper - lower),
+                "the interval of the observed rate",
+            ),
         )
     values = outlook.cumulative[row, horizon - 1]
     tail = (1.0 - level) / 2.0
     lower, upper = (float(q) for q in np.quantile(values, [tail, 1.0 - tail]))
     probability = float(values.mean(dtype=np.float64))
+    first = outlook.first_probability(row)
+    calibration = (
+        outlook.in_sample(row)
+        if record is None
+        else record.quote(outlook.record_stratum(row), first)
+    )
+    widths, reason = _supported(calibration, upper - lower, probability / first)
     return Risk(
         **common,
         probability=probability,
@@ -131,5 +151,51 @@ def risk_answer(
         ongoing=bool(outlook.record.active[row]),
         handling=f"model {fit.spec.name}, {fit.method}, {values.size} posterior draws",
         support=outlook.support(row),
-        calibration=outlook.calibration(row, evidence),
+        calibration=calibration,
+        rounded=_rounded(
+            (probability, lower, upper),
+            widths,
+            (base.rate, outlook.base_width(horizon, stratum)),
+            reason,
+        ),
     )
+
+
+def _supported(calibration: dict[str, Any], width: float, scale: float) -> tuple[list[float], str]:
+    """Widths of what is not known of a probability, and in words what they are.
+
+    The record is about the first year; `scale`, the probability over that of the first year,
+    carries its widths to more years. Without a record no width is known.
+    """
+    if not calibration["covered"]:
+        return [], "one digit: there is no record of such forecasts"
+    band, rate = calibration["band"], calibration["observed_rate_interval"]
+    widths = [width, scale * (band[1] - band[0]), scale * (rate[1] - rate[0])]
+    names = (
+        "the interval of the probability",
+        "the band of the calibration record",
+        "the interval of the calibration record",
+    )
+    return widths, f"the widest of three: {names[int(np.argmax(widths))]}"
+
+
+def _rounded(
+    numbers: tuple[float, float, float],
+    widths: list[float],
+    base: tuple[float, float],
+    reason: str,
+) -> dict[str, Any]:
+    """The field `rounded` of `forecast.risk.Risk`."""
+    probability, lower, upper = numbers
+    step = rounding_step(probability, widths)
+    base_step = rounding_step(base[0], [base[1]])
+    return {
+        "probability": rounded(probability, step),
+        "lower": rounded(lower, step),
+        "upper": rounded(upper, step),
+        "step": step,
+        "text": percentage(probability, step),
+        "interval": percentage_interval(lower, upper, step),
+        "base_rate": percentage(base[0], base_step),
+        "supported_by": reason,
+    }

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.strata import BaseRate, base_rates, stratum_of
+from forecast.evaluation.record import BANDS, band_of
+from forecast.evaluation.strata import NEW, BaseRate, base_rates, stratum_of
 from forecast.features.arrays import allied
 from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import SIMULATED, Allies, Track, lookup
@@ -18,14 +19,11 @@ from forecast.scenario.simulate import origin_of, status_quo_paths
 from forecast.sources.codes import resolve_state, state_label
 
 if TYPE_CHECKING:
-    from forecast.evaluation.backtest import Backtest
     from forecast.inference.fit import Fit
     from forecast.sources.tables import Tables
 
-__all__ = ["BANDS", "Outlook"]
+__all__ = ["Outlook"]
 
-#: Edges of the bands of probability within which calibration is reported.
-BANDS = (0.0, 0.003, 0.01, 0.03, 0.1, 1.0)
 #: Posterior draws behind the in-sample record.
 _IN_SAMPLE_DRAWS = 100
 _TOP = 3
@@ -123,6 +121,18 @@ class Outlook:
         """Observed rates by horizon and stratum."""
         assert self.fit.panel.world is not None
         return base_rates(self.fit.panel.world, horizon=self.horizon)
+
+    def base_width(self, horizon: int, stratum: str) -> float:
+        """Width of the 95% Jeffreys interval of a base rate."""
+        key = (horizon, stratum)
+        if key not in self._base_widths:
+            lower, upper = self.base_rates[horizon][stratum].interval(0.95)
+            self._base_widths[key] = upper - lower
+        return self._base_widths[key]
+
+    @cached_property
+    def _base_widths(self) -> dict[tuple[int, str], float]:
+        return {}
 
     @cached_property
     def vintage(self) -> dict[str, Any]:
@@ -231,41 +241,51 @@ class Outlook:
             "new_levels": [name for name, new in self._new_levels.items() if new[row]],
         }
 
-    def calibration(self, row: int, evidence: Backtest | None) -> dict[str, Any]:
-        """Record of forecasts in the pair's stratum and band of one-year probability."""
-        first = float(self.cumulative[row, 0].mean(dtype=np.float64))
-        band = int(np.searchsorted(BANDS, first, side="right").clip(1, len(BANDS) - 1))
-        return self._record(str(self.stratum[row]), band, evidence)
+    def first_probability(self, row: int) -> float:
+        """Probability of the first year alone, which is what records are about."""
+        return float(self.cumulative[row, 0].mean(dtype=np.float64))
 
-    def _record(self, stratum: str, band: int, evidence: Backtest | None) -> dict[str, Any]:
-        key = (stratum, band, id(evidence))
-        if key not in self._records:
-            low, high = BANDS[band - 1], BANDS[band]
-            if evidence is None:
-                rows, source = self._fitted, "in sample, one year ahead"
-            else:
-                rows = evidence.forecasts
-                rows = rows[(rows["model"] == evidence.model) & (rows["horizon"] == 1)]
-                years = f"{rows['year'].min()}–{rows['year'].max()}"
-                source = f"out of sample, one year ahead, {years}"
+    def record_stratum(self, row: int) -> str:
+        """Stratum of a pair as a backtest names it: a pair that never was a row is new."""
+        pair = (int(self.codes[row, 0]), int(self.codes[row, 1]))
+        return str(self.stratum[row]) if pair in self._known_pairs else NEW
+
+    @cached_property
+    def _known_pairs(self) -> set[tuple[int, int]]:
+        data = self.fit.panel.data
+        pairs = np.stack([data["ccode_a"].to_numpy(), data["ccode_b"].to_numpy()], axis=1)
+        return {(int(a), int(b)) for a, b in np.unique(pairs, axis=0)}
+
+    def in_sample(self, row: int) -> dict[str, Any]:
+        """How the fit itself does in the pair's stratum and band: no forecasts, so no record."""
+        stratum, first = str(self.stratum[row]), self.first_probability(row)
+        key = (stratum, band_of(first))
+        if key not in self._in_sample:
+            low, high = BANDS[key[1]], BANDS[key[1] + 1]
+            rows = self._fitted
             chosen = rows[
                 (rows["stratum"] == stratum) & rows["probability"].between(low, high, "left")
             ]
             observed, expected = int(chosen["outcome"].sum()), float(chosen["probability"].sum())
-            lower, upper = BaseRate(len(chosen), observed).interval(0.9)
-            self._records[key] = {
-                "source": source,
+            lower, upper = BaseRate(len(chosen), observed).interval(0.95)
+            self._in_sample[key] = {
+                "covered": False,
+                "source": "in sample, one year ahead",
                 "stratum": stratum,
                 "band": [low, high],
                 "rows": len(chosen),
                 "onsets_observed": observed,
                 "onsets_expected": expected,
                 "observed_rate": observed / len(chosen) if len(chosen) else None,
-                "observed_rate_interval": [lower, upper],
-                "observed_rate_interval_kind": "90% equal-tailed (Jeffreys)",
+                "observed_rate_interval": [lower, upper] if len(chosen) else None,
+                "observed_rate_interval_kind": "95% equal-tailed (Jeffreys)",
+                "text": (
+                    "No backtest travels with this fit, so the probability has no record out of"
+                    " sample: `forecast run` and `forecast report` make one."
+                ),
             }
-        return dict(self._records[key])
+        return dict(self._in_sample[key])
 
     @cached_property
-    def _records(self) -> dict[tuple[str, int, int], dict[str, Any]]:
+    def _in_sample(self) -> dict[tuple[str, int], dict[str, Any]]:
         return {}

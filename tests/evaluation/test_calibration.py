@@ -158,3 +158,21 @@ def test_pit_of_calibrated_counts_is_uniform_and_of_biased_ones_not():
     assert cal.pit_counts(observed + 6, draws, seed=3).mean() > 0.8
     with pytest.raises(ArgumentError, match="shape"):
         cal.pit_counts([1, 2], [[1], [2]], seed=1)
+
+
+def test_clusters_undo_what_copies_of_rows_do_to_the_interval(calibrated):
+    y, p = (values[:2000] for values in calibrated)
+    index = np.arange(y.size)
+    alone = cal.recalibrate(y, p, clusters={"row": index})
+    copies = np.repeat(index, 9)
+    plain = cal.recalibrate(y[copies], p[copies])
+    robust = cal.recalibrate(y[copies], p[copies], clusters={"one": 0 * copies, "row": copies})
+    assert robust.slope == pytest.approx(alone.slope)
+    np.testing.assert_allclose(robust.slope_interval, alone.slope_interval, rtol=0.02)
+    assert np.diff(plain.slope_interval) == pytest.approx(
+        np.diff(alone.slope_interval) / 3, rel=0.1
+    )
+    assert plain.kind == "Wald, independent rows"
+    assert robust.kind.endswith("clusters by row")
+    with pytest.raises(ArgumentError, match="clusters"):
+        cal.recalibrate(y, p, clusters={"row": index[:-1]})

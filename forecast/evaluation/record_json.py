@@ -1,0 +1,167 @@
+"""A calibration record as plain values and back; the schema is versioned."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecast.errors import ArtifactError
+from forecast.evaluation.corp import Decomposition, Reliability
+from forecast.evaluation.record import CalibrationRecord
+
+__all__ = [
+    "KIND",
+    "RECORD_VERSION",
+    "record_from_dict",
+    "record_to_dict",
+    "sealed",
+    "unsealed",
+]
+
+KIND = "calibration record"
+#: Version of the schema below; a record of another version is refused, not guessed at.
+RECORD_VERSION = 1
+
+_TABLES = ("recalibration", "murphy", "counts", "ratios", "scores", "bands")
+_PLAIN = {
+    "model": str, "horizon": int, "first_year": int, "last_year": int, "rows": int,
+    "events": int, "unit": str, "level": float, "specification": str,
+}  # fmt: skip
+#: Letters of numpy's kinds that a column may have, and how it is read back.
+_DTYPES = {"f": "float64", "i": "int64", "b": "bool", "s": "str"}
+
+
+def record_to_dict(record: CalibrationRecord) -> dict[str, Any]:
+    """Plain values only; a number that is not finite is None."""
+    curve = record.reliability
+    return {
+        "kind": KIND,
+        "schema_version": RECORD_VERSION,
+        **{name: make(getattr(record, name)) for name, make in _PLAIN.items()},
+        "reliability": {
+            "curve": _table(curve.curve),
+            "decompositions": {k: d.to_dict() for k, d in curve.decompositions.items()},
+            "level": curve.level,
+            "kind": curve.kind,
+            "outside": curve.outside,
+        },
+        **{name: _table(getattr(record, name)) for name in _TABLES},
+        "settings": _plain(record.settings),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Mappings, lists and numbers of Python."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def _table(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Columns in order, each with a letter for its kind."""
+    found = {}
+    for name in table:
+        values = table[name].to_numpy()
+        letter = values.dtype.kind if values.dtype.kind in "fib" else "s"
+        plain = values.astype(str) if letter == "s" else values
+        found[str(name)] = {"dtype": letter, "values": _plain(plain.tolist())}
+    return found
+
+
+def _read(name: str, content: Mapping[str, Any]) -> pd.DataFrame:
+    columns = {}
+    for column, part in content.items():
+        if part["dtype"] not in _DTYPES:
+            raise ArtifactError(
+                f"Calibration record: column {column!r} of {name!r} has the kind"
+                f" {part['dtype']!r}, expected one of {', '.join(_DTYPES)}."
+            )
+        columns[column] = pd.Series(part["values"], dtype=_DTYPES[part["dtype"]])
+    return pd.DataFrame(columns)
+
+
+def record_from_dict(content: Mapping[str, Any]) -> CalibrationRecord:
+    """Record from plain values.
+
+    Raises
+    ------
+    ArtifactError
+        Not a record, another version, or a part is missing or not of its type.
+    """
+    if content.get("kind") != KIND:
+        raise ArtifactError(f"Not a calibration record: kind is {content.get('kind')!r}.")
+    if content.get("schema_version") != RECORD_VERSION:
+        raise ArtifactError(
+            f"Calibration record: schema_version is {content.get('schema_version')!r}, expected"
+            f" {RECORD_VERSION}. Make it again from the backtest."
+        )
+    missing = [f.name for f in fields(CalibrationRecord) if f.name not in content]
+    if missing:
+        raise ArtifactError(f"Calibration record: {', '.join(missing)} missing.")
+    try:
+        curve = content["reliability"]
+        rules = curve["decompositions"].items()
+        parts: dict[str, Any] = {name: make(content[name]) for name, make in _PLAIN.items()}
+        parts |= {name: _read(name, content[name]) for name in _TABLES}
+        return CalibrationRecord(
+            **parts,
+            reliability=Reliability(
+                curve=_read("reliability", curve["curve"]),
+                decompositions={rule: Decomposition(**values) for rule, values in rules},
+                level=float(curve["level"]),
+                kind=str(curve["kind"]),
+                outside=float(curve["outside"]),
+            ),
+            settings=dict(content["settings"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, ArtifactError):
+            raise
+        raise ArtifactError(f"Calibration record: damaged ({error!r}).") from error
+
+
+def _canonical(content: object) -> str:
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(_canonical(content).encode()).hexdigest()
+
+
+def sealed(record: CalibrationRecord, fit_id: str) -> str:
+    """Text of the file that keeps a record with a fit: its id, a digest, the record."""
+    content = record_to_dict(record)
+    return _canonical({"fit": fit_id, "sha256": _digest(content), "record": content})
+
+
+def unsealed(text: bytes, fit_id: str, where: str) -> CalibrationRecord:
+    """Record from such a text, held against its digest and the fit.
+
+    Raises
+    ------
+    ArtifactError
+        The text is damaged, or the record is another fit's or of another version.
+    """
+    try:
+        seal = json.loads(text)
+        found, content = (seal["fit"], seal["sha256"]), seal["record"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{where} cannot be read ({error!r}).") from error
+    if found != (fit_id, _digest(content)):
+        raise ArtifactError(
+            f"{where} is not the calibration record that was saved with this fit. Delete it, or"
+            " make it again with `forecast report`."
+        )
+    return record_from_dict(content)
