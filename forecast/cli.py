@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from forecast.cli_backtest import backtest, panel
 from forecast.cli_data import app as data_app
 from forecast.errors import ForecastError, GateRefusedError
 from forecast.terminal import AsJson, Data, Quiet, print_json, print_table, records
@@ -30,6 +31,8 @@ app = typer.Typer(
 )
 
 app.add_typer(data_app, name="data")
+app.command()(panel)
+app.command()(backtest)
 
 Model = Annotated[
     str | None,
@@ -246,58 +249,6 @@ def simulate(
     else:
         print_table(changes, title=f"{edits.name}: change of risk within {horizon} years")
         typer.echo(str(result.attrs["caution"]))
-
-
-@app.command()
-def backtest(
-    model: Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")] = "dyad_onset",
-    first: Annotated[int, typer.Option("--first", help="First origin.")] = 2016,
-    last: Annotated[int, typer.Option("--last", help="Last origin.")] = 2025,
-    horizon: Annotated[
-        list[int] | None, typer.Option("--horizon", help="Years ahead; repeatable.")
-    ] = None,
-    data: Data = "embedded",
-    method: Method = "laplace",
-    seed: Seed = 20251231,
-    draws: Annotated[int, typer.Option("--draws", help="Posterior draws of each fit.")] = 500,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for row-level forecasts and scores.")
-    ] = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Refit at every origin, forecast without hindsight, score against the baselines."""
-    from forecast.evaluation.backtest import backtest as run_backtest
-    from forecast.modeling.spec import load_model
-    from forecast.panel.build import load_panel
-    from forecast.run import panel_options
-    from forecast.store import save_tables
-
-    spec = load_model(model)
-    result = run_backtest(
-        spec,
-        load_panel(data=data, **panel_options(spec)),
-        origins=range(first, last + 1),
-        horizons=horizon or [1],
-        method=method,
-        seed=seed,
-        draws=draws,
-        progress=not (quiet or as_json),
-    )
-    if out is not None:
-        save_tables(
-            {
-                "forecasts": result.forecasts,
-                "scores": result.scores,
-                "differences": result.differences,
-            },
-            out,
-        )
-    if as_json:
-        print_json(result.to_dict())
-    else:
-        print_table(result.scores[result.scores["group"] == "all"], title="Scores")
-        print_table(result.differences, title="Paired differences")
 
 
 @app.command()

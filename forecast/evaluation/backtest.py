@@ -1,36 +1,39 @@
 """Rolling-origin backtest: at each origin everything is learnt again from the years before it.
 
-An origin o knows the years before o. A forecast at horizon h is of year o + h - 1 and reads
-features of year o - 1 or earlier: at horizon h every feature is lagged h - 1 years more, in
-training as in forecasting (direct forecasts). Nothing that happened in o or later can enter.
+An origin o knows the years before o. A forecast at horizon h is of year o + h - 1 and rests on
+what was known before o: at horizon 1 on features of year o - 1. Beyond, a model is simulated
+forward from the origin with feedback (`forecast.evaluation.multistep`), and every other method
+(a model too, on request) is fitted to features that are lagged h - 1 years more (direct
+forecasts). Nothing that happened in o or later can enter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
-from forecast.errors import ArgumentError, ForecastError
-from forecast.evaluation import tables
-from forecast.evaluation.baselines import Forecaster, Predictor
-from forecast.evaluation.corp import Reliability, reliability
+from forecast.errors import ArgumentError
+from forecast.evaluation.assembly import Pieces, assemble, forecast_rows
+from forecast.evaluation.baselines import Forecaster
+from forecast.evaluation.corp import Reliability
 from forecast.evaluation.forecasters import WITHOUT_ALLIANCES, ModelForecaster, comparison
-from forecast.evaluation.origins import (
-    check_step,
-    panel_at_horizon,
-    target_panel,
-    target_rows,
-    training_panel,
-    with_strata,
+from forecast.evaluation.origins import target_panel, target_rows
+from forecast.evaluation.preparation import (
+    CHECK,
+    fingerprint,
+    identity,
+    known_steps,
+    make_setting,
+    nuts_check,
 )
-from forecast.features import compute_features
+from forecast.evaluation.rolling import Job, JobResult, plan, run_jobs
+from forecast.evaluation.run_folder import Progress, RunFolder
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 
@@ -39,7 +42,8 @@ __all__ = ["DEFAULT_BASELINES", "Backtest", "backtest"]
 DEFAULT_BASELINES = ("climatology", "conflictology", "peace_years", "history", WITHOUT_ALLIANCES)
 """What a model is compared with; ``"boosting"`` needs the extra `baselines`."""
 
-_REFERENCE = "climatology"
+REFERENCE = "climatology"
+"""Method that skill is measured against."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +74,15 @@ class Backtest:
         CORP curve with consistency band, by horizon and model.
     fits : pandas.DataFrame
         Diagnostics of every fit of a Bayesian model.
+    totals : pandas.DataFrame
+        By horizon and model: share of years whose number of events lies inside its interval,
+        with the events expected and observed over all years.
+    recalibration : pandas.DataFrame
+        Recalibration line of each origin, by horizon and model, and the years it was learnt
+        from; empty unless asked for.
+    nuts : pandas.DataFrame
+        By origin, how far the forecasts of NUTS are from those of the backtest's own method;
+        empty unless asked for.
     model : str
         Name of the model under test.
     level : float
@@ -90,20 +103,45 @@ class Backtest:
     model: str
     level: float
     settings: dict[str, Any]
+    totals: pd.DataFrame = field(default_factory=pd.DataFrame)
+    recalibration: pd.DataFrame = field(default_factory=pd.DataFrame)
+    nuts: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the row-level forecasts as plain values for JSON; NaN becomes None."""
-        frames = ("scores", "differences", "calibration", "ratios", "murphy", "counts", "fits")
         return {
             "model": self.model,
             "level": self.level,
             "settings": self.settings,
-            **{name: _records(getattr(self, name)) for name in frames},
+            **{name: _records(getattr(self, name)) for name in _TABLES},
             "reliability": [
                 {"horizon": horizon, "model": model, **curve.to_dict()}
                 for (horizon, model), curve in self.reliability.items()
             ],
         }
+
+    def save(self, folder: str | Path) -> None:
+        """Write every table into a folder: Parquet and CSV, and ``backtest.json``.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Replaced as a whole.
+        """
+        import json
+
+        from forecast.store import save_tables, write_atomically
+
+        named = {name: getattr(self, name) for name in ("forecasts", *_TABLES)}
+        save_tables({n: t for n, t in named.items() if len(t.columns)}, Path(folder))
+        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        write_atomically(Path(folder) / "backtest.json", text.encode())
+
+
+_TABLES = (
+    "scores", "differences", "calibration", "ratios", "murphy", "counts", "fits", "totals",
+    "recalibration", "nuts",
+)  # fmt: skip
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -121,37 +159,75 @@ def backtest(
     horizons: Iterable[int] = (1,),
     method: Literal["laplace", "nuts"] = "laplace",
     seed: int,
-    baselines: Sequence[str | Forecaster] = DEFAULT_BASELINES,
+    baselines: Sequence[str | Path | ModelSpec | Forecaster] = DEFAULT_BASELINES,
     draws: int = 500,
     level: float = 0.9,
     resamples: int = 1000,
+    window: int | None = None,
+    refit: int = 1,
+    multi_step: Literal["simulate", "direct"] = "simulate",
+    recalibrate: int | None = None,
+    warm_up: int = 0,
+    nuts_at: Iterable[int] = (),
+    nuts_draws: int = 500,
+    out: str | Path | None = None,
+    workers: int = 1,
+    client: Any = None,
     progress: bool = False,
 ) -> Backtest:
-    """Refit at each origin on all earlier years, forecast, and score against the baselines.
+    """Refit at the origins on the years before, forecast, and score against the baselines.
 
     Parameters
     ----------
     model : ModelSpec, str or Path
         The model under test.
     panel : Panel
-        Rows of any unit; for a horizon beyond 1 it must carry its world.
+        Rows of any unit; for a horizon beyond 1 it must carry its world and its tables.
     origins : iterable of int
-        First year that is not known at each refit.
+        First years that are not known.
     horizons : iterable of int
-        Years ahead; horizon 1 is the origin's own year. Each is scored on its own.
+        Years ahead; horizon 1 is the origin's own year. Each is scored on its own. Steps beyond
+        the last known outcome are left out and listed in ``settings``.
     method : {"laplace", "nuts"}
         Inference of every fit.
     seed : int
-        One seed; children are spawned by horizon, origin and method.
-    baselines : sequence of str or Forecaster
-        Names in `forecast.evaluation.baselines.BASELINES`, ``"without_alliances"``, or any
-        object with the protocol. Climatology is always run: skill is measured against it.
+        One seed; children are spawned by horizon, origin and name of the method.
+    baselines : sequence of str, Path, ModelSpec or Forecaster
+        Names in `forecast.evaluation.baselines.BASELINES`, ``"without_alliances"``, other models
+        (by name, file or specification), or any object with the protocol. Climatology is always
+        run: skill is measured against it.
     draws : int
         Posterior draws of each fit.
     level : float
         Probability of all intervals.
     resamples : int
         Bootstrap resamples of the paired differences.
+    window : int, optional
+        Learn from so many years before the origin only (sliding); all by default (expanding).
+    refit : int
+        Refit at the first origin and every `refit` years after it; an origin between uses the
+        last fit before it, with features of the year before the origin.
+    multi_step : {"simulate", "direct"}
+        How models forecast beyond horizon 1: simulated year by year with feedback of simulated
+        onsets, or fitted anew to features that are older by as much. Baselines are direct.
+    recalibrate : int, optional
+        Also score every method recalibrated by logistic regression on its own forecasts of so
+        many years before each origin (``"<name>, recalibrated"``, beside the raw ones; see
+        `forecast.evaluation.recalibration`).
+    warm_up : int
+        Origins of so many years before the first are forecast too, for recalibration to learn
+        from; they are not scored.
+    nuts_at : iterable of int
+        Origins at which NUTS fits the model too, as a check of `method`.
+    nuts_draws : int
+        Its draws of each of four chains.
+    out : str or Path, optional
+        Folder in which finished parts are kept (``forecasts/`` has one Parquet file per origin
+        and fit). Run again with the same arguments it goes on where it stopped.
+    workers : int
+        Processes; with 1, two threads of this one.
+    client : dask.distributed.Client, optional
+        A cluster instead.
     progress : bool
         Show a progress bar.
 
@@ -163,6 +239,8 @@ def backtest(
     ------
     ArgumentError
         Bad origins or horizons, or a horizon beyond 1 on a panel without its world.
+    ArtifactError
+        `out` holds a backtest of another configuration.
     CoverageError
         An origin with no training years before it, or no target year with known outcomes.
 
@@ -170,10 +248,15 @@ def backtest(
     -----
     The rows of a target year are those at risk in that year: both states in the system,
     politically relevant, and no dispute that merely continues. At longer horizons this part is
-    known only afterwards; the forecast is of the outcome, given that the row exists.
+    known only afterwards; the forecast is of the outcome, given that the row exists. A pair that
+    is not at risk by what is known at the origin (a state yet to come) has no simulated forecast
+    and is left out at that horizon for all methods (``rows_left_out``).
+
+    Numbers depend neither on `workers` nor on interruptions. Within a calendar decade of origins
+    each fit begins its search at the first fit of the decade.
     """
     subject = ModelForecaster(load_model(model), method, draws)
-    others = [comparison(name, subject) for name in dict.fromkeys((*baselines, _REFERENCE))]
+    others = [comparison(name, subject) for name in dict.fromkeys((*baselines, REFERENCE))]
     return _run(
         [subject, *others],
         panel,
@@ -182,6 +265,16 @@ def backtest(
         seed=seed,
         level=level,
         resamples=resamples,
+        window=_positive("window", window),
+        refit=_positive("refit", refit) or 1,
+        multi_step=multi_step,
+        recalibrate=_positive("recalibrate", recalibrate),
+        warm_up=warm_up,
+        nuts_at=tuple(sorted({int(o) for o in nuts_at})),
+        nuts_draws=nuts_draws,
+        out=None if out is None else Path(out),
+        workers=workers,
+        client=client,
         progress=progress,
     )
 
@@ -195,75 +288,106 @@ def _run(
     seed: int,
     level: float,
     resamples: int,
-    progress: bool,
+    window: int | None = None,
+    refit: int = 1,
+    multi_step: Literal["simulate", "direct"] = "simulate",
+    recalibrate: int | None = None,
+    warm_up: int = 0,
+    nuts_at: tuple[int, ...] = (),
+    nuts_draws: int = 500,
+    out: Path | None = None,
+    workers: int = 1,
+    client: Any = None,
+    progress: bool = False,
 ) -> Backtest:
     names = [method.name for method in methods]
     if len(set(names)) < len(names):
         raise ArgumentError(f"Two methods have the same name: {names}.")
-    prepared = {h: _prepare(panel_at_horizon(panel, h), methods) for h in horizons}
-    steps = [(h, o) for h in horizons for o in origins]
-    for horizon, origin in steps:
-        check_step(prepared[horizon][0], origin, horizon)
-    parts: list[pd.DataFrame] = []
-    counts: list[tuple[dict[str, Any], float, np.ndarray]] = []
-    fits: list[dict[str, Any]] = []
-    previous: dict[tuple[int, str], Predictor] = {}
-    left_out = 0
-    for (horizon, origin), advance in _tracked(steps, progress):
-        views = prepared[horizon]
-        target = origin + horizon - 1
-        probabilities: dict[str, np.ndarray] = {}
-        at = {"origin": origin, "horizon": horizon}
+    if multi_step not in ("simulate", "direct"):
+        raise ArgumentError(f"multi_step={multi_step!r}: expected 'simulate' or 'direct'.")
+    if strange := [o for o in nuts_at if o not in origins]:
+        raise ArgumentError(f"nuts_at={strange}: expected some of the origins.")
+    every = tuple(range(origins[0] - warm_up, origins[0])) + origins
+    checks: dict[int, set[int]] = {}
+    if nuts_at:
+        checks = {len(methods): set(nuts_at)}
+        methods = [*methods, nuts_check(methods[0], nuts_draws)]
+    setting = make_setting(
+        methods, panel, horizons, seed=seed, level=level, window=window, multi_step=multi_step
+    )
+    steps, without = known_steps(setting, every, horizons)
+    jobs = plan(setting, steps, refit=refit, only=checks)
+    rows = {
+        (o, h): target_rows(target_panel(setting.views[h][0], o + h - 1), o, h) for o, h in steps
+    }
+    config = {
+        "version": version("alliance-forecast"),
+        "panel": fingerprint(panel),
+        "methods": [identity(m) for m in methods],
+        "origins": list(every),
+        "horizons": list(horizons),
+        "seed": seed,
+        "level": level,
+        "window": window,
+        "refit": refit,
+        "multi_step": multi_step,
+        "nuts_at": list(nuts_at),
+    }
+    folder = None if out is None else RunFolder.open(out, config)
+    done: dict[str, JobResult] = {}
+    for job in jobs if folder is not None else ():
+        if (kept := folder.load(job.label)) is not None:  # type: ignore[union-attr]
+            done[job.label] = JobResult.from_arrays(kept)
+    bar = Progress(progress, len(jobs), len(done))
 
-        def one(
-            i: int, at: dict[str, int] = at, views: list[Panel] = views, target: int = target
-        ) -> tuple[Predictor, np.ndarray]:
-            """Fit and forecast of one method; its seeds do not depend on the others."""
-            fit_seed, predict_seed = _children(seed, at["horizon"], at["origin"], i)
-            try:
-                fitted = methods[i].fit(
-                    training_panel(views[i], at["origin"]),
-                    seed=fit_seed,
-                    previous=previous.get((at["horizon"], names[i])),
-                )
-            except ForecastError as error:
-                error.add_note(f"While fitting {names[i]!r} at {at}.")
-                raise
-            return fitted, fitted.predict(target_panel(views[i], target), seed=predict_seed)
+    def finished(job: Job, result: JobResult) -> None:
+        if folder is not None:
+            tables = {
+                origin: pd.concat(
+                    [
+                        forecast_rows(rows[p.origin, p.horizon], job.name, p.mean, p.lower, p.upper)
+                        for p in result.parts
+                        if p.origin == origin
+                    ],
+                    ignore_index=True,
+                ).drop(columns="unit")
+                for origin in sorted({p.origin for p in result.parts})
+            }
+            folder.save(job.label, result.to_arrays(), tables)
+        bar.advance(job.label)
 
-        # The fits leave Python's lock most of the time, and bring threads of their own.
-        with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(2) as workers:
-            done = list(workers.map(one, range(len(methods))))
-        for name, (fitted, probability) in zip(names, done, strict=True):
-            previous[horizon, name] = fitted
-            probabilities[name] = probability
-            if hasattr(fitted, "record"):
-                fits.append(at | {"model": name} | fitted.record())
-        rows = target_rows(target_panel(views[0], target), origin, horizon)
-        usable = np.all([np.isfinite(p).all(axis=0) for p in probabilities.values()], axis=0)
-        left_out += int((~usable).sum())
-        rows = rows[usable].reset_index(drop=True)
-        for i, (name, p) in enumerate(probabilities.items()):
-            parts.append(_forecast_rows(rows, name, p[:, usable], level))
-            rng = np.random.default_rng(_children(seed, horizon, origin, len(methods) + i)[0])
-            counts += _year_counts(rows, name, p[:, usable], rng)
-        advance()
-    forecasts = pd.concat(parts, ignore_index=True)
-    return _assemble(
-        forecasts,
-        counts,
-        fits,
-        names,
+    with bar:
+        results = run_jobs(
+            setting, jobs, done=done, on_result=finished, workers=workers, client=client
+        )
+    made = assemble(
+        Pieces(jobs=jobs, results=results, rows=rows, names=names, check=CHECK),
+        reference=REFERENCE,
+        first=origins[0],
+        recalibrate=recalibrate,
         seed=seed,
         level=level,
         resamples=resamples,
+    )
+    return Backtest(
+        **made.tables,
+        reliability=made.reliability,
+        model=names[0],
+        level=level,
         settings={
             "origins": list(origins),
             "horizons": list(horizons),
             "seed": seed,
             "resamples": resamples,
+            "window": window,
+            "refit": refit,
+            "multi_step": multi_step,
+            "recalibrate": recalibrate,
+            "warm_up": warm_up,
             "panel": panel.to_dict(),
-            "rows_left_out": left_out,
+            "rows_left_out": made.left_out,
+            "rows_left_out_by": made.left_out_by,
+            "steps_without_outcome": [list(step) for step in without],
         },
     )
 
@@ -276,101 +400,7 @@ def _years(name: str, values: Iterable[int]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _children(seed: int, horizon: int, origin: int, index: int) -> tuple[int, int]:
-    """Seeds of fit and prediction; independent of which other origins and horizons are run."""
-    child = np.random.SeedSequence(seed, spawn_key=(horizon, origin, index))
-    first, second = child.generate_state(2)
-    return int(first), int(second)
-
-
-def _tracked(
-    steps: list[tuple[int, int]], progress: bool
-) -> Iterable[tuple[tuple[int, int], Callable[[], None]]]:
-    if not progress:
-        yield from ((step, lambda: None) for step in steps)
-        return
-    from rich.progress import Progress
-
-    with Progress() as bar:
-        task = bar.add_task("backtest", total=len(steps))
-        for step in steps:
-            bar.update(task, description=f"backtest: origin {step[1]}, horizon {step[0]}")
-            yield step, lambda: bar.advance(task)
-
-
-def _prepare(panel: Panel, methods: list[Forecaster]) -> list[Panel]:
-    """One panel per method, with its columns and those of the strata."""
-    panel = with_strata(panel)
-    # the first method's columns are shared by those that want the same
-    shared = compute_features(panel, methods[0].columns())
-    return [shared, *(compute_features(shared, method.columns()) for method in methods[1:])]
-
-
-def _forecast_rows(rows: pd.DataFrame, name: str, draws: np.ndarray, level: float) -> pd.DataFrame:
-    part = rows.copy()
-    part["model"] = name
-    part["probability"] = draws.mean(axis=0, dtype=np.float64)
-    tail = (1.0 - level) / 2.0
-    if draws.shape[0] > 1:
-        part["lower"], part["upper"] = np.quantile(draws, [tail, 1.0 - tail], axis=0)
-    else:
-        part["lower"] = part["upper"] = np.nan
-    return part
-
-
-def _year_counts(
-    rows: pd.DataFrame, name: str, draws: np.ndarray, rng: np.random.Generator
-) -> list[tuple[dict[str, Any], float, np.ndarray]]:
-    region = rows["region"].to_numpy().astype(str) if "region" in rows else None
-    outcome = rows["outcome"].to_numpy()
-    key = {c: int(rows[c].iloc[0]) for c in ("origin", "horizon", "year")} | {"model": name}
-    return [
-        (
-            key | {"group": group},
-            float(outcome.sum() if group == "all" else outcome[region == group].sum()),
-            simulated,
-        )
-        for group, simulated in tables.simulate_counts(draws, region, rng=rng).items()
-    ]
-
-
-def _assemble(
-    forecasts: pd.DataFrame,
-    counts: list[tuple[dict[str, Any], float, np.ndarray]],
-    fits: list[dict[str, Any]],
-    names: list[str],
-    *,
-    seed: int,
-    level: float,
-    resamples: int,
-    settings: dict[str, Any],
-) -> Backtest:
-    unit = forecasts.pop("unit").to_numpy()
-    curves = {
-        (int(str(h)), str(m)): reliability(
-            part["outcome"], part["probability"], seed=seed, level=level
-        )
-        for (h, m), part in forecasts.groupby(["horizon", "model"], sort=False)
-    }
-    return Backtest(
-        forecasts=forecasts,
-        scores=tables.score_table(forecasts, reference=_REFERENCE),
-        differences=tables.difference_table(
-            forecasts, model=names[0], unit=unit, seed=seed, level=level, resamples=resamples
-        ),
-        calibration=tables.calibration_table(forecasts, level=level),
-        ratios=tables.ratio_table(forecasts, level=level),
-        murphy=tables.murphy_table(forecasts, reference=_REFERENCE),
-        counts=tables.count_table(
-            np.array([observed for _, observed, _ in counts]),
-            np.column_stack([draws for _, _, draws in counts]),
-            pd.DataFrame([key for key, _, _ in counts]),
-            seed=seed,
-            level=level,
-        ),
-        reliability=curves,
-        fits=pd.DataFrame(fits),
-        model=names[0],
-        level=level,
-        settings=settings,
-    )
+def _positive(name: str, value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
+        raise ArgumentError(f"{name}={value!r}: expected a number of years, at least 1.")
+    return value

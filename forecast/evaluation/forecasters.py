@@ -1,28 +1,97 @@
-"""A Bayesian model as a forecaster: refitted at each origin, warm-started from the one before."""
+"""A Bayesian model as a forecaster: refitted at each origin, begun where another ended."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
-from forecast.errors import ArgumentError
-from forecast.evaluation.baselines import Forecaster, Predictor, baseline
+from forecast.errors import ArgumentError, UnknownNameError
+from forecast.evaluation.baselines import BASELINES, Forecaster, baseline
 from forecast.features import FeatureRequest
 from forecast.modeling.encoding import requests
-from forecast.modeling.spec import ModelSpec
+from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
+from forecast.paths import models_folder
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
-__all__ = ["WITHOUT_ALLIANCES", "FittedModel", "ModelForecaster", "comparison"]
+__all__ = ["WITHOUT_ALLIANCES", "FittedModel", "ModelForecaster", "WarmStart", "comparison"]
 
 WITHOUT_ALLIANCES = "without_alliances"
 """Name of the comparison with the same model, its alliance terms left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class WarmStart:
+    """Posterior means of an earlier fit: where the search of a later one begins.
+
+    Small, so that it can be kept on disk and sent to other processes.
+
+    Attributes
+    ----------
+    id : str
+        Id of the fit.
+    means : mapping of str to numpy.ndarray
+        Variable of the posterior to its mean.
+    names : mapping of str to numpy.ndarray of str
+        Names of the entries of ``beta`` and of each group of effects.
+    """
+
+    id: str
+    means: Mapping[str, npt.NDArray[np.float64]]
+    names: Mapping[str, npt.NDArray[np.str_]]
+
+    @classmethod
+    def of(cls, fit: Fit) -> Self:
+        """Means of the posterior of a fit."""
+        mean = fit.posterior["posterior"].to_dataset().mean(("chain", "draw"))
+        return cls(
+            id=fit.id,
+            means={str(n): v.to_numpy().astype(np.float64) for n, v in mean.data_vars.items()},
+            names={
+                str(v.dims[0]): v[v.dims[0]].to_numpy().astype(np.str_)
+                for v in mean.data_vars.values()
+                if v.dims
+            },
+        )
+
+    @property
+    def posterior(self) -> xr.DataTree:
+        """A posterior of one draw, the mean: what `forecast.fit` reads of a warm start."""
+        variables = {
+            name: (
+                ("chain", "draw", *(["term" if name == "beta" else _level(name)] * value.ndim)),
+                value[None, None],
+            )
+            for name, value in self.means.items()
+        }
+        return xr.DataTree.from_dict({"posterior": xr.Dataset(variables, dict(self.names))})
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Arrays that `from_arrays` reads back."""
+        means = {f"mean:{name}": value for name, value in self.means.items()}
+        names = {f"names:{dim}": value for dim, value in self.names.items()}
+        return {"id": np.array(self.id), **means, **names}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Inverse of `to_arrays`."""
+
+        def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
+            return {n.removeprefix(prefix): v for n, v in arrays.items() if n.startswith(prefix)}
+
+        return cls(id=str(arrays["id"]), means=part("mean:"), names=part("names:"))
+
+
+def _level(variable: str) -> str:
+    return f"level_{variable.removeprefix('effect_')}"
 
 
 @dataclass(frozen=True)
@@ -36,7 +105,7 @@ class ModelForecaster:
     method : {"laplace", "nuts"}
         Inference.
     draws : int
-        Posterior draws behind each forecast.
+        Posterior draws behind each forecast (NUTS: per chain).
     label : str
         What tables call it; the model's name by default.
     """
@@ -51,15 +120,20 @@ class ModelForecaster:
         """What tables call it."""
         return self.label or self.spec.name
 
+    @property
+    def needs_world(self) -> bool:
+        """Whether rows are not enough: treaties are read from the world."""
+        return self.spec.alliance_level is not None
+
     def columns(self) -> Sequence[FeatureRequest]:
         """Features of the model's terms."""
         return requests(self.spec.entries)
 
-    def fit(self, panel: Panel, *, seed: int, previous: Predictor | None = None) -> FittedModel:
-        """Posterior of the training rows; starts from the fit of the origin before."""
+    def fit(self, panel: Panel, *, seed: int, previous: object = None) -> FittedModel:
+        """Posterior of the training rows; the search begins at `previous`, a `WarmStart`."""
         from forecast.inference.fit import fit
 
-        start = previous.posterior if isinstance(previous, FittedModel) else None
+        start = previous if isinstance(previous, WarmStart) and self.method == "laplace" else None
         return FittedModel(
             fit(
                 self.spec.model_copy(update={"lag": panel.lag}),
@@ -67,7 +141,7 @@ class ModelForecaster:
                 method=self.method,
                 seed=seed,
                 draws=self.draws,
-                warm_start=start,
+                warm_start=cast("Fit | None", start),
             )
         )
 
@@ -100,6 +174,10 @@ class FittedModel:
         full[:, rows.kept] = draws
         return full
 
+    def warm_start(self) -> WarmStart | None:
+        """Where a later fit may begin; None for NUTS, which needs no mode."""
+        return WarmStart.of(self.posterior) if self.posterior.method == "laplace" else None
+
     def record(self) -> dict[str, Any]:
         """Diagnostics of the fit as one table row."""
         found = self.posterior.diagnostics
@@ -113,19 +191,34 @@ class FittedModel:
         }
 
 
-def comparison(name: str | Forecaster, model: ModelForecaster) -> Forecaster:
-    """Method to compare with: a baseline by name, the model without alliances, or any method.
+def comparison(name: str | Path | ModelSpec | Forecaster, model: ModelForecaster) -> Forecaster:
+    """Method to compare with: a baseline or a model by name, or any method.
+
+    Parameters
+    ----------
+    name : str, Path, ModelSpec or Forecaster
+        A name in `BASELINES`, ``"without_alliances"``, another model (by name, file or as a
+        specification; fitted as the one under test), or an object with the protocol.
+    model : ModelForecaster
+        The model under test.
 
     Raises
     ------
     ArgumentError
         ``"without_alliances"`` for a model that has no alliance term.
     UnknownNameError
-        For another name that is not a baseline.
+        For a name that is neither a baseline nor a model.
     """
+    if isinstance(name, ModelSpec | Path) or (isinstance(name, str) and name.endswith(".toml")):
+        return ModelForecaster(load_model(name), model.method, model.draws)
     if not isinstance(name, str):
         return name
+    shipped = {file.stem for file in models_folder().glob("*.toml")}
+    if name in shipped:
+        return ModelForecaster(load_model(name), model.method, model.draws)
     if name != WITHOUT_ALLIANCES:
+        if name not in BASELINES:
+            raise UnknownNameError("baseline", name, [*BASELINES, WITHOUT_ALLIANCES, *shipped])
         return baseline(name)
     bare = model.spec.without()
     if len(bare.entries) == len(model.spec.entries) and model.spec.alliance_level is None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from forecast.errors import ArgumentError, CoverageError
 from forecast.evaluation.baselines import unit_keys
-from forecast.evaluation.strata import stratum_of
+from forecast.evaluation.strata import NEW, stratum_of
 from forecast.features import FeatureRequest, compute_features
 from forecast.panel.types import Panel
 
@@ -52,9 +52,17 @@ def panel_at_horizon(panel: Panel, horizon: int) -> Panel:
 
 
 def with_strata(panel: Panel) -> Panel:
-    """Panel with ``stratum_*`` columns, where its unit has them and they can be computed."""
-    if panel.unit == "state-year":
+    """Panel with ``stratum_*`` columns, where its unit has them and they can be computed.
+
+    ``stratum_first_year`` is the first year in which the pair is a row at all.
+    """
+    if panel.unit not in ("dyad-year", "directed-dyad-year"):
         return panel
+    keys = unit_keys(panel)
+    _, index = np.unique(keys, return_inverse=True)
+    first = np.full(index.max() + 1 if keys.size else 0, np.iinfo(np.int64).max)
+    np.minimum.at(first, index, panel.data["year"].to_numpy().astype(np.int64))
+    panel = panel.with_data(panel.data.assign(stratum_first_year=("row", first[index])))
     wanted = {"stratum_peace_years": "peace_years", "stratum_disputes": "disputes_total"}
     if panel.world is not None:
         return compute_features(panel, [FeatureRequest(n, f) for n, f in wanted.items()])
@@ -68,12 +76,29 @@ def _known(panel: Panel) -> Panel:
     return panel.with_data(panel.data.isel(row=np.isfinite(panel.data["outcome"].to_numpy())))
 
 
-def training_panel(panel: Panel, origin: int) -> Panel:
-    """Rows of the years before the origin, with a fingerprint of their own."""
-    first = int(panel.data["year"].min())
-    text = f"{panel.fingerprint}|lag={panel.lag}|before={origin}"
+def training_panel(panel: Panel, origin: int, *, window: int | None = None) -> Panel:
+    """Rows of the years before the origin, with a fingerprint of their own.
+
+    Parameters
+    ----------
+    panel : Panel
+        All rows.
+    origin : int
+        First year that is not known.
+    window : int, optional
+        Only so many years before the origin (sliding); all by default (expanding).
+    """
+    first = int(panel.data["year"].min()) if window is None else origin - window
+    text = f"{panel.fingerprint}|lag={panel.lag}|before={origin}" + (
+        f"|window={window}" if window is not None else ""
+    )
+    known = _known(panel.select_years(first, origin - 1))
+    if "end_year" in known.data:
+        # How far a dispute rose is known when it is over.
+        over = known.data["end_year"].to_numpy() < origin
+        known = known.with_data(known.data.isel(row=over))
     return replace(
-        _known(panel.select_years(first, origin - 1)),
+        known,
         fingerprint=hashlib.sha256(text.encode()).hexdigest(),
     )
 
@@ -83,33 +108,32 @@ def target_panel(panel: Panel, year: int) -> Panel:
     return _known(panel.select_years(year, year))
 
 
-def check_step(panel: Panel, origin: int, horizon: int) -> None:
-    """Refuse an origin without training rows, or without known outcomes to score.
+def check_step(panel: Panel, origin: int, horizon: int, *, window: int | None = None) -> bool:
+    """Whether the step can be scored: an outcome is known in its target year.
 
     Raises
     ------
     CoverageError
-        Naming the years that there are.
+        An origin without training rows; names the years that there are.
     """
     year = panel.data["year"].to_numpy()
     known = np.isfinite(panel.data["outcome"].to_numpy())
-    first, last = (int(v) for v in (year[known].min(), year[known].max()))
-    if not (known & (year < origin)).any():
+    first = int(year[known].min()) if known.any() else 0
+    since = first if window is None else origin - window
+    if not (known & (year < origin) & (year >= since)).any():
         raise CoverageError(
-            f"Origin {origin} has no training rows: at horizon {horizon} the first year is {first}."
+            f"Origin {origin} has no training rows: at horizon {horizon} the first year is {first}"
+            + (f", and only {window} years before the origin are used." if window else ".")
         )
-    if not (known & (year == origin + horizon - 1)).any():
-        raise CoverageError(
-            f"Origin {origin} at horizon {horizon} forecasts {origin + horizon - 1}, for which no "
-            f"outcome is known (years with outcomes: {first}–{last})."
-        )
+    return bool((known & (year == origin + horizon - 1)).any())
 
 
 def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
     """Keys, outcome and groups of the rows of a target year.
 
-    ``stratum`` is ``"first ever"`` (no onset between the two on record), ``"quiet"`` (one, but
-    more than ten completed years of peace) or ``"recurrent"``, as known before the origin.
+    ``stratum`` is ``"new dyad"`` (the pair was not a row in any year before the origin), and of
+    the others ``"first ever"`` (no onset between the two on record), ``"quiet"`` (one, but more
+    than ten completed years of peace) or ``"recurrent"``, as known before the origin.
     """
     data = panel.data
     keys = [n for n in ("year", "ccode", "ccode_a", "ccode_b") if n in data.coords]
@@ -121,7 +145,8 @@ def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
     rows["decade"] = rows["year"] // 10 * 10
     if "stratum_peace_years" in data:
         peace = data["stratum_peace_years"].to_numpy()
-        rows["stratum"] = stratum_of(peace, data["stratum_disputes"].to_numpy())
+        known = stratum_of(peace, data["stratum_disputes"].to_numpy())
+        rows["stratum"] = np.where(data["stratum_first_year"].to_numpy() >= origin, NEW, known)
         rows["peace_years"] = peace
     if "region_a" in data and "region_b" in data:
         a, b = (data[name].to_numpy().astype(str) for name in ("region_a", "region_b"))

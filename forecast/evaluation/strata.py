@@ -12,10 +12,12 @@ from forecast.evaluation.tables import LONG_PEACE
 from forecast.features.history import disputes_total, peace_years
 from forecast.panel.build import relevant_pairs
 
-__all__ = ["OUTSIDE", "STRATA", "BaseRate", "base_rates", "stratum_of"]
+__all__ = ["NEW", "OUTSIDE", "STRATA", "BaseRate", "base_rates", "stratum_of"]
 
 #: No onset between the two on record; one, but more than ten years of peace; a recent one.
 STRATA: tuple[str, ...] = ("first ever", "quiet", "recurrent")
+#: In a backtest: pairs that had never been rows before the origin, whatever is on record.
+NEW = "new dyad"
 #: Pairs that are not politically relevant.
 OUTSIDE = "outside the population"
 

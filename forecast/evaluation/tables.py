@@ -30,6 +30,7 @@ __all__ = [
     "ratio_table",
     "score_table",
     "simulate_counts",
+    "total_table",
 ]
 
 LONG_PEACE = 10
@@ -315,3 +316,29 @@ def count_table(
     table["pit"] = pit_counts(observed, draws, seed=seed)
     table.attrs["coverage"] = coverage(observed, lower, upper)
     return table
+
+
+def total_table(counts: pd.DataFrame) -> pd.DataFrame:
+    """How often the interval of the yearly total held the number of events observed.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        From `count_table`; only the rows of ``group`` ``"all"`` are used.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By horizon and model: ``years``, ``inside`` (share of years), ``level`` (the share that
+        there should be), ``observed`` and ``expected`` events of all years, mean ``crps``.
+    """
+    whole = counts[counts["group"] == "all"]
+    grouped = whole.groupby(["horizon", "model"], sort=False)
+    return grouped.agg(
+        years=("inside", "size"),
+        inside=("inside", "mean"),
+        level=("level", "first"),
+        observed=("observed", "sum"),
+        expected=("mean", "sum"),
+        crps=("crps", "mean"),
+    ).reset_index()

@@ -38,6 +38,9 @@ class Drawn:
         rng = np.random.default_rng(seed)
         return np.clip(rng.normal(self.rate, 0.01, (40, panel.data.sizes["row"])), 1e-4, 1)
 
+    def warm_start(self):
+        return f"start at {self.rate}"
+
 
 def run(methods, panel, **options):
     settings = {"horizons": (1,), "seed": 5, "level": 0.9, "resamples": 100, "progress": False}
@@ -69,14 +72,31 @@ def test_refuses_two_methods_of_one_name(panel):
         run([Climatology(), Climatology()], panel, origins=(1985,))
 
 
-def test_refits_at_each_origin_on_earlier_years_and_hands_the_fit_on(panel):
+def test_refits_at_each_origin_on_earlier_years_and_hands_the_start_on(panel):
     recorder = Recorder()
-    run([Climatology(), recorder], panel, origins=(1985, 1986, 1990))
-    assert [last for last, _, _ in recorder.seen] == [1984, 1985, 1989]
-    fingerprints = [f for _, f, _ in recorder.seen]
-    assert len(set(fingerprints)) == 3  # a fit's identity follows its training rows
-    assert recorder.seen[0][2] is None
-    assert all(isinstance(p, Drawn) for _, _, p in recorder.seen[1:])
+    run([Climatology(), recorder], panel, origins=(1985, 1986, 1987, 1990))
+    seen = {last: (fingerprint, start) for last, fingerprint, start in recorder.seen}
+    assert sorted(seen) == [1984, 1985, 1986, 1989]
+    assert len({fingerprint for fingerprint, _ in seen.values()}) == 4
+    # the first fit of a decade begins anew, the others of it where that one ended
+    assert seen[1984][1] is None
+    assert seen[1989][1] is None
+    assert seen[1985][1] == seen[1986][1] != seen[1984][1]
+
+
+def test_refit_every_few_years_and_sliding_window(panel):
+    recorder = Recorder()
+    first = run(
+        [Climatology(), recorder], panel, origins=tuple(range(1980, 1992)), refit=5, window=20
+    )
+    assert sorted(last for last, _, _ in recorder.seen) == [1979, 1984, 1989]
+    mine = first.forecasts.query("model == 'climatology'")
+    rates = mine.groupby("origin")["probability"].agg(["min", "max"])
+    assert (rates["min"] == rates["max"]).all()
+    assert rates.loc[[1980, 1984], "min"].nunique() == 1
+    for fitted in (1980, 1985, 1990):
+        y = panel.select_years(fitted - 20, fitted - 1).data["outcome"].to_numpy()
+        assert rates.loc[fitted, "min"] == pytest.approx((y.sum() + 0.5) / (y.size + 1))
 
 
 def test_outcomes_from_the_origin_on_cannot_change_a_forecast(panel, result):

@@ -1,0 +1,262 @@
+"""From the parts of a backtest to its tables."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecast.evaluation import tables
+from forecast.evaluation.corp import Reliability, reliability
+from forecast.evaluation.recalibration import (
+    SUFFIX,
+    RollingRecalibration,
+    rolling_recalibration,
+)
+from forecast.evaluation.rolling import Job, JobResult, Part
+from forecast.evaluation.scores import log_loss
+
+__all__ = ["Assembled", "Pieces", "assemble", "forecast_rows"]
+
+Step = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """What the jobs of a backtest gave.
+
+    Attributes
+    ----------
+    jobs : sequence of Job
+        All of them.
+    results : mapping of str to JobResult
+        By label of the job.
+    rows : mapping of (int, int) to pandas.DataFrame
+        Rows of each step (origin, horizon).
+    names : sequence of str
+        Methods to be scored, the model under test first.
+    check : str
+        Ending of the name of the model's check.
+    """
+
+    jobs: Sequence[Job]
+    results: Mapping[str, JobResult]
+    rows: Mapping[Step, pd.DataFrame]
+    names: Sequence[str]
+    check: str
+
+    def parts(self, name: str) -> dict[Step, Part]:
+        """Parts of one method by step."""
+        made = [self.results[job.label].parts for job in self.jobs if job.name == name]
+        return {(p.origin, p.horizon): p for parts in made for p in parts}
+
+
+@dataclass(frozen=True, eq=False)
+class Assembled:
+    """Tables by the names of the attributes of a `Backtest`, and what could not be scored."""
+
+    tables: dict[str, pd.DataFrame]
+    reliability: dict[tuple[int, str], Reliability]
+    left_out: int
+    left_out_by: dict[str, int]
+
+
+def forecast_rows(
+    rows: pd.DataFrame,
+    name: str,
+    mean: npt.NDArray[np.float64],
+    lower: npt.NDArray[np.float64],
+    upper: npt.NDArray[np.float64],
+) -> pd.DataFrame:
+    """Rows of a target year with the forecasts of one method."""
+    return rows.assign(model=name, probability=mean, lower=lower, upper=upper)
+
+
+def assemble(
+    pieces: Pieces,
+    *,
+    reference: str,
+    first: int,
+    recalibrate: int | None,
+    seed: int,
+    level: float,
+    resamples: int,
+) -> Assembled:
+    """All tables of a backtest.
+
+    Parameters
+    ----------
+    pieces : Pieces
+        Parts.
+    reference : str
+        Method that skills are measured against.
+    first : int
+        First origin that is scored.
+    recalibrate : int or None
+        Years of forecasts from which recalibration is learnt.
+    seed, level, resamples
+        See `forecast.evaluation.backtest.backtest`.
+    """
+    parts = {name: pieces.parts(name) for name in pieces.names}
+    usable = {
+        step: np.all([np.isfinite(parts[n][step].mean) for n in pieces.names], axis=0)
+        for step in pieces.rows
+    }
+    lines: dict[tuple[int, str], RollingRecalibration] = {}
+    if recalibrate is not None:
+        for name in pieces.names:
+            if name != reference:
+                lines |= _lines(pieces.rows, parts[name], usable, name, recalibrate)
+    forecasts: list[pd.DataFrame] = []
+    counts: list[tuple[dict[str, Any], float, npt.NDArray[np.int64]]] = []
+    scored = {step: keep for step, keep in usable.items() if step[0] >= first}
+    for (origin, horizon), keep in sorted(scored.items(), key=lambda item: item[0][::-1]):
+        rows = pieces.rows[origin, horizon][keep].reset_index(drop=True)
+        for name in pieces.names:
+            part = parts[name][origin, horizon]
+            versions: list[tuple[str, RollingRecalibration | None]] = [(name, None)]
+            if (horizon, name) in lines:
+                versions.append((name + SUFFIX, lines[horizon, name]))
+            for label, line in versions:
+                values = [part.mean, part.lower, part.upper]
+                draws = part.draws[:, keep]
+                if line is not None:
+                    values = [line.apply(origin, v) for v in values]
+                    values[1:] = [np.fmin(*values[1:]), np.fmax(*values[1:])]
+                    draws = line.apply(origin, draws).astype(np.float32)
+                forecasts.append(forecast_rows(rows, label, *(v[keep] for v in values)))
+                key = zlib.crc32(label.encode())
+                child = np.random.SeedSequence(seed, spawn_key=(horizon, origin, key, 1))
+                counts += _year_counts(rows, label, draws, np.random.default_rng(child))
+    table = pd.concat(forecasts, ignore_index=True)
+    unit = table.pop("unit").to_numpy()
+    model = pieces.names[0]
+    tested = [model] + ([model + SUFFIX] if lines else [])
+    count_table = tables.count_table(
+        np.array([observed for _, observed, _ in counts]),
+        np.column_stack([draws for _, _, draws in counts]),
+        pd.DataFrame([key for key, _, _ in counts]),
+        seed=seed,
+        level=level,
+    )
+    by = {
+        name: int(sum((~np.isfinite(parts[name][s].mean)).sum() for s in scored))
+        for name in pieces.names
+    }
+    made = {
+        "forecasts": table,
+        "scores": tables.score_table(table, reference=reference),
+        "differences": pd.concat(
+            [
+                tables.difference_table(
+                    table, model=name, unit=unit, seed=seed, level=level, resamples=resamples
+                )
+                for name in tested
+            ],
+            ignore_index=True,
+        ),
+        "calibration": tables.calibration_table(table, level=level),
+        "ratios": tables.ratio_table(table, level=level),
+        "murphy": tables.murphy_table(table, reference=reference),
+        "counts": count_table,
+        "fits": _fits(pieces),
+        "totals": tables.total_table(count_table),
+        "recalibration": _line_table(lines),
+        "nuts": _nuts_table(pieces, parts[model]),
+    }
+    curves = {
+        (int(str(h)), str(m)): reliability(
+            part["outcome"], part["probability"], seed=seed, level=level
+        )
+        for (h, m), part in table.groupby(["horizon", "model"], sort=False)
+    }
+    return Assembled(
+        tables=made,
+        reliability=curves,
+        left_out=int(sum((~keep).sum() for keep in scored.values())),
+        left_out_by={name: n for name, n in by.items() if n},
+    )
+
+
+def _lines(
+    rows: Mapping[Step, pd.DataFrame],
+    parts: Mapping[Step, Part],
+    usable: Mapping[Step, npt.NDArray[np.bool_]],
+    name: str,
+    years: int,
+) -> dict[tuple[int, str], RollingRecalibration]:
+    """Recalibration of one method, by horizon."""
+    found = {}
+    for horizon in sorted({h for _, h in rows}):
+        steps = [step for step in sorted(rows) if step[1] == horizon]
+        chosen = pd.concat([rows[s][usable[s]] for s in steps], ignore_index=True)
+        p = np.concatenate([parts[s].mean[usable[s]] for s in steps])
+        found[horizon, name] = rolling_recalibration(
+            chosen["origin"], chosen["year"], chosen["outcome"], p, years=years
+        )
+    return found
+
+
+def _line_table(lines: Mapping[tuple[int, str], RollingRecalibration]) -> pd.DataFrame:
+    made = [
+        line.lines.reset_index().assign(horizon=horizon, model=name)
+        for (horizon, name), line in lines.items()
+    ]
+    return pd.concat(made, ignore_index=True) if made else pd.DataFrame()
+
+
+def _fits(pieces: Pieces) -> pd.DataFrame:
+    found = [
+        {"origin": job.fitted, "horizon": job.horizons[0], "model": job.name} | record
+        for job in pieces.jobs
+        if (record := pieces.results[job.label].record) is not None
+    ]
+    return pd.DataFrame(found)
+
+
+def _nuts_table(pieces: Pieces, own: Mapping[Step, Part]) -> pd.DataFrame:
+    """Forecasts of the check against those of the model, by origin."""
+    table = []
+    for (origin, horizon), check in sorted(pieces.parts(pieces.names[0] + pieces.check).items()):
+        if horizon != 1:
+            continue
+        y = pieces.rows[origin, horizon]["outcome"].to_numpy()
+        ours = own[origin, horizon]
+        keep = np.isfinite(ours.mean) & np.isfinite(check.mean)
+        p, q = ours.mean[keep], check.mean[keep]
+        table.append(
+            {
+                "origin": origin,
+                "rows": int(keep.sum()),
+                "observed": float(y[keep].sum()),
+                "expected": float(p.sum()),
+                "expected_nuts": float(q.sum()),
+                "mean_absolute_difference": float(np.abs(p - q).mean()),
+                "largest_difference": float(np.abs(p - q).max()),
+                "largest_ratio": float(np.exp(np.abs(np.log(p / q)).max())),
+                "log_loss": log_loss(y[keep], p).value,
+                "log_loss_nuts": log_loss(y[keep], q).value,
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def _year_counts(
+    rows: pd.DataFrame, name: str, draws: npt.NDArray[np.float32], rng: np.random.Generator
+) -> list[tuple[dict[str, Any], float, npt.NDArray[np.int64]]]:
+    region = rows["region"].to_numpy().astype(str) if "region" in rows else None
+    outcome = rows["outcome"].to_numpy()
+    key = {c: int(rows[c].iloc[0]) for c in ("origin", "horizon", "year")} | {"model": name}
+    return [
+        (
+            key | {"group": group},
+            float(outcome.sum() if group == "all" else outcome[region == group].sum()),
+            simulated,
+        )
+        for group, simulated in tables.simulate_counts(draws, region, rng=rng).items()
+    ]

@@ -1,0 +1,345 @@
+"""The rolling origin: which fits and forecasts there are, and one job of them at a time.
+
+A job is one fit of one method with all forecasts made from it. Jobs do not depend on each other,
+save that within a block of ten calendar years of origins the searches of all fits begin at the
+first fit of the block. So the numbers do not depend on how many workers share the jobs, nor on
+which of them were done before a run was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from forecast.errors import ForecastError
+from forecast.evaluation.baselines import Forecaster
+from forecast.evaluation.forecasters import FittedModel, ModelForecaster, WarmStart
+from forecast.evaluation.origins import target_panel, training_panel
+from forecast.panel.types import Panel
+from forecast.sources.tables import Tables
+
+__all__ = ["BLOCK", "Job", "JobResult", "Part", "Setting", "plan", "run_job", "run_jobs"]
+
+BLOCK = 10
+"""Years of origins whose fits share a warm start."""
+
+_KEPT_DRAWS = 250
+"""Draws of each probability that are kept, for counts by year."""
+
+MultiStep = Literal["simulate", "direct"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit and the forecasts made from it.
+
+    Attributes
+    ----------
+    method : int
+        Position among the methods.
+    name : str
+        Name of the method.
+    horizons : tuple of int
+        Horizons; several only where they are simulated from one fit.
+    fitted : int
+        Origin of the fit: it has seen the years before.
+    steps : tuple of (int, int)
+        Origin and horizon of each forecast.
+    """
+
+    method: int
+    name: str
+    horizons: tuple[int, ...]
+    fitted: int
+    steps: tuple[tuple[int, int], ...]
+
+    @property
+    def label(self) -> str:
+        """Unique within a backtest."""
+        return f"{self.name} horizon={'-'.join(map(str, self.horizons))} fit={self.fitted}"
+
+    @property
+    def group(self) -> tuple[int, tuple[int, ...], int]:
+        """Jobs of one group share a warm start."""
+        return self.method, self.horizons, self.fitted // BLOCK
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What all jobs read.
+
+    Attributes
+    ----------
+    methods : tuple of Forecaster
+        Methods.
+    views : mapping of int to sequence of Panel
+        By horizon (the lag of its features), a panel for each method.
+    seed : int
+        Seed of the backtest.
+    level : float
+        Probability of intervals.
+    window : int or None
+        Years of a sliding window.
+    multi_step : {"simulate", "direct"}
+        How a model forecasts beyond horizon 1.
+    tables : Tables or None
+        What simulations begin from.
+    """
+
+    methods: tuple[Forecaster, ...]
+    views: Mapping[int, Sequence[Panel]]
+    seed: int
+    level: float
+    window: int | None
+    multi_step: MultiStep
+    tables: Tables | None
+
+    def simulates(self, method: int) -> bool:
+        """Whether the method's longer horizons are simulated from its fit at horizon 1."""
+        return self.multi_step == "simulate" and isinstance(self.methods[method], ModelForecaster)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Forecasts of the rows of one target year.
+
+    Attributes
+    ----------
+    origin, horizon : int
+        The step.
+    mean, lower, upper : numpy.ndarray, shape (n,)
+        Forecast and interval; NaN where the method has none.
+    draws : numpy.ndarray, shape (m, n), float32
+        Some draws behind it (one, for a method without).
+    """
+
+    origin: int
+    horizon: int
+    mean: npt.NDArray[np.float64]
+    lower: npt.NDArray[np.float64]
+    upper: npt.NDArray[np.float64]
+    draws: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class JobResult:
+    """Forecasts of a job, diagnostics of its fit, and where others may begin."""
+
+    parts: tuple[Part, ...]
+    record: dict[str, Any] | None
+    start: WarmStart | None
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Arrays that `from_arrays` reads back."""
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "steps": np.array([[p.origin, p.horizon] for p in self.parts], dtype=np.int64),
+            "record": np.array(json.dumps(self.record)),
+        }
+        for i, part in enumerate(self.parts):
+            for name in ("mean", "lower", "upper", "draws"):
+                arrays[f"{i}:{name}"] = getattr(part, name)
+        if self.start is not None:
+            arrays |= {f"start:{k}": v for k, v in self.start.to_arrays().items()}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> JobResult:
+        """Inverse of `to_arrays`."""
+        parts = tuple(
+            Part(int(o), int(h), *(arrays[f"{i}:{n}"] for n in ("mean", "lower", "upper", "draws")))
+            for i, (o, h) in enumerate(arrays["steps"])
+        )
+        start = {n.removeprefix("start:"): v for n, v in arrays.items() if n.startswith("start:")}
+        return cls(
+            parts=parts,
+            record=json.loads(str(arrays["record"])),
+            start=WarmStart.from_arrays(start) if start else None,
+        )
+
+
+def plan(
+    setting: Setting, steps: Iterable[tuple[int, int]], *, refit: int, only: Mapping[int, set[int]]
+) -> list[Job]:
+    """Every job of a backtest.
+
+    Parameters
+    ----------
+    setting : Setting
+        Methods.
+    steps : iterable of (int, int)
+        Origin and horizon of every forecast.
+    refit : int
+        Fits are made at the first origin and every `refit` years after it; an origin between
+        uses the fit before it.
+    only : mapping of int to set of int
+        Origins of methods that do not forecast at all of them.
+    """
+    steps = sorted(steps)
+    first = steps[0][0]
+    jobs: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
+    for i, _ in enumerate(setting.methods):
+        for origin, horizon in steps:
+            if origin not in only.get(i, {origin}):
+                continue
+            fitted = first + (origin - first) // refit * refit
+            # a check at chosen origins is made there, on all that was known then
+            fitted = origin if i in only else fitted
+            own = 0 if setting.simulates(i) else horizon
+            jobs.setdefault((i, own, fitted), []).append((origin, horizon))
+    return [
+        Job(
+            method=i,
+            name=setting.methods[i].name,
+            horizons=tuple(sorted({h for _, h in made})),
+            fitted=fitted,
+            steps=tuple(made),
+        )
+        for (i, _, fitted), made in jobs.items()
+    ]
+
+
+def seeds(seed: int, horizon: int, origin: int, name: str) -> tuple[int, int]:
+    """Seeds of fit and prediction; independent of what else is run."""
+    child = np.random.SeedSequence(seed, spawn_key=(horizon, origin, zlib.crc32(name.encode())))
+    first, second = child.generate_state(2)
+    return int(first), int(second)
+
+
+def run_job(setting: Setting, job: Job, start: WarmStart | None) -> JobResult:
+    """Fit on what was known at the origin of the fit, and forecast every step."""
+    method = setting.methods[job.method]
+    fitted_at = 1 if setting.simulates(job.method) else job.horizons[0]
+    panel = setting.views[fitted_at][job.method]
+    try:
+        fitted = method.fit(
+            training_panel(panel, job.fitted, window=setting.window),
+            seed=seeds(setting.seed, fitted_at, job.fitted, job.name)[0],
+            previous=start,  # type: ignore[arg-type]
+        )
+        parts = []
+        for origin in sorted({origin for origin, _ in job.steps}):
+            wanted = [h for o, h in job.steps if o == origin]
+            for horizon in wanted:
+                if horizon == fitted_at:
+                    rows = target_panel(panel, origin + horizon - 1)
+                    seed = seeds(setting.seed, horizon, origin, job.name)[1]
+                    draws = fitted.predict(rows, seed=seed)
+                    parts.append(_part(origin, horizon, draws, None, setting.level))
+            if setting.simulates(job.method) and max(wanted) > 1:
+                parts += _simulated(setting, job, fitted, origin, wanted)  # type: ignore[arg-type]
+    except ForecastError as error:
+        error.add_note(f"While fitting {job.name!r} at origin {job.fitted}.")
+        raise
+    record = fitted.record() if hasattr(fitted, "record") else None
+    begin = fitted.warm_start() if hasattr(fitted, "warm_start") else None
+    return JobResult(tuple(parts), record, begin)
+
+
+def _simulated(
+    setting: Setting, job: Job, fitted: FittedModel, origin: int, wanted: list[int]
+) -> list[Part]:
+    from forecast.evaluation.multistep import simulated_forecasts
+
+    assert setting.tables is not None
+    ahead = [h for h in wanted if h > 1]
+    views = setting.views[1][job.method]
+    found = simulated_forecasts(
+        fitted.posterior,
+        setting.tables,
+        {h: target_panel(views, origin + h - 1) for h in ahead},
+        origin=origin,
+        seed=seeds(setting.seed, 1, origin, job.name)[1],
+    )
+    return [_part(origin, h, found[h][0], found[h][1], setting.level) for h in ahead]
+
+
+def _part(
+    origin: int,
+    horizon: int,
+    draws: npt.NDArray[np.floating[Any]],
+    weights: npt.NDArray[np.floating[Any]] | None,
+    level: float,
+) -> Part:
+    """Mean (weighted, where draws differ in how likely the row is) and equal-tailed interval."""
+    tail = (1.0 - level) / 2.0
+    if weights is None:
+        mean = draws.mean(axis=0, dtype=np.float64)
+    else:
+        total = weights.sum(axis=0, dtype=np.float64)
+        mean = (draws * weights).sum(axis=0, dtype=np.float64) / np.where(total > 0, total, np.nan)
+    if draws.shape[0] > 1:
+        lower, upper = np.quantile(draws, [tail, 1.0 - tail], axis=0).astype(np.float64)
+    else:
+        lower = upper = np.full(mean.shape, np.nan)
+    kept = np.linspace(0, draws.shape[0] - 1, min(draws.shape[0], _KEPT_DRAWS)).round()
+    few = np.ascontiguousarray(draws[kept.astype(np.intp)], dtype=np.float32)
+    return Part(origin, horizon, mean, lower, upper, few)
+
+
+def run_jobs(
+    setting: Setting,
+    jobs: Sequence[Job],
+    *,
+    done: Mapping[str, JobResult],
+    on_result: Callable[[Job, JobResult], None],
+    workers: int = 1,
+    client: Any = None,
+) -> dict[str, JobResult]:
+    """Results of all jobs by label, those that are `done` taken as they are.
+
+    The first job of each group is run before the others of it, which begin where it ended.
+    """
+    results = dict(done)
+    heads: dict[tuple[int, tuple[int, ...], int], Job] = {}
+    for job in jobs:
+        if job.fitted < heads.get(job.group, job).fitted:
+            heads[job.group] = job
+        heads.setdefault(job.group, job)
+    leading = {job.label for job in heads.values()}
+    for phase in (True, False):
+        wanted = [j for j in jobs if (j.label in leading) == phase and j.label not in results]
+        # models first, and the latest first: what takes longest must not be left to the end
+        wanted.sort(key=lambda j: (not isinstance(setting.methods[j.method], ModelForecaster),
+                                   -j.fitted))  # fmt: skip
+        starts = [None if phase else results[heads[j.group].label].start for j in wanted]
+        tasks = list(zip(wanted, starts, strict=True))
+
+        def finished(i: int, result: JobResult, wanted: list[Job] = wanted) -> None:
+            results[wanted[i].label] = result
+            on_result(wanted[i], result)
+
+        if workers == 1 and client is None:
+            _in_threads(setting, tasks, finished)
+        elif tasks:
+            from forecast.workers import run_tasks
+
+            run_tasks(
+                run_job, tasks, shared=setting, workers=workers, client=client, on_result=finished
+            )
+    return results
+
+
+def _in_threads(
+    setting: Setting,
+    tasks: Sequence[tuple[Job, WarmStart | None]],
+    finished: Callable[[int, JobResult], None],
+) -> None:
+    """Two jobs at a time in this process: they leave Python's lock most of the time."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(2) as pool:
+        pending = {pool.submit(run_job, setting, *task): i for i, task in enumerate(tasks)}
+        try:
+            for future in as_completed(pending):
+                finished(pending[future], future.result())
+        except BaseException:
+            for future in pending:
+                future.cancel()
+            raise

@@ -1,0 +1,242 @@
+"""A panel in one file: the tables behind it and the choices that make its rows.
+
+A zip archive of ``panel.json`` (what it is, with the SHA-256 of each other file) and one Parquet
+file for each table. Rows, world and features are made anew when it is opened, by the code that
+opens it, and the rows are held against a hash of those that were saved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from forecast.errors import ArgumentError, ArtifactError, MissingFileError
+from forecast.panel.build import load_panel
+from forecast.panel.options import choose
+from forecast.panel.types import Panel
+from forecast.sources.capability import COMPUTED
+from forecast.sources.tables import TABLES, Coverage, Tables
+
+__all__ = ["open_panel", "save_panel"]
+
+#: Version of the layout.
+_LAYOUT = 1
+_ABOUT = "panel.json"
+_KEYS = ("year", "ccode", "ccode_a", "ccode_b", "conflict_id", "alliance_id")
+
+
+def save_panel(panel: Panel, path: str | Path) -> None:
+    """Write a panel with everything that is needed to forecast from it into one file.
+
+    Parameters
+    ----------
+    panel : Panel
+        As `forecast.load_panel` makes it, with its tables. Columns of features are not saved;
+        they are computed again from the tables.
+    path : str or Path
+        File, by custom ``*.panel``; written whole or not at all.
+
+    Raises
+    ------
+    ArgumentError
+        The panel was read from rows alone, or its rows were changed since it was made.
+    """
+    from forecast.store import write_atomically
+
+    if panel.tables is None:
+        raise ArgumentError(
+            "A panel without its tables cannot be saved as a panel file; write its rows as Parquet "
+            "instead (`panel.data.to_dataframe().to_parquet(...)`)."
+        )
+    year = panel.data["year"].to_numpy()
+    years = (int(year.min()), int(year.max()))
+    again = _rows(panel.tables, _choices(panel), years)
+    if _digest(again.data) != _digest(panel.data):
+        raise ArgumentError(
+            f"The {panel.data.sizes['row']} rows of this panel are not the "
+            f"{again.data.sizes['row']} that its tables give for {years[0]}–{years[1]}; rows or "
+            "outcomes were changed after load_panel. Change the tables instead."
+        )
+    tables, files = panel.tables, dict[str, bytes]()
+    frames = {name: getattr(tables, name) for name in TABLES} | dict(tables.extra)
+    for name, frame in frames.items():
+        buffer = io.BytesIO()
+        frame.drop(columns=[c for c in COMPUTED if c in frame]).to_parquet(buffer, index=False)
+        files[f"{name}.parquet"] = buffer.getvalue()
+    about = {
+        "layout": _LAYOUT,
+        "panel": _choices(panel) | {"years": list(years)},
+        "rows": _digest(panel.data),
+        "data": {
+            "name": tables.name,
+            "fingerprint": tables.fingerprint,
+            "coverage": {name: c.to_dict() for name, c in tables.coverage.items()},
+            "extra": sorted(tables.extra),
+        },
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(_ABOUT, json.dumps(about, indent=1, ensure_ascii=False))
+        for name, content in files.items():
+            archive.writestr(name, content)
+    write_atomically(Path(path), whole.getvalue())
+
+
+def open_panel(path: str | Path) -> Panel:
+    """Panel from a file of `save_panel`, or from the rows of a Parquet file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file of `save_panel`; or a Parquet file with the columns ``year``, ``ccode_a`` and
+        ``ccode_b`` (or ``ccode``), ``outcome`` (0, 1 or missing) and one column for each term of
+        the model, lagged by one year already: undirected politically relevant dyad-years (or all
+        states), whose world is not known, so that only horizon 1 can be scored.
+
+    Returns
+    -------
+    Panel
+
+    Raises
+    ------
+    MissingFileError
+        There is no such file.
+    ArtifactError
+        The file is damaged, of another layout, or no panel; or its rows cannot be made again.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(
+            f"There is no panel file {str(path)!r}. `forecast panel --out FILE` writes one."
+        )
+    with path.open("rb") as file:
+        begins = file.read(4)
+    if begins == b"PAR1":
+        return _open_rows(path)
+    if not zipfile.is_zipfile(path):
+        raise ArtifactError(
+            f"{path} is no panel file: expected a zip archive of `forecast panel --out FILE`, or a "
+            "Parquet file of rows."
+        )
+    with zipfile.ZipFile(path) as archive:
+        if _ABOUT not in archive.namelist():
+            raise ArtifactError(f"{path}: the archive holds no {_ABOUT}; it is no panel file.")
+        about = json.loads(archive.read(_ABOUT))
+        if about.get("layout") != _LAYOUT:
+            raise ArtifactError(
+                f"{path}: layout {about.get('layout')!r}, expected {_LAYOUT}; save the panel again "
+                "with this version."
+            )
+        frames = {}
+        for name, digest in about["files"].items():
+            try:
+                content = archive.read(name)
+            except (KeyError, zipfile.BadZipFile) as error:
+                raise ArtifactError(f"{path}: {name} is missing or damaged ({error}).") from None
+            if (found := hashlib.sha256(content).hexdigest()) != digest:
+                raise ArtifactError(f"{path}: {name} has SHA-256 {found}, expected {digest}.")
+            frames[name.removesuffix(".parquet")] = _frame(content)
+    panel = _rows(_tables(frames, about["data"]), about["panel"], tuple(about["panel"]["years"]))
+    if _digest(panel.data) != about["rows"]:
+        raise ArtifactError(
+            f"{path}: this version makes other rows of its tables than the one that saved it; save "
+            "the panel again from its sources."
+        )
+    return panel
+
+
+def _choices(panel: Panel) -> dict[str, Any]:
+    names = ("unit", "population", "outcome", "lag")
+    return {name: getattr(panel, name) for name in names}
+
+
+def _rows(tables: Tables, choices: dict[str, Any], years: tuple[int, ...]) -> Panel:
+    chosen = {name: choices[name] for name in ("unit", "population", "outcome", "lag")}
+    return load_panel(data=tables, years=(years[0], years[1]), **chosen)
+
+
+def _frame(content: bytes) -> pd.DataFrame:
+    """Table as its reader gave it, dates in seconds again."""
+    frame = pd.read_parquet(io.BytesIO(content))
+    return frame.astype(dict.fromkeys(frame.select_dtypes("datetime").columns, "datetime64[s]"))
+
+
+def _tables(frames: dict[str, pd.DataFrame], about: dict[str, Any]) -> Tables:
+    from forecast.sources.embedded import tables_from_frames
+
+    return tables_from_frames(
+        {name: frames[name] for name in TABLES},
+        coverage={name: Coverage(**cover) for name, cover in about["coverage"].items()},
+        name=about["name"],
+        extra={name: frames[name] for name in about["extra"]},
+        known=about["fingerprint"],
+    )
+
+
+def _digest(data: xr.Dataset) -> str:
+    """SHA-256 over keys and outcomes of the rows."""
+    digest = hashlib.sha256()
+    for name in (*_KEYS, "outcome"):
+        if name in data:
+            values = data[name].to_numpy()
+            digest.update(name.encode())
+            digest.update("\n".join(map(str, values.tolist())).encode())
+    return digest.hexdigest()
+
+
+def _open_rows(path: Path) -> Panel:
+    """Rows with their columns in them, without a world."""
+    frame = pd.read_parquet(path).reset_index()
+    frame = frame.drop(columns=[c for c in ("row", "index") if c in frame])
+    dyads = {"ccode_a", "ccode_b"} <= set(frame)
+    missing = {"year", "outcome", *(() if dyads else ("ccode",))} - set(frame)
+    if missing:
+        raise ArtifactError(
+            f"{path}: the column(s) {', '.join(sorted(missing))} are missing; expected year, "
+            f"ccode_a and ccode_b (or ccode), outcome and the model's columns. Found: "
+            f"{', '.join(map(str, frame.columns))}."
+        )
+    wrong = frame["outcome"].dropna()
+    if not wrong.isin([0, 1]).all():
+        bad = wrong[~wrong.isin([0, 1])]
+        raise ArtifactError(
+            f"{path}: column 'outcome', row {bad.index[0]}: found {bad.iloc[0]}, expected 0, 1 or "
+            "missing."
+        )
+    keys = ["year", "ccode_a", "ccode_b"] if dyads else ["year", "ccode"]
+    frame = frame.sort_values(keys, ignore_index=True)
+    if frame.duplicated(keys).any():
+        row = frame.loc[frame.duplicated(keys), keys].iloc[0].to_dict()
+        raise ArtifactError(f"{path}: the row {row} is there twice.")
+    data = xr.Dataset(
+        {
+            str(name): (
+                "row",
+                frame[name].to_numpy(dtype=float)
+                if pd.api.types.is_numeric_dtype(frame[name])
+                else frame[name].to_numpy(dtype=str),
+            )
+            for name in frame
+            if name not in keys
+        },
+        coords={name: ("row", frame[name].to_numpy(dtype="int64")) for name in keys},
+    )
+    choices = choose("dyad-year" if dyads else "state-year", None, None, 1)
+    return Panel(
+        data=data,
+        world=None,
+        tables=None,
+        unit=choices.unit,
+        population=choices.population,
+        outcome=choices.outcome,
+        lag=1,
+        fingerprint=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
