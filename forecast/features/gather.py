@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -22,7 +23,12 @@ from forecast.features.registry import Feature, get_feature, ordered
 from forecast.features.shared import sharing
 from forecast.panel.types import Panel
 
-__all__ = ["FeatureRequest", "Side", "compute_features", "feature_arrays"]
+__all__ = ["ENTRY", "FeatureRequest", "Side", "compute_features", "feature_arrays"]
+
+#: What rows of a state's first year may have; see `FeatureRequest`.
+ENTRY: tuple[str, ...] = ("missing", "current")
+#: Needs of features that change with events of the year.
+EVENTS = frozenset({"conflict", "obligation", "treaty", "rivalry", "trade", "igo"})
 
 Unit = Literal["state-year", "dyad-year", "directed-dyad-year"]
 Float64Array = npt.NDArray[np.float64]
@@ -44,6 +50,11 @@ class FeatureRequest:
         How the two sides' values become one for a dyad row. ``a`` and ``b`` are the row's
         ``ccode_a`` and ``ccode_b`` (in a directed panel challenger and target). ``none`` for a
         symmetric dyad feature, a system feature and any state-year row.
+    at_entry : {"missing", "current"}
+        What a row of a state's first year has: nothing, since the state had no state of affairs
+        the year before, or the value of the year itself. ``current`` is for what the population
+        is defined by and no event of the year changes: features that need neither conflicts nor
+        alliances, trade or organisations (geography, power, regime).
 
     Raises
     ------
@@ -57,6 +68,7 @@ class FeatureRequest:
     feature: str
     options: Mapping[str, Any] = field(default_factory=dict)
     side: Side = "none"
+    at_entry: Literal["missing", "current"] = "missing"
 
     def __post_init__(self) -> None:
         if self.side not in get_args(Side):
@@ -68,6 +80,13 @@ class FeatureRequest:
             )
         spec = self.spec
         spec.check_options(self.options)
+        if self.at_entry not in ENTRY:
+            raise UnknownNameError(f"at_entry of column {self.name!r}:", self.at_entry, ENTRY)
+        if self.at_entry == "current" and (events := spec.needs & EVENTS):
+            raise ArgumentError(
+                f"column {self.name!r}: at_entry='current' would let feature {spec.name!r} see "
+                f"events of the year that is forecast (it needs {', '.join(sorted(events))})"
+            )
         if self.side != "none" and spec.level in ("system", "dyad"):
             raise ArgumentError(
                 f"column {self.name!r}: feature {spec.name!r} has one value per "
@@ -94,12 +113,14 @@ class FeatureRequest:
     @property
     def attrs(self) -> dict[str, str]:
         """Attributes of the column that say how it was made."""
+        entry = {"at_entry": self.at_entry} if self.at_entry != "missing" else {}
         return {
             "feature": self.feature,
             "options": json.dumps(dict(self.options), sort_keys=True),
             "side": self.side,
             "unit": self.spec.unit,
             "formula": self.spec.formula,
+            **entry,
         }
 
 
@@ -225,6 +246,9 @@ def compute_features(
     # The long ones first, so that the threads end together.
     tasks = [(lookback, era) for lookback in groups for era in eras(needed, member, lookback)]
     in_threads(fill, sorted(tasks, key=lambda task: -task[1].stop), threads=threads)
+    for request in wanted:
+        if request.at_entry == "current":
+            _fill_entries(panel, request, columns[request.name])
     lagged = panel.data["year"].to_numpy() - panel.lag
     rising = bool((lagged[1:] >= lagged[:-1]).all())
     made = {
@@ -236,6 +260,36 @@ def compute_features(
         for r in wanted
     }
     return panel.with_data(panel.data.assign(made))
+
+
+def _fill_entries(panel: Panel, request: FeatureRequest, column: Float64Array) -> None:
+    """Write the values of the year itself where a state was not in the system the year before."""
+    assert panel.world is not None
+    world = ordered(panel.world)
+    gaps = np.flatnonzero(np.isnan(column))
+    bare = panel.data.drop_vars(list(panel.data.data_vars))
+    part = panel.with_data(bare.isel(row=gaps))
+    before, now = Positions.of(part, world), Positions.of(_unlagged(part), world)
+    member = world["member"].to_numpy()
+
+    def inside(at: Positions) -> npt.NDArray[np.bool_]:
+        found = np.zeros(gaps.size, dtype=bool)
+        found[at.rows] = np.all([member[at.year, side] for side in at.sides], axis=0)
+        return found
+
+    entering = inside(now) & ~inside(before)
+    if not entering.any():
+        return
+    first = _unlagged(part.with_data(part.data.isel(row=entering)))
+    current = replace(request, at_entry="missing")
+    values = compute_features(first, [current]).data[request.name].to_numpy()
+    column[gaps[entering]] = values
+
+
+def _unlagged(panel: Panel) -> Panel:
+    twin = copy(panel)  # not `replace`, which would read the tables
+    object.__setattr__(twin, "lag", 0)
+    return twin
 
 
 def _covers(column: Float64Array, year: npt.NDArray[np.integer[Any]], *, rising: bool) -> str:

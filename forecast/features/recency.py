@@ -11,12 +11,13 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.features import successions, windows
+from forecast.features import arrays, successions, windows
 from forecast.features.registry import feature
 from forecast.panel import history
 
 __all__ = [
     "disputes_decayed",
+    "disputes_with_allies",
     "long_peace",
     "neighbour_disputes",
     "other_disputes_decayed",
@@ -258,6 +259,29 @@ def rival_disputes(
     rival, known = windows.rivals(world, rivals, window=rival_window, minimum=rival_onsets)
     rival = successions.count_once(rival, world)
     return windows.where_known(_of_third_states(rival, *_activity(world, half_life)), known)
+
+
+@feature(
+    family="deterrence",
+    level="directed",
+    unit="decayed onsets",
+    bounds=(0, None),
+    sign="+",
+    formula="Σ_{k≠i} A_jk · decayed onsets of i with k; A: a defence pact either way",
+    source="Snyder 1984 and Siverson & Starr 1991 on conflict that spreads along alliances",
+    needs=("conflict", "obligation", "member"),
+    pre_treatment=False,
+    whole_record=True,
+)
+def disputes_with_allies(world: xr.Dataset, *, half_life: float = 3.0) -> np.ndarray:
+    """Recent disputes of the state with the allies of the other: `side="sum"` takes both ways.
+
+    The count, and its memory, behind `ally_in_dispute_with_opponent`.
+    """
+    own = windows.decayed_count(world, windows.dispute_onsets(world), half_life)
+    ally = successions.count_once(arrays.allied(world), world).astype(np.float32)
+    # The diagonal of both is zero: neither i itself nor j is among the allies k.
+    return np.asarray(np.matmul(own, ally.transpose(0, 2, 1)))
 
 
 def _activity(world: xr.Dataset, half_life: float) -> tuple[np.ndarray, np.ndarray]:

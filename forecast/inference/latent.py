@@ -278,9 +278,7 @@ class Latent:
 
     def increments(self, f: FloatArray, b: int) -> FloatArray:
         """Independent Normal(0, sigma) variables behind the effects of block `b` (last axis)."""
-        if self.design.blocks[b].structure == "iid":
-            return f
-        return np.diff(f, axis=-1, prepend=0.0)
+        return self.design.blocks[b].increments(f)
 
     @cached_property
     def structures(self) -> dict[int, FloatArray]:

@@ -168,5 +168,9 @@ def block_effects(
         [new_level(seed, block.name, label, sigma.size) * sigma for label in block.unknown_levels]
     )
     if block.structure == "random_walk":
-        fresh = known[:, -1:] + np.cumsum(fresh, axis=1)
+        # Each walk goes on from where it was at its last step.
+        draws, chains = len(known), block.chains
+        last = known.reshape(draws, chains, -1)[:, :, -1:]
+        ahead = last + np.cumsum(fresh.reshape(draws, chains, -1), axis=2)
+        fresh = ahead.reshape(draws, -1)
     return known, fresh

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -39,6 +39,9 @@ class RowBlock:
         last one of the fit, in order and without gaps; each adds a fresh increment.
     unknown_levels : tuple of str, length k
         Their labels.
+    chains : int
+        Number of walks, as in `forecast.modeling.design.Block`; the unknown steps of one walk
+        follow those of another.
     """
 
     name: str
@@ -46,6 +49,7 @@ class RowBlock:
     matrix: sp.csr_array
     unknown: sp.csr_array
     unknown_levels: tuple[str, ...]
+    chains: int = 1
 
     @property
     def unknown_weight(self) -> FloatArray:
@@ -59,13 +63,14 @@ class BlockCode:
 
     Attributes
     ----------
-    name : {"state", "challenger", "target", "dyad", "dispute", "era", "slope"}
-        Group.
+    name : str
+        Group: ``state``, ``challenger``, ``target``, ``dyad``, ``dispute``, ``era``, or a kind of
+        slopes, as in `forecast.modeling.spec.Varying.block`.
     structure : {"iid", "random_walk"}
         As in the specification.
     levels : tuple of str
         COW codes, ``"a-b"`` dyads, ids of disputes, first years of walk steps, or
-        ``"term|era"``.
+        ``"term|era"``, ``"term|step"``, ``"term|stratum"``.
     scale_prior : float
         sigma ~ HalfNormal(scale_prior).
     step : int
@@ -74,6 +79,8 @@ class BlockCode:
         Eras of the slopes; empty otherwise.
     columns : tuple of str
         Design columns whose slope varies; empty otherwise.
+    by : tuple of str
+        Binary design columns whose combinations are the strata of the slopes; empty otherwise.
     """
 
     name: str
@@ -83,6 +90,17 @@ class BlockCode:
     step: int = 0
     eras: tuple[tuple[str, int, int | None], ...] = ()
     columns: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+
+    @property
+    def is_slope(self) -> bool:
+        """Whether the effects are deviations of coefficients."""
+        return bool(self.columns)
+
+    @property
+    def chains(self) -> int:
+        """Number of walks: one, or one for each column whose slope walks."""
+        return len(self.columns) if self.is_slope and self.structure == "random_walk" else 1
 
     def apply(self, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]) -> RowBlock:
         """Weights of rows on the levels of the fit and on new levels.
@@ -105,22 +123,39 @@ class BlockCode:
             return self._disputes(rows)
         keys, weights = self._keys(rows, X, names)
         matrix, unknown, extra = split_levels(keys, weights, _parse(self))
-        if self.name == "era" and extra.size:
-            first, last = int(self.levels[0]), int(self.levels[-1])
-            if extra.min() < first:
+        if self.structure == "random_walk" and extra.size:
+            first, last = (int(self.levels[end].rpartition("|")[2]) for end in (0, -1))
+            if (extra % _BASE).min() < first:
                 raise ArgumentError(
-                    f"A row of the step {int(extra.min())} lies before the first year of the fit "
-                    f"({first}); a random walk is not continued backwards"
+                    f"A row of the step {int((extra % _BASE).min())} lies before the first year of "
+                    f"the fit ({first}); a random walk is not continued backwards"
                 )
             # Every step up to the furthest: the walk passes through those without rows too.
-            steps = np.arange(last + self.step, int(extra.max()) + 1, self.step)
+            steps = np.arange(last + self.step, int((extra % _BASE).max()) + 1, self.step)
+            every = (np.arange(self.chains)[:, None] * _BASE + steps).ravel()
             unknown = sp.csr_array(
-                (unknown.data, np.searchsorted(steps, extra)[unknown.indices], unknown.indptr),
-                shape=(unknown.shape[0], steps.size),
+                (unknown.data, np.searchsorted(every, extra)[unknown.indices], unknown.indptr),
+                shape=(unknown.shape[0], every.size),
             )
-            extra = steps
+            extra = every
         labels = tuple(self._label(int(key)) for key in extra)
-        return RowBlock(self.name, self.structure, matrix, unknown, labels)
+        return RowBlock(self.name, self.structure, matrix, unknown, labels, self.chains)
+
+    def strata_of(self, X: npt.NDArray[Any], names: Sequence[str]) -> IntArray:
+        """Number of the stratum of each row, shape (...).
+
+        A stratum is told by which of the binary columns `by` are above their mean: a missing
+        value, which is at the mean, counts as 0.
+
+        Parameters
+        ----------
+        X : numpy.ndarray, shape (..., p)
+            Design columns.
+        names : sequence of str, length p
+            Their names.
+        """
+        held = X[..., [list(names).index(column) for column in self.by]] > 0
+        return np.asarray(held @ (1 << np.arange(len(self.by))), dtype=np.int64)
 
     def era_of(self, years: npt.ArrayLike) -> IntArray:
         """Position in `eras` of each year.
@@ -155,6 +190,7 @@ class BlockCode:
             "step": self.step,
             "eras": [list(era) for era in self.eras],
             "columns": list(self.columns),
+            "by": list(self.by),
         }
 
     @classmethod
@@ -168,6 +204,7 @@ class BlockCode:
             step=content["step"],
             eras=tuple((n, a, b) for n, a, b in content["eras"]),
             columns=tuple(content["columns"]),
+            by=tuple(content.get("by", ())),
         )
 
     def _keys(
@@ -175,10 +212,10 @@ class BlockCode:
     ) -> tuple[IntArray, FloatArray]:
         """Integer key and weight of every use of a level, both of shape (n, uses per row)."""
         n = rows.sizes["row"]
-        if self.name == "slope":
-            era = self.era_of(rows["year"].to_numpy())
+        if self.is_slope:
+            part, parts = self._parts(rows, X, names)
             width = len(self.columns)
-            keys = np.arange(width)[None, :] * len(self.eras) + era[:, None]
+            keys = np.arange(width)[None, :] * parts + part[:, None]
             weights: FloatArray = X[:, [names.index(column) for column in self.columns]]
             return keys.reshape(n, width), weights
         if self.name == "era":
@@ -195,6 +232,23 @@ class BlockCode:
                 keys = (a if self.name == "challenger" else b)[:, None]
         return keys, np.ones(keys.shape)
 
+    def _parts(
+        self, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]
+    ) -> tuple[IntArray, int]:
+        """In which part of the rows each row is, for its slopes, and the bound of the numbers."""
+        if self.structure == "random_walk":
+            return self.step_of(rows["year"].to_numpy()), _BASE
+        if self.by:
+            return self.strata_of(X, names), 1 << len(self.by)
+        return self.era_of(rows["year"].to_numpy()), len(self.eras)
+
+    def _part_label(self, part: int) -> str:
+        if self.structure == "random_walk":
+            return str(part)
+        if self.by:
+            return ",".join(f"{column}={part >> bit & 1}" for bit, column in enumerate(self.by))
+        return self.eras[part][0]
+
     def _disputes(self, rows: xr.Dataset) -> RowBlock:
         """Weights on disputes: names, which are no numbers, in their place among all names."""
         ids = dispute_of(rows)
@@ -208,9 +262,17 @@ class BlockCode:
     def _label(self, key: int) -> str:
         if self.name == "dyad":
             return f"{key // _BASE}-{key % _BASE}"
-        if self.name == "slope":
-            return f"{self.columns[key // len(self.eras)]}|{self.eras[key % len(self.eras)][0]}"
+        if self.is_slope:
+            column, part = divmod(key, self._part_count)
+            return f"{self.columns[column]}|{self._part_label(part)}"
         return str(key)
+
+    @property
+    def _part_count(self) -> int:
+        """Bound of the numbers of parts."""
+        if self.structure == "random_walk":
+            return _BASE
+        return 1 << len(self.by) if self.by else len(self.eras)
 
 
 def fit_block(
@@ -235,17 +297,27 @@ def fit_block(
     names : tuple of str, length p
         Their names.
     """
-    columns = tuple(t for t in spec.slope_terms() if t in names) if group.name == "slope" else ()
-    if group.name == "slope" and not columns:
-        return None
+    columns: tuple[str, ...] = ()
+    strata: tuple[str, ...] = ()
+    eras: tuple[tuple[str, int, int | None], ...] = ()
+    if group.name == "slope":
+        columns = tuple(t for t in spec.slope_terms(group.block) if t in names)
+        strata = tuple(t for t in group.by if t in names)
+        if not columns or (group.by and not strata):
+            return None
+        for column in strata:
+            _check_binary(column, X[:, names.index(column)])
+        if not group.by and group.structure == "iid":
+            eras = tuple(_span(era) for era in spec.eras)
     bare = BlockCode(
-        name=group.name,
+        name=group.block,
         structure=group.structure,
         levels=(),
         scale_prior=group.scale.sd,
         step=group.step or 0,
-        eras=tuple(_span(era) for era in spec.eras) if group.name == "slope" else (),
+        eras=eras,
         columns=columns,
+        by=strata,
     )
     if group.name == "dispute":
         disputes = tuple(np.unique(dispute_of(rows)).tolist())
@@ -254,9 +326,20 @@ def fit_block(
         keys = np.unique(bare._keys(rows, X, names)[0])
     except ArgumentError as error:
         raise SpecificationError(str(error)) from None
-    if group.name == "era":
-        keys = np.arange(keys[0], keys[-1] + 1, bare.step)
+    if group.structure == "random_walk":
+        steps = np.arange(keys[0] % _BASE, (keys % _BASE).max() + 1, bare.step)
+        keys = (np.arange(bare.chains)[:, None] * _BASE + steps).ravel()
     return BlockCode(**{**bare.__dict__, "levels": tuple(bare._label(int(key)) for key in keys)})
+
+
+def _check_binary(column: str, values: FloatArray) -> None:
+    """Refuse a column that does not split the rows in two (0 is a missing value at its mean)."""
+    found = np.unique(values[values != 0.0])
+    if found.size != 2 or found[0] * found[1] > 0:
+        raise SpecificationError(
+            f"[[varying]] 'slope': by = {column!r} must be binary (0 or 1, or transform = "
+            f'"positive"), found {found.size} different values'
+        )
 
 
 def split_levels(
@@ -300,11 +383,14 @@ def _parse(code: BlockCode) -> IntArray:
     if code.name == "dyad":
         pairs = [level.split("-") for level in code.levels]
         return np.array([int(a) * _BASE + int(b) for a, b in pairs], dtype=np.int64)
-    if code.name == "slope":
-        names = [era[0] for era in code.eras]
+    if code.is_slope:
         pairs = [level.split("|") for level in code.levels]
+        if code.structure == "random_walk":
+            places = {str(part): int(part) for _, part in pairs}
+        else:
+            places = {code._part_label(part): part for part in range(code._part_count)}
         return np.array(
-            [code.columns.index(c) * len(names) + names.index(e) for c, e in pairs],
+            [code.columns.index(c) * code._part_count + places[p] for c, p in pairs],
             dtype=np.int64,
         )
     return np.array([int(level) for level in code.levels], dtype=np.int64)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from forecast.modeling.design import Design
+from forecast.modeling.design import Block, Design
 from forecast.modeling.encode import encode
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
@@ -41,13 +41,16 @@ def build(model: ModelSpec | str | Path, panel: Panel) -> pm.Model:
     return build_from_design(encode(load_model(model), panel)[0])
 
 
-def build_from_design(design: Design) -> pm.Model:
+def build_from_design(design: Design, *, outcome_as_data: bool = False) -> pm.Model:
     """PyMC model of design arrays: y ~ Bernoulli(logit^-1(X beta + sum_b Z_b f_b)).
 
     Parameters
     ----------
     design : Design
         Design arrays.
+    outcome_as_data : bool
+        Keep the outcomes as ``pm.Data("observed_outcome")``, so that a compiled model can be
+        given others.
 
     Returns
     -------
@@ -68,10 +71,13 @@ def build_from_design(design: Design) -> pm.Model:
             dim = f"level_{block.name}"
             sigma = pm.HalfNormal(f"sigma_{block.name}", sigma=block.scale_prior)
             z = pm.Normal(f"z_{block.name}", dims=dim)
-            steps = pm.math.cumsum(z) if block.structure == "random_walk" else z
+            steps = _walks(z, block) if block.structure == "random_walk" else z
             effect = pm.Deterministic(f"effect_{block.name}", sigma * steps, dims=dim)
             eta = eta + _contribution(block.matrix, effect)
-        pm.Bernoulli("outcome", logit_p=eta, observed=design.y.astype(np.int8), dims="row")
+        observed: Any = design.y.astype(np.int8)
+        if outcome_as_data:
+            observed = pm.Data("observed_outcome", observed, dims="row")
+        pm.Bernoulli("outcome", logit_p=eta, observed=observed, dims="row")
     return model
 
 
@@ -93,6 +99,15 @@ def index_pairs(matrix: sp.csr_array) -> tuple[IntArray, FloatArray] | None:
         return None
     shape = (matrix.shape[0], int(uses[0]))
     return matrix.indices.astype(np.int64).reshape(shape), matrix.data.reshape(shape)
+
+
+def _walks(z: Any, block: Block) -> Any:
+    """Cumulative sums within each chain of a block of walks."""
+    import pymc as pm
+
+    if block.chains == 1:
+        return pm.math.cumsum(z)
+    return pm.math.cumsum(z.reshape((block.chains, -1)), axis=1).reshape((-1,))
 
 
 def _contribution(matrix: sp.csr_array, effect: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +99,8 @@ class ColumnCode:
         Column = (value - center) / scale.
     value, indicator : bool
         Whether the value column(s) and the has-a-value column are in the design.
+    at_entry : {"missing", "current"}
+        What a state's first year does.
     """
 
     name: str
@@ -113,6 +115,7 @@ class ColumnCode:
     scale: tuple[float, ...]
     value: bool
     indicator: bool
+    at_entry: Literal["missing", "current"] = "missing"
 
     @property
     def value_names(self) -> tuple[str, ...]:
@@ -157,7 +160,7 @@ class ColumnCode:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Inverse of `to_dict`, also after JSON turned tuples into lists."""
-        values = {f.name: content[f.name] for f in fields(cls)}
+        values = {f.name: content[f.name] for f in fields(cls) if f.name in content}
         for key, value in values.items():
             if isinstance(value, list):
                 values[key] = tuple(value)
@@ -195,6 +198,7 @@ def fit_columns(term: Term | Smooth, raw: FloatArray) -> tuple[ColumnCode, list[
         scale=(),
         value=True,
         indicator=False,
+        at_entry=term.at_entry,
     )
     x = transform(raw, term.transform)
     undefined = ~np.isnan(raw) & ~np.isfinite(x)

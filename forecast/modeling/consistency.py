@@ -124,10 +124,13 @@ def _check_interactions(spec: ModelSpec) -> None:
 
 
 def _check_varying(spec: ModelSpec) -> None:
-    groups = [group.name for group in spec.varying]
+    groups = [group.block for group in spec.varying]
     for group in spec.varying:
-        if groups.count(group.name) > 1:
-            raise ValueError(f"[[varying]] {group.name!r} appears {groups.count(group.name)} times")
+        if groups.count(group.block) > 1:
+            raise ValueError(
+                f"[[varying]] {group.name!r} appears {groups.count(group.block)} times"
+                + (" with the same way of varying" if group.name == "slope" else "")
+            )
         if group.name not in _GROUPS[spec.unit]:
             raise ValueError(
                 f"[[varying]] {group.name!r} has no meaning for unit {spec.unit!r}; "
@@ -143,8 +146,16 @@ def _check_varying(spec: ModelSpec) -> None:
                     f"[[varying]] 'slope': unknown term {name!r}"
                     + (f"; did you mean {hint!r}?" if hint else "")
                 )
+        for name in group.by:
+            terms = [term.name for term in spec.terms]
+            if name not in terms:
+                hint = nearest(name, terms)
+                raise ValueError(
+                    f"[[varying]] 'slope': by names the unknown term {name!r}"
+                    + (f"; did you mean {hint!r}?" if hint else "")
+                )
         absent = set(group.families) - {term.family for term in spec.terms}
         if absent:
             raise ValueError(f"[[varying]] 'slope': no term is of family {sorted(absent)[0]!r}")
-    if "slope" in groups and not spec.eras:
+    if "slope" in groups and not spec.eras:  # that of steps, and of strata, needs none
         raise ValueError("[[varying]] 'slope' varies by era, but there is no [[era]]")

@@ -74,8 +74,6 @@ def design_logp(
     for block in design.blocks:
         scale, prior = float(sigma[block.name]), block.scale_prior
         total += float(np.log(2.0) - 0.5 * _LOG_2PI - np.log(prior) - 0.5 * (scale / prior) ** 2)
-        f = np.asarray(effects[block.name], dtype=np.float64)
-        steps = np.diff(f, prepend=0.0) if block.structure == "random_walk" else f
-        u = steps / scale
+        u = block.increments(np.asarray(effects[block.name], dtype=np.float64)) / scale
         total += float(-0.5 * (u @ u) - u.size * (np.log(scale) + 0.5 * _LOG_2PI))
     return total

@@ -27,13 +27,15 @@ class Block:
         Name, e.g. ``"state"``; the posterior holds ``effect_<name>`` and ``sigma_<name>``.
     structure : {"iid", "random_walk"}
         ``iid``: f_l ~ Normal(0, sigma). ``random_walk``: f_1 ~ Normal(0, sigma),
-        f_l ~ Normal(f_{l-1}, sigma) in the order of `levels`.
+        f_l ~ Normal(f_{l-1}, sigma) in the order of `levels`, anew for each of the `chains`.
     levels : numpy.ndarray, shape (m,), str
         Labels of the effects.
     matrix : scipy.sparse.csr_array, shape (n, m)
         Weights with which each row uses the effects (multi-membership: several per row).
     scale_prior : float
         sigma ~ HalfNormal(scale_prior).
+    chains : int
+        Number of walks of equal length that follow each other in `levels`; 1 if iid.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Block:
     levels: npt.NDArray[np.str_]
     matrix: sp.csr_array
     scale_prior: float
+    chains: int = 1
 
     def __post_init__(self) -> None:
         if self.matrix.shape[1] != self.levels.size:
@@ -52,6 +55,26 @@ class Block:
             raise ArgumentError(
                 f"Block {self.name!r}: scale_prior must be positive, found {self.scale_prior}"
             )
+        if self.chains < 1 or self.levels.size % self.chains:
+            raise ArgumentError(
+                f"Block {self.name!r}: {self.levels.size} levels are not {self.chains} walks of "
+                "equal length"
+            )
+
+    def increments(self, effects: FloatArray) -> FloatArray:
+        """Independent Normal(0, sigma) variables behind the effects (last axis: the levels)."""
+        if self.structure == "iid":
+            return effects
+        walks = effects.reshape(*effects.shape[:-1], self.chains, -1)
+        steps = np.diff(walks, axis=-1, prepend=0.0)
+        return np.asarray(steps.reshape(effects.shape))
+
+    def effects(self, increments: FloatArray) -> FloatArray:
+        """Inverse of `increments`."""
+        if self.structure == "iid":
+            return increments
+        walks = increments.reshape(*increments.shape[:-1], self.chains, -1)
+        return np.asarray(np.cumsum(walks, axis=-1).reshape(increments.shape))
 
 
 @dataclass(frozen=True, eq=False)

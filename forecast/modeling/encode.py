@@ -113,6 +113,12 @@ def _sample(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:
         )
     known = np.isfinite(panel.data["outcome"].to_numpy())
     dropped = {} if known.all() else {"outcome": int((~known).sum())}
+    if spec.exclusions:
+        year = panel.data["year"].to_numpy()
+        out = np.any([(year >= e.first) & (year <= e.last) for e in spec.exclusions], axis=0)
+        if count := int((out & known).sum()):
+            dropped["excluded years"] = count
+        known &= ~out
     panel = panel.with_data(panel.data.isel(row=known))
     return complete(panel, spec.entries), dropped
 
@@ -191,7 +197,12 @@ def _design(spec: ModelSpec, encoding: Encoding, encoded: Rows, y: FloatArray) -
         codes.append(encoding.alliance)
     blocks = [
         Block(
-            code.name, code.structure, np.array(code.levels, np.str_), rows.matrix, code.scale_prior
+            code.name,
+            code.structure,
+            np.array(code.levels, np.str_),
+            rows.matrix,
+            code.scale_prior,
+            rows.chains,
         )
         for code, rows in zip(codes, encoded.blocks, strict=True)
     ]
@@ -225,7 +236,8 @@ def _intercept_mean(spec: ModelSpec, design: Design, rate: float) -> float:
     variance += float(design.prior_sd[1:] ** 2 @ design.X[:, 1:].var(axis=0))
     for block in design.blocks:
         # E[sigma^2] is the square of the half-normal's scale; a walk's variance grows by step.
-        growth = np.arange(1, len(block.levels) + 1) if block.structure == "random_walk" else 1.0
+        steps = np.arange(len(block.levels)) % (len(block.levels) // block.chains)
+        growth = steps + 1 if block.structure == "random_walk" else 1.0
         squared = np.asarray((block.matrix**2).sum(axis=0)) / design.y.size
         variance += block.scale_prior**2 * float((squared * growth).sum())
     return logit * float(np.sqrt(1.0 + (16.0 * np.sqrt(3.0) / (15.0 * np.pi)) ** 2 * variance))

@@ -82,7 +82,7 @@ class Encoding:
         Alliance-level regression.
     dropped : tuple of (str, int)
         Rows left out of the fit for a missing value, by term; ``outcome`` are rows past the
-        coverage of the outcome.
+        coverage of the outcome, ``excluded years`` those that the model says not to fit.
     notes : tuple of str
         What was left out or found remarkable while encoding.
     interactions : tuple of ProductCode
@@ -258,7 +258,11 @@ def requests(terms: Iterable[Term | Smooth | ColumnCode]) -> list[FeatureRequest
 
     return [
         FeatureRequest(
-            name=term.name, feature=term.feature, options=dict(term.options), side=term.side
+            name=term.name,
+            feature=term.feature,
+            options=dict(term.options),
+            side=term.side,
+            at_entry=term.at_entry,
         )
         for term in terms
         if term.feature is not None

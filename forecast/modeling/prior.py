@@ -60,8 +60,7 @@ def prior_draws(design: Design, *, draws: int, seed: int | np.random.SeedSequenc
     for block in design.blocks:
         scale = np.abs(rng.normal(0.0, block.scale_prior, size=draws))
         z = rng.normal(size=(draws, len(block.levels)))
-        steps = np.cumsum(z, axis=1) if block.structure == "random_walk" else z
-        sigma[block.name], effects[block.name] = scale, scale[:, None] * steps
+        sigma[block.name], effects[block.name] = scale, scale[:, None] * block.effects(z)
     return PriorDraws(beta, sigma, effects)
 
 

@@ -74,7 +74,10 @@ class ProductCode:
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Inverse of `to_dict`, also after JSON turned tuples into lists."""
         values: dict[str, Any] = {f.name: content[f.name] for f in fields(cls)}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        made: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**made)
 
 
 def fit_product(

@@ -32,6 +32,7 @@ __all__ = [
     "AllianceFeature",
     "AllianceLevel",
     "Era",
+    "Exclusion",
     "Interaction",
     "Intercept",
     "ModelSpec",
@@ -112,16 +113,36 @@ class Era(_Table):
     last: StrictInt | None = None
 
 
+class Exclusion(_Table):
+    """Span of years, both ends included, whose rows are not fitted (world wars, say).
+
+    What happened in them still enters the histories of later rows, and they can be forecast.
+    """
+
+    first: StrictInt
+    last: StrictInt
+    reason: _Prose
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.last < self.first:
+            raise ValueError(f"ends ({self.last}) before it begins ({self.first})")
+        return self
+
+
 class Term(_Table):
     """One population-level term: a feature, how it enters, its prior and the reason for it.
 
     `feature` may be left out for a column that the panel already holds under `name`.
+    ``at_entry = "current"``: in the first year of a state, which had no state of affairs the year
+    before, the value is that of the year itself (see `FeatureRequest`).
     """
 
     name: _Name
     feature: _Name | None = None
     options: dict[str, _Option] = Field(default_factory=dict)
     side: Side = "none"
+    at_entry: Literal["missing", "current"] = "missing"
     transform: _Transform = "identity"
     missing: Literal["error", "indicator", "drop"] = "error"
     if_constant: Literal["error", "drop"] = "error"
@@ -138,6 +159,7 @@ class Smooth(_Table):
     feature: _Name | None = None
     options: dict[str, _Option] = Field(default_factory=dict)
     side: Side = "none"
+    at_entry: Literal["missing", "current"] = "missing"
     basis: Literal["natural_cubic"] = "natural_cubic"
     transform: Literal["identity", "log1p", "sqrt"] = "identity"
     knots: Annotated[tuple[_Real, ...], Field(min_length=3)]
@@ -175,8 +197,12 @@ class Varying(_Table):
     ``state`` (the same effect for both sides of a dyad), ``challenger`` and ``target``
     (directed dyads), ``dyad``, ``dispute`` (rows of one dispute), ``era`` (a random walk over
     steps of `step` years) or ``slope`` (the coefficients of `terms`, or of all terms of
-    `families`, vary by `[[era]]`; ``"alliance:<feature>"`` is one of the alliance-level
-    regression).
+    `families`, vary; ``"alliance:<feature>"`` is one of the alliance-level regression).
+
+    Slopes vary by `[[era]]`; or, with ``structure = "random_walk"``, by steps of `step` years,
+    each coefficient on a walk of its own, all with one scale; or by stratum, the combinations of
+    the binary terms in `by`. A model may have several groups of slopes that vary in different
+    ways.
     """
 
     name: Literal["state", "challenger", "target", "dyad", "dispute", "era", "slope"]
@@ -184,18 +210,31 @@ class Varying(_Table):
     step: Annotated[int, Field(strict=True, ge=1)] | None = None
     terms: tuple[StrictStr, ...] = ()
     families: tuple[_Family, ...] = ()
+    by: tuple[_Name, ...] = ()
     scale: Scale
     reason: _Prose
 
+    @property
+    def block(self) -> str:
+        """Name of the group's effects and scale in the posterior; slopes say how they vary."""
+        if self.name == "slope" and self.structure == "random_walk":
+            return "slope_walk"
+        return "_by_".join((self.name, *(("_".join(self.by),) if self.by else ())))
+
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:
-        if (self.name == "era") != (self.structure == "random_walk"):
+        walk = self.structure == "random_walk"
+        if self.name != "slope" and walk != (self.name == "era"):
             raise ValueError(
-                'structure = "random_walk" belongs to name = "era" and to nothing else; '
-                f"found {self.structure!r} for {self.name!r}"
+                'structure = "random_walk" is that of name = "era", may be that of "slope", and '
+                f"of nothing else; found {self.structure!r} for {self.name!r}"
             )
-        if (self.name == "era") != (self.step is not None):
-            raise ValueError('step (years) is needed for name = "era" and for nothing else')
+        if walk != (self.step is not None):
+            raise ValueError("step (years) is needed for a random walk and for nothing else")
+        if self.by and (self.name != "slope" or walk):
+            raise ValueError(
+                'by (binary terms) is for name = "slope" without structure = "random_walk" only'
+            )
         if (self.name == "slope") != bool(self.terms or self.families):
             raise ValueError('terms or families are needed for name = "slope" and for nothing else')
         return self
@@ -228,9 +267,9 @@ class AllianceLevel(_Table):
 class ModelSpec(_Table):
     """A model: sample, terms, smooths and varying effects, each with its prior and reason.
 
-    Attributes are the keys of the TOML file; the arrays of tables ``[[era]]``, ``[[term]]``,
-    ``[[smooth]]``, ``[[interaction]]`` and ``[[varying]]`` are `eras`, `terms`, `smooths`,
-    `interactions` and `varying`.
+    Attributes are the keys of the TOML file; the arrays of tables ``[[era]]``, ``[[exclude]]``,
+    ``[[term]]``, ``[[smooth]]``, ``[[interaction]]`` and ``[[varying]]`` are `eras`,
+    `exclusions`, `terms`, `smooths`, `interactions` and `varying`.
     """
 
     name: _Name
@@ -242,6 +281,7 @@ class ModelSpec(_Table):
     outcome: _Name = "onset"
     lag: Annotated[int, Field(strict=True, ge=1)] = 1
     years: tuple[StrictInt | None, StrictInt | None] = (None, None)
+    exclusions: tuple[Exclusion, ...] = Field(default=(), alias="exclude")
     intercept: Intercept
     eras: tuple[Era, ...] = Field(default=(), alias="era")
     terms: tuple[Term, ...] = Field(default=(), alias="term")
@@ -291,8 +331,15 @@ class ModelSpec(_Table):
         sentence does not make a new model.
         """
         content = self.to_dict()
-        if not self.interactions:  # a key that came later: models without it keep their hash
-            del content["interaction"]
+        for key in ("interaction", "exclude"):  # came later: models without keep their hash
+            if not content[key]:
+                del content[key]
+        for entry in (*content["term"], *content["smooth"]):
+            if entry["at_entry"] == "missing":
+                del entry["at_entry"]
+        for group in content["varying"]:
+            if not group["by"]:
+                del group["by"]
         return json.dumps(
             _canonical(content), sort_keys=True, separators=(",", ":"), ensure_ascii=False
         )
@@ -307,13 +354,19 @@ class ModelSpec(_Table):
         """Terms, then smooths: everything that reads one feature."""
         return (*self.terms, *self.smooths)
 
-    def slope_terms(self) -> tuple[str, ...]:
-        """Names of what has a coefficient that varies by era.
+    def slope_terms(self, block: str = "slope") -> tuple[str, ...]:
+        """Names of what has a coefficient that varies by era, or as another group says.
 
         Terms by name or family, then interactions and treaty features by name.
+
+        Parameters
+        ----------
+        block : str
+            `Varying.block` of a group of slopes.
         """
-        chosen = {name for group in self.varying for name in group.terms}
-        families = {family for group in self.varying for family in group.families}
+        groups = [group for group in self.varying if group.block == block]
+        chosen = {name for group in groups for name in group.terms}
+        families = {family for group in groups for family in group.families}
         terms = (t.name for t in self.terms if t.name in chosen or t.family in families)
         others = (*(i.name for i in self.interactions), *self.treaty_columns())
         return (*terms, *(name for name in others if name in chosen))
@@ -394,14 +447,16 @@ class ModelSpec(_Table):
         interactions = tuple(i for i in self.interactions if set(i.of) <= names)
         kept_columns = names | {i.name for i in interactions}
         kept_columns |= set(self.treaty_columns()) if alliance_level else set()
-        slopes = [term for term in self.slope_terms() if term in kept_columns]
-        varying = [
-            group.model_copy(update={"terms": tuple(slopes), "families": ()})
-            if group.name == "slope"
-            else group
-            for group in self.varying
-            if group.name != "slope" or slopes
-        ]
+        varying: list[Varying] = []
+        for group in self.varying:
+            if group.name != "slope":
+                varying.append(group)
+                continue
+            slopes = tuple(t for t in self.slope_terms(group.block) if t in kept_columns)
+            strata = tuple(t for t in group.by if t in names)
+            if slopes and bool(strata) == bool(group.by):
+                changes = {"terms": slopes, "families": (), "by": strata}
+                varying.append(group.model_copy(update=changes))
         kept = self.model_copy(
             update={
                 "name": name,
@@ -421,8 +476,9 @@ def load_model(model: str | Path | ModelSpec) -> ModelSpec:
     Parameters
     ----------
     model : str, Path or ModelSpec
-        Name of a shipped model (``"dyad_onset"``), path of a TOML file, or a specification,
-        which is returned as it is.
+        Name of a shipped model (``"dyad_onset"``), with another outcome after a colon
+        (``"resolution:stalemated"``), path of a TOML file, or a specification, which is returned
+        as it is.
 
     Raises
     ------
@@ -437,6 +493,9 @@ def load_model(model: str | Path | ModelSpec) -> ModelSpec:
         return model
     path = Path(model)
     if isinstance(model, str) and path.suffix != ".toml" and path.name == model:
+        name, _, outcome = model.partition(":")
+        if outcome:
+            return load_model(name).with_outcome(outcome)
         path = models_folder() / f"{model}.toml"
         if not path.is_file():
             shipped = sorted(file.stem for file in models_folder().glob("*.toml"))

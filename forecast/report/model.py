@@ -46,7 +46,12 @@ def term_table(fit: Fit) -> pd.DataFrame:
             if column in draws:
                 prior = f"Normal({entry.prior.mean:g}, {entry.prior.sd:g})"
                 rows.append(
-                    {"column": column, "term": entry.name, "family": fit.spec.family_of(entry.name), "prior": prior}
+                    {
+                        "column": column,
+                        "term": entry.name,
+                        "family": fit.spec.family_of(entry.name),
+                        "prior": prior,
+                    }
                     | _summary(draws[column])
                 )
     known = {row["column"] for row in rows}
@@ -62,26 +67,32 @@ def term_table(fit: Fit) -> pd.DataFrame:
 
 
 def slope_table(fit: Fit) -> pd.DataFrame:
-    """Coefficient of each alliance term in each era: common mean plus the era's deviation."""
+    """Coefficient of each term that varies, in each era: common mean plus the era's deviation.
+
+    In the same way for slopes that walk (the era is a step of years) or differ by stratum.
+    """
     posterior = fit.posterior["posterior"].to_dataset()
-    if "effect_slope" not in posterior:
+    slopes = [str(name) for name in posterior if str(name).startswith("effect_slope")]
+    if not slopes:
         return pd.DataFrame()
-    effect, beta = posterior["effect_slope"], posterior["beta"]
+    beta = posterior["beta"]
     spans = {era.name: f"{era.first}–{era.last or ''}" for era in fit.spec.eras}
     place = {str(name): i for i, name in enumerate(beta["term"].to_numpy())}
     rows = []
-    for i, level in enumerate(effect[effect.dims[-1]].to_numpy()):
-        term, era = str(level).split("|")
-        if term in place:
-            total = beta.to_numpy()[..., place[term]] + effect.to_numpy()[..., i]
-            rows.append({"term": term, "era": era, "years": spans.get(era, era)} | _summary(total))
+    for effect in (posterior[name] for name in slopes):
+        for i, level in enumerate(effect[effect.dims[-1]].to_numpy()):
+            term, era = str(level).split("|")
+            if term in place:
+                total = beta.to_numpy()[..., place[term]] + effect.to_numpy()[..., i]
+                years = spans.get(era, era)
+                rows.append({"term": term, "era": era, "years": years} | _summary(total))
     return pd.DataFrame(rows).assign(interval="equal-tailed", level=LEVEL)
 
 
 def scale_table(fit: Fit) -> pd.DataFrame:
     """Standard deviations of the groups of effects, with their half-normal priors."""
     posterior = fit.posterior["posterior"].to_dataset()
-    priors = {group.name: group.scale.sd for group in fit.spec.varying}
+    priors = {group.block: group.scale.sd for group in fit.spec.varying}
     rows = [
         {
             "effects": (block := str(name).removeprefix("sigma_")),

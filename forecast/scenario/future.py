@@ -221,7 +221,11 @@ def _frame(rows: xr.Dataset, origin: int, horizon: int) -> xr.Dataset:
 def _requests(codes: list[ColumnCode]) -> list[FeatureRequest]:
     return [
         FeatureRequest(
-            name=code.name, feature=str(code.feature), options=dict(code.options), side=code.side
+            name=code.name,
+            feature=str(code.feature),
+            options=dict(code.options),
+            side=code.side,
+            at_entry=code.at_entry,
         )
         for code in codes
     ]

@@ -198,3 +198,24 @@ def test_bad_requests():
     with pytest.raises(ArgumentError, match="'x' is requested twice, differently"):
         compute_features(panel([(1996, 2, 3)]), twice)
     assert "x" in compute_features(panel([(1996, 2, 3)]), twice[:1] * 2).data
+
+
+def test_a_new_state_may_have_the_geography_of_its_first_year():
+    rows = [(1995, 2, 5), (1996, 2, 5), (1997, 2, 5)]  # 5 enters in 1996
+    request = lambda entry: FeatureRequest("x", "capability_share", {}, "b", entry)  # noqa: E731
+    values = {
+        entry: compute_features(panel(rows), [request(entry)]).data["x"].to_numpy()
+        for entry in ("missing", "current")
+    }
+    np.testing.assert_array_equal(np.isnan(values["missing"]), [True, True, False])
+    np.testing.assert_array_equal(np.isnan(values["current"]), [True, False, False])
+    assert values["current"][1] == values["current"][2]
+    assert values["current"][2] == values["missing"][2]
+
+
+def test_only_what_no_event_changes_is_current_at_entry():
+    for name in ("peace_years", "pact_in_dyad"):
+        with pytest.raises(ArgumentError, match="events of the year that is forecast"):
+            FeatureRequest("x", name, at_entry="current")
+    with pytest.raises(UnknownNameError, match="at_entry"):
+        FeatureRequest("x", "land_contiguity", at_entry="now")

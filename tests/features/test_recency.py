@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecast.errors import ArgumentError
-from forecast.features import get_feature, successions
+from forecast.features import arrays, get_feature, successions
 
 seeds = st.integers(0, 10**9)
 few = settings(max_examples=15, deadline=None)
@@ -154,6 +154,18 @@ def test_third_states_against_loops(seed):
     for t, i, j in np.argwhere(~np.isnan(found)):
         expected = sum(max(level[t, k] - own[t, i, k], 0) for k in n if k != j and border[t, i, k])
         assert found[t, i, j] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+@given(seed=seeds)
+@few
+def test_disputes_with_the_allies_of_the_other_against_loops(seed):
+    world = random_world(seed, years=8)
+    own = get_feature("disputes_decayed")(world, half_life=3.0).to_numpy().astype(float)
+    found = get_feature("disputes_with_allies")(world, half_life=3.0).to_numpy()
+    ally = successions.count_once(arrays.allied(world), world)
+    for t, i, j in np.argwhere(~np.isnan(found)):
+        expected = sum(own[t, i, k] for k in range(found.shape[1]) if ally[t, j, k] and k != i)
+        assert found[t, i, j] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 @given(seed=seeds, window=st.sampled_from([1, 3, 8]))
