@@ -42,6 +42,9 @@ class Paths:
         since the origin and given what the draw's world did to everybody else.
     onsets : numpy.ndarray, shape (horizon, R, D), bool
         Simulated onsets.
+    at_risk : numpy.ndarray, shape (horizon, R, D), float32, or None
+        Probability, in the draw's world at the end of the year before, that no dispute of the
+        pair merely continues in the year; only if it was asked for.
     """
 
     rows: xr.Dataset
@@ -49,6 +52,7 @@ class Paths:
     annual: Float32Array
     hazard: Float32Array
     onsets: npt.NDArray[np.bool_]
+    at_risk: Float32Array | None = None
 
     def cumulative(self) -> Float32Array:
         """Probability of at least one onset within the first h years, (horizon, R, D).
@@ -68,6 +72,7 @@ def simulate_paths(
     coefficients: Coefficients,
     *,
     seed: int,
+    keep_at_risk: bool = False,
 ) -> Paths:
     """Step all dyads forward year by year, with feedback of simulated onsets.
 
@@ -86,6 +91,7 @@ def simulate_paths(
 
     annual = np.empty((horizon, count, draws), dtype=np.float32)
     hazard = np.empty_like(annual)
+    risky = np.empty_like(annual) if keep_at_risk else None
     real, quiet = Track.start(record, draws), Track.start(record, draws)
     ongoing = _Ongoing(record, horizon, draws)
     nothing = np.zeros((count, draws), dtype=bool)
@@ -121,6 +127,8 @@ def simulate_paths(
 
         stays = np.where(real.active, np.where(real.began, *record.continues), 0.0)
         stays = stays.astype(np.float32)
+        if risky is not None:
+            risky[h] = 1.0 - stays
         log_odds, _ = at_risk(real)
         kernels.probability(log_odds, stays, annual[h])
         log_odds, own = at_risk(quiet)
@@ -139,6 +147,7 @@ def simulate_paths(
         annual=annual,
         hazard=hazard,
         onsets=np.stack(real.onsets),
+        at_risk=risky,
     )
 
 

@@ -1,0 +1,136 @@
+"""Forecasts several years ahead: simulated from the origin with feedback, nothing later known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from forecast.errors import ArgumentError
+from forecast.evaluation.baselines import unit_keys
+from forecast.evaluation.knowledge import known_before
+from forecast.panel.build import future_panel
+from forecast.panel.types import Panel
+from forecast.panel.world import build_world
+from forecast.sources.tables import Tables
+
+if TYPE_CHECKING:
+    from forecast.inference.fit import Fit
+
+__all__ = ["simulated_forecasts"]
+
+Float32Array = npt.NDArray[np.float32]
+
+#: Drawn paths of capabilities; draw d uses path d modulo this number.
+_CAPABILITY_PATHS = 4
+
+
+def simulated_forecasts(
+    fit: Fit,
+    tables: Tables,
+    targets: Mapping[int, Panel],
+    *,
+    origin: int,
+    seed: int,
+    capability_paths: int = _CAPABILITY_PATHS,
+) -> dict[int, tuple[Float32Array, Float32Array]]:
+    """Probabilities of the rows of later target years, simulated year by year from the origin.
+
+    The states, borders and alliances of the end of ``origin - 1`` are carried forward,
+    capabilities drawn forward. Each posterior draw goes through a world of its own: simulated
+    onsets end its years of peace, enter its histories and make the disputes of its allies.
+
+    Parameters
+    ----------
+    fit : Fit
+        Posterior of a dyad-year model of lag 1, from rows before the origin (or before an
+        earlier one).
+    tables : Tables
+        The data set; cut at the origin here.
+    targets : mapping of int to Panel
+        By horizon, the rows whose probability is wanted.
+    origin : int
+        First year that is not known; horizon h is the year ``origin + h - 1``.
+    seed : int
+        Seed of everything that is drawn here.
+    capability_paths : int
+        Paths of capabilities.
+
+    Returns
+    -------
+    dict of int to (numpy.ndarray, numpy.ndarray)
+        By horizon: probability of an onset given that the pair is at risk (no dispute of its own
+        merely continues), and probability that it is at risk in the draw's world, both (draws,
+        rows). The forecast of a row that was at risk is the mean of the first, weighted by the
+        second: Pr(onset, at risk) / Pr(at risk). A row of a pair that was not in the population at
+        the origin is NaN.
+
+    Raises
+    ------
+    ArgumentError
+        A model that cannot be simulated (unit, lag or outcome).
+    """
+    from forecast.scenario.coefficients import Coefficients
+    from forecast.scenario.dynamics import Record
+    from forecast.scenario.engine import simulate_paths
+    from forecast.scenario.future import prepare_future
+
+    if fit.spec.unit != "dyad-year":
+        raise ArgumentError(
+            f"Model {fit.spec.name!r} is of unit {fit.spec.unit!r}: horizons beyond 1 are "
+            "simulated for dyad-years only. Use multi_step='direct'."
+        )
+    known = known_before(tables, origin)
+    last = origin - 1
+    if known.coverage["conflicts"].last < last:
+        raise ArgumentError(
+            f"Conflicts are covered to {known.coverage['conflicts'].last}, so that a simulation "
+            f"cannot begin in {origin}."
+        )
+    begin = xr.Dataset(coords={"year": [last]})
+    ahead = future_panel(replace(fit.panel, tables=known, world=begin), year=origin)
+    rows = xr.Dataset(coords={name: ahead.data[name] for name in ("ccode_a", "ccode_b")})
+    future = prepare_future(
+        replace(fit, panel=replace(fit.panel, world=begin)),
+        known,
+        rows=rows,
+        origin=last,
+        horizon=max(targets),
+        paths=capability_paths,
+        seed=seed,
+    )
+    keep = future.complete
+    future = replace(future, rows=future.rows.isel(row=keep), X=future.X[:, :, keep])
+    past = build_world(_conflicts_only(known))
+    record = Record.of(past, future.rows, last, states=future.world["state"].to_numpy())
+    paths = simulate_paths(
+        fit,
+        future,
+        record,
+        Coefficients(fit, draws=None, seed=seed),
+        seed=seed,
+        keep_at_risk=True,
+    )
+    assert paths.at_risk is not None
+    keys = unit_keys(fit.panel.with_data(future.rows))
+    found = {}
+    for horizon, target in targets.items():
+        wanted = unit_keys(target)
+        place = np.searchsorted(keys, wanted).clip(max=max(keys.size - 1, 0))
+        there = keys[place] == wanted
+        at_risk = paths.at_risk[horizon - 1][place].T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            probability = np.where(at_risk > 0, paths.annual[horizon - 1][place].T / at_risk, 0.0)
+        probability = np.where(there, probability, np.nan).astype(np.float32)
+        found[horizon] = (probability, at_risk)
+    return found
+
+
+def _conflicts_only(tables: Tables) -> Tables:
+    """The tables without treaties and extras: what the record of conflicts needs, and no more."""
+    frames = {name: getattr(tables, name).iloc[:0] for name in ("members", "alliances")}
+    return replace(tables, **frames, extra={})
