@@ -339,7 +339,7 @@ def main() -> None:
     design, _ = encode(spec, complete(panel, spec.entries))
     years = design.rows["year"].to_numpy()
     span = (1990, 2000) if arguments.quick else (1980, 2000)
-    some = chosen(crossed(design), np.flatnonzero((years >= span[0]) & (years <= span[1])))
+    some = crossed(chosen(design, np.flatnonzero((years >= span[0]) & (years <= span[1]))))
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
         f"data {arguments.data}, {design.y.size:,} rows {years.min()}–{years.max()}",
@@ -353,6 +353,11 @@ def main() -> None:
     if find_spec("bambi"):
         attempt("Bambi + nutpie", lambda: bambi(some, draws=draws), first)
     attempt("PyMC + nutpie", lambda: pymc(some, draws=draws, sampler="nutpie"), first)
+    large = padded(design, 20_000 if arguments.quick else LARGE)
+    second: list[Result] = []
+    attempt("laplace, multi-membership", lambda: laplace(large, draws=1000), second)
+    attempt("PyMC + nutpie, multi-membership",
+            lambda: pymc(large, draws=draws, sampler="nutpie"), second)  # fmt: skip
     if not arguments.quick:
         attempt("PyMC's own NUTS", lambda: pymc(some, draws=draws, sampler="pymc"), first)
         if find_spec("numpyro"):
@@ -360,14 +365,10 @@ def main() -> None:
     if shutil.which("Rscript"):
         limit = 60.0 if arguments.quick else 900.0
         attempt("rstanarm", lambda: rstanarm(some, draws=draws, limit=limit), first)
-    report = {"crossed": table(first, "Bambi + nutpie")}
-
-    large = padded(design, 20_000 if arguments.quick else LARGE)
-    second: list[Result] = []
-    attempt("laplace, multi-membership", lambda: laplace(large, draws=1000), second)
-    attempt("PyMC + nutpie, multi-membership",
-            lambda: pymc(large, draws=draws, sampler="nutpie"), second)  # fmt: skip
-    report["multi-membership"] = table(second, "PyMC + nutpie")
+    report = {
+        "crossed": table(first, "Bambi + nutpie"),
+        "multi-membership": table(second, "PyMC + nutpie"),
+    }
     if arguments.scaling:
         report["scaling"] = scaling(
             design, (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000), draws=200

@@ -14,6 +14,10 @@ __all__ = ["Conditional", "conditional", "scale_mode"]
 
 FloatArray = npt.NDArray[np.float64]
 
+_DECREMENT = 1e-3  # squared distance to the mode, in posterior standard deviations, to stop at
+_FAR = 0.5  # step of a log scale, in standard deviations, after which curvature is taken anew
+_NOISE = 2e-7  # relative, of a log likelihood in single precision
+
 
 @dataclass(frozen=True, eq=False)
 class Conditional:
@@ -62,7 +66,7 @@ def conditional(
         r = w - latent.prior_mean
         return moments.value - 0.5 * float(r @ Q @ r)
 
-    moments = latent.moments(w, sigma, modes)
+    moments = latent.moments(w, sigma, modes, quick=True)
     value = objective(moments, w)
     fresh = stale = near is None
     H, sums = latent.information(moments) if near is None else (near.information, near.sums)
@@ -72,7 +76,7 @@ def conditional(
         gradient = latent.rows.transpose(moments.residual) - Q @ (w - latent.prior_mean)
         step = sl.cho_solve(factor, gradient, check_finite=False)
         decrement = float(gradient @ step)
-        if decrement < 1e-6:
+        if decrement < _DECREMENT:
             break
         if not fresh and decrement > 0.1 * last:
             H, sums = latent.information(moments)
@@ -83,9 +87,12 @@ def conditional(
         last, length = decrement, 1.0
         while True:
             trial = w + length * step
-            new = latent.moments(trial, sigma, modes)
+            new = latent.moments(trial, sigma, modes, quick=True)
             new_value = objective(new, trial)
-            if new_value >= value + 1e-4 * length * decrement or length < 1e-6:
+            if (
+                new_value >= value + 1e-4 * length * decrement - _NOISE * abs(value)
+                or length < 1e-6
+            ):
                 break
             length *= 0.5
         w, moments, value, fresh = trial, new, new_value, False
@@ -145,8 +152,9 @@ def scale_mode(latent: Latent, theta: FloatArray, w: FloatArray, modes: FloatArr
         if np.max(np.abs(step) * np.sqrt(at.curvature), initial=0.0) < 0.05:
             break
         step *= min(1.0, 0.7 / np.max(np.abs(step)))
-        new = conditional(latent, at.theta + step, at.mode, modes, at)
+        far = float(np.max(np.abs(step) * np.sqrt(at.curvature), initial=0.0))
+        new = conditional(latent, at.theta + step, at.mode, modes, at, refresh=far > _FAR)
         change = new.gradient - at.gradient
         J = J + np.outer(change - J @ step, step) / float(step @ step)
         at = new
-    return at
+    return conditional(latent, at.theta, at.mode, modes, at)

@@ -25,12 +25,24 @@ import numpy.typing as npt
 
 from forecast.inference.row_kernels import compiled, compiled_sums
 
-__all__ = ["CAP", "draw_effects", "group_modes", "node_products", "node_values", "row_moments"]
+__all__ = [
+    "CAP",
+    "draw_effects",
+    "group_modes",
+    "node_products",
+    "node_values",
+    "polynomials",
+    "row_moments",
+]
 
 # Above this, exp(a) is taken of the cap and the excess is added linearly: log(1+e^x) = x there.
 CAP = 200.0
-_LARGE = 1e100  # a running product is folded into a logarithm before it can overflow
+_LARGE = 1e100  # a larger running product is folded into a logarithm
+_LARGE_SINGLE = 1e30
+_MOST_ODDS = 1e30  # above this, p = 1
+_MOST_EFFECT = 60.0  # largest node at which single precision is kept
 _TOLERANCE = 1e-7  # of the conditional mode, in conditional standard deviations
+_TOLERANCE_SINGLE = 0.1  # one Newton step beyond it the mode is off by a hundredth
 _NEAR = 0.2  # the same where the mode is only the middle of a hull
 _ROOT2 = 1.4142135623730951
 
@@ -39,14 +51,17 @@ IntArray = npt.NDArray[np.int64]
 
 
 @compiled_sums
-def _score(e: FloatArray, i0: int, i1: int, factor: float) -> tuple[float, float]:
-    """Sum of p and of p (1 - p) of rows i0..i1 for odds e_i * factor."""
-    total = 0.0
-    weight = 0.0
-    for i in range(i0, i1):
-        q = 1.0 / (1.0 + e[i] * factor)
-        total += 1.0 - q
-        weight += q * (1.0 - q)
+def _score(e: FloatArray, factor: float) -> tuple[float, float]:
+    """Sum of p and of p (1 - p) for odds e_i * factor."""
+    kind = e.dtype.type
+    one, f, most = kind(1.0), kind(factor), kind(_MOST_ODDS)
+    total = kind(0.0)
+    weight = kind(0.0)
+    for i in range(e.size):
+        o = min(e[i] * f, most)
+        q = one / (one + o)
+        total += o * q
+        weight += o * q * q
     return total, weight
 
 
@@ -61,29 +76,55 @@ def group_modes(
     guess: FloatArray,
     mode: FloatArray,
     scale: FloatArray,
+    tolerance: float,
 ) -> None:
     """Fill the ``mode`` of h(d) and ``scale`` = (−h''(mode))^(−½) of groups g0..g1.
 
-    Newton on a strictly concave function, steps capped. ``e`` are the odds exp(a), capped;
-    ``events`` the number of events of each group, ``guess`` where to start.
+    Newton on a strictly concave function, steps capped, until one is below `tolerance`
+    conditional standard deviations. ``e`` are the odds exp(a), capped; ``events`` the number of
+    events of each group, ``guess`` where to start.
     """
     precision = 1.0 / (sigma * sigma)
     for g in range(g0, g1):
         d = guess[g]
+        rows = e[start[g] : start[g + 1]]
         curvature = precision
         for _ in range(200):
-            total, weight = _score(e, start[g], start[g + 1], exp(min(d, CAP)))
+            total, weight = _score(rows, exp(min(d, CAP)))
             curvature = weight + precision
             step = (events[g] - total - precision * d) / curvature
             step = min(max(step, -2.0), 2.0)
             d += step
-            if abs(step) * sqrt(curvature) < _TOLERANCE:
+            if abs(step) * sqrt(curvature) < tolerance:
                 break
         mode[g] = d
         scale[g] = 1.0 / sqrt(curvature)
 
 
 @compiled_sums
+def _product(e: FloatArray, factor: float) -> float:
+    """Π_i (1 + e_i factor) in the precision of ``e``; may overflow."""
+    one = e.dtype.type(1.0)
+    f = e.dtype.type(factor)
+    product = one
+    for i in range(e.size):
+        product *= one + e[i] * f
+    return product
+
+
+@compiled
+def _log_product(e: FloatArray, factor: float) -> float:
+    """Logarithm of `_product`, which cannot overflow."""
+    product, folded = 1.0, 0.0
+    for i in range(e.size):
+        product *= 1.0 + np.float64(e[i]) * factor
+        if product > _LARGE:
+            folded += log(product)
+            product = 1.0
+    return folded + log(product)
+
+
+@compiled
 def node_products(
     e: FloatArray,
     start: IntArray,
@@ -94,20 +135,17 @@ def node_products(
     folded: FloatArray,
 ) -> None:
     """Fill Π_i (1 + e_i factor_k) of groups g0..g1 as ``product`` exp(``folded``), (G, nodes)."""
-    K = factor.shape[1]
+    large = _LARGE_SINGLE if e.itemsize == 4 else _LARGE
     for g in range(g0, g1):
-        p, f = product[g], factor[g]
-        for k in range(K):
-            p[k] = 1.0
-            folded[g, k] = 0.0
-        for i in range(start[g], start[g + 1]):
-            ei = e[i]
-            for k in range(K):
-                p[k] *= 1.0 + ei * f[k]
-            if p[K - 1] > _LARGE:  # the nodes ascend, so the last product is the largest
-                for k in range(K):
-                    folded[g, k] += log(p[k])
-                    p[k] = 1.0
+        rows = e[start[g] : start[g + 1]]
+        for k in range(factor.shape[1]):
+            found = _product(rows, factor[g, k])
+            if found < large:
+                product[g, k] = found
+                folded[g, k] = 0.0
+            else:
+                product[g, k] = 1.0
+                folded[g, k] = _log_product(rows, factor[g, k])
 
 
 def node_values(
@@ -126,7 +164,8 @@ def node_values(
     Parameters
     ----------
     e : numpy.ndarray, shape (n,)
-        Odds exp(a), capped.
+        Odds exp(a), capped. Their precision is that of the work on rows: in single precision
+        the nodes are centred less exactly as well.
     events : numpy.ndarray, shape (groups,)
     start : numpy.ndarray, shape (groups + 1,)
         First row of each group.
@@ -149,12 +188,16 @@ def node_values(
     bounds = start[g0 : g1 + 1]
     G, K = g1 - g0, x.size
     mode, scale = np.empty(G), np.empty(G)
-    group_modes(e, events, bounds, 0, G, sigma, guess, mode, scale)
+    single = e.dtype == np.float32
+    tolerance = _TOLERANCE_SINGLE if single else _TOLERANCE
+    group_modes(e, events, bounds, 0, G, sigma, guess, mode, scale, tolerance)
     d = mode[:, None] + (_ROOT2 * scale)[:, None] * x
     factor = np.exp(np.minimum(d, CAP))
-    product, folded, top = np.empty((G, K)), np.empty((G, K)), np.empty(G)
+    if single and d.max(initial=0.0) > _MOST_EFFECT:
+        e = e.astype(np.float64)
+    product, folded, top = np.empty((G, K), e.dtype), np.empty((G, K)), np.empty(G)
     node_products(e, bounds, 0, G, factor, product, folded)
-    np.log(product, out=product)
+    product = np.log(product).astype(np.float64)
     _below_top(product, folded, d, events, bounds, 0.5 / sigma**2, logw, top)
     share = np.exp(product, out=product)
     integral = top + np.log(_normalise(share) * scale / sigma) - 0.5 * log(pi)
@@ -227,68 +270,91 @@ def row_moments(
     negative Hessian in ``a`` within a group is diag(weight) − Cov(p, p'), and
     Cov(p, p') ≈ slope slope' + bend bend'. The four node arrays begin with group g0.
     """
-    K = factor.shape[1]
+    kind = e.dtype.type
+    one, most = kind(1.0), kind(_MOST_ODDS)
+    longest = 0
     for g in range(g0, g1):
-        f, v = factor[g - g0], share[g - g0]
-        u, t = first[g - g0], second[g - g0]
-        for i in range(start[g], start[g + 1]):
-            ei = e[i]
-            p1 = 0.0
-            p2 = 0.0
-            s = 0.0
-            b = 0.0
-            for k in range(K):
-                q = 1.0 / (1.0 + ei * f[k])
-                p = 1.0 - q
-                p1 += v[k] * p
-                p2 += v[k] * p * q
-                s += u[k] * p
-                b += t[k] * p
-            residual[i] = y[i] - p1
-            weight[i] = p2
-            slope[i] = s
-            bend[i] = b
+        longest = max(longest, start[g + 1] - start[g])
+    chance, spread = np.empty(longest, e.dtype), np.empty(longest, e.dtype)
+    for g in range(g0, g1):
+        rows = e[start[g] : start[g + 1]]
+        r, w = residual[start[g] : start[g + 1]], weight[start[g] : start[g + 1]]
+        c, b = slope[start[g] : start[g + 1]], bend[start[g] : start[g + 1]]
+        n = rows.size
+        r[:] = y[start[g] : start[g + 1]]
+        w[:] = 0.0
+        c[:] = 0.0
+        b[:] = 0.0
+        for k in range(factor.shape[1]):
+            f, v = kind(factor[g - g0, k]), kind(share[g - g0, k])
+            u, t = kind(first[g - g0, k]), kind(second[g - g0, k])
+            # Three loops, each with few enough arrays for the compiler to prove them apart.
+            for i in range(n):
+                o = min(rows[i] * f, most)
+                q = one / (one + o)
+                chance[i] = o * q
+                spread[i] = o * q * q
+            for i in range(n):
+                r[i] -= v * chance[i]
+                w[i] += v * spread[i]
+            for i in range(n):
+                c[i] += u * chance[i]
+                b[i] += t * chance[i]
 
 
 @compiled_sums
+def polynomials(
+    d: FloatArray,
+    share: FloatArray,
+    mean: FloatArray,
+    variance: FloatArray,
+    first: FloatArray,
+    second: FloatArray,
+) -> None:
+    """Mean and variance of each group effect, and ``share`` times two polynomials of it.
+
+    These are the orthonormal polynomials of degree one and two under the weights ``share`` of
+    the nodes ``d``; all of shape (groups, nodes) but mean and variance, (groups,).
+    """
+    K = d.shape[1]
+    for g in range(d.shape[0]):
+        m1 = 0.0
+        for k in range(K):
+            m1 += share[g, k] * d[g, k]
+        m2, m3, m4 = 0.0, 0.0, 0.0
+        for k in range(K):
+            c = d[g, k] - m1
+            m2 += share[g, k] * c * c
+        scale = 1.0 / sqrt(m2)
+        for k in range(K):
+            u = (d[g, k] - m1) * scale
+            m3 += share[g, k] * u * u * u
+            m4 += share[g, k] * u * u * u * u
+        norm = 1.0 / sqrt(max(m4 - m3 * m3 - 1.0, 1e-12))
+        for k in range(K):
+            u = (d[g, k] - m1) * scale
+            first[g, k] = share[g, k] * u
+            second[g, k] = share[g, k] * (u * u - m3 * u - 1.0) * norm
+        mean[g], variance[g] = m1, m2
+
+
+@compiled
+def _value(e: FloatArray, events: float, precision: float, d: float) -> float:
+    """h(d) up to a constant."""
+    factor = exp(min(d, CAP))
+    large = _LARGE_SINGLE if e.itemsize == 4 else _LARGE
+    product = _product(e, factor)
+    logarithm = log(product) if product < large else _log_product(e, factor)
+    return events * d - 0.5 * precision * d * d - logarithm - e.size * max(d - CAP, 0.0)
+
+
+@compiled
 def _density(
-    e: FloatArray, i0: int, i1: int, events: float, precision: float, d: float
+    e: FloatArray, events: float, precision: float, d: float
 ) -> tuple[float, float, float]:
     """Value h(d) up to a constant, its slope, and minus its curvature."""
-    factor = exp(min(d, CAP))
-    folded = 0.0
-    product = 1.0
-    total = 0.0
-    weight = 0.0
-    for j in range(i0, i1, 8):  # eight rows at a time, none of which can overflow the product
-        for i in range(j, min(j + 8, i1)):
-            o = 1.0 + e[i] * factor
-            q = 1.0 / o
-            product *= o
-            total += 1.0 - q
-            weight += q * (1.0 - q)
-        if product > _LARGE:
-            folded += log(product)
-            product = 1.0
-    value = events * d - 0.5 * precision * d * d - folded - log(product)
-    value -= (i1 - i0) * max(d - CAP, 0.0)
-    return value, events - total - precision * d, weight + precision
-
-
-@compiled_sums
-def _value(e: FloatArray, i0: int, i1: int, events: float, precision: float, d: float) -> float:
-    """Value h(d) of `_density` alone."""
-    factor = exp(min(d, CAP))
-    folded = 0.0
-    product = 1.0
-    for j in range(i0, i1, 8):
-        for i in range(j, min(j + 8, i1)):
-            product *= 1.0 + e[i] * factor
-        if product > _LARGE:
-            folded += log(product)
-            product = 1.0
-    value = events * d - 0.5 * precision * d * d - folded - log(product)
-    return value - (i1 - i0) * max(d - CAP, 0.0)
+    total, weight = _score(e, exp(min(d, CAP)))
+    return _value(e, events, precision, d), events - total - precision * d, weight + precision
 
 
 @compiled
@@ -312,26 +378,26 @@ def draw_effects(
     np.random.seed(seed)  # noqa: NPY002 (the generator that compiled code has per thread)
     precision = 1.0 / (sigma * sigma)
     for g in range(start.shape[0] - 1):
-        i0, i1 = start[g], start[g + 1]
+        rows = e[start[g] : start[g + 1]]
         near = guess[g]
-        h2, s2, curvature = _density(e, i0, i1, events[g], precision, near)
+        h2, s2, curvature = _density(rows, events[g], precision, near)
         for _ in range(200):
             if abs(s2) < _NEAR * sqrt(curvature):
                 break
             near += min(max(s2 / curvature, -2.0), 2.0)
-            h2, s2, curvature = _density(e, i0, i1, events[g], precision, near)
+            h2, s2, curvature = _density(rows, events[g], precision, near)
         # h'' is at most minus the prior precision, which bounds how far the mode is above.
         peak = h2 + 0.5 * s2 * s2 / precision
         away = 1.3 / sqrt(curvature)
         t1, t3 = near - away, near + away
-        h1, s1, _ = _density(e, i0, i1, events[g], precision, t1)
-        h3, s3, _ = _density(e, i0, i1, events[g], precision, t3)
+        h1, s1, _ = _density(rows, events[g], precision, t1)
+        h3, s3, _ = _density(rows, events[g], precision, t3)
         while s1 <= 0.0:
             t1 -= away
-            h1, s1, _ = _density(e, i0, i1, events[g], precision, t1)
+            h1, s1, _ = _density(rows, events[g], precision, t1)
         while s3 >= 0.0:
             t3 += away
-            h3, s3, _ = _density(e, i0, i1, events[g], precision, t3)
+            h3, s3, _ = _density(rows, events[g], precision, t3)
         # Where the tangents meet the level.
         z1, z3 = t1 + (peak - h1) / s1, t3 + (peak - h3) / s3
         left, middle, right = 1.0 / s1, z3 - z1, -1.0 / s3
@@ -354,6 +420,6 @@ def draw_effects(
                 chord = h2 * share + (h1 if d < near else h3) * (1.0 - share)
                 if v <= chord:
                     break
-            if v <= _value(e, i0, i1, events[g], precision, d):
+            if v <= _value(rows, events[g], precision, d):
                 break
         out[g] = d

@@ -36,7 +36,7 @@ class Proposal:
     center: FloatArray  # (k,)
     root: FloatArray  # (k, k), triangular once the group block is put first
     anchors: FloatArray  # (T,), log scales of the group block, ascending
-    informations: FloatArray  # (T, size, size)
+    informations: npt.NDArray[np.float32]  # (T, size, size)
     linears: FloatArray  # (T, size)
     constants: FloatArray  # (T,)
     tables: FloatArray  # (k, grid), log densities of x_j up to a constant
@@ -75,12 +75,13 @@ class Proposal:
             high = min(int(np.searchsorted(self.anchors, at, side="right")), self.anchors.size - 1)
             low = high - 1
             share = (at - self.anchors[low]) / (self.anchors[high] - self.anchors[low])
-        P = self.informations[low] * (1.0 - share)
+        P = self.informations[low] * np.float32(1.0 - share)
         if share:
-            P += self.informations[high] * share
+            P += self.informations[high] * np.float32(share)
         self.latent.add_prior_precision(P, theta)
         # numpy's Cholesky releases the lock, scipy's does not: the threads of `latents` overlap.
-        U = np.linalg.cholesky(P).T
+        # Single precision: the density is that of the Gaussian with this U, whatever it rounds.
+        U = np.linalg.cholesky(P).T.astype(np.float64)
         pull = self.latent.prior_pull
         linear = (1.0 - share) * self.linears[low] + share * self.linears[high] + pull
         half = sl.blas.dtrsv(U, linear, trans=1)
@@ -145,13 +146,13 @@ def _corrections(
     force, square = np.zeros(latent.size), 0.0
     for u in U:
         for sign in (1.0, -1.0):
-            moments = latent.moments(at.mode + sign * u, sigma, modes.copy())
+            moments = latent.moments(at.mode + sign * u, sigma, modes.copy(), quick=True)
             force += latent.rows.transpose(moments.residual - at.moments.residual) / (2 * len(U))
             square += float(np.sum(moments.mean**2 + moments.variance)) / (2 * len(U))
     gradient = at.gradient.copy()
     shift = at.covariance @ force
     if b is not None:
-        moved = latent.moments(at.mode + shift, sigma, modes.copy())
+        moved = latent.moments(at.mode + shift, sigma, modes.copy(), quick=True)
         square += float(np.sum(moved.mean**2 + moved.variance))
         square -= float(np.sum(at.moments.mean**2 + at.moments.variance))
         prior = sigma**2 / latent.design.blocks[b].scale_prior ** 2
@@ -223,7 +224,7 @@ def propose(
         center,
         root,
         np.array([0.0 if latent.group is None else a.theta[latent.group] for a in anchors]),
-        np.array([a.information for a in anchors]),
+        np.array([a.information for a in anchors], dtype=np.float32),
         np.array(linears),
         np.array(constants),
         np.empty((0, _GRID.size)),

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "add_sparse_transposed",
+    "add_members",
     "compiled",
     "compiled_sums",
     "cross_products",
@@ -29,6 +29,8 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Int32Array = npt.NDArray[np.int32]
+SingleArray = npt.NDArray[np.float32]
+UnsignedArray = npt.NDArray[np.uint32]
 
 
 def compiled[F: Callable[..., Any]](function: F) -> F:
@@ -47,7 +49,7 @@ def compiled_sums[F: Callable[..., Any]](function: F) -> F:
 
 
 @compiled
-def plain_log_likelihood(a: FloatArray, y: FloatArray, i0: int, i1: int) -> float:
+def plain_log_likelihood(a: FloatArray | SingleArray, y: FloatArray, i0: int, i1: int) -> float:
     """Bernoulli-logit log likelihood of rows i0..i1."""
     total = 0.0
     for i in range(i0, i1):
@@ -94,30 +96,25 @@ def predictor(
         out[i] = total
 
 
-@compiled
-def add_sparse_transposed(
-    A: FloatArray,
-    place: IntArray,
-    indptr: IntArray,
-    indices: Int32Array,
-    data: FloatArray,
-    F: FloatArray,
-    out: FloatArray,
+@compiled_sums
+def add_members(
+    A: SingleArray,
+    place: UnsignedArray,
+    column: UnsignedArray,
+    weight: SingleArray,
+    F: SingleArray,
+    out: SingleArray,
 ) -> None:
-    """Fill ``out[s, i] = (A + Z F)[place[i], s]``; A is (n, draws), F is (m, draws)."""
-    draws = A.shape[1]
-    row = np.empty(draws)
-    for i in range(out.shape[1]):
-        at = place[i]
-        for s in range(draws):
-            row[s] = A[at, s]
-        for j in range(indptr[at], indptr[at + 1]):
-            source = F[indices[j]]
-            c = data[j]
-            for s in range(draws):
-                row[s] += c * source[s]
-        for s in range(draws):
-            out[s, i] = row[s]
+    """Fill ``out[s, i] = A[s, place[i]] + Σ_c weight[c, i] F[s, column[c, i]]``."""
+    n = out.shape[1]
+    for s in range(out.shape[0]):
+        source, target, f = A[s], out[s], F[s]
+        for i in range(n):
+            target[i] = source[place[i]]
+        for c in range(column.shape[0]):
+            at, w = column[c], weight[c]
+            for i in range(n):
+                target[i] += w[i] * f[at[i]]
 
 
 @compiled
@@ -202,10 +199,10 @@ def group_sums(
 ) -> None:
     """Add ``value_i X_i`` of rows i0..i1 to ``out[group_i]``; out is (groups, p)."""
     for i in range(i0, i1):
-        target = out[group[i]]
+        target, x = out[group[i]], X[i]
         c = value[i]
-        for k in range(X.shape[1]):
-            target[k] += c * X[i, k]
+        for k in range(x.size):
+            target[k] += c * x[k]
 
 
 @compiled

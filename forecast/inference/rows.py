@@ -9,8 +9,10 @@ memberships (two states, one step of the walk) stay sparse.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -25,10 +27,13 @@ __all__ = ["BATCH", "Rows", "each_part", "threads"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+UnsignedArray = npt.NDArray[np.uint32]
+SingleArray = npt.NDArray[np.float32]
 
 #: Draws whose predictors are made in one pass over the rows.
 BATCH = 16
 _MAX_PARTS = 64
+_MOST_MEMBERS = 8
 _LANES = 8
 # The rows are always cut into this many pieces, whatever the number of threads, so that sums are
 # taken in the same order and the numbers do not depend on the machine's load.
@@ -44,8 +49,13 @@ def each_part(work: Callable[..., Any], parts: Sequence[tuple[Any, ...]]) -> lis
     """Results of ``work(*part)``, in the order of `parts`, one thread a core."""
     if len(parts) < 2 or threads() == 1:
         return [work(*part) for part in parts]
-    with ThreadPoolExecutor(threads()) as pool:
-        return list(pool.map(lambda part: work(*part), parts))
+    return list(_pool(os.getpid()).map(lambda part: work(*part), parts))
+
+
+@cache
+def _pool(_process: int) -> ThreadPoolExecutor:
+    """Threads that are kept between calls; a forked process makes its own."""
+    return ThreadPoolExecutor(threads(), thread_name_prefix="rows")
 
 
 class Rows:
@@ -84,15 +94,18 @@ class Rows:
         #: Where the row of the caller is in our order.
         self.place: IntArray = np.empty(self.n, dtype=np.int64)
         self.place[order] = np.arange(self.n)
+        self._unsigned = self.place.astype(np.uint32)  # no test for negative places in a loop
         self._order = order
         self._sorted = bool((np.diff(part) >= 0).all())
         # Rows of a whole number of vector registers: twice as fast as 29 columns.
         self.width = -(-self.p // _LANES) * _LANES
         self.X = np.zeros((self.n, self.width))
         self.X[:, : self.p] = X[order]
+        self._single = self.X.astype(np.float32)
         ends = np.searchsorted(part[order], np.arange(int(part.max(initial=0)) + 2))
         self._bounds = [(int(ends[e]), int(ends[e + 1])) for e in range(ends.size - 1)]
         self._spread = [self._coefficients(order[i0], slopes) for i0, _ in self._bounds]
+        self._touched = [S.nonzero() for S in self._spread]
         self._pieces = [
             (e, int(i), int(j))
             for e, (i0, i1) in enumerate(self._bounds)
@@ -108,6 +121,21 @@ class Rows:
         self._indptr = Z.indptr.astype(np.int64)
         self._indices = Z.indices.astype(np.int32)
         self._values = Z.data.astype(np.float64)
+        self._sparse = Z.astype(np.float32)
+        self._members = self._fixed_width(Z[self.place])
+
+    def _fixed_width(self, Z: sp.csr_array) -> tuple[UnsignedArray, SingleArray] | None:
+        """Columns and weights of each row, (most per row, n), padded; None if that is wasteful."""
+        uses = np.diff(Z.indptr)
+        most = int(uses.max(initial=0))
+        if most > _MOST_MEMBERS:
+            return None
+        column = np.full((most, self.n), Z.shape[1], dtype=np.uint32)
+        weight = np.zeros((most, self.n), dtype=np.float32)
+        row = np.repeat(np.arange(self.n), uses)
+        which = np.arange(row.size) - Z.indptr[row]
+        column[which, row], weight[which, row] = Z.indices, Z.data
+        return column, weight
 
     def _coefficients(
         self, row: int, slopes: Sequence[tuple[IntArray, IntArray, IntArray]]
@@ -133,16 +161,27 @@ class Rows:
         )
         return a if self._sorted else a[self.place]
 
-    def predictors(self, W: FloatArray) -> FloatArray:
-        """`predictor` of each of a few ``w`` (draws, size); shape (draws, n), one thread."""
-        A = np.empty((self.n, len(W)))
+    def predictors(self, W: FloatArray) -> SingleArray:
+        """`predictor` of each of a few ``w`` (draws, size) in single precision, one thread.
+
+        Returns
+        -------
+        numpy.ndarray, shape (draws, n)
+        """
+        A = np.empty((len(W), self.n), np.float32)
         for S, (i0, i1) in zip(self._spread, self._bounds, strict=True):
-            np.matmul(self.X[i0:i1], S @ W.T, out=A[i0:i1])
-        F = np.ascontiguousarray(W[:, self.rest].T)
-        out = np.empty((len(W), self.n))
-        row_kernels.add_sparse_transposed(
-            A, self.place, self._indptr, self._indices, self._values, F, out
-        )
+            B = (W @ S.T).astype(np.float32)
+            if len(W) == 1:
+                np.matmul(self._single[i0:i1], B[0], out=A[0, i0:i1])
+            else:
+                np.matmul(B, self._single[i0:i1].T, out=A[:, i0:i1])
+        F = np.zeros((len(W), self.rest.size + 1), np.float32)  # the last effect is that of none
+        F[:, :-1] = W[:, self.rest]
+        if self._members is None:
+            A += (self._sparse @ F[:, :-1].T).T
+            return A if self._sorted else np.take(A, self.place, axis=1)
+        out = np.empty_like(A)
+        row_kernels.add_members(A, self._unsigned, *self._members, F, out)
         return out
 
     def transpose(self, r: FloatArray) -> FloatArray:
@@ -204,7 +243,8 @@ class Rows:
         out = np.zeros((groups, self.size))
         parts = [(e, i0, i1) for e, (i0, i1) in enumerate(self._bounds)]
         for e, one in each_part(run, parts):
-            out += (self._spread[e].T @ one.T).T
+            columns, effects = self._touched[e]
+            out[:, effects] += one[:, columns]
         rest = np.zeros((groups, self.rest.size))
         row_kernels.sparse_group_sums(self._indptr, self._indices, self._values, value, group, rest)
         out[:, self.rest] += rest

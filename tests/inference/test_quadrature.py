@@ -41,18 +41,21 @@ def test_integral_over_a_group_is_exact(center, events, rows, sigma, error):
     y = np.r_[np.ones(events), np.zeros(rows - events)]
     design = plain(y.tolist(), a[:, None], (block("dyad", indicator(np.zeros(rows, int), 1), 1.0),))
     latent = Latent(design)
-    found = latent.log_likelihoods(np.ones((1, 1)), np.array([sigma]), np.zeros(1))[0]
+    found = latent.moments(np.ones(1), sigma, np.zeros(1)).value
     expected = brute_force(a, y, sigma)
     assert found == pytest.approx(expected, rel=1e-8, abs=error)
+    many = latent.log_likelihoods(np.ones((3, 1)), np.full(3, sigma), np.zeros(1))
+    np.testing.assert_allclose(many, expected, rtol=1e-6, atol=max(error, 2e-6))
 
 
 def test_extreme_predictors_stay_finite_and_right():
     a = np.array([-800.0, -60.0, 60.0, 800.0])
     design = plain([0, 0, 1, 1], a[:, None], (block("dyad", indicator(np.arange(4), 4), 1.0),))
     latent = Latent(design)
-    found = latent.log_likelihoods(np.ones((1, 1)), np.array([1.0]), np.zeros(4))[0]
+    found = latent.moments(np.ones(1), 1.0, np.zeros(4)).value
     assert found == pytest.approx(0.0, abs=1e-9)
     wrong = Latent(plain([1, 0], [[-300.0], [300.0]], design.blocks[:0]))
+    assert wrong.moments(np.ones(1), 1.0, np.zeros(0)).value == pytest.approx(-600)
     assert wrong.log_likelihoods(np.ones((1, 1)), np.ones(1), np.zeros(0))[0] == pytest.approx(-600)
 
 
@@ -60,7 +63,7 @@ def test_a_scale_far_too_wide_is_no_reason_to_overflow():
     y = np.ones(10)
     design = plain(y.tolist(), None, (block("dyad", indicator(np.zeros(10, int), 1), 1.0),))
     for sigma in (50.0, 500.0):
-        found = Latent(design).log_likelihoods(np.ones((1, 1)), np.array([sigma]), np.zeros(1))[0]
+        found = Latent(design).moments(np.ones(1), sigma, np.zeros(1)).value
         # All events are as likely as an effect that is not far below zero: a half.
         assert found == pytest.approx(np.log(0.5), abs=0.25)
 
@@ -84,7 +87,7 @@ def test_gradient_and_information_against_finite_differences(latent, shift):
     moments = latent.moments(w, 0.9, modes)
 
     def value(v: np.ndarray) -> float:
-        return float(latent.log_likelihoods(v[None], np.array([0.9]), modes)[0])
+        return latent.moments(v, 0.9, modes).value
 
     assert moments.value == pytest.approx(value(w), rel=1e-12)
     gradient = latent.rows.transpose(moments.residual)
@@ -116,7 +119,7 @@ def test_joint_density_is_that_of_the_modeling_layer():
     theta = np.log([sigma[b.name] for b in design.blocks])
     effects = {b.name: truth[b.name] for b in design.blocks}
     w = np.concatenate([truth["beta"], *(effects[b.name] for b in design.blocks)])
-    found = latent.log_likelihoods(w[None], np.ones(1), np.zeros(0))[0] + latent.log_prior(w, theta)
+    found = latent.moments(w, 1.0, np.zeros(0)).value + latent.log_prior(w, theta)
     # The density of log sigma has the Jacobian sigma.
     expected = design_logp(design, truth["beta"], sigma, effects) + theta.sum()
     assert found == pytest.approx(expected, rel=1e-10)
