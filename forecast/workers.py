@@ -16,28 +16,21 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import traceback
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from forecast.errors import ArgumentError, ForecastError, WorkerLostError
 from forecast.threads import at_most
 
-__all__ = ["run_tasks"]
+__all__ = ["Finished", "Job", "Outcome", "call", "lost", "run_tasks"]
 
 #: Variables that keep the libraries of a worker process to one thread.
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB", "BLIS")
-#: Seconds for which a cluster may be without any worker once it has had one.
-_PATIENCE = 600.0
-#: How often what is shared is sent to a cluster again that gave it up.
-_RESENT = 10
 
 
 def run_tasks(
@@ -98,12 +91,14 @@ def run_tasks(
                 f"workers={workers} and client= are both given: expected one of them; a Dask "
                 "client knows its own workers."
             )
-        found = _on_cluster(_Job(function, shared), tasks, client, retries)
+        from forecast.cluster import run_on_cluster
+
+        found = run_on_cluster(Job(function, shared), tasks, client, retries)
     elif workers > 1 and len(tasks) > 1:
         _check_importable(function)
-        found = _in_processes(_Job(function, shared), tasks, min(workers, len(tasks)), retries)
+        found = _in_processes(Job(function, shared), tasks, min(workers, len(tasks)), retries)
     else:
-        found = _here(_Job(function, shared), tasks)
+        found = _here(Job(function, shared), tasks)
     results: list[Any] = [None] * len(tasks)
     with closing(found):
         for i, (value, error) in found:
@@ -117,15 +112,17 @@ def run_tasks(
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """What every worker needs for any task."""
 
     function: Callable[..., Any]
     shared: Any
 
 
-_Outcome = tuple[Any, BaseException | None]
-_Finished = Generator[tuple[int, _Outcome]]
+#: Result of a task and None, or None and what went wrong.
+Outcome = tuple[Any, BaseException | None]
+#: Positions of tasks with their outcomes, in the order in which they finish.
+Finished = Generator[tuple[int, Outcome]]
 
 
 def _named(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], i: int) -> str:
@@ -134,7 +131,8 @@ def _named(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], i: in
     return f"task {i + 1} of {len(tasks)}, {function.__name__}({arguments})"
 
 
-def _lost(job: _Job, tasks: Sequence[tuple[Any, ...]], i: int, times: int, how: str) -> _Outcome:
+def lost(job: Job, tasks: Sequence[tuple[Any, ...]], i: int, times: int, how: str) -> Outcome:
+    """Outcome of a task that took its worker with it too often."""
     return None, WorkerLostError(
         f"The worker of {_named(job.function, tasks, i)} was lost {times} times ({how}). A worker "
         "that is killed has usually run out of memory: try fewer workers or a smaller task."
@@ -150,7 +148,7 @@ def _check_importable(function: Callable[..., Any]) -> None:
         )
 
 
-def _call(job: _Job, task: tuple[Any, ...], threads: int | None = 1) -> _Outcome:
+def call(job: Job, task: tuple[Any, ...], threads: int | None = 1) -> Outcome:
     """Outcome of a task; an exception is one too, so that it is not taken for a lost worker."""
     from threadpoolctl import threadpool_limits
 
@@ -181,9 +179,9 @@ def _portable(error: Exception) -> Exception:
 # ----------------------------------------------------------------------------------------- here
 
 
-def _here(job: _Job, tasks: Sequence[tuple[Any, ...]]) -> _Finished:
+def _here(job: Job, tasks: Sequence[tuple[Any, ...]]) -> Finished:
     for i, task in enumerate(tasks):
-        yield i, _call(job, task, threads=None)
+        yield i, call(job, task, threads=None)
 
 
 # ------------------------------------------------------------------------------------ processes
@@ -203,12 +201,12 @@ class _Process:
             env=os.environ | limits | {"PYTHONPATH": here},
         )
 
-    def ask(self, message: bytes) -> _Outcome:
+    def ask(self, message: bytes) -> Outcome:
         """Outcome of a task; EOFError or OSError if the process is lost meanwhile."""
         assert self._popen.stdin is not None and self._popen.stdout is not None
         self._popen.stdin.write(message)
         self._popen.stdin.flush()
-        outcome: _Outcome = pickle.load(self._popen.stdout)
+        outcome: Outcome = pickle.load(self._popen.stdout)
         return outcome
 
     def kill(self) -> None:
@@ -228,11 +226,11 @@ class _Processes:
     """Worker processes for one job; threads here attend to one process each."""
 
     def __init__(
-        self, job: _Job, tasks: Sequence[tuple[Any, ...]], path: Path, retries: int
+        self, job: Job, tasks: Sequence[tuple[Any, ...]], path: Path, retries: int
     ) -> None:
         self.job, self.tasks, self.path, self.retries = job, tasks, path, retries
         self.waiting = deque(range(len(tasks)))
-        self.finished = queue.SimpleQueue[tuple[int, _Outcome]]()
+        self.finished = queue.SimpleQueue[tuple[int, Outcome]]()
         self.alive: set[_Process] = set()
         self.lock, self.stopped = threading.Lock(), False
 
@@ -264,7 +262,7 @@ class _Processes:
 
     def _try(
         self, i: int, process: _Process | None, message: bytes
-    ) -> tuple[_Process | None, _Outcome]:
+    ) -> tuple[_Process | None, Outcome]:
         """Outcome of a task and the process that can take the next one."""
         code = 0
         for _ in range(self.retries + 1):
@@ -278,7 +276,7 @@ class _Processes:
                 process.kill()
                 code = self._end(process)
                 process = None
-        return None, _lost(self.job, self.tasks, i, self.retries + 1, f"exit code {code}")
+        return None, lost(self.job, self.tasks, i, self.retries + 1, f"exit code {code}")
 
     def _start(self) -> _Process | None:
         with self.lock:
@@ -296,8 +294,8 @@ class _Processes:
 
 
 def _in_processes(
-    job: _Job, tasks: Sequence[tuple[Any, ...]], workers: int, retries: int
-) -> _Finished:
+    job: Job, tasks: Sequence[tuple[Any, ...]], workers: int, retries: int
+) -> Finished:
     with tempfile.TemporaryDirectory(prefix="forecast-workers-") as folder:
         path = Path(folder, "job.pickle")
         with path.open("wb") as file:
@@ -325,7 +323,7 @@ def _serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers: BinaryIO = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a task prints must not end up among the answers
-    job: _Job | None = None
+    job: Job | None = None
     failed: Exception | None = None
     try:
         with Path(sys.argv[1]).open("rb") as file:
@@ -338,99 +336,12 @@ def _serve() -> None:
         except EOFError:
             return
         except Exception as error:
-            outcome: _Outcome = (None, _portable(error))
+            outcome: Outcome = (None, _portable(error))
         else:
-            outcome = (None, failed) if job is None else _call(job, task)
+            outcome = (None, failed) if job is None else call(job, task)
         try:
             body = pickle.dumps(outcome, protocol=5)
         except Exception as error:
             body = pickle.dumps((None, _portable(error)), protocol=5)
         answers.write(body)
         answers.flush()
-
-
-# -------------------------------------------------------------------------------------- cluster
-
-
-def _on_cluster(
-    job: _Job, tasks: Sequence[tuple[Any, ...]], client: Any, retries: int
-) -> _Finished:
-    """Tasks on a Dask cluster.
-
-    What is shared is itself a task, which Dask runs again when every worker that had its result
-    is lost; scattered data would be gone. And Dask takes every task that was on a lost worker
-    for a suspect: so a task that it gave up is run again by itself.
-    """
-    from distributed import KilledWorker
-
-    if getattr(client, "asynchronous", False):
-        raise ArgumentError(
-            "client= is asynchronous, expected dask.distributed.Client(asynchronous=False)."
-        )
-    finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    running: dict[Any, tuple[int, Any]] = {}
-    losses, suspects, resent = [0] * len(tasks), deque[int](), 0
-    name, made = f"{job.function.__name__}-{os.urandom(8).hex()}", count()
-    sent: deque[Any] = deque(maxlen=1)
-
-    def send() -> None:
-        with warnings.catch_warnings():
-            # "Large graph": it is sent once, and this way it cannot be lost.
-            warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
-            key = f"shared-{name}-{next(made)}"
-            sent.append(client.submit(_Job, job.function, job.shared, key=key, pure=False))
-
-    def submit(i: int) -> None:
-        key = f"{name}-{i}-{next(made)}"
-        future = client.submit(_call, sent[0], tasks[i], key=key, pure=False)
-        running[future.key] = i, future
-        future.add_done_callback(finished.put)
-
-    try:
-        send()
-        for i in range(len(tasks)):
-            submit(i)
-        while running or suspects:
-            if not running:
-                submit(suspects.popleft())
-            future = _next(finished, client)
-            i, _ = running.pop(future.key)
-            try:
-                outcome: _Outcome = future.result()
-            except KilledWorker as error:
-                of_shared = not str(error.task).startswith(name)
-                if of_shared and resent < _RESENT:
-                    # Not this task's doing; all that wait for the same copy come here.
-                    if sent[0].status == "error":
-                        resent += 1
-                        send()
-                    submit(i)
-                    continue
-                # By itself, all of the scheduler's own attempts were this task's.
-                losses[i] += 1 if running else error.allowed_failures + 1
-                if losses[i] <= retries:
-                    suspects.append(i)
-                    continue
-                outcome = _lost(job, tasks, i, losses[i], f"last {error.last_worker.address}")
-            yield i, outcome
-    finally:
-        client.cancel([*sent, *(future for _, future in running.values())])
-
-
-def _next(finished: queue.SimpleQueue[Any], client: Any) -> Any:
-    """The next future that is done; waits for a cluster without workers, but not for ever."""
-    empty_since: float | None = None
-    while True:
-        try:
-            return finished.get(timeout=5.0)
-        except queue.Empty:
-            if client.nthreads():
-                empty_since = None
-                continue
-            now = time.monotonic()
-            empty_since = empty_since or now
-            if now - empty_since > _PATIENCE:
-                raise WorkerLostError(
-                    f"The cluster has had no worker for {_PATIENCE / 60:.0f} minutes: all were "
-                    "lost and none was started again. Look at the logs of the workers."
-                ) from None
