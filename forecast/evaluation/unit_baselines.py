@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import expit
 
 from forecast.errors import UnknownNameError
-from forecast.evaluation.baselines import Forecaster, Predictor, baseline, training_outcome
+from forecast.evaluation.baselines import Forecaster, Predictor, training_outcome
 from forecast.evaluation.baselines import _ridge_logit as ridge_logit
 from forecast.evaluation.inputs import FloatArray
 from forecast.features import FeatureRequest, compute_features
@@ -22,7 +22,7 @@ from forecast.panel.types import Panel
 __all__ = ["ColumnLogit", "baselines_for"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ColumnLogit:
     """Logistic regression with a light ridge on lagged features and on the panel's own columns.
 
@@ -167,8 +167,10 @@ _BASELINES: Mapping[str, tuple[str | Forecaster, ...]] = {
 }
 
 
-def baselines_for(unit: str) -> tuple[Forecaster, ...]:
+def baselines_for(unit: str) -> tuple[str | Forecaster, ...]:
     """What a model of a unit has to beat, simplest first; the last is the strongest rival.
+
+    Shipped baselines are given by name, as `forecast.evaluation.backtest.backtest` takes them.
 
     Parameters
     ----------
@@ -182,4 +184,4 @@ def baselines_for(unit: str) -> tuple[Forecaster, ...]:
     """
     if unit not in _BASELINES:
         raise UnknownNameError("unit with baselines", unit, _BASELINES)
-    return tuple(baseline(b) if isinstance(b, str) else b for b in _BASELINES[unit])
+    return _BASELINES[unit]

@@ -118,7 +118,7 @@ def _dates_of_pairs(
     )
     at = index.get_indexer(wanted)
     dates = pairs[column].astype("datetime64[s]").to_numpy()
-    out = np.full(len(table), np.datetime64("NaT"), dtype="datetime64[s]")
+    out = np.full(len(table), np.datetime64("NaT", "s"))
     out[at >= 0] = dates[at[at >= 0]]
     return pd.Series(out, index=table.index)
 
