@@ -92,9 +92,9 @@ def build(rows: Rows) -> None:
     # contiguity of the row's own year: it defines the population, and is known at entry
     now = w["contiguity"][rows.t, rows.a, rows.b]
     rows["class_now"] = now.astype(float)
-    rows["major_now"] = (
-        w["major"][rows.t, rows.a].astype(float) + w["major"][rows.t, rows.b].astype(float)
-    )
+    rows["major_now"] = w["major"][rows.t, rows.a].astype(float) + w["major"][
+        rows.t, rows.b
+    ].astype(float)
     neighbourhood(rows, onset, entered)
     network(rows, onset, entered)
 

@@ -30,8 +30,15 @@ def table(light: bool = True) -> Rows:
 
 
 def run(
-    rows: Rows, stage: str, name: str, design: Design, effects: Effects | None = None,
-    against: np.ndarray | None = None, note: str = "", log: bool = True, **options,
+    rows: Rows,
+    stage: str,
+    name: str,
+    design: Design,
+    effects: Effects | None = None,
+    against: np.ndarray | None = None,
+    note: str = "",
+    log: bool = True,
+    **options,
 ) -> np.ndarray:
     """Backtest 1960-1990, print and log the scores."""
     p, infos = backtest(rows, design, effects, **options)
@@ -51,7 +58,9 @@ def log_columns(design: Design, rows: Rows, names, prefix: str = "") -> None:
         design.add(prefix + name, np.log1p(rows[name]))
 
 
-def add_spline(design: Design, name: str, x: np.ndarray, knots, sd: float = 1.0, by=None, by_name="") -> None:
+def add_spline(
+    design: Design, name: str, x: np.ndarray, knots, sd: float = 1.0, by=None, by_name=""
+) -> None:
     """Cardinal natural cubic spline columns, optionally multiplied by another column."""
     missing = np.isnan(x)
     basis = spline(np.where(missing, np.nanmedian(x), x), knots)

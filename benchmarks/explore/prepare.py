@@ -28,9 +28,7 @@ VARIANTS = {
         {"obligation": o}
         for o in ("defense", "offense", "neutrality", "nonaggression", "consultation")
     ],
-    "structural_balance": [
-        {"which": w} for w in ("ally_enemy", "enemy_enemy", "ally_ally")
-    ],
+    "structural_balance": [{"which": w} for w in ("ally_enemy", "enemy_enemy", "ally_ally")],
     "portfolio_similarity": [{"measure": "S"}, {"measure": "kappa"}],
     "new_pact": [{"window": w} for w in (3, 5, 10)],
 }

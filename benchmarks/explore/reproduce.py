@@ -30,9 +30,16 @@ for side in ("max", "min"):
     state.add(side, rows[f"state_disputes_recent_10_{side}"])
 state.add("system", rows["system_disputes_recent_5"])
 TEN = [
-    "pact_in_dyad_defense", "pact_in_dyad_nonaggression", "pact_in_dyad_neutrality",
-    "outside_defense_max", "outside_defense_min", "outside_offense_max", "outside_neutrality_max",
-    "shared_allies", "new_pact_5_max", "ally_in_dispute_with_opponent_max",
+    "pact_in_dyad_defense",
+    "pact_in_dyad_nonaggression",
+    "pact_in_dyad_neutrality",
+    "outside_defense_max",
+    "outside_defense_min",
+    "outside_offense_max",
+    "outside_neutrality_max",
+    "shared_allies",
+    "new_pact_5_max",
+    "ally_in_dispute_with_opponent_max",
 ]
 allies = state.copy()
 for name in TEN:
@@ -48,20 +55,36 @@ def boost(names, refit=5, seed=0):
         train = rows.year < origin
         test = (rows.year >= origin) & (rows.year < min(origin + refit, LAST + 1))
         trees = HistGradientBoostingClassifier(
-            max_iter=200, learning_rate=0.04, max_leaf_nodes=12, min_samples_leaf=100,
-            early_stopping=False, random_state=seed,
+            max_iter=200,
+            learning_rate=0.04,
+            max_leaf_nodes=12,
+            min_samples_leaf=100,
+            early_stopping=False,
+            random_state=seed,
         ).fit(X[train], rows.y[train])
         p[test] = trees.predict_proba(X[test])[:, 1]
     return p
 
 
-G = ["land_contiguity", "contiguity_closeness", "major_powers", "capability_ratio", "joint_capability"]
+G = [
+    "land_contiguity",
+    "contiguity_closeness",
+    "major_powers",
+    "capability_ratio",
+    "joint_capability",
+]
 H = [*G, "peace_years", "dispute_last_year", "disputes_total", "disputes_recent_10"]
 S = [*H, "state_disputes_recent_10_max", "state_disputes_recent_10_min", "system_disputes_recent_5"]
 A = [*S, *TEN]
 if __name__ == "__main__":
-    for name, d in (("geo", geo), ("+peace", peace), ("+history", hist), ("+state,system", state), ("+alliances", allies)):
-        p, _ = backtest(rows, d, first=FIRST, last=LAST)
+    for name, d in (
+        ("geo", geo),
+        ("+peace", peace),
+        ("+history", hist),
+        ("+state,system", state),
+        ("+alliances", allies),
+    ):
+        p, _ = backtest(rows, d, first=FIRST, last=LAST, thin=False)
         sys.stdout.write(line("logit " + name, scores(rows, p, FIRST, LAST)) + "\n")
         sys.stdout.write(line("   1960-90", scores(rows, p, 1960, 1990)) + "\n")
     for name, names in (("history", H), ("+state,system", S), ("+alliances", A)):

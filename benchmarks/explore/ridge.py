@@ -43,7 +43,9 @@ class Design:
 
     def without(self, *names: str) -> "Design":
         keep = [i for i, n in enumerate(self.names) if n.split(":missing")[0] not in names]
-        return Design(*([v[i] for i in keep] for v in (self.names, self.values, self.sds, self.raw)))
+        return Design(
+            *([v[i] for i in keep] for v in (self.names, self.values, self.sds, self.raw))
+        )
 
 
 @dataclass
@@ -82,8 +84,15 @@ def scaled(design: Design, train: np.ndarray) -> tuple[FloatArray, FloatArray]:
 
 
 def fit_predict(
-    rows: Rows, design: Design, effects: Effects, origin: int, until: int, window: int = 0,
-    weights: FloatArray | None = None, warm: dict | None = None, thin: bool = True,
+    rows: Rows,
+    design: Design,
+    effects: Effects,
+    origin: int,
+    until: int,
+    window: int = 0,
+    weights: FloatArray | None = None,
+    warm: dict | None = None,
+    thin: bool = True,
 ) -> tuple[FloatArray, dict]:
     """Fit on years < origin, forecast origin..until-1: probabilities at the mode.
 
@@ -193,7 +202,12 @@ def fit_predict(
             break
         value = new
     eta = Z[~is_train] @ beta + (v[dyads[~is_train]] if dyads is not None else 0.0)
-    info = {"fixed": beta[:n_fixed], "names": design.names, "beta": dict(zip(["1", *design.names], beta[:n_fixed], strict=True)), "mode": value}
+    info = {
+        "fixed": beta[:n_fixed],
+        "names": design.names,
+        "beta": dict(zip(["1", *design.names], beta[:n_fixed], strict=True)),
+        "mode": value,
+    }
     sign, logdet = np.linalg.slogdet(H if dyads is None else H - M.T @ MD)
     prior_logdet = np.log(np.diag(Pm)[1:]).sum()
     info["evidence"] = -value - 0.5 * logdet + 0.5 * prior_logdet
@@ -203,8 +217,15 @@ def fit_predict(
 
 
 def backtest(
-    rows: Rows, design: Design, effects: Effects | None = None, first: int = 1960, last: int = 1990,
-    refit: int = 5, window: int = 0, weights: Callable[[int], FloatArray] | None = None,
+    rows: Rows,
+    design: Design,
+    effects: Effects | None = None,
+    first: int = 1960,
+    last: int = 1990,
+    refit: int = 5,
+    window: int = 0,
+    weights: Callable[[int], FloatArray] | None = None,
+    thin: bool = True,
 ) -> tuple[FloatArray, list[dict]]:
     """Forecasts of first..last (NaN elsewhere) with a refit every `refit` years."""
     p = np.full(rows.y.size, np.nan)
@@ -213,9 +234,15 @@ def backtest(
         until = min(origin + refit, last + 1)
         test = (rows.year >= origin) & (rows.year < until)
         p[test], info = fit_predict(
-            rows, design, effects or Effects(), origin, until, window,
+            rows,
+            design,
+            effects or Effects(),
+            origin,
+            until,
+            window,
             None if weights is None else weights(origin),
             infos[-1] if infos else None,
+            thin,
         )
         infos.append(info)
     return p, infos

@@ -149,7 +149,8 @@ def scores(rows: Rows, p: FloatArray, first: int, last: int) -> dict[str, float]
         "AP_quiet": average_precision(y[quiet], q[quiet]),
         "AUC_quiet": auc(y[quiet], q[quiet]),
         "skill_quiet": 1
-        - log_loss(y[quiet], q[quiet]).mean() / log_loss(y[quiet], y[quiet].mean() + 0 * y[quiet]).mean(),
+        - log_loss(y[quiet], q[quiet]).mean()
+        / log_loss(y[quiet], y[quiet].mean() + 0 * y[quiet]).mean(),
         "slope": slope_of(y, q)[1],
         "ratio": q.sum() / y.sum(),
     }

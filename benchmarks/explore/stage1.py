@@ -44,16 +44,31 @@ if __name__ == "__main__":
     b1 = run(rows, S, "+ geography of the row's year, classes", new, against=b0)
     d = clock(geography())
     d.add("last", rows["dispute_last_year"])
-    log_columns(d, rows, ["disputes_total", "dyad_decay_1", "dyad_decay_3", "dyad_decay_8", "dyad_decay_20"])
+    log_columns(
+        d, rows, ["disputes_total", "dyad_decay_1", "dyad_decay_3", "dyad_decay_8", "dyad_decay_20"]
+    )
     b2 = run(rows, S, "decays 1,3,8,20 + total, fine clock", d, against=b1)
     e = d.copy()
     log_columns(e, rows, ["side_max_2", "side_min_2", "side_max_10", "side_min_10"])
     b3 = run(rows, S, "+ sides 2, 10 max min (log)", e, against=b2)
     e2 = d.copy()
-    log_columns(e2, rows, ["side_other_max_2", "side_other_min_2", "side_other_max_10", "side_other_min_10"])
+    log_columns(
+        e2, rows, ["side_other_max_2", "side_other_min_2", "side_other_max_10", "side_other_min_10"]
+    )
     b4 = run(rows, S, "+ sides' other disputes 2, 10 (log)", e2, against=b2)
     e3 = d.copy()
-    log_columns(e3, rows, ["side_other_max_1", "side_other_min_1", "side_other_max_5", "side_other_min_5", "side_other_max_20", "side_other_min_20"])
+    log_columns(
+        e3,
+        rows,
+        [
+            "side_other_max_1",
+            "side_other_min_1",
+            "side_other_max_5",
+            "side_other_min_5",
+            "side_other_max_20",
+            "side_other_min_20",
+        ],
+    )
     run(rows, S, "+ sides' other disputes 1, 5, 20 (log)", e3, against=b2)
     e4 = e2.copy()
     x, z = np.log1p(rows["side_other_max_10"]), np.log1p(rows["side_other_min_10"])
@@ -64,4 +79,11 @@ if __name__ == "__main__":
     for scale in (0.2, 0.35, 0.5):
         run(rows, S, f"  + era .2, state {scale}", e2, Effects(era=0.2, state=scale), against=b4)
     for scale in (0.5, 0.8, 1.0):
-        run(rows, S, f"  + era .2, state .35, dyad {scale}", e2, Effects(era=0.2, state=0.35, dyad=scale), against=b4)
+        run(
+            rows,
+            S,
+            f"  + era .2, state .35, dyad {scale}",
+            e2,
+            Effects(era=0.2, state=0.35, dyad=scale),
+            against=b4,
+        )

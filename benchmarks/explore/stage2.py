@@ -30,13 +30,34 @@ if __name__ == "__main__":
     for e in (0.1, 0.2, 0.35):
         run(rows, S, f"era walk {e}", d, Effects(era=e), against=p1)
     for e in (0.1, 0.2, 0.35):
-        run(rows, S, f"era walk {e}, far walk {e}", d, Effects(era=e, era_slopes={"far": e}), against=p1)
+        run(
+            rows,
+            S,
+            f"era walk {e}, far walk {e}",
+            d,
+            Effects(era=e, era_slopes={"far": e}),
+            against=p1,
+        )
     for e in (0.1, 0.2, 0.35):
-        run(rows, S, f"era, far, quiet walks {e}", d, Effects(era=e, era_slopes={"far": e, "quiet": e}), against=p1)
+        run(
+            rows,
+            S,
+            f"era, far, quiet walks {e}",
+            d,
+            Effects(era=e, era_slopes={"far": e, "quiet": e}),
+            against=p1,
+        )
     for w in (40, 60, 90):
         run(rows, S, f"sliding window {w}", d, window=w, against=p1)
     for h in (15, 25, 40):
-        run(rows, S, f"weights halved every {h} years", d, weights=lambda o, h=h: 0.5 ** ((o - rows.year) / h), against=p1)
+        run(
+            rows,
+            S,
+            f"weights halved every {h} years",
+            d,
+            weights=lambda o, h=h: 0.5 ** ((o - rows.year) / h),
+            against=p1,
+        )
     ww = ((rows.year >= 1914) & (rows.year <= 1918)) | ((rows.year >= 1939) & (rows.year <= 1945))
     run(rows, S, "without world-war years", d, weights=lambda o: 1.0 - ww, against=p1)
     e = d.copy()
@@ -54,4 +75,11 @@ if __name__ == "__main__":
     e.add("ww far", ww * far, 3.0)
     e.add("ww quiet", ww * quiet, 3.0)
     run(rows, S, "  the same + world-war nuisance", e, against=p1)
-    run(rows, S, "  the same + era, far, quiet walks .2", e, Effects(era=0.2, era_slopes={"far": 0.2, "quiet": 0.2}), against=p1)
+    run(
+        rows,
+        S,
+        "  the same + era, far, quiet walks .2",
+        e,
+        Effects(era=0.2, era_slopes={"far": 0.2, "quiet": 0.2}),
+        against=p1,
+    )

@@ -32,17 +32,47 @@ if __name__ == "__main__":
     for e in (0.05, 0.1, 0.2):
         run(rows, S, f"era walk {e}", b, Effects(era=e), against=p1, **kw)
     for e in (0.1, 0.2):
-        run(rows, S, f"era, far, quiet walks {e}", b, Effects(era=e, era_slopes={"far": e, "quiet": e}), against=p1, **kw)
-    run(rows, S, "far, quiet walks .2, no era", b, Effects(era_slopes={"far": 0.2, "quiet": 0.2}), against=p1, **kw)
+        run(
+            rows,
+            S,
+            f"era, far, quiet walks {e}",
+            b,
+            Effects(era=e, era_slopes={"far": e, "quiet": e}),
+            against=p1,
+            **kw,
+        )
+    run(
+        rows,
+        S,
+        "far, quiet walks .2, no era",
+        b,
+        Effects(era_slopes={"far": 0.2, "quiet": 0.2}),
+        against=p1,
+        **kw,
+    )
     for s in (0.25, 0.5):
         run(rows, S, f"era .1, state {s}", b, Effects(era=0.1, state=s), against=p1, **kw)
     for s in (0.5, 0.8):
         run(rows, S, f"era .1, dyad {s}", b, Effects(era=0.1, dyad=s), against=p1, **kw)
     for y0 in (1816, 1870, 1900, 1946):
         if y0 > 1816:
-            run(rows, S, f"from {y0}", b, weights=lambda o, y0=y0: (rows.year >= y0) * (1.0 - ww), against=p1)
+            run(
+                rows,
+                S,
+                f"from {y0}",
+                b,
+                weights=lambda o, y0=y0: (rows.year >= y0) * (1.0 - ww),
+                against=p1,
+            )
     for h in (15, 30):
-        run(rows, S, f"weights halved every {h} years", b, weights=lambda o, h=h: (1 - ww) * 0.5 ** ((o - rows.year) / h), against=p1)
+        run(
+            rows,
+            S,
+            f"weights halved every {h} years",
+            b,
+            weights=lambda o, h=h: (1 - ww) * 0.5 ** ((o - rows.year) / h),
+            against=p1,
+        )
     e = b.copy()
     e.add("land x quiet", land * quiet)
     run(rows, S, "+ land x quiet", e, against=p1, **kw)
@@ -77,9 +107,27 @@ if __name__ == "__main__":
     e.add("age", np.log1p(rows["age_min"]))
     e.add("new", (rows["age_min"] <= 2) * 1.0)
     run(rows, S, "+ age of the younger state", e, against=p1, **kw)
-    for n in ("hot_max", "hot_min", "third_near", "third_allies", "common_foes", "lowrank_3", "lowrank_8",
-              "fatal_decay_8", "force_decay_8", "war_decay_20", "fatal_decay_20", "initiated_both_10", "initiator_max_10", "initiator_min_10",
-              "fatal_side_max_5", "war_side_max_5", "dyad_decay_50", "capability_share_min", "capability_share_max"):
+    for n in (
+        "hot_max",
+        "hot_min",
+        "third_near",
+        "third_allies",
+        "common_foes",
+        "lowrank_3",
+        "lowrank_8",
+        "fatal_decay_8",
+        "force_decay_8",
+        "war_decay_20",
+        "fatal_decay_20",
+        "initiated_both_10",
+        "initiator_max_10",
+        "initiator_min_10",
+        "fatal_side_max_5",
+        "war_side_max_5",
+        "dyad_decay_50",
+        "capability_share_min",
+        "capability_share_max",
+    ):
         e = b.copy()
         e.add(n, np.log1p(np.maximum(rows[n], 0)) if not n.startswith("capab") else np.log(rows[n]))
         run(rows, S, "+ " + n, e, against=p1, **kw)

@@ -42,10 +42,24 @@ if __name__ == "__main__":
         e.add(n + " riv", np.log1p(rows[n]) * riv)
     run(rows, S, "+ rivalry x history", e, against=p1, **kw)
     e = b.copy()
-    add_spline(e, "peace", np.log1p(rows["peace_years"]), np.log1p((0, 2, 8, 25, 60)), by=riv, by_name=" riv")
+    add_spline(
+        e,
+        "peace",
+        np.log1p(rows["peace_years"]),
+        np.log1p((0, 2, 8, 25, 60)),
+        by=riv,
+        by_name=" riv",
+    )
     run(rows, S, "+ rivalry x clock", e, against=p1, **kw)
     e = b.copy()
-    add_spline(e, "peace", np.log1p(rows["peace_years"]), np.log1p((0, 2, 8, 25, 60)), by=land, by_name=" land")
+    add_spline(
+        e,
+        "peace",
+        np.log1p(rows["peace_years"]),
+        np.log1p((0, 2, 8, 25, 60)),
+        by=land,
+        by_name=" land",
+    )
     run(rows, S, "+ land x clock", e, against=p1, **kw)
     e = b.copy()
     for n in SIDES:
@@ -70,13 +84,69 @@ if __name__ == "__main__":
         e.add("lin " + n, rows[n])
     run(rows, S, "+ histories, linear too", e, against=p1, **kw)
     for s in (0.15, 0.3):
-        run(rows, S, f"far, quiet walks {s}", b, Effects(era_slopes={"far": s, "quiet": s}), against=p1, **kw)
-        run(rows, S, f"far, quiet, total walks {s}", b, Effects(era_slopes={"far": s, "quiet": s, "disputes_total": s}), against=p1, **kw)
-        run(rows, S, f"far, quiet, total, rivalry, d8 walks {s}", b, Effects(era_slopes={"far": s, "quiet": s, "disputes_total": s, "rivalry": s, "dyad_decay_8": s}), against=p1, **kw)
-        run(rows, S, f"  the same, step 10", b, Effects(era_step=10, era_slopes={"far": s, "quiet": s, "disputes_total": s, "rivalry": s, "dyad_decay_8": s}), against=p1, **kw)
+        run(
+            rows,
+            S,
+            f"far, quiet walks {s}",
+            b,
+            Effects(era_slopes={"far": s, "quiet": s}),
+            against=p1,
+            **kw,
+        )
+        run(
+            rows,
+            S,
+            f"far, quiet, total walks {s}",
+            b,
+            Effects(era_slopes={"far": s, "quiet": s, "disputes_total": s}),
+            against=p1,
+            **kw,
+        )
+        run(
+            rows,
+            S,
+            f"far, quiet, total, rivalry, d8 walks {s}",
+            b,
+            Effects(
+                era_slopes={
+                    "far": s,
+                    "quiet": s,
+                    "disputes_total": s,
+                    "rivalry": s,
+                    "dyad_decay_8": s,
+                }
+            ),
+            against=p1,
+            **kw,
+        )
+        run(
+            rows,
+            S,
+            f"  the same, step 10",
+            b,
+            Effects(
+                era_step=10,
+                era_slopes={
+                    "far": s,
+                    "quiet": s,
+                    "disputes_total": s,
+                    "rivalry": s,
+                    "dyad_decay_8": s,
+                },
+            ),
+            against=p1,
+            **kw,
+        )
     for s in (0.2, 0.4):
         run(rows, S, f"state {s}", b, Effects(state=s), against=p1, **kw)
         run(rows, S, f"dyad {s}", b, Effects(dyad=s), against=p1, **kw)
     for h in (15, 30):
-        run(rows, S, f"weights halved every {h} years", b, weights=lambda o, h=h: (1 - ww) * 0.5 ** ((o - rows.year) / h), against=p1)
+        run(
+            rows,
+            S,
+            f"weights halved every {h} years",
+            b,
+            weights=lambda o, h=h: (1 - ww) * 0.5 ** ((o - rows.year) / h),
+            against=p1,
+        )
     run(rows, S, "from 1900", b, weights=lambda o: (rows.year >= 1900) * (1.0 - ww), against=p1)

@@ -16,6 +16,13 @@ from scipy.optimize import minimize_scalar
 from scipy.special import betaln, expit, logit
 
 from forecast.errors import ArgumentError, ForecastError, UnknownNameError
+from forecast.evaluation.baseline_columns import (
+    ACTIVITY,
+    ALLIANCES,
+    HISTORY,
+    LOGGED,
+    STRUCTURE,
+)
 from forecast.evaluation.inputs import FloatArray
 from forecast.features import FeatureRequest, compute_features
 from forecast.panel.types import Panel
@@ -176,27 +183,6 @@ class _ShrunkRates:
         return np.where(known, self.rates[place], self.population)[None, :]
 
 
-_STRUCTURE = (
-    FeatureRequest("land_contiguity", "land_contiguity"),
-    FeatureRequest("contiguity_closeness", "contiguity_closeness"),
-    FeatureRequest("major_powers", "major_powers"),
-    FeatureRequest("capability_ratio", "capability_ratio"),
-    FeatureRequest("joint_capability", "joint_capability"),
-)
-_HISTORY = (
-    FeatureRequest("peace_years", "peace_years"),
-    FeatureRequest("dispute_last_year", "dispute_last_year"),
-    FeatureRequest("disputes_total", "disputes_total"),
-    FeatureRequest("disputes_recent", "disputes_recent", {"window": 10}),
-)
-_CONTEXT = (
-    FeatureRequest("state_disputes_max", "state_disputes_recent", {"window": 10}, "max"),
-    FeatureRequest("state_disputes_min", "state_disputes_recent", {"window": 10}, "min"),
-    FeatureRequest("system_disputes", "system_disputes_recent", {"window": 5}),
-)
-_LOGGED = frozenset({"disputes_total", "disputes_recent", "joint_capability"})
-
-
 @dataclass(frozen=True)
 class Logit:
     r"""Logistic regression with a light ridge on standardised columns.
@@ -275,7 +261,7 @@ def _expand(raw: dict[str, FloatArray]) -> FloatArray:
         if name == "peace_years":
             decades = values / 10.0
             columns += [decades, decades**2, decades**3]
-        elif name in _LOGGED:
+        elif name in LOGGED:
             columns.append(np.log(values) if name == "joint_capability" else np.log1p(values))
         else:
             columns.append(values)
@@ -323,7 +309,7 @@ class Boosting:
     """
 
     name: str = "boosting"
-    requests: tuple[FeatureRequest, ...] = (*_STRUCTURE, *_HISTORY, *_CONTEXT)
+    requests: tuple[FeatureRequest, ...] = (*STRUCTURE, *HISTORY, *ACTIVITY)
 
     def columns(self) -> Sequence[FeatureRequest]:
         """Geography, power, dispute history, and recent disputes of each state and the system."""
@@ -377,12 +363,25 @@ BASELINES: dict[str, Forecaster] = {
     for method in (
         Climatology(),
         Conflictology(),
-        Logit("peace_years", _HISTORY[:1]),
-        Logit("history", (*_STRUCTURE, *_HISTORY)),
+        Logit("peace_years", HISTORY[:1]),
+        Logit("geography_power", STRUCTURE),
+        Logit("geography_peace_years", (*STRUCTURE, *HISTORY[:1])),
+        Logit("history", (*STRUCTURE, *HISTORY)),
+        Logit("history_activity", (*STRUCTURE, *HISTORY, *ACTIVITY)),
+        Logit("history_activity_alliances", (*STRUCTURE, *HISTORY, *ACTIVITY, *ALLIANCES)),
+        Boosting("boosting_history", (*STRUCTURE, *HISTORY)),
         Boosting(),
+        Boosting("boosting_alliances", (*STRUCTURE, *HISTORY, *ACTIVITY, *ALLIANCES)),
     )
 }
-"""Baselines by name. The model without alliances is a model, see `forecast.evaluation.backtest`."""
+"""Baselines by name, the logits and the boosting each in steps.
+
+Steps of the logit: ``geography_power`` (borders, major powers, capabilities), with the cubic of
+peace years, with dispute ``history``, with recent ``activity`` of each state and of the system,
+with ten pooled alliance features. ``boosting_history``, ``boosting`` and ``boosting_alliances``
+have the columns of the last three. The model without alliances is a model, see
+`forecast.evaluation.backtest`.
+"""
 
 
 def baseline(name: str) -> Forecaster:

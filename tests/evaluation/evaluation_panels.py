@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import expit
 
+from forecast.evaluation.baseline_columns import ALLIANCES
 from forecast.panel.types import Panel
 
 
@@ -37,6 +38,9 @@ def simulate_panel(*, seed=0, states=25, first=1950, last=1999, intercept=-4.0, 
             "system_disputes": np.full(a.size, recent.sum() / 100),
             "ally": ally.astype(float),
         }
+        # of the ten alliance columns of the baselines only the first varies
+        columns |= {r.name: np.zeros(a.size) for r in ALLIANCES}
+        columns[ALLIANCES[0].name] = ally.astype(float)
         eta = intercept + 1.2 * land + 0.6 * major + taste - 0.06 * peace + 0.5 * slope * ally
         y = (rng.uniform(size=a.size) < expit(eta)).astype(float)
         parts.append((np.full(a.size, year), a + 2, b + 2, y, columns))

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -79,7 +80,32 @@ def test_better_information_scores_better(split):
     loss = {n: log_loss(y, forecast(n, train, test)[0]).value for n in NAMES}
     assert loss["history"] < loss["peace_years"] < loss["climatology"]
     assert loss["conflictology"] < loss["climatology"]
+    assert loss["history"] < loss["geography_peace_years"] < loss["geography_power"]
+    # the panel's risk rises with an alliance: the step that knows of it gains
+    assert loss["history_activity_alliances"] < loss["history_activity"]
     assert area_under_roc(y, forecast("boosting", train, test)[0]) > 0.7
+
+
+def test_the_steps_nest():
+    steps = ("geography_power", "geography_peace_years", "history", "history_activity")
+    columns = [{r.name for r in bl.baseline(n).columns()} for n in steps]
+    columns.append({r.name for r in bl.baseline("history_activity_alliances").columns()})
+    assert all(a < b for a, b in pairwise(columns))
+    for trees, logit in (
+        ("boosting_history", "history"),
+        ("boosting", "history_activity"),
+        ("boosting_alliances", "history_activity_alliances"),
+    ):
+        assert bl.baseline(trees).columns() == bl.baseline(logit).columns()
+
+
+def test_columns_are_dyad_features_and_one_name_is_one_column():
+    requests = [r for method in bl.BASELINES.values() for r in method.columns()]
+    assert len(set(map(repr, requests))) == len({r.name for r in requests})
+    for request in requests:
+        # a state's or a side's feature must say how the two sides become one value
+        two_sided = request.spec.level in ("state", "directed")
+        assert two_sided == (request.side in ("max", "min")), request
 
 
 def test_conflictology_shrinks_towards_the_rate_of_the_window(split):
