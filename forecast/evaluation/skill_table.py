@@ -180,7 +180,7 @@ def skill_table(
                 }
             )
     settings = result.settings
-    about = {
+    about: dict[str, Any] = {
         "model": result.model,
         "panel": settings["panel"]["fingerprint"],
         "test years": f"{result.forecasts['year'].min()}–{result.forecasts['year'].max()}",
@@ -188,18 +188,39 @@ def skill_table(
         "seed": settings["seed"],
         "level": result.level,
     }
-    return SkillTable(pd.DataFrame(scores), pd.DataFrame(ratios), pd.DataFrame(gains), about)
+    table = SkillTable(pd.DataFrame(scores), pd.DataFrame(ratios), pd.DataFrame(gains), about)
+    if verdict := _verdict(table.gains, result.model):
+        about["recalibration"] = verdict
+    return table
+
+
+def _verdict(gains: pd.DataFrame, model: str) -> str:
+    """Whether recalibration of the model won out of sample, at the first horizon."""
+    if gains.empty:
+        return ""
+    found = gains[(gains["model"] == model + SUFFIX) & (gains["against"] == model)]
+    if found.empty:
+        return ""
+    one = found.iloc[0]
+    words = "wins: keep it" if one["mean"] < 0 else "does not win: leave it out"
+    return (
+        f"{words} (log loss per row {one['mean']:+.1e}, {one['level']:.0%} interval "
+        f"{one['lower']:+.1e} to {one['upper']:+.1e}, {one['period']})"
+    )
 
 
 def _spans(years: pd.Series, periods: Sequence[Period]) -> Iterator[tuple[str, int, int]]:
     """Label, first and last year of each span that has rows."""
     low, high = int(years.min()), int(years.max())
     yield f"{_EVERY} ({low}–{high})", low, high
+    done = {(low, high)}
     for period in periods:
         last = high if period.last is None else period.last
         found = years[years.between(period.first, last)]
-        if len(found):
-            yield f"{period.name} ({found.min()}–{found.max()})", period.first, last
+        span = (int(found.min()), int(found.max())) if len(found) else (low, high)
+        if span not in done:
+            done.add(span)
+            yield f"{period.name} ({span[0]}–{span[1]})", *span
 
 
 def _scores(rows: pd.DataFrame, base: np.ndarray[Any, Any]) -> dict[str, float]:
