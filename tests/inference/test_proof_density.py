@@ -68,8 +68,7 @@ class Oracle:
         out: dict[str, Any] = {"beta": beta}
         for b, one in enumerate(self.design.blocks):
             f = effects[one.name]
-            steps = np.diff(f, prepend=0.0) if one.structure == "random_walk" else f
-            out[f"z_{one.name}"] = steps * np.exp(-theta[b])
+            out[f"z_{one.name}"] = one.increments(f) * np.exp(-theta[b])
             out[f"sigma_{one.name}_log__"] = np.asarray(theta[b])
         return out
 
@@ -125,7 +124,7 @@ def drawn(
     effects = {}
     for b, one in enumerate(design.blocks):
         steps = np.exp(theta[b]) * spread * rng.normal(size=len(one.levels))
-        effects[one.name] = np.cumsum(steps) if one.structure == "random_walk" else steps
+        effects[one.name] = one.effects(steps)
     return beta, theta, effects
 
 
