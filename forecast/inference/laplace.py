@@ -31,7 +31,7 @@ from forecast.inference.latent import Latent
 from forecast.inference.proposal import propose
 from forecast.modeling.design import Design
 
-__all__ = ["Draws", "sample_laplace"]
+__all__ = ["Draws", "resample", "sample_laplace", "smooth_weights"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -92,10 +92,6 @@ def sample_laplace(
     -------
     Draws
     """
-    from arviz_stats import base
-
-    statistics = cast(Any, base).array_stats
-
     tell = report or (lambda _what, _share: None)
     streams = seed.spawn(_MAX_ROUNDS + 3)
     latent = Latent(design)
@@ -122,20 +118,14 @@ def sample_laplace(
         weights.append(likelihood + latent.log_prior(W, theta) - density - given)
         thetas.append(theta)
         latents.append(W)
-        # psislw smooths the weights exp(-x): it takes log likelihoods to leave out.
-        smoothed, k = statistics.psislw(-_finite(np.concatenate(weights)))
-        share = np.exp(smoothed - smoothed.max())
-        share /= share.sum()
+        share, k = smooth_weights(np.concatenate(weights))
         ess = 1.0 / float(np.sum(share**2))
         if ess >= target:
             break
         # As many again as the share that was worth something promises to be enough.
         batch = int(np.clip(1.1 * share.size * (target / ess - 1.0), 100, most))
     rng = np.random.default_rng(streams[1])
-    # Systematic resampling, then a shuffle so that neighbours are not copies of each other.
-    places = (rng.random() + np.arange(draws)) / draws
-    chosen = np.minimum(np.searchsorted(np.cumsum(share), places), share.size - 1)
-    chosen = rng.permutation(chosen)
+    chosen = resample(share, draws, rng)
     theta, W = np.concatenate(thetas)[chosen], np.concatenate(latents)[chosen]
     effects: dict[str, FloatArray] = {}
     scales = {block.name: np.exp(theta[:, b]) for b, block in enumerate(blocks)}
@@ -148,7 +138,30 @@ def sample_laplace(
             where = latent.slices[b]
             effects[block.name] = W[:, latent.p + where.start : latent.p + where.stop]
     tell("done", 1.0)
-    return Draws(W[:, : latent.p], effects, scales, ess, float(k), share.size)
+    return Draws(W[:, : latent.p], effects, scales, ess, k, share.size)
+
+
+def smooth_weights(log_weights: FloatArray) -> tuple[FloatArray, float]:
+    """Shares of the draws with the tail smoothed, summing to one, and Pareto k.
+
+    Pareto-smoothed importance sampling (Vehtari et al. 2024, JMLR 25:72).
+    """
+    from arviz_stats import base
+
+    # psislw smooths the weights exp(-x): it takes log likelihoods to leave out.
+    smoothed, k = cast(Any, base).array_stats.psislw(-_finite(log_weights))
+    share = np.exp(smoothed - smoothed.max())
+    return share / share.sum(), float(k)
+
+
+def resample(share: FloatArray, draws: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Positions of `draws` draws, each as often as its share: systematic, then shuffled.
+
+    The shuffle keeps copies of one draw from being neighbours.
+    """
+    places = (rng.random() + np.arange(draws)) / draws
+    chosen = np.minimum(np.searchsorted(np.cumsum(share), places), share.size - 1)
+    return np.asarray(rng.permutation(chosen), dtype=np.int64)
 
 
 def _finite(log_weights: FloatArray) -> FloatArray:

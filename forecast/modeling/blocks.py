@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -180,6 +180,29 @@ class BlockCode:
         """First year of the walk step that holds each year."""
         return np.asarray(years, dtype=np.int64) // self.step * self.step
 
+    def with_levels(self, new: Sequence[str]) -> tuple[BlockCode, IntArray]:
+        """The group with further levels in their place, and where each level was.
+
+        Parameters
+        ----------
+        new : sequence of str
+            Levels that `apply` found to be unknown.
+
+        Returns
+        -------
+        code : BlockCode
+        order : numpy.ndarray, shape (levels,)
+            Position of each level of `code` in the old levels followed by the new ones.
+        """
+        wider = replace(self, levels=(*self.levels, *new))
+        keys = (
+            np.unique(wider.levels, return_inverse=True)[1]
+            if self.name == "dispute"
+            else _parse(wider)
+        )
+        order = np.argsort(keys, kind="stable")
+        return replace(self, levels=tuple(wider.levels[i] for i in order)), order
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
         return {
@@ -242,7 +265,8 @@ class BlockCode:
             return self.strata_of(X, names), 1 << len(self.by)
         return self.era_of(rows["year"].to_numpy()), len(self.eras)
 
-    def _part_label(self, part: int) -> str:
+    def part_label(self, part: int) -> str:
+        """Label of an era, step or stratum."""
         if self.structure == "random_walk":
             return str(part)
         if self.by:
@@ -264,7 +288,7 @@ class BlockCode:
             return f"{key // _BASE}-{key % _BASE}"
         if self.is_slope:
             column, part = divmod(key, self._part_count)
-            return f"{self.columns[column]}|{self._part_label(part)}"
+            return f"{self.columns[column]}|{self.part_label(part)}"
         return str(key)
 
     @property
@@ -388,7 +412,7 @@ def _parse(code: BlockCode) -> IntArray:
         if code.structure == "random_walk":
             places = {str(part): int(part) for _, part in pairs}
         else:
-            places = {code._part_label(part): part for part in range(code._part_count)}
+            places = {code.part_label(part): part for part in range(code._part_count)}
         return np.array(
             [code.columns.index(c) * code._part_count + places[p] for c, p in pairs],
             dtype=np.int64,
