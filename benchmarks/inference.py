@@ -13,6 +13,9 @@ multi-membership
     by era; rows repeated up to 112,462 where the data have fewer. Plain PyMC with nutpie against
     ``method="laplace"``.
 
+A third table times fits of 36,000 and 112,462 rows, and what one more year costs: a fit from a warm
+start, and `forecast.update`, which reweights the draws of the fit before.
+
 For a sampler, the number is the smallest bulk effective sample size (rank-normalised, ArviZ) over
 all population-level coefficients and scales, divided by wall seconds from the arrays to the
 posterior, compilation and adaptation included. For Laplace it is the effective sample size of the
@@ -43,12 +46,14 @@ import scipy.sparse as sp
 import xarray as xr
 
 import forecast as fc
-from forecast.inference.fit import sample_design
+from forecast.inference.fit import fit, sample_design
+from forecast.inference.update import update
 from forecast.modeling.build import build_from_design
 from forecast.modeling.design import Block, Design
 from forecast.modeling.encode import encode
 from forecast.modeling.encoding import complete
-from forecast.modeling.spec import load_model
+from forecast.modeling.spec import ModelSpec, load_model
+from forecast.panel.types import Panel
 
 LARGE = 112_462
 SEED = 20261122
@@ -167,9 +172,17 @@ def pymc(design: Design, *, draws: int, sampler: str) -> Result:
 
 def bambi(design: Design, *, draws: int) -> Result:
     """Bambi with crossed intercepts and our priors."""
+    begun = time.perf_counter()
+    posterior = bambi_posterior(design, draws=draws)
+    seconds = time.perf_counter() - begun
+    mean, sd = _summary(posterior)
+    return Result("Bambi + nutpie", design.y.size, seconds, _smallest_ess(posterior), mean, sd)
+
+
+def bambi_posterior(design: Design, *, draws: int, chains: int = 2) -> xr.Dataset:
+    """Draws of Bambi in the names of ours."""
     import bambi as bmb
 
-    begun = time.perf_counter()
     frame = pd.DataFrame(
         design.X[:, 1:], columns=[f"x{j}" for j in range(1, len(design.names))]
     ).assign(y=design.y.astype(int))
@@ -192,18 +205,17 @@ def bambi(design: Design, *, draws: int) -> Result:
         center_predictors=False,
     )
     trace = model.fit(
-        draws=draws, tune=draws, chains=2, inference_method="nutpie", random_seed=SEED,
+        draws=draws, tune=draws, chains=chains, inference_method="nutpie", random_seed=SEED,
         nuts_sampler_kwargs=None, progress_bar=False,
     )  # fmt: skip
-    seconds = time.perf_counter() - begun
     found = trace["posterior"].to_dataset()
     columns = ["Intercept", *(f"x{j}" for j in range(1, len(design.names)))]
     beta = xr.concat([found[c] for c in columns], dim="term").assign_coords(term=list(design.names))
     posterior = xr.Dataset({"beta": beta.transpose("chain", "draw", "term")})
     for block in design.blocks:
         posterior[f"sigma_{block.name}"] = found[f"1|{block.name}_sigma"]
-    mean, sd = _summary(posterior)
-    return Result("Bambi + nutpie", design.y.size, seconds, _smallest_ess(posterior), mean, sd)
+        posterior[f"effect_{block.name}"] = found[f"1|{block.name}"]
+    return posterior
 
 
 def rstanarm(design: Design, *, draws: int, limit: float) -> Result | None:
@@ -306,6 +318,33 @@ def scaling(design: Design, sizes: Iterable[int], *, draws: int) -> pd.DataFrame
     return frame
 
 
+def refits(panel: Panel, spec: ModelSpec, design: Design) -> pd.DataFrame:
+    """Seconds of Laplace fits by rows, and of one more year: warm start, and `update`."""
+    measured = []
+    for size in (36_000, LARGE):
+        result = laplace(padded(design, size), draws=1000)
+        measured.append(
+            {"what": "fit, arrays given", "rows": size, "seconds": result.seconds,
+             "ESS": result.ess, "note": result.note}
+        )  # fmt: skip
+    year = panel.data["year"].to_numpy()
+    first, last = int(year.min()), int(year.max())
+    parent = fit(spec, panel.select_years(first, last - 1), seed=SEED, draws=2000)
+    for what, run in (
+        (f"fit, panel to {last - 1} given, 2,000 draws", lambda: parent),
+        (f"fit with {last}, warm start", lambda: fit(spec, panel, seed=SEED, warm_start=parent)),
+        (f"update with {last}", lambda: update(parent, panel, seed=SEED)),
+    ):
+        found = run()
+        d = found.diagnostics
+        measured.append(
+            {"what": what, "rows": found.encoding.rows, "seconds": d.wall_seconds,
+             "ESS": d.min_ess_bulk,
+             "note": f"Pareto k {d.pareto_k:.2f}, gate {'passed' if found.gate().passed else 'failed'}"}
+        )  # fmt: skip
+    return pd.DataFrame(measured).round({"seconds": 2, "ESS": 0})
+
+
 def attempt(name: str, run: Callable[[], Result | None], results: list[Result]) -> None:
     """Run a peer; one that is missing or fails is named, not hidden."""
     print(f"… {name}", flush=True)
@@ -333,10 +372,13 @@ def main() -> None:
 
     name = "dyad_onset_historical" if arguments.data == "historical" else "dyad_onset"
     spec = load_model(name)
-    panel = fc.load_panel(
-        data=arguments.data, unit=spec.unit, population=spec.population, outcome=spec.outcome
+    panel = complete(
+        fc.load_panel(
+            data=arguments.data, unit=spec.unit, population=spec.population, outcome=spec.outcome
+        ),
+        spec.entries,
     )
-    design, _ = encode(spec, complete(panel, spec.entries))
+    design, _ = encode(spec, panel)
     years = design.rows["year"].to_numpy()
     span = (1990, 2000) if arguments.quick else (1980, 2000)
     some = crossed(chosen(design, np.flatnonzero((years >= span[0]) & (years <= span[1]))))
@@ -369,6 +411,7 @@ def main() -> None:
         "crossed": table(first, "Bambi + nutpie"),
         "multi-membership": table(second, "PyMC + nutpie"),
     }
+    report["refits"] = refits(panel, spec, design)
     if arguments.scaling:
         report["scaling"] = scaling(
             design, (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000), draws=200
