@@ -7,7 +7,7 @@ import xarray as xr
 
 from forecast.features.registry import feature
 
-__all__ = ["contiguity_closeness", "distance", "land_contiguity"]
+__all__ = ["contiguity_closeness", "distance", "land_contiguity", "not_contiguous"]
 
 SOURCE = "Stinnett et al. 2002, COW Direct Contiguity"
 
@@ -48,6 +48,22 @@ def contiguity_closeness(world: xr.Dataset) -> np.ndarray:
     """Steps of closeness: 5 shares a border, 4 within 12 miles of water … 0 beyond 400 miles."""
     found = contiguity_class(world)
     return np.where(found > 0, 6 - found, 0)
+
+
+@feature(
+    family="geography",
+    level="dyad",
+    unit="0/1",
+    bounds=(0, 1),
+    sign="-",
+    formula="1 if the two are contiguous in no class, by land or within 400 miles of water",
+    source=SOURCE,
+    needs=("contiguity", "member"),
+    pre_treatment=True,
+)
+def not_contiguous(world: xr.Dataset) -> np.ndarray:
+    """Whether the two are far apart: relevant only if one of them is a major power."""
+    return np.asarray(contiguity_class(world) == 0)
 
 
 @feature(
