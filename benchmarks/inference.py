@@ -336,11 +336,11 @@ def refits(panel: Panel, spec: ModelSpec, design: Design) -> pd.DataFrame:
         (f"update with {last}", lambda: update(parent, panel, seed=SEED)),
     ):
         found = run()
-        d = found.diagnostics
+        d, gate = found.diagnostics, "passed" if found.gate().passed else "failed"
         measured.append(
             {"what": what, "rows": found.encoding.rows, "seconds": d.wall_seconds,
              "ESS": d.min_ess_bulk,
-             "note": f"Pareto k {d.pareto_k:.2f}, gate {'passed' if found.gate().passed else 'failed'}"}
+             "note": f"Pareto k {d.pareto_k:.2f}, gate {gate}"}
         )  # fmt: skip
     return pd.DataFrame(measured).round({"seconds": 2, "ESS": 0})
 
