@@ -13,8 +13,7 @@ multi-membership
     by era; rows repeated up to 112,462 where the data have fewer. Plain PyMC with nutpie against
     ``method="laplace"``.
 
-A third table times fits of 36,000 and 112,462 rows, and what one more year costs: a fit from a warm
-start, and `forecast.update`, which reweights the draws of the fit before.
+A third table times fits of 36,000 and 112,462 rows, and what one more year costs from a warm start.
 
 For a sampler, the number is the smallest bulk effective sample size (rank-normalised, ArviZ) over
 all population-level coefficients and scales, divided by wall seconds from the arrays to the
@@ -47,7 +46,6 @@ import xarray as xr
 
 import forecast as fc
 from forecast.inference.fit import fit, sample_design
-from forecast.inference.update import update
 from forecast.modeling.build import build_from_design
 from forecast.modeling.design import Block, Design
 from forecast.modeling.encode import encode
@@ -319,7 +317,7 @@ def scaling(design: Design, sizes: Iterable[int], *, draws: int) -> pd.DataFrame
 
 
 def refits(panel: Panel, spec: ModelSpec, design: Design) -> pd.DataFrame:
-    """Seconds of Laplace fits by rows, and of one more year: warm start, and `update`."""
+    """Seconds of Laplace fits by rows, and of one more year from a warm start."""
     measured = []
     for size in (36_000, LARGE):
         result = laplace(padded(design, size), draws=1000)
@@ -329,11 +327,10 @@ def refits(panel: Panel, spec: ModelSpec, design: Design) -> pd.DataFrame:
         )  # fmt: skip
     year = panel.data["year"].to_numpy()
     first, last = int(year.min()), int(year.max())
-    parent = fit(spec, panel.select_years(first, last - 1), seed=SEED, draws=2000)
+    parent = fit(spec, panel.select_years(first, last - 1), seed=SEED)
     for what, run in (
-        (f"fit, panel to {last - 1} given, 2,000 draws", lambda: parent),
+        (f"fit, panel to {last - 1} given", lambda: parent),
         (f"fit with {last}, warm start", lambda: fit(spec, panel, seed=SEED, warm_start=parent)),
-        (f"update with {last}", lambda: update(parent, panel, seed=SEED)),
     ):
         found = run()
         d, gate = found.diagnostics, "passed" if found.gate().passed else "failed"

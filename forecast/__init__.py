@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import check
     from forecast.inference.fit import fit
-    from forecast.inference.update import update
     from forecast.modeling.build import build
     from forecast.modeling.spec import load_model
     from forecast.panel.build import load_panel
@@ -44,7 +43,6 @@ __all__ = [
     "report",
     "risk",
     "simulate",
-    "update",
 ]
 
 _WHERE = {
@@ -57,7 +55,6 @@ _WHERE = {
     "load_panel": "forecast.panel.build",
     "open_store": "forecast.store",
     "simulate": "forecast.scenario.simulate",
-    "update": "forecast.inference.update",
 }
 
 

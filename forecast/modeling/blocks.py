@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -179,29 +179,6 @@ class BlockCode:
     def step_of(self, years: npt.ArrayLike) -> IntArray:
         """First year of the walk step that holds each year."""
         return np.asarray(years, dtype=np.int64) // self.step * self.step
-
-    def with_levels(self, new: Sequence[str]) -> tuple[BlockCode, IntArray]:
-        """The group with further levels in their place, and where each level was.
-
-        Parameters
-        ----------
-        new : sequence of str
-            Levels that `apply` found to be unknown.
-
-        Returns
-        -------
-        code : BlockCode
-        order : numpy.ndarray, shape (levels,)
-            Position of each level of `code` in the old levels followed by the new ones.
-        """
-        wider = replace(self, levels=(*self.levels, *new))
-        keys = (
-            np.unique(wider.levels, return_inverse=True)[1]
-            if self.name == "dispute"
-            else _parse(wider)
-        )
-        order = np.argsort(keys, kind="stable")
-        return replace(self, levels=tuple(wider.levels[i] for i in order)), order
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
