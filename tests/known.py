@@ -10,7 +10,7 @@ import xarray as xr
 from forecast.inference.diagnostics import Diagnostics
 from forecast.inference.fit import Fit, fit_id, rows_fingerprint
 from forecast.modeling.encode import encode
-from forecast.modeling.spec import load_model
+from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 from forecast.store import SCHEMA_VERSION
 
@@ -25,15 +25,19 @@ EFFECTS = {
 }
 
 
-def make_known_fit(panel: Panel, *, draws: int = 200, seed: int = 11) -> Fit:
-    """Fit of ``dyad_onset`` with made-up draws around `EFFECTS`."""
-    spec = load_model("dyad_onset")
+def make_known_fit(
+    panel: Panel, *, draws: int = 200, seed: int = 11, model: str | ModelSpec = "dyad_onset"
+) -> Fit:
+    """Fit of ``dyad_onset``, or another dyad model, with made-up draws around `EFFECTS`."""
+    spec = load_model(model)
     design, encoding = encode(spec, panel)
     rng = np.random.default_rng(seed)
     names = list(encoding.names)
     beta = 0.05 * rng.standard_normal((1, draws, len(names)))
     beta[..., 0] -= 5.0
     for name, value in EFFECTS.items():
+        if name not in names:
+            continue
         beta[..., names.index(name)] += value
     variables: dict[str, Any] = {"beta": (("chain", "draw", "term"), beta)}
     coords: dict[str, Any] = {"chain": [0], "draw": np.arange(draws), "term": names}

@@ -47,22 +47,54 @@ class Coefficients:
         self.draws = self.beta.shape[0]
 
     def at(self, year: int) -> Float64Array:
-        """Coefficients in force in `year`, common mean plus the era's deviation; (D, p)."""
+        """Coefficients in force in `year`; (D, p).
+
+        Common mean plus the deviations of the era and of the step of a walk; those of strata,
+        which differ between rows, are `strata`.
+        """
         beta = self.beta.copy()
         names = self._fit.encoding.names
         for code in self._fit.encoding.blocks:
-            if code.name != "slope":
+            if not code.is_slope or code.by:
                 continue
-            era = code.eras[int(code.era_of([year])[0])][0]
-            known = {label: i for i, label in enumerate(code.levels)}
             for column in code.columns:
-                label = f"{column}|{era}"
-                if label in known:
-                    deviation = self._values("effect_slope")[:, known[label]]
+                if code.structure == "random_walk":
+                    deviation = self._walk(code, column, int(code.step_of([year])[0]))
                 else:
-                    deviation = self._new("slope", label)
+                    era = code.eras[int(code.era_of([year])[0])][0]
+                    deviation = self._level(code, f"{column}|{era}")
                 beta[:, names.index(column)] += deviation
         return beta
+
+    def strata(self) -> dict[str, dict[int, Float64Array]]:
+        """Deviations of the coefficients by group of slopes and stratum, each (D, p)."""
+        names = self._fit.encoding.names
+        found: dict[str, dict[int, Float64Array]] = {}
+        for code in self._fit.encoding.blocks:
+            if not code.by:
+                continue
+            found[code.name] = {}
+            for number in range(1 << len(code.by)):
+                deviation = np.zeros_like(self.beta)
+                for column in code.columns:
+                    label = f"{column}|{code.part_label(number)}"
+                    deviation[:, names.index(column)] = self._level(code, label)
+                found[code.name][number] = deviation
+        return found
+
+    def _level(self, code: BlockCode, label: str) -> Float64Array:
+        """Effect of one level, as drawn or, if the fit did not see it, new; (D,)."""
+        if label in code.levels:
+            return self._values(f"effect_{code.name}")[:, code.levels.index(label)]
+        return self._new(code.name, label)
+
+    def _walk(self, code: BlockCode, column: str, step: int) -> Float64Array:
+        """A walking slope in a step, which may lie after the last of the fit; (D,)."""
+        last = int(code.levels[-1].rpartition("|")[2])
+        value = self._level(code, f"{column}|{min(step, last)}")
+        for ahead in range(last + code.step, step + 1, code.step):
+            value = value + self._new(code.name, f"{column}|{ahead}")
+        return value
 
     def effects(self, rows: xr.Dataset) -> dict[str, Float64Array]:
         """Effect of each group but the slopes on rows of one year; (rows, D) by group.
@@ -86,7 +118,7 @@ class Coefficients:
         names = self._fit.encoding.names
         empty = np.zeros((rows.sizes["row"], len(names)))
         for code in self._fit.encoding.blocks:
-            if code.name != "slope":
+            if not code.is_slope:
                 yield code, code.apply(rows, empty, names)
 
     def new_levels(self, rows: xr.Dataset) -> dict[str, npt.NDArray[np.bool_]]:

@@ -1,13 +1,11 @@
-"""Features that simulated conflicts change: clocks, counts and allies in dispute, per draw.
+"""What simulated conflicts change: clocks, counts and allies in dispute, per draw.
 
-Arrays are (rows R, draws D). Each feature is an index into a short list of raw values, so that
-its design columns are looked up and not computed two million times.
+Arrays are (rows R, draws D). `forecast.scenario.lookup` reads the features off them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +15,7 @@ import xarray as xr
 from forecast.errors import ArgumentError
 from forecast.scenario import kernels
 
-if TYPE_CHECKING:
-    from forecast.modeling.columns import ColumnCode
-
-__all__ = ["OWN_STATUS", "SIMULATED", "Allies", "Record", "Track", "lookup"]
+__all__ = ["OWN_STATUS", "SIMULATED", "Allies", "Record", "Track"]
 
 #: Features whose values a simulation carries forward draw by draw.
 SIMULATED: frozenset[str] = frozenset(
@@ -31,16 +26,22 @@ SIMULATED: frozenset[str] = frozenset(
         "dispute_last_year",
         "state_disputes_recent",
         "system_disputes_recent",
+        "disputes_decayed",
+        "state_disputes_decayed",
+        "other_disputes_decayed",
+        "system_disputes_decayed",
+        "long_peace",
         "ally_in_dispute_with_opponent",
         "ally_in_dispute_elsewhere",
     }
 )
 
 #: Those that say how long the pair itself has been at peace.
-OWN_STATUS: frozenset[str] = frozenset({"peace_years", "dispute_last_year"})
+OWN_STATUS: frozenset[str] = frozenset({"peace_years", "dispute_last_year", "long_peace"})
 
 BoolArray = npt.NDArray[np.bool_]
 IndexArray = npt.NDArray[np.int16]
+Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 
@@ -57,7 +58,8 @@ class Record:
     states : int
         Number of states S.
     onset : numpy.ndarray, shape (years, R), bool
-        Onsets of the pairs in every year up to the origin (last row: the origin).
+        Onsets of the pairs in every year up to the origin (last row: the origin), since the
+        later entry of the two.
     active, began : numpy.ndarray, shape (R,), bool
         Dispute active, and begun, in the origin year.
     peace, total : numpy.ndarray, shape (R,), int16
@@ -65,7 +67,7 @@ class Record:
     elsewhere : numpy.ndarray, shape (2, pairs)
         Positions of pairs outside the rows with a dispute active in the origin year.
     state_onsets : numpy.ndarray, shape (years, S)
-        Distinct conflicts that began, by state.
+        Distinct conflicts that began, by state, since its entry.
     system_onsets, system_states : numpy.ndarray, shape (years,)
         Dyadic onsets of the whole system, and number of states in it.
     continues : tuple of float
@@ -110,11 +112,16 @@ class Record:
         if not covered[-1]:
             raise ArgumentError(f"Conflicts are not covered in the origin year {origin}.")
         system_onsets = past["onset"].to_numpy().sum(axis=(1, 2)).astype(np.int64) // 2
-        system_states = past["member"].to_numpy().sum(axis=1).astype(np.int64)
+        system_states = np.where(covered, past["member"].to_numpy().sum(axis=1), 0).astype(np.int64)
         continues = _continuation(past["onset"].to_numpy(), past["dispute"].to_numpy())
         past = past.sel(state=states, other=states)
         a = np.searchsorted(states, rows["ccode_a"].to_numpy())
         b = np.searchsorted(states, rows["ccode_b"].to_numpy())
+        # History starts anew when a state enters the system again.
+        entry = past["entry_year"].to_numpy()[-1].astype(np.int64)
+        entry = np.where(past["member"].to_numpy()[-1], entry, origin + 1)
+        since = past["year"].to_numpy()[:, None] >= entry
+        since &= covered[:, None]
         onset = past["onset"].to_numpy()
         dispute = past["dispute"].to_numpy()
         last = past.isel(year=slice(int(np.flatnonzero(covered)[0]), None))
@@ -125,13 +132,13 @@ class Record:
             a=a,
             b=b,
             states=states.size,
-            onset=onset[:, a, b],
+            onset=onset[:, a, b] & since[:, a] & since[:, b],
             active=dispute[-1, a, b],
             began=onset[-1, a, b],
             peace=np.nan_to_num(peace_years(last).to_numpy()[-1, a, b]).astype(np.int16),
             total=np.nan_to_num(disputes_total(last).to_numpy()[-1, a, b]).astype(np.int16),
             elsewhere=np.stack(np.nonzero(outside)),
-            state_onsets=past["dispute_onset_count"].to_numpy().astype(np.int64),
+            state_onsets=past["dispute_onset_count"].to_numpy().astype(np.int64) * since,
             system_onsets=system_onsets,
             system_states=system_states,
             continues=continues,
@@ -168,6 +175,7 @@ class Track:
     peace: IndexArray
     total: IndexArray
     onsets: list[BoolArray] = field(default_factory=list)
+    _faded: dict[float, Float32Array] = field(default_factory=dict)
 
     @classmethod
     def start(cls, record: Record, draws: int) -> Track:
@@ -190,116 +198,19 @@ class Track:
         self.peace = np.where(self.active, 0, self.peace + 1).astype(np.int16)
         self.total = (self.total + onset).astype(np.int16)
         self.onsets.append(onset)
+        for keep, faded in self._faded.items():
+            faded *= np.float32(keep)
+            faded += onset
 
-
-def lookup(
-    code: ColumnCode,
-    record: Record,
-    own: Track,
-    others: Track,
-    allies: Allies,
-) -> tuple[IndexArray, Float64Array]:
-    """Index (R, D or 1) and raw values (V,) of one simulated term at the end of a year.
-
-    Parameters
-    ----------
-    code : ColumnCode
-        The term.
-    record : Record
-        The past.
-    own : Track
-        What the row's own dyad went through.
-    others : Track
-        What everybody went through. Where it differs from `own` (the path on which the dyad
-        itself has no onset) the dyad's own simulated onsets are taken out of the counts of
-        its states and the system.
-    allies : Allies
-        Allies in dispute in that year.
-    """
-    options = dict(code.options)
-    feature = str(code.feature)
-    if feature == "peace_years":
-        return own.peace, _integers(own.peace)
-    if feature == "disputes_total":
-        return own.total, _integers(own.total)
-    if feature == "dispute_last_year":
-        return own.active.astype(np.int16), np.array([0.0, 1.0])
-    if feature in ("ally_in_dispute_with_opponent", "ally_in_dispute_elsewhere"):
-        sides = allies.opponent if feature.endswith("opponent") else allies.elsewhere
-        return _combine(sides[0], sides[1], code.side)
-    year = record.origin + len(others.onsets)
-    window = int(options.get("window", 5 if feature == "system_disputes_recent" else 10))
-    simulated = others.onsets[max(0, len(others.onsets) - window) :]
-    observed = slice(record.onset.shape[0] - (window - (year - record.origin)), None)
-    if observed.start < 0:
-        raise ArgumentError(
-            f"Term {code.name!r} looks back {window} years from {year}, before the record of"
-            " conflicts begins."
-        )
-    if window <= year - record.origin:
-        observed = slice(record.onset.shape[0], None)
-    if feature == "disputes_recent":
-        mine = own.onsets[max(0, len(own.onsets) - window) :]
-        count = record.onset[observed].sum(axis=0)[:, None] + _sum(mine, own.active.shape)
-        return count.astype(np.int16), _integers(count)
-    # The dyad's own simulated onsets that are in the others' world but not on its own path.
-    apart = _sum(simulated, others.active.shape) - _sum(
-        own.onsets[max(0, len(own.onsets) - window) :], own.active.shape
-    )
-    if feature == "state_disputes_recent":
-        seen = record.state_onsets[observed].sum(axis=0)[:, None]
-        totals = seen + _by_state(record, simulated, others.active.shape[1])
-        return _combine(totals[record.a] - apart, totals[record.b] - apart, code.side)
-    total = record.system_onsets[observed].sum() + sum(
-        (onset.sum(axis=0) for onset in simulated), start=np.zeros(others.active.shape[1], int)
-    )
-    ahead = min(year - record.origin, window)
-    exposure = record.system_states[observed].sum() + ahead * record.system_states[-1]
-    index = total[None, :] - apart
-    low = int(index.min())
-    values = np.arange(low, int(index.max()) + 1) * 100.0 / max(int(exposure), 1)
-    return (index - low).astype(np.int16), values
-
-
-def _sum(parts: list[BoolArray], shape: tuple[int, ...]) -> npt.NDArray[np.int16]:
-    total = np.zeros(shape, dtype=np.int16)
-    for part in parts:
-        total += part
-    return total
-
-
-def _integers(values: npt.NDArray[np.generic]) -> Float64Array:
-    return np.arange(int(values.max()) + 1, dtype=np.float64)
-
-
-def _by_state(record: Record, onsets: list[BoolArray], draws: int) -> npt.NDArray[np.int64]:
-    """Simulated onsets of each state, (S, D); each dyadic onset is a conflict of its own."""
-    if not onsets:
-        return np.zeros((record.states, draws), dtype=np.int64)
-    rows = np.arange(record.a.size)
-    ones = np.ones(record.a.size, dtype=np.float32)
-    incidence = sp.csr_array(
-        (np.tile(ones, 2), (np.concatenate([record.a, record.b]), np.tile(rows, 2))),
-        shape=(record.states, record.a.size),
-    )
-    total = incidence @ _sum(onsets, onsets[0].shape).astype(np.float32)
-    return np.rint(total).astype(np.int64)
-
-
-def _combine(
-    a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], side: str
-) -> tuple[IndexArray, Float64Array]:
-    """Two sides' whole numbers as one, as in `forecast.features.gather`."""
-    unit = 1.0
-    if side in ("sum", "mean"):
-        both, unit = a + b, 0.5 if side == "mean" else 1.0
-    elif side in ("min", "max"):
-        both = (np.minimum if side == "min" else np.maximum)(a, b)
-    elif side == "absdiff":
-        both = np.abs(a - b)
-    else:
-        both = a if side == "a" else b
-    return both.astype(np.int16), _integers(both) * unit
+    def faded(self, keep: float) -> Float32Array:
+        """Simulated onsets, weighing `keep` times as much with each year that passed; (R, D)."""
+        if keep not in self._faded:
+            total = np.zeros(self.active.shape, dtype=np.float32)
+            for onset in self.onsets:
+                total *= np.float32(keep)
+                total += onset
+            self._faded[keep] = total
+        return self._faded[keep]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,10 @@ import xarray as xr
 from forecast.features.arrays import allied
 from forecast.scenario import kernels
 from forecast.scenario.coefficients import Coefficients
-from forecast.scenario.dynamics import OWN_STATUS, SIMULATED, Allies, Record, Track, lookup
+from forecast.scenario.dynamics import Allies, Record, Track
 from forecast.scenario.future import Future
+from forecast.scenario.lookup import lookup
+from forecast.scenario.predictor import Frame, Strata, simulated_terms
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -86,7 +88,8 @@ def simulate_paths(
     path = np.arange(draws) % future.X.shape[0]
     ties = allied(future.world)
     years = future.world["year"].to_numpy()
-    terms = [code for code in fit.encoding.terms if code.feature in SIMULATED]
+    terms = simulated_terms(fit.encoding)
+    strata = coefficients.strata()
     elsewhere = any(code.feature == "ally_in_dispute_elsewhere" for code in terms)
 
     annual = np.empty((horizon, count, draws), dtype=np.float32)
@@ -99,41 +102,25 @@ def simulate_paths(
         year = record.origin + 1 + h
         beta = coefficients.at(year)
         rows = future.rows.assign_coords(year=("row", np.full(count, year)))
-        base = np.sum(list(coefficients.effects(rows).values()), axis=0, dtype=np.float32)
-        for k in range(future.X.shape[0]):
-            chosen = path == k
-            base[:, chosen] += future.X[k, h] @ beta[chosen].T.astype(np.float32)
+        effects = np.sum(list(coefficients.effects(rows).values()), axis=0, dtype=np.float32)
         now = ties[int(np.searchsorted(years, year - 1))]
         allies = Allies.of(record, now, real.active, elsewhere=elsewhere, first=h == 0)
 
-        def at_risk(
-            track: Track, beta: Float64Array = beta, base: Float32Array = base,
-            allies: Allies = allies,
-        ) -> tuple[Float32Array, dict[str, Float32Array]]:  # fmt: skip
-            """Log-odds of every row and draw, and the tables of the pair's own status."""
-            log_odds = base.copy()
-            own: dict[str, Float32Array] = {}
-            for code in terms:
-                index, raw = lookup(code, record, track, real, allies)
-                if code.feature in OWN_STATUS:
-                    raw = np.arange(max(raw.size, horizon + 1), dtype=np.float64)
-                columns = fit.encoding.columns(code.name, raw)
-                moved = columns @ beta[:, fit.encoding.term_slices[code.name]].T
-                table: Float32Array = np.ascontiguousarray(moved, dtype=np.float32)
-                kernels.add_lookup(log_odds, index, table)
-                if code.feature in OWN_STATUS:
-                    own[str(code.feature)] = table
-            return log_odds, own
+        def frame(track: Track, h: int = h, allies: Allies = allies) -> Frame:
+            """Design columns of every row and draw on a track."""
+            values = {code.name: lookup(code, record, track, real, allies) for code in terms}
+            return Frame(fit.encoding, future.X[:, h], path, values)
 
         stays = np.where(real.active, np.where(real.began, *record.continues), 0.0)
         stays = stays.astype(np.float32)
         if risky is not None:
             risky[h] = 1.0 - stays
-        log_odds, _ = at_risk(real)
+        log_odds = effects + frame(real).log_odds(beta, strata)
         kernels.probability(log_odds, stays, annual[h])
-        log_odds, own = at_risk(quiet)
+        alone = frame(quiet)
+        log_odds = effects + alone.log_odds(beta, strata)
         kernels.probability(log_odds, nothing.astype(np.float32), hazard[h])
-        ongoing.see(h, log_odds, own)
+        ongoing.see(h, alone, effects, beta, strata)
 
         rng = np.random.default_rng(np.random.SeedSequence([seed, 2, h]))
         uniform = rng.random((count, draws), dtype=np.float32)
@@ -168,20 +155,14 @@ class _Ongoing:
         # By year h and years of peace j <= h.
         self.onset = np.zeros((horizon, horizon, self.rows.size, draws), dtype=np.float32)
 
-    def see(self, h: int, log_odds: Float32Array, own: dict[str, Float32Array]) -> None:
-        """Take the log-odds of year h, in which the rows' own status is j = h years of peace."""
-
-        def status(j: int) -> Float32Array:
-            total = np.zeros(log_odds.shape[1], dtype=np.float32)
-            if "peace_years" in own:
-                total = total + own["peace_years"][j]
-            if "dispute_last_year" in own:
-                total = total + own["dispute_last_year"][1 if j == 0 else 0]
-            return total
-
-        rest = log_odds[self.rows] - status(h)
+    def see(
+        self, h: int, alone: Frame, effects: Float32Array, beta: Float64Array, strata: Strata
+    ) -> None:
+        """Take the log-odds of year h, with each number j <= h of years of peace."""
+        mine = alone.rows(self.rows)
         for j in range(h + 1):
-            self.onset[h, j] = 1.0 / (1.0 + np.exp(-(rest + status(j))))
+            log_odds = effects[self.rows] + mine.at_peace(j).log_odds(beta, strata)
+            self.onset[h, j] = 1.0 / (1.0 + np.exp(-log_odds))
 
     def hazard(self) -> Float32Array:
         """Hazard of the first new onset by year, (horizon, ongoing rows, D)."""

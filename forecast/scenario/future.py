@@ -51,7 +51,7 @@ class Future:
     origin : int
         Last year of the record; year h of the forecast is ``origin + h``.
     X : numpy.ndarray, shape (paths, horizon, R, p), float32
-        Design columns; zero in the columns of simulated terms.
+        Design columns; zero in the columns of simulated terms and of interactions with one.
     world : xarray.Dataset
         Carried-forward world (last capability known), for pacts and membership.
     complete : numpy.ndarray, shape (R,), bool
@@ -166,6 +166,7 @@ def prepare_future(
     X = np.zeros((paths, horizon, count, len(fit.encoding.names)), dtype=np.float32)
     X[..., 0] = 1.0
     complete = np.ones(count, dtype=bool)
+    live = {code.name for code in fit.encoding.terms if code.feature in SIMULATED}
     for k in range(paths):
         share = world["capability"].to_numpy().copy()
         share[ahead] = shares[k]
@@ -179,6 +180,10 @@ def prepare_future(
                 encoded = np.nan_to_num(encoded)
             at = fit.encoding.term_slices[code.name]
             X[k][..., at] = encoded.reshape(horizon, count, -1)
+        for product in fit.encoding.interactions:
+            if not live & set(product.of):
+                at = fit.encoding.term_slices[product.name]
+                X[k][..., at] = product(X[k], fit.encoding.names)
     return Future(rows=rows, origin=origin, X=X, world=world, complete=complete)
 
 

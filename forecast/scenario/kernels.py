@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["add_lookup", "mark_elsewhere", "mark_opponent", "probability"]
+__all__ = ["add_lookup", "add_product", "mark_elsewhere", "mark_opponent", "probability"]
 
 Array = npt.NDArray[Any]
 
@@ -78,6 +78,16 @@ def add_lookup(out: Array, index: Array, table: Array) -> None:
     for r in numba.prange(out.shape[0]):
         for d in range(out.shape[1]):
             out[r, d] += table[index[r, 0 if single else d], d]
+
+
+@numba.njit(parallel=True, cache=True)
+def add_product(out: Array, left: Array, right: Array, center: float, beta: Array) -> None:
+    """out[r, d] += beta[d] (left[r, d] right[r, d] - center); each may have a single column."""
+    one, two = left.shape[1] == 1, right.shape[1] == 1
+    for r in numba.prange(out.shape[0]):
+        for d in range(out.shape[1]):
+            product = left[r, 0 if one else d] * right[r, 0 if two else d]
+            out[r, d] += beta[d] * (product - center)
 
 
 @numba.njit(parallel=True, cache=True)

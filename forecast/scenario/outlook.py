@@ -14,7 +14,9 @@ from forecast.evaluation.record import BANDS, band_of
 from forecast.evaluation.strata import NEW, BaseRate, base_rates, stratum_of
 from forecast.features.arrays import allied
 from forecast.scenario.coefficients import Coefficients
-from forecast.scenario.dynamics import SIMULATED, Allies, Track, lookup
+from forecast.scenario.dynamics import Allies, Track
+from forecast.scenario.lookup import lookup
+from forecast.scenario.predictor import Frame, simulated_terms
 from forecast.scenario.simulate import origin_of, status_quo_paths
 from forecast.sources.codes import resolve_state, state_label
 
@@ -145,18 +147,24 @@ class Outlook:
 
     @cached_property
     def _first_year(self) -> tuple[Float64Array, Float64Array]:
-        """Design columns of the first year, (R, p), and posterior mean coefficients, (p,)."""
+        """Design columns and posterior mean coefficients of the first year, both (R, p)."""
         encoding = self.fit.encoding
-        X = self.future.X[:, 0].mean(axis=0).astype(np.float64)
+        X = self.future.X[:, 0].mean(axis=0, keepdims=True)
         track = Track.start(self.record, 1)
         years = self.future.world["year"].to_numpy()
         ties = allied(self.future.world)[int(np.searchsorted(years, self.origin))]
         allies = Allies.of(self.record, ties, track.active, elsewhere=True, first=True)
-        for code in encoding.terms:
-            if code.feature in SIMULATED:
-                index, raw = lookup(code, self.record, track, track, allies)
-                X[:, encoding.term_slices[code.name]] = code(raw)[index[:, 0]]
-        return X, self._mean.at(self.origin + 1).mean(axis=0)
+        values = {
+            code.name: lookup(code, self.record, track, track, allies)
+            for code in simulated_terms(encoding)
+        }
+        columns = Frame(encoding, X, np.zeros(1, dtype=np.int64), values).design()
+        beta = np.tile(self._mean.at(self.origin + 1).mean(axis=0), (len(columns), 1))
+        for name, deviations in self._mean.strata().items():
+            number = encoding.block(name).strata_of(columns, encoding.names)
+            for stratum, deviation in deviations.items():
+                beta[number == stratum] += deviation.mean(axis=0)
+        return columns, beta
 
     def drivers(self, row: int) -> tuple[dict[str, Any], ...]:
         """The three terms that move the log-odds of the first year most.
@@ -164,9 +172,8 @@ class Outlook:
         Log-odds are relative to the average dyad-year of the fit (columns are centred there).
         """
         X, beta = self._first_year
-        moved = {
-            name: float(X[row, at] @ beta[at]) for name, at in self.fit.encoding.term_slices.items()
-        }
+        slices = self.fit.encoding.term_slices
+        moved = {name: float(X[row, at] @ beta[row, at]) for name, at in slices.items()}
         largest = sorted(moved, key=lambda name: -abs(moved[name]))[:_TOP]
         return tuple(
             {
