@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ def known_before(tables: Tables, origin: int) -> Tables:
                 f"{name} are covered from {tables.coverage[name].first}; nothing is known before "
                 f"{origin}."
             )
-    frames = {name: _cut(getattr(tables, name), last) for name in TABLES}
+    frames: dict[str, Any] = {name: _cut(getattr(tables, name), last) for name in TABLES}
     # the pledges of a treaty that is not signed yet
     signed = set(frames["alliances"]["alliance_id"])
     frames["members"] = _of(frames["members"], signed)

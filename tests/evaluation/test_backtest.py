@@ -206,6 +206,15 @@ def test_rows_that_a_method_cannot_forecast_are_left_out_for_all(panel):
     assert (r.forecasts.groupby("model").size() == n - r.settings["rows_left_out"]).all()
 
 
+def test_a_pair_without_earlier_rows_is_a_new_dyad_in_its_first_year(panel):
+    data = panel.data
+    pair = ((data["ccode_a"] == 2) & (data["ccode_b"] == 3)).to_numpy()
+    late = panel.with_data(data.isel(row=~pair | (data["year"] >= 1985).to_numpy()))
+    f = run([Climatology()], late, origins=(1984, 1985, 1986)).forecasts
+    new = f[f["stratum"] == "new dyad"]
+    assert new[["year", "ccode_a", "ccode_b"]].to_numpy().tolist() == [[1985, 2, 3]]
+
+
 def test_states_have_no_strata(panel):
     data = panel.data.rename(ccode_a="ccode").drop_vars("ccode_b")
     r = run(
@@ -243,6 +252,15 @@ def test_conflicts_from_the_origin_on_cannot_change_a_forecast(tables, embedded)
     np.testing.assert_array_equal(joined["stratum"], joined["stratum_without"])
     assert joined["outcome"].sum() > 0
     assert joined["outcome_without"].sum() == 0
+
+
+def test_steps_past_the_record_are_left_out_and_listed(embedded):
+    last = int(embedded.data["year"].max())
+    r = run([Climatology()], embedded, origins=(last - 1, last), horizons=(1, 2))
+    assert r.settings["steps_without_outcome"] == [[last, 2]]
+    assert set(map(tuple, r.forecasts[["origin", "horizon"]].to_numpy())) == {
+        (last - 1, 1), (last, 1), (last - 1, 2),
+    }  # fmt: skip
 
 
 def test_longer_horizon_lags_every_feature_further(embedded):

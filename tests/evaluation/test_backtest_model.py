@@ -58,3 +58,27 @@ def test_model_is_refitted_and_compared(panel):
     assert 0.4 < f["probability"].sum() / f["outcome"].sum() < 2.5
     assert np.isfinite(result.differences["mean"]).all()
     assert set(result.differences["against"]) == {"without_alliances", "climatology"}
+
+
+@pytest.mark.long
+def test_nuts_at_a_chosen_origin_agrees_with_laplace(panel):
+    result = backtest(
+        spec(LAND, PEACE, ALLY),
+        panel.select_years(1950, 1966),
+        origins=[1965, 1966],
+        seed=1,
+        draws=500,
+        baselines=(),
+        nuts_at=[1966],
+        nuts_draws=500,
+        resamples=100,
+    )
+    check = result.nuts.set_index("origin")
+    assert check.index.tolist() == [1966]
+    assert check.loc[1966, "mean_absolute_difference"] < 0.002
+    assert check.loc[1966, "expected_nuts"] == pytest.approx(check.loc[1966, "expected"], rel=0.03)
+    assert check.loc[1966, "log_loss_nuts"] == pytest.approx(check.loc[1966, "log_loss"], abs=1e-3)
+    assert "small (NUTS)" in set(result.fits["model"])
+    assert "small (NUTS)" not in set(result.scores["model"])
+    with pytest.raises(ArgumentError, match="nuts_at"):
+        backtest(spec(LAND, PEACE, ALLY), panel, origins=[1966], seed=1, nuts_at=[1970])

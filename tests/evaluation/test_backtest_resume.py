@@ -189,3 +189,17 @@ def test_a_killed_process_loses_only_what_it_was_at(panel, tmp_path):
     assert 2 <= done < 14
     resumed = killed_run(out)
     same(resumed, _run([baseline("history"), Climatology(), Slow()], panel, **OPTIONS))
+
+
+@pytest.mark.long
+def test_a_cluster_gives_the_same_numbers(panel):
+    distributed = pytest.importorskip("distributed")
+    methods = [baseline("history"), Climatology()]
+    here = _run(methods, panel, **OPTIONS)
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        same(here, _run(methods, panel, client=client, **OPTIONS))
