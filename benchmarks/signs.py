@@ -136,6 +136,8 @@ def judge(
         return mean, lower, upper, verdict, ""
     apart = (mean - estimate) / float(np.hypot(draws.std(), error))
     size = "same size" if abs(apart) < 1.96 else "smaller" if apart * estimate < 0 else "larger"
+    if size == "smaller" and mean * estimate < 0:
+        size = "other sign"
     return mean, lower, upper, verdict, size
 
 
@@ -185,7 +187,9 @@ def variant(spec: ModelSpec, name: str, *, history: bool) -> ModelSpec:
             if term["name"] == "target_outside_defense":
                 term |= {"name": "target_outside_allies", "feature": "outside_allies"}
                 term["transform"] = "positive"
-    made = ModelSpec.from_dict(content | {"term": terms, "name": f"initiation_{name.split()[0]}"})
+    made = ModelSpec.from_dict(
+        content | {"term": terms, "name": f"initiation_{name.split()[0].rstrip(',')}"}
+    )
     return made if history else made.what_if()
 
 
