@@ -6,6 +6,7 @@ Arrays are (rows R, draws D). `forecast.scenario.lookup` reads the features off 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,10 @@ import xarray as xr
 from forecast.errors import ArgumentError
 from forecast.scenario import kernels
 
-__all__ = ["OWN_STATUS", "SIMULATED", "Allies", "Record", "Track"]
+if TYPE_CHECKING:
+    from forecast.modeling.columns import ColumnCode
+
+__all__ = ["OWN_STATUS", "SIMULATED", "Allies", "Record", "Track", "is_simulated"]
 
 #: Features whose values a simulation carries forward draw by draw.
 SIMULATED: frozenset[str] = frozenset(
@@ -35,6 +39,17 @@ SIMULATED: frozenset[str] = frozenset(
         "ally_in_dispute_elsewhere",
     }
 )
+
+
+def is_simulated(code: ColumnCode) -> bool:
+    """Whether a simulation carries the values of a term forward draw by draw.
+
+    Rivalry is, where it is told from disputes alone; a list of rivalries stays as it was.
+    """
+    if code.feature == "rivalry":
+        return dict(code.options).get("rivals") == "disputes"
+    return code.feature in SIMULATED
+
 
 #: Those that say how long the pair itself has been at peace.
 OWN_STATUS: frozenset[str] = frozenset({"peace_years", "dispute_last_year", "long_peace"})

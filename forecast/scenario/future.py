@@ -14,7 +14,7 @@ from forecast.features.gather import FeatureRequest, compute_features
 from forecast.features.registry import get_feature
 from forecast.panel.build import future_panel
 from forecast.panel.world import build_world
-from forecast.scenario.dynamics import SIMULATED
+from forecast.scenario.dynamics import is_simulated
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -166,7 +166,7 @@ def prepare_future(
     X = np.zeros((paths, horizon, count, len(fit.encoding.names)), dtype=np.float32)
     X[..., 0] = 1.0
     complete = np.ones(count, dtype=bool)
-    live = {code.name for code in fit.encoding.terms if code.feature in SIMULATED}
+    live = {code.name for code in fit.encoding.terms if is_simulated(code)}
     for k in range(paths):
         share = world["capability"].to_numpy().copy()
         share[ahead] = shares[k]
@@ -195,7 +195,7 @@ def _groups(fit: Fit) -> dict[str, list[ColumnCode]]:
     """
     groups: dict[str, list[ColumnCode]] = {"path": [], "frozen": [], "fixed": []}
     for code in fit.encoding.terms:
-        if code.feature not in SIMULATED:
+        if not is_simulated(code):
             needs = get_feature(str(code.feature)).needs
             kind = "frozen" if "conflict" in needs else "path" if "capability" in needs else "fixed"
             groups[kind].append(code)

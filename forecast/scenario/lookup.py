@@ -107,9 +107,22 @@ def lookup(
     if feature in ("ally_in_dispute_with_opponent", "ally_in_dispute_elsewhere"):
         sides = allies.opponent if feature.endswith("opponent") else allies.elsewhere
         return Values(*_combine(sides[0], sides[1], code.side))
+    if feature == "rivalry":
+        return _rivals(code, record, own)
     if feature.endswith("decayed"):
         return Values(None, _decayed(code, record, own, others))
     return Values(*_windowed(code, record, own, others))
+
+
+def _rivals(code: ColumnCode, record: Record, own: Track) -> Values:
+    """Whether the pair had enough onsets within the window to be rivals."""
+    window = int(_option(code, "rival_window"))
+    mine = own.onsets[max(0, len(own.onsets) - window) :]
+    # Near the start of the record the window holds fewer years, as in the feature.
+    observed = max(0, window - len(own.onsets))
+    count = record.onset[record.onset.shape[0] - min(observed, record.onset.shape[0]) :].sum(axis=0)
+    rival = count[:, None] + _sum(mine, own.active.shape) >= _option(code, "rival_onsets")
+    return Values(rival.astype(np.int16), np.array([0.0, 1.0]))
 
 
 def _decayed(code: ColumnCode, record: Record, own: Track, others: Track) -> Float32Array:

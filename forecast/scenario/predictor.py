@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.scenario import kernels
-from forecast.scenario.dynamics import OWN_STATUS, SIMULATED
+from forecast.scenario.dynamics import OWN_STATUS, is_simulated
 from forecast.scenario.lookup import Values, status_values
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _CELLS = 500_000  # rows × draws whose columns are made at a time
 
 def simulated_terms(encoding: Encoding) -> list[ColumnCode]:
     """Terms whose values a simulation carries forward draw by draw."""
-    return [code for code in encoding.terms if code.feature in SIMULATED]
+    return [code for code in encoding.terms if is_simulated(code)]
 
 
 def live_products(encoding: Encoding) -> list[ProductCode]:

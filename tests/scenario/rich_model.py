@@ -40,6 +40,13 @@ def rich_model() -> ModelSpec:
         term("quiet", "long_peace"),
         term("recent_product", "state_disputes_recent", side="product", options={"window": 4}),
         term("rivals", "rivalry", missing="indicator", if_constant="drop"),
+        term(
+            "record_rivals",
+            "rivalry",
+            missing="indicator",
+            if_constant="drop",
+            options={"rivals": "disputes", "rival_window": 12, "rival_onsets": 2},
+        ),
         term("far", "not_contiguous", "geography", at_entry="current", missing="indicator"),
     ]
     content["interaction"] = [
@@ -47,6 +54,7 @@ def rich_model() -> ModelSpec:
         product("peace_land", "peace_years", "land_contiguity"),
         product("quiet_sides", "quiet", "sides"),
         product("size_far", "joint_capability", "far"),
+        product("record_land", "record_rivals", "land_contiguity"),
         product("size_fade", "joint_capability", "fade_1"),
         product("last_pact", "dispute_last_year", "defense_pact"),
     ]

@@ -16,7 +16,7 @@ from forecast.features.registry import get_feature
 from forecast.inference.fit import Fit
 from forecast.inference.predict import predict
 from forecast.panel.build import future_panel
-from forecast.scenario.dynamics import SIMULATED, Allies, Record, Track
+from forecast.scenario.dynamics import Allies, Record, Track, is_simulated
 from forecast.scenario.future import CONFLICT_VARIABLES
 from forecast.scenario.lookup import lookup
 from forecast.scenario.simulate import origin_of, status_quo_paths
@@ -36,7 +36,7 @@ def simulated(fit: Fit) -> tuple[Record, xr.Dataset, npt.NDArray[np.bool_]]:
 
 def columns(fit: Fit, world: xr.Dataset, record: Record, year: int) -> xr.Dataset:
     """Features of all simulated terms, computed from a world, for rows of `year`."""
-    codes = [code for code in fit.encoding.terms if code.feature in SIMULATED]
+    codes = [code for code in fit.encoding.terms if is_simulated(code)]
     states = world["state"].to_numpy()
     data = xr.Dataset(
         coords={
@@ -55,7 +55,7 @@ def columns(fit: Fit, world: xr.Dataset, record: Record, year: int) -> xr.Datase
 def all_lookups(fit: Fit, record: Record, track: Track, allies: Allies) -> dict[str, np.ndarray]:
     found = {}
     for code in fit.encoding.terms:
-        if code.feature in SIMULATED:
+        if is_simulated(code):
             found[code.name] = lookup(code, record, track, track, allies).array()
     return found
 
