@@ -256,9 +256,11 @@ def backtest(
     each fit begins its search at the first fit of the decade.
     """
     subject = ModelForecaster(load_model(model), method, draws)
-    others = [comparison(name, subject) for name in dict.fromkeys((*baselines, REFERENCE))]
+    others = {method.name: method for method in (comparison(b, subject) for b in baselines)}
+    # by name: a method of the caller's own need not be hashable
+    others.setdefault(REFERENCE, comparison(REFERENCE, subject))
     return _run(
-        [subject, *others],
+        [subject, *others.values()],
         panel,
         origins=_years("origins", origins),
         horizons=_years("horizons", horizons),

@@ -140,5 +140,8 @@ class SkillConfig(_Table):
 
 
 def _beside(name: str, folder: Path) -> str:
-    path = Path(name)
-    return str(folder / path) if path.suffix == ".toml" and not path.is_absolute() else name
+    kind, colon, file = name.rpartition(":")
+    path = Path(file)
+    if path.suffix != ".toml" or path.is_absolute():
+        return name
+    return f"{kind}{colon}{folder / path}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -198,7 +198,8 @@ def comparison(name: str | Path | ModelSpec | Forecaster, model: ModelForecaster
     ----------
     name : str, Path, ModelSpec or Forecaster
         A name in `BASELINES`, ``"without_alliances"``, another model (by name, file or as a
-        specification; fitted as the one under test), or an object with the protocol.
+        specification; fitted as the one under test), ``"without_alliances:MODEL"`` for another
+        model without its alliance terms, or an object with the protocol.
     model : ModelForecaster
         The model under test.
 
@@ -209,21 +210,29 @@ def comparison(name: str | Path | ModelSpec | Forecaster, model: ModelForecaster
     UnknownNameError
         For a name that is neither a baseline nor a model.
     """
-    if isinstance(name, ModelSpec | Path) or (isinstance(name, str) and name.endswith(".toml")):
-        return ModelForecaster(load_model(name), model.method, model.draws)
+    if isinstance(name, ModelSpec | Path):
+        return replace(model, spec=load_model(name), label="")
     if not isinstance(name, str):
         return name
+    if name == WITHOUT_ALLIANCES:
+        return replace(model, spec=_bare(model.spec), label=WITHOUT_ALLIANCES)
+    kind, _, other = name.rpartition(":")
+    if kind == WITHOUT_ALLIANCES:
+        return replace(model, spec=_bare(load_model(other)), label="")
     shipped = {file.stem for file in models_folder().glob("*.toml")}
-    if name in shipped:
-        return ModelForecaster(load_model(name), model.method, model.draws)
-    if name != WITHOUT_ALLIANCES:
-        if name not in BASELINES:
-            raise UnknownNameError("baseline", name, [*BASELINES, WITHOUT_ALLIANCES, *shipped])
-        return baseline(name)
-    bare = model.spec.without()
-    if len(bare.entries) == len(model.spec.entries) and model.spec.alliance_level is None:
+    if name in shipped or name.endswith(".toml"):
+        return replace(model, spec=load_model(name), label="")
+    if name not in BASELINES:
+        raise UnknownNameError("baseline", name, [*BASELINES, WITHOUT_ALLIANCES, *shipped])
+    return baseline(name)
+
+
+def _bare(spec: ModelSpec) -> ModelSpec:
+    """The model without alliance terms, which it must have."""
+    bare = spec.without()
+    if len(bare.entries) == len(spec.entries) and spec.alliance_level is None:
         raise ArgumentError(
-            f"Model {model.spec.name!r} has no alliance term, so it cannot be compared with itself "
+            f"Model {spec.name!r} has no alliance term, so it cannot be compared with itself "
             f"{WITHOUT_ALLIANCES!r}; leave that baseline out."
         )
-    return ModelForecaster(bare, model.method, model.draws, WITHOUT_ALLIANCES)
+    return bare

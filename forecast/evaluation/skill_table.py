@@ -270,6 +270,12 @@ def _pairs(model: str, names: list[str]) -> Iterator[tuple[str, str]]:
     for name in (model, WITHOUT_ALLIANCES):
         if name + SUFFIX in names:
             yield name + SUFFIX, name
+    # other models, each with itself without its alliance terms
+    for name in names:
+        base, ending = (name[: -len(SUFFIX)], SUFFIX) if name.endswith(SUFFIX) else (name, "")
+        bare = f"{base}_{WITHOUT_ALLIANCES}{ending}"
+        if bare in names:
+            yield name, bare
 
 
 def _gain(

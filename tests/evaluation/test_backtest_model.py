@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from forecast.errors import ArgumentError
+from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.backtest import backtest
+from forecast.evaluation.baselines import Logit
+from forecast.evaluation.forecasters import ModelForecaster, comparison
+from forecast.features import FeatureRequest
 from forecast.modeling.spec import ModelSpec
 
 
@@ -40,24 +43,38 @@ def test_model_without_alliances_cannot_be_compared_with_itself(panel):
 
 
 def test_model_is_refitted_and_compared(panel):
+    # a method of the caller's own, which need not be hashable
+    own = Logit("mine", (FeatureRequest("state_disputes_max", "state_disputes_recent", {}, "max"),))
     result = backtest(
         spec(LAND, PEACE, ALLY),
         panel.select_years(1950, 1966),
         origins=[1965, 1966],
         seed=1,
         draws=300,
-        baselines=("without_alliances",),
+        baselines=("without_alliances", own),
         resamples=100,
     )
     assert result.model == "small"
-    assert set(result.scores["model"]) == {"small", "without_alliances", "climatology"}
+    assert set(result.scores["model"]) == {"small", "without_alliances", "mine", "climatology"}
     assert len(result.fits) == 4
     assert result.fits["fit_id"].is_unique  # one fit for each origin and model
     f = result.forecasts.query("model == 'small'")
     assert ((f["lower"] < f["probability"]) & (f["probability"] < f["upper"])).all()
     assert 0.4 < f["probability"].sum() / f["outcome"].sum() < 2.5
     assert np.isfinite(result.differences["mean"]).all()
-    assert set(result.differences["against"]) == {"without_alliances", "climatology"}
+    assert set(result.differences["against"]) == {"without_alliances", "mine", "climatology"}
+
+
+def test_what_a_model_can_be_compared_with():
+    subject = ModelForecaster(spec(LAND, PEACE, ALLY), draws=300)
+    bare = comparison("without_alliances", subject)
+    assert (bare.name, bare.draws, len(bare.spec.terms)) == ("without_alliances", 300, 2)
+    assert comparison("dyad_onset", subject).name == "dyad_onset"
+    other = comparison("without_alliances:dyad_onset", subject)
+    assert other.name == "dyad_onset_without_alliances"
+    assert comparison(spec(LAND), subject).name == "small"
+    with pytest.raises(UnknownNameError, match="Did you mean 'history'"):
+        comparison("histroy", subject)
 
 
 @pytest.mark.long
