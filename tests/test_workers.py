@@ -28,8 +28,13 @@ def client() -> Iterator[Any]:
     distributed = pytest.importorskip("distributed")
     import dask
 
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,
+        # A local cluster drops a worker that is not back in 15 s: too soon on a busy machine.
+        "distributed.deploy.lost-worker-timeout": "120s",
+    }
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        dask.config.set(settings),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
