@@ -6,6 +6,7 @@ Arrays are (rows R, draws D). `forecast.scenario.lookup` reads the features off 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,7 @@ SIMULATED: frozenset[str] = frozenset(
         "long_peace",
         "ally_in_dispute_with_opponent",
         "ally_in_dispute_elsewhere",
+        "disputes_with_allies",
     }
 )
 
@@ -75,6 +77,8 @@ class Record:
     onset : numpy.ndarray, shape (years, R), bool
         Onsets of the pairs in every year up to the origin (last row: the origin), since the
         later entry of the two.
+    pairs : numpy.ndarray, shape (years, S, S), bool
+        The same of all pairs of states.
     active, began : numpy.ndarray, shape (R,), bool
         Dispute active, and begun, in the origin year.
     peace, total : numpy.ndarray, shape (R,), int16
@@ -95,6 +99,7 @@ class Record:
     b: npt.NDArray[np.intp]
     states: int
     onset: BoolArray
+    pairs: BoolArray
     active: BoolArray
     began: BoolArray
     peace: IndexArray
@@ -104,6 +109,14 @@ class Record:
     system_onsets: npt.NDArray[np.int64]
     system_states: npt.NDArray[np.int64]
     continues: tuple[float, float]
+
+    @cached_property
+    def row_of(self) -> npt.NDArray[np.int32]:
+        """Row of each pair of states, in either order, (S, S); -1 for none."""
+        found = np.full((self.states, self.states), -1, dtype=np.int32)
+        found[self.a, self.b] = np.arange(self.a.size)
+        found[self.b, self.a] = np.arange(self.a.size)
+        return found
 
     @classmethod
     def of(
@@ -138,6 +151,7 @@ class Record:
         since = past["year"].to_numpy()[:, None] >= entry
         since &= covered[:, None]
         onset = past["onset"].to_numpy()
+        pairs = onset & since[:, :, None] & since[:, None, :]
         dispute = past["dispute"].to_numpy()
         last = past.isel(year=slice(int(np.flatnonzero(covered)[0]), None))
         outside = np.triu(dispute[-1], k=1)
@@ -147,7 +161,8 @@ class Record:
             a=a,
             b=b,
             states=states.size,
-            onset=onset[:, a, b] & since[:, a] & since[:, b],
+            onset=pairs[:, a, b],
+            pairs=pairs,
             active=dispute[-1, a, b],
             began=onset[-1, a, b],
             peace=np.nan_to_num(peace_years(last).to_numpy()[-1, a, b]).astype(np.int16),
@@ -230,8 +245,17 @@ class Track:
 
 @dataclass(frozen=True, eq=False)
 class Allies:
-    """Allies in dispute at the end of a year; each a pair (side a, side b) of (R, D) int8."""
+    """Alliances and allies in dispute at the end of a year.
 
+    Attributes
+    ----------
+    ties : scipy.sparse.csr_array, shape (S, S)
+        Who is allied with whom.
+    opponent, elsewhere : pair of numpy.ndarray, each (R, D), int8
+        Whether side a, and side b, has an ally in dispute with the other, and with a third state.
+    """
+
+    ties: sp.csr_array
     opponent: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]
     elsewhere: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]
 
@@ -261,9 +285,7 @@ class Allies:
         first : bool
             Whether the year is the origin, in which disputes of pairs outside the rows count too.
         """
-        row_of = np.full((record.states, record.states), -1, dtype=np.int32)
-        row_of[record.a, record.b] = np.arange(record.a.size)
-        row_of[record.b, record.a] = np.arange(record.a.size)
+        row_of = record.row_of
         draws = active.shape[1]
         rows, column = np.nonzero(active)
         a, b = record.a[rows], record.b[rows]
@@ -282,4 +304,6 @@ class Allies:
             start = np.searchsorted(column[order], np.arange(draws + 1))
             pairs = (a[order], b[order], start)
             kernels.mark_elsewhere(*pairs, record.a, record.b, *graph, record.states, other)
-        return cls(opponent=(opponent[0], opponent[1]), elsewhere=(other[0], other[1]))
+        return cls(
+            ties=friends, opponent=(opponent[0], opponent[1]), elsewhere=(other[0], other[1])
+        )

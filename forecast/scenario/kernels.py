@@ -8,7 +8,14 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["add_lookup", "add_product", "mark_elsewhere", "mark_opponent", "probability"]
+__all__ = [
+    "add_allies",
+    "add_lookup",
+    "add_product",
+    "mark_elsewhere",
+    "mark_opponent",
+    "probability",
+]
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +44,32 @@ def mark_opponent(
                 r = row_of[i, j]
                 if r >= 0:
                     out[0 if a[r] == i else 1, r, d] = 1
+
+
+@numba.njit(cache=True)
+def add_allies(
+    left: Array,
+    right: Array,
+    draw: Array,
+    weight: Array,
+    a: Array,
+    indptr: Array,
+    indices: Array,
+    row_of: Array,
+    out: Array,
+) -> None:
+    """Each onset i–k adds its weight to the side i of the rows i–j of every ally j of k."""
+    for e in range(left.size):
+        for turn in range(2):
+            i = left[e] if turn == 0 else right[e]
+            k = right[e] if turn == 0 else left[e]
+            for q in range(indptr[k], indptr[k + 1]):
+                j = indices[q]
+                if j == i:
+                    continue
+                r = row_of[i, j]
+                if r >= 0:
+                    out[0 if a[r] == i else 1, r, draw[e]] += weight[e]
 
 
 @numba.njit(parallel=True, cache=True)

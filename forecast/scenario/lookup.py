@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from forecast.errors import ArgumentError
 from forecast.features.positions import COMBINE
 from forecast.features.registry import get_feature
+from forecast.scenario import kernels
 from forecast.scenario.dynamics import Allies, Record, Track
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def lookup(
     if feature in ("ally_in_dispute_with_opponent", "ally_in_dispute_elsewhere"):
         sides = allies.opponent if feature.endswith("opponent") else allies.elsewhere
         return Values(*_combine(sides[0], sides[1], code.side))
+    if feature == "disputes_with_allies":
+        return Values(None, _with_allies(code, record, others, allies))
     if feature == "rivalry":
         return _rivals(code, record, own)
     if feature.endswith("decayed"):
@@ -123,6 +126,27 @@ def _rivals(code: ColumnCode, record: Record, own: Track) -> Values:
     count = record.onset[record.onset.shape[0] - min(observed, record.onset.shape[0]) :].sum(axis=0)
     rival = count[:, None] + _sum(mine, own.active.shape) >= _option(code, "rival_onsets")
     return Values(rival.astype(np.int16), np.array([0.0, 1.0]))
+
+
+def _with_allies(code: ColumnCode, record: Record, others: Track, allies: Allies) -> Float32Array:
+    """Fading onsets of each side with the allies of the other; never those of the pair itself."""
+    keep = 0.5 ** (1.0 / _option(code, "half_life"))
+    ahead = len(others.onsets)
+    weight = keep ** (np.arange(len(record.pairs))[::-1] + ahead)
+    before = np.einsum("y,yij->ij", weight, record.pairs)
+    seen = (allies.ties.astype(np.float64) @ before.T).T  # [i, j]: of i, with allies of j
+    faded = others.faded(keep)
+    rows, draw = np.nonzero(faded)
+    out = np.zeros((2, *faded.shape), dtype=np.float32)
+    kernels.add_allies(
+        record.a[rows], record.b[rows], draw, faded[rows, draw], record.a, allies.ties.indptr,
+        allies.ties.indices, record.row_of, out,
+    )  # fmt: skip
+    sides = (
+        seen[record.a, record.b][:, None] + out[0],
+        seen[record.b, record.a][:, None] + out[1],
+    )
+    return np.asarray(COMBINE[code.side](*sides), dtype=np.float32)
 
 
 def _decayed(code: ColumnCode, record: Record, own: Track, others: Track) -> Float32Array:

@@ -9,8 +9,6 @@ from known import make_known_fit
 from forecast.inference.fit import Fit
 from forecast.modeling.spec import ModelSpec, load_model
 
-ALLIANCE = {"family": "deterrence", "pre_treatment": True}
-
 
 def term(name: str, feature: str, family: str = "history", **keys: Any) -> dict[str, Any]:
     base = {"name": name, "feature": feature, "family": family, "pre_treatment": False}
@@ -36,6 +34,14 @@ def rich_model() -> ModelSpec:
         term("sides", "state_disputes_decayed", side="sum", options={"half_life": 3}, **fading),
         term("others_max", "other_disputes_decayed", side="max", **fading),
         term("others_product", "other_disputes_decayed", side="product", **fading),
+        term(
+            "with_allies",
+            "disputes_with_allies",
+            "deterrence",
+            side="sum",
+            missing="indicator",
+            **fading,
+        ),
         term("system", "system_disputes_decayed"),
         term("quiet", "long_peace"),
         term("recent_product", "state_disputes_recent", side="product", options={"window": 4}),
@@ -55,6 +61,7 @@ def rich_model() -> ModelSpec:
         product("quiet_sides", "quiet", "sides"),
         product("size_far", "joint_capability", "far"),
         product("record_land", "record_rivals", "land_contiguity"),
+        product("allies_far", "with_allies", "far"),
         product("size_fade", "joint_capability", "fade_1"),
         product("last_pact", "dispute_last_year", "defense_pact"),
     ]
