@@ -223,8 +223,6 @@ def _nuts_table(pieces: Pieces, own: Mapping[Step, Part]) -> pd.DataFrame:
     """Forecasts of the check against those of the model, by origin."""
     table = []
     for (origin, horizon), check in sorted(pieces.parts(pieces.names[0] + pieces.check).items()):
-        if horizon != 1:
-            continue
         y = pieces.rows[origin, horizon]["outcome"].to_numpy()
         ours = own[origin, horizon]
         keep = np.isfinite(ours.mean) & np.isfinite(check.mean)
@@ -232,6 +230,7 @@ def _nuts_table(pieces: Pieces, own: Mapping[Step, Part]) -> pd.DataFrame:
         table.append(
             {
                 "origin": origin,
+                "horizon": horizon,
                 "rows": int(keep.sum()),
                 "observed": float(y[keep].sum()),
                 "expected": float(p.sum()),

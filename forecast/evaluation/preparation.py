@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import is_dataclass, replace
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from forecast.evaluation.baselines import Forecaster
 from forecast.evaluation.forecasters import ModelForecaster
 from forecast.evaluation.origins import check_step, panel_at_horizon, with_strata
 from forecast.evaluation.rolling import Setting
-from forecast.features import compute_features
+from forecast.features import FeatureRequest, compute_features
 from forecast.panel.types import Panel
 
 __all__ = ["CHECK", "fingerprint", "identity", "known_steps", "make_setting", "nuts_check"]
@@ -86,10 +87,12 @@ def make_setting(
             f"Horizon {max(horizons)} needs the world of the panel, and this panel was read with "
             "its features already gathered; only horizon 1 can be scored."
         )
-    views = {
-        h: _prepare(panel_at_horizon(panel, h), methods)
-        for h in ({1, *horizons} if simulated else horizons)
-    }
+    wanted = [method.columns() for method in methods]
+    views = {}
+    for h in sorted({1, *horizons} if simulated else horizons):
+        # a simulation reads no features of a later year
+        read = [() if simulated and h > 1 and i in models else w for i, w in enumerate(wanted)]
+        views[h] = _prepare(panel_at_horizon(panel, h), methods, read)
     return Setting(
         methods=tuple(methods),
         views=views,
@@ -101,7 +104,9 @@ def make_setting(
     )
 
 
-def _prepare(panel: Panel, methods: list[Forecaster]) -> list[Panel]:
+def _prepare(
+    panel: Panel, methods: list[Forecaster], columns: Sequence[Sequence[FeatureRequest]]
+) -> list[Panel]:
     """One panel per method, with its columns and those of the strata.
 
     Only what the jobs read goes with them to other processes: the world stays here unless a
@@ -111,17 +116,16 @@ def _prepare(panel: Panel, methods: list[Forecaster]) -> list[Panel]:
     panel = with_strata(panel)
     strata = [str(n) for n in panel.data.data_vars if str(n).startswith("stratum_")]
     views: list[Panel] = []
-    # the first method's columns are shared by those that want the same
-    for method in methods:
-        wanted = method.columns()
-        view = compute_features(panel, wanted)
-        panel = view if not views else panel
+    for method, wanted in zip(methods, columns, strict=True):
+        # a column that several want is computed once; one of the same name but of another kind
+        # is made anew, for this method and those after it
+        panel = compute_features(panel, wanted)
         names = dict.fromkeys((*given, *strata, *(r.name for r in wanted)))
         ours = type(method).__module__.startswith("forecast.")
         with_world = getattr(method, "needs_world", not ours)
         views.append(
             Panel(
-                data=view.data[list(names)].compute(),
+                data=panel.data[list(names)].compute(),
                 world=panel.world if with_world else None,
                 tables=None,
                 **{n: getattr(panel, n) for n in _FACTS},

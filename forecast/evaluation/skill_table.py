@@ -184,7 +184,8 @@ def skill_table(
         "model": result.model,
         "panel": settings["panel"]["fingerprint"],
         "test years": f"{result.forecasts['year'].min()}–{result.forecasts['year'].max()}",
-        "rows left out": settings["rows_left_out"],
+        "rows left out": str(settings["rows_left_out"])
+        + "".join(f", {n} by {name}" for name, n in settings["rows_left_out_by"].items()),
         "seed": settings["seed"],
         "level": result.level,
     }
