@@ -14,6 +14,9 @@ import xarray as xr
 
 __all__ = ["GATE", "Diagnostics", "GateResult", "Thresholds", "gate", "peak_memory_mb"]
 
+#: Parameters whose diagnostics are computed together: ranks and spectra take several copies.
+_AT_ONCE = 128
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -192,26 +195,30 @@ def chain_diagnostics(posterior: xr.Dataset) -> tuple[float, float, float, str]:
         values = variable.transpose("chain", "draw", ...)
         sample = np.asarray(values, dtype=np.float64)
         columns = sample.reshape(*sample.shape[:2], -1)
-        moves = np.ptp(columns, axis=(0, 1)) > 0.0
+        for first in range(0, columns.shape[2], _AT_ONCE):
+            part = columns[:, :, first : first + _AT_ONCE]
+            moves = np.ptp(part, axis=(0, 1)) > 0.0
 
-        def of(
-            compute: Any,
-            empty: float,
-            x: npt.NDArray[np.float64] = columns,
-            moves: npt.NDArray[np.bool_] = moves,
-            **kw: Any,
-        ) -> Any:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                found = np.atleast_1d(compute(x, chain_axis=0, draw_axis=1, **kw))
-            return np.where(np.isfinite(found) & moves, found, empty)
+            def of(
+                compute: Any,
+                empty: float,
+                x: npt.NDArray[np.float64] = part,
+                moves: npt.NDArray[np.bool_] = moves,
+                **kw: Any,
+            ) -> Any:
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    found = np.atleast_1d(compute(x, chain_axis=0, draw_axis=1, **kw))
+                return np.where(np.isfinite(found) & moves, found, empty)
 
-        if columns.shape[0] > 1:
-            rhat = max(rhat, float(of(statistics.rhat, np.inf).max()))
-        each = of(statistics.ess, 0.0, method="bulk")
-        tail = min(tail, float(of(statistics.ess, 0.0, method="tail", prob=(0.05, 0.95)).min()))
-        if each.min() < bulk:
-            bulk = float(each.min())
-            dims = [dim for dim in values.dims if dim not in ("chain", "draw")]
-            label = f"[{values[dims[0]].to_numpy()[int(each.argmin())]}]" if dims else ""
-            worst = f"{name}{label}"
+            if part.shape[0] > 1:
+                rhat = max(rhat, float(of(statistics.rhat, np.inf).max()))
+            each = of(statistics.ess, 0.0, method="bulk")
+            least = of(statistics.ess, 0.0, method="tail", prob=(0.05, 0.95))
+            tail = min(tail, float(least.min()))
+            if each.min() < bulk:
+                bulk = float(each.min())
+                dims = [dim for dim in values.dims if dim not in ("chain", "draw")]
+                at = first + int(each.argmin())
+                label = f"[{values[dims[0]].to_numpy()[at]}]" if dims else ""
+                worst = f"{name}{label}"
     return (rhat if posterior.sizes["chain"] > 1 else float("nan")), bulk, tail, worst

@@ -25,12 +25,13 @@ from forecast.inference.diagnostics import (
     gate,
     peak_memory_mb,
 )
-from forecast.inference.laplace import sample_laplace
+from forecast.inference.laplace import Draws, sample_laplace
 from forecast.modeling.design import Design
 from forecast.modeling.encode import Encoding, encode
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 from forecast.store import SCHEMA_VERSION
+from forecast.workers import run_tasks
 
 if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord
@@ -145,6 +146,9 @@ def fit(
     tune: int = 1000,
     progress: bool = False,
     warm_start: Fit | None = None,
+    store: str | Path | None = None,
+    workers: int = 1,
+    client: Any = None,
 ) -> Fit:
     """Fit a model to a panel.
 
@@ -169,6 +173,17 @@ def fit(
     warm_start : Fit, optional
         A fit of the same model, e.g. of one year less, where the search for the mode begins.
         It changes the random draws, so it is part of the id.
+    store : str or Path, optional
+        NUTS only: folder that does not exist yet, to which draws are written while they are made
+        (Zarr). The posterior of the fit reads them when they are used; what an interrupted run
+        left is opened with `forecast.inference.nuts_store.open_draws`. On a cluster, a folder
+        that its workers see.
+    workers : int
+        NUTS only: processes among which the chains are divided; with 1, they are threads of
+        this process, one a core. Laplace uses all cores of this process.
+    client : dask.distributed.Client, optional
+        A cluster on which to sample: each chain of NUTS is a task, a Laplace fit is one. The
+        draws are the same wherever they are made.
 
     Returns
     -------
@@ -183,7 +198,9 @@ def fit(
     """
     started = time.perf_counter()
     spec = load_model(model)
-    _check_options(method, seed=seed, draws=draws, chains=chains, tune=tune)
+    _check_options(
+        method, seed=seed, draws=draws, chains=chains, tune=tune, store=store, workers=workers
+    )
     identity = fit_id(
         spec,
         rows_fingerprint(panel),
@@ -208,6 +225,9 @@ def fit(
             tune=tune,
             report=report,
             start=_start(design, warm_start) if warm_start is not None else None,
+            store=store,
+            workers=workers,
+            client=client,
         )
     posterior.attrs |= {"fit_id": identity, "model": spec.name, "method": method, "seed": seed}
     # What else the id was made of, so that an opened artifact can be held against it.
@@ -237,6 +257,9 @@ def sample_design(
     tune: int = 1000,
     report: Report | None = None,
     start: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None = None,
+    store: str | Path | None = None,
+    workers: int = 1,
+    client: Any = None,
 ) -> tuple[xr.DataTree, dict[str, Any]]:
     """Posterior of design arrays, for people who bring their own.
 
@@ -250,6 +273,8 @@ def sample_design(
         Called with what is being done and the share that is done (0 to 1).
     start : (log scales, latent vector), optional
         Where the search for the mode begins (Laplace only).
+    store, workers, client
+        See `fit`.
 
     Returns
     -------
@@ -258,21 +283,37 @@ def sample_design(
     diagnostics : dict
         The fields of `Diagnostics` but time and memory.
     """
-    _check_options(method, seed=seed, draws=draws, chains=chains, tune=tune)
+    _check_options(
+        method, seed=seed, draws=draws, chains=chains, tune=tune, store=store, workers=workers
+    )
     stream = np.random.SeedSequence(seed)
     if method == "nuts":
         from forecast.inference.nuts import sample_nuts
 
         posterior, stats, found = sample_nuts(
-            design, seed=stream, draws=draws, chains=chains, tune=tune, report=report
+            design,
+            seed=stream,
+            draws=draws,
+            chains=chains,
+            tune=tune,
+            report=report,
+            store=store,
+            workers=workers,
+            client=client,
         )
     else:
         from threadpoolctl import threadpool_limits
 
-        # The matrices are small and the work is spread over threads already: BLAS threads on top
-        # make a Cholesky of 300 x 300 ten to fifty times slower on a busy machine.
-        with threadpool_limits(limits=1, user_api="blas"):
-            sample = sample_laplace(design, seed=stream, draws=draws, start=start, report=report)
+        if client is not None:
+            job = _LaplaceTask(design, stream, draws, start)
+            (sample,) = run_tasks(_sample_laplace, [()], shared=job, client=client)
+        else:
+            # The matrices are small and the work is spread over threads already: BLAS threads on
+            # top make a Cholesky of 300 x 300 ten to fifty times slower on a busy machine.
+            with threadpool_limits(limits=1, user_api="blas"):
+                sample = sample_laplace(
+                    design, seed=stream, draws=draws, start=start, report=report
+                )
         variables: dict[str, Any] = {"beta": (("chain", "draw", "term"), sample.beta[None])}
         coords: dict[str, Any] = {
             "chain": [0],
@@ -394,7 +435,30 @@ def rows_fingerprint(panel: Panel) -> str:
     return digest.hexdigest()
 
 
-def _check_options(method: str, *, seed: int, draws: int, chains: int, tune: int) -> None:
+@dataclass(frozen=True)
+class _LaplaceTask:
+    """Arguments of `sample_laplace`."""
+
+    design: Design
+    seed: np.random.SeedSequence
+    draws: int
+    start: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None
+
+
+def _sample_laplace(task: _LaplaceTask) -> Draws:
+    return sample_laplace(task.design, seed=task.seed, draws=task.draws, start=task.start)
+
+
+def _check_options(
+    method: str,
+    *,
+    seed: int,
+    draws: int,
+    chains: int,
+    tune: int,
+    store: str | Path | None,
+    workers: int,
+) -> None:
     if method not in _METHODS:
         raise UnknownNameError("method", method, _METHODS, f"Expected {' or '.join(_METHODS)}.")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
@@ -402,6 +466,13 @@ def _check_options(method: str, *, seed: int, draws: int, chains: int, tune: int
     for name, value, least in (("draws", draws, 100), ("chains", chains, 1), ("tune", tune, 50)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise ArgumentError(f"{name}={value!r}, expected an integer of {least} or more.")
+    if method != "nuts":
+        for name, given in (("store", store), ("workers", None if workers == 1 else workers)):
+            if given is not None:
+                raise ArgumentError(
+                    f"{name}={given!r} with method={method!r}, expected method='nuts': a Laplace "
+                    "fit is one task that is over before there is anything to keep or to divide."
+                )
 
 
 def _start(design: Design, previous: Fit) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
