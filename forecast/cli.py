@@ -273,6 +273,7 @@ def report(
         opened.load(fit or opened.newest()),
         folder=out,
         backtest_years=backtest_years,
+        store=store,
         progress=not (quiet or as_json),
     )
     if as_json:

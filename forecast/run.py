@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -214,12 +214,13 @@ def run(
         draws=draws,
         clock=clock,
     )
-    written = report_of(
+    written, fitted = _report(
         fitted,
-        folder=folder,
+        folder=Path(folder),
         scenarios=scenarios,
         horizon=horizon,
         backtest_years=backtest_years,
+        store=store,
         clock=clock,
     )
     return Run(fit=fitted, report=written)
@@ -278,16 +279,52 @@ def report_of(
     scenarios: Sequence[Scenario] | None = None,
     horizon: int = 5,
     backtest_years: int = BACKTEST_YEARS,
+    store: str | Path | None = None,
     progress: bool = False,
-    clock: _Clock | None = None,
 ) -> Report:
     """Checks, risks, scenarios and backtest of a fit, written as a report.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit of a dyad-year model.
+    folder : str or Path
+        Where the report goes.
+    scenarios, horizon, backtest_years, progress
+        See `run`. Without a backtest the report shows the calibration record that travels with
+        the fit, if there is one.
+    store : str or Path, optional
+        Store that has the fit: the calibration record of the backtest is put beside it there,
+        unless the one that is there is of more forecasts.
 
     Raises
     ------
     GateRefusedError
         The fit did not pass the publication gate; nothing is written.
     """
+    written, _ = _report(
+        fit,
+        folder=Path(folder),
+        scenarios=scenarios,
+        horizon=horizon,
+        backtest_years=backtest_years,
+        store=store,
+        clock=_Clock(progress),
+    )
+    return written
+
+
+def _report(
+    fit: Fit,
+    *,
+    folder: Path,
+    scenarios: Sequence[Scenario] | None,
+    horizon: int,
+    backtest_years: int,
+    store: str | Path | None,
+    clock: _Clock,
+) -> tuple[Report, Fit]:
+    """The report, and the fit with the calibration record that the report shows."""
     from threadpoolctl import threadpool_limits
 
     from forecast.evaluation.backtest import backtest
@@ -297,7 +334,6 @@ def report_of(
     from forecast.scenario.simulate import origin_of, simulate_all
 
     fit.require_passed()
-    clock = clock or _Clock(progress)
     last = origin_of(fit)
     chosen, left_out = list(scenarios or ()), list["Scenario"]()
     if scenarios is None:
@@ -328,6 +364,9 @@ def report_of(
             checks = check(fit, seed=fit.seed)
         with clock.step(f"Backtest {years.start}–{last}" if pending else "No backtest"):
             scored = None if pending is None else pending.result()
+    if scored is not None:
+        with clock.step("Calibration record"):
+            fit = _with_record(fit, scored, store)
     findings = Findings(
         fit=fit,
         risks=risks,
@@ -339,4 +378,21 @@ def report_of(
         notices=notices,
     )
     with clock.step("Report"):
-        return report(findings, folder)
+        return report(findings, folder), fit
+
+
+def _with_record(fit: Fit, scored: Backtest, store: str | Path | None) -> Fit:
+    """The fit with the record of its backtest, in the store too.
+
+    A record of more forecasts, made of a longer backtest of the same specification, stays.
+    """
+    from forecast.evaluation.record import record_of
+    from forecast.store import open_store
+
+    made = record_of(scored, specification=fit.spec.sha256)
+    known = fit.record
+    if known is not None and known.specification == fit.spec.sha256 and known.rows > made.rows:
+        return fit
+    if store is not None:
+        open_store(store).save_record(fit.id, made)
+    return replace(fit, record=made)

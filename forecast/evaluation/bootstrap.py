@@ -7,7 +7,7 @@ section 3.8). Each score is computed from those counts, so that no row is ever c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,33 +67,42 @@ def _ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
     return found
 
 
-def _auc(w: FloatArray, rows: _Rows) -> FloatArray:
-    events = np.cumsum(w * rows.y, axis=1)[:, rows.ends]
-    others = np.cumsum(w, axis=1)[:, rows.ends] - events
+def _auc(events: FloatArray, flagged: FloatArray) -> FloatArray:
+    """From weights of events and of rows above each threshold; ties count half."""
+    others = flagged - events
     step = np.diff(others, axis=1, prepend=0.0)
-    before = np.concatenate([np.zeros((w.shape[0], 1)), events[:, :-1]], axis=1)
-    # events above a non-event count in full, those with the same forecast count half
-    won = (step * (before + events) / 2.0).sum(axis=1)
+    before = np.concatenate([np.zeros((len(events), 1)), events[:, :-1]], axis=1)
+    won = np.einsum("ij,ij->i", step, before + events) / 2.0
     return _ratio(won, events[:, -1] * others[:, -1])
 
 
-def _average_precision(w: FloatArray, rows: _Rows) -> FloatArray:
-    events = np.cumsum(w * rows.y, axis=1)[:, rows.ends]
-    flagged = np.cumsum(w, axis=1)[:, rows.ends]
+def _average_precision(events: FloatArray, flagged: FloatArray) -> FloatArray:
     precision = events / np.maximum(flagged, 1e-300)  # 0 / 0 only before the first row drawn
     step = np.diff(events, axis=1, prepend=0.0)
-    return _ratio((step * precision).sum(axis=1), events[:, -1])
+    return _ratio(np.einsum("ij,ij->i", step, precision), events[:, -1])
 
 
-#: Scores as functions of row weights, shape (resamples, rows), by name.
-WEIGHTED: dict[str, Callable[[FloatArray, _Rows], FloatArray]] = {
-    "log_loss": lambda w, r: _ratio(w @ r.loss, w.sum(axis=1)),
-    "brier": lambda w, r: _ratio(w @ r.brier, w.sum(axis=1)),
-    "log_loss_skill": lambda w, r: 1.0 - _ratio(w @ r.loss, w @ r.base_loss),
-    "brier_skill": lambda w, r: 1.0 - _ratio(w @ r.brier, w @ r.base_brier),
-    "auc": _auc,
-    "average_precision": _average_precision,
-}
+def _weighted(w: FloatArray, rows: _Rows) -> dict[str, FloatArray]:
+    """Every score by the weights of the rows, shape (resamples, rows), each of (resamples,)."""
+    columns = np.stack([rows.loss, rows.brier, rows.base_loss, rows.base_brier], axis=1)
+    loss, brier, base_loss, base_brier = (w @ columns).T
+    size = w.sum(axis=1)
+    events = np.cumsum(w * rows.y, axis=1)[:, rows.ends]
+    flagged = np.cumsum(w, axis=1)[:, rows.ends]
+    return {
+        "log_loss": _ratio(loss, size),
+        "brier": _ratio(brier, size),
+        "log_loss_skill": 1.0 - _ratio(loss, base_loss),
+        "brier_skill": 1.0 - _ratio(brier, base_brier),
+        "auc": _auc(events, flagged),
+        "average_precision": _average_precision(events, flagged),
+    }
+
+
+#: Scores that have intervals.
+WEIGHTED = (
+    "log_loss", "brier", "log_loss_skill", "brier_skill", "auc", "average_precision",
+)  # fmt: skip
 
 
 def score_intervals(
@@ -145,7 +154,8 @@ def score_intervals(
         base_brier=brier_rows(y, base)[order],
         ends=np.flatnonzero(np.diff(p[order], append=-1.0)),
     )
-    values = {name: float(WEIGHTED[name](np.ones((1, y.size)), rows)[0]) for name in names}
+    plain = _weighted(np.ones((1, y.size)), rows)
+    values = {name: float(plain[name][0]) for name in names}
     widest = dict.fromkeys(names, (np.nan, np.nan, "", 0))
     children = np.random.SeedSequence(seed).spawn(len(blocks))
     for (kind, labels), child in zip(blocks.items(), children, strict=True):
@@ -183,6 +193,7 @@ def _resampled(
         size = min(step, resamples - start)
         times = rng.multinomial(count, np.full(count, 1.0 / count), size=size)
         weights = times.astype(np.float64)[:, index]
+        found = _weighted(weights, rows)
         for name in names:
-            parts[name].append(WEIGHTED[name](weights, rows))
+            parts[name].append(found[name])
     return {name: np.concatenate(draws) for name, draws in parts.items()}

@@ -10,7 +10,7 @@ from forecast.evaluation.digits import percentage, percentage_interval, rounding
 if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord
 
-__all__ = ["band_words", "no_quotation", "quotation"]
+__all__ = ["FEW", "band_words", "no_quotation", "quotation"]
 
 #: Rows below which a cell says little; its sentence says so.
 FEW = 20

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
 from markupsafe import Markup, escape
 
-__all__ = ["Bar", "Scale", "interval_chart", "reliability_chart"]
+__all__ = ["Bar", "Scale", "interval_chart"]
 
 _LABEL, _WIDTH, _ROW = 250.0, 760.0, 22.0
 _LETTERS = 40  # of a label in _LABEL units
@@ -172,72 +171,4 @@ def interval_chart(
         f'<svg class="chart" viewBox="0 0 {_WIDTH:g} {bottom + 42:.0f}" role="img"'
         f' aria-label="{escape(title)}">{key}{"".join(grid)}{"".join(parts)}'
         f'<text x="{centre:.0f}" y="{bottom + 35:.0f}" class="axis">{escape(axis)}</text></svg>'
-    )
-
-
-def reliability_chart(curve: pd.DataFrame, *, title: str, level: float) -> Markup:
-    """Observed frequency against forecast on logarithmic axes, with the consistency band.
-
-    Frequencies below the smallest tick, zero among them, are drawn on the lower edge. Bars
-    along the axis are the shares of rows by forecast.
-
-    Parameters
-    ----------
-    curve : pandas.DataFrame
-        Columns ``forecast``, ``observed``, ``lower``, ``upper``, ``rows``.
-    title : str
-        What the chart shows, for people who cannot see it.
-    level : float
-        Probability of the band.
-    """
-    table = curve.sort_values("forecast")
-    least = max(float(table["forecast"].min()), 1e-5)
-    first = 10.0 ** math.floor(math.log10(least))
-    last = min(1.0, float(table[["forecast", "observed", "upper"]].to_numpy().max()) * 1.2)
-    scale = Scale(first, last, log=True)
-    left, right, top, bottom = 62.0, 500.0, 12.0, 400.0
-
-    def x(value: float) -> float:
-        return scale.at(value, left, right)
-
-    def y(value: float) -> float:
-        return scale.at(value, bottom, top)
-
-    def points(column: str, *, backwards: bool = False) -> list[str]:
-        pairs = list(zip(table["forecast"], table[column], strict=True))
-        return [f"{x(f):.1f},{y(v):.1f}" for f, v in (pairs[::-1] if backwards else pairs)]
-
-    ticks = "".join(
-        f'<line x1="{x(t):.1f}" x2="{x(t):.1f}" y1="{top}" y2="{bottom}" class="grid"/>'
-        f'<line x1="{left}" x2="{right}" y1="{y(t):.1f}" y2="{y(t):.1f}" class="grid"/>'
-        f'<text x="{x(t):.1f}" y="{bottom + 18:.0f}" class="tick">{100 * t:g}%</text>'
-        f'<text x="{left - 8:.0f}" y="{y(t) + 4:.1f}" class="label">{100 * t:g}%</text>'
-        for t in scale.ticks()
-    )
-    bins = 30
-    shares = [0.0] * bins
-    for forecast, rows in zip(table["forecast"], table["rows"], strict=True):
-        place = scale.at(float(forecast), 0.0, bins - 1e-9)
-        shares[int(place)] += float(rows)
-    most = max(shares) or 1.0
-    wide = (right - left) / bins
-    counts = "".join(
-        f'<rect x="{left + i * wide + 0.5:.1f}" width="{wide - 1:.1f}"'
-        f' y="{bottom - 46 * share / most:.1f}" height="{46 * share / most:.1f}" class="count"/>'
-        for i, share in enumerate(shares)
-        if share
-    )
-    band = " ".join(points("lower") + points("upper", backwards=True))
-    middle = (left + right) / 2
-    return Markup(
-        f'<svg class="chart square" viewBox="0 0 520 446" role="img" aria-label="{escape(title)}">'
-        f'{ticks}{counts}<polygon points="{band}" class="band"/>'
-        f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{top}" class="ref"/>'
-        f'<polyline points="{" ".join(points("observed"))}" class="curve"/>'
-        f'<text x="{middle:.0f}" y="{bottom + 38:.0f}" class="axis">'
-        f"forecast probability (log)</text>"
-        f'<text transform="translate(13 {(top + bottom) / 2:.0f}) rotate(-90)" class="axis">'
-        f"observed frequency (log)</text>"
-        f'<text x="{right - 6:.0f}" y="{bottom - 54:.0f}" class="note">shaded: {level:.0%}'
-        f" consistency band</text></svg>"
     )

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from forecast.report.charts import Bar, interval_chart, reliability_chart
+from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
+from forecast.evaluation.quote import band_words
+from forecast.report.charts import Bar, interval_chart
+from forecast.report.record_charts import murphy_chart, pit_chart, reliability_chart
 from forecast.report.sections import Tables, View
 from forecast.report.text import count, number, percent
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
+    from forecast.evaluation.record import CalibrationRecord
 
-__all__ = ["backtest_views", "coverage_view", "diagnostics_view", "model_views"]
+__all__ = ["backtest_views", "coverage_view", "diagnostics_view", "model_views", "record_views"]
 
 _NAMES = {
     "climatology": "climatology",
@@ -31,13 +35,13 @@ def _method(name: str, model: str) -> str:
 
 
 def backtest_views(record: Backtest | None, tables: Tables) -> dict[str, Any] | None:
-    """Scores, paired differences, reliability and expected over observed, all at one horizon."""
+    """Scores and paired differences of all methods, at one horizon."""
     if record is None:
         return None
     horizon = int(tables["scores"]["horizon"].min())
-    scores, differences, ratios, fits = (
+    scores, differences, fits = (
         tables[key][tables[key]["horizon"] == horizon] if len(tables[key]) else tables[key]
-        for key in ("scores", "differences", "ratios", "backtest_fits")
+        for key in ("scores", "differences", "backtest_fits")
     )
     overall = scores[scores["kind"] == "all"]
     rows = [
@@ -60,25 +64,13 @@ def backtest_views(record: Backtest | None, tables: Tables) -> dict[str, Any] | 
         for kind in ("all", "peace")
         for r in groups[groups["kind"] == kind].to_dict("records")
     ]  # fmt: skip
-    own = ratios[(ratios["model"] == record.model) & (ratios["observed"] > 0)]
-    parts = [
-        Bar(str(r["group"]) + f" ({count(r['observed'])} of {count(r['rows'])})", r["ratio"],
-            r["lower"], r["upper"],
-            heading="All pairs" if r["kind"] == "all" else str(r["kind"]).capitalize())
-        for r in own.to_dict("records")
-        if r["kind"] == "all" or (own["kind"] == r["kind"]).sum() > 1
-    ]  # fmt: skip
-    curve = tables["reliability"]
-    curve = curve[(curve["horizon"] == horizon) & (curve["model"] == record.model)]
     years = tables["backtest_forecasts"]["year"]
     first = overall.iloc[0]
     refused = fits[~fits["passed"].astype(bool)] if len(fits) else fits
-    empty = ratios[(ratios["model"] == record.model) & (ratios["observed"] == 0)]
     return {
         "first": int(years.min()), "last": int(years.max()), "horizon": horizon,
         "rows": int(first["rows"]), "events": int(first["events"]), "level": level,
         "refused": len(refused), "fits": len(fits),
-        "empty": [str(g) for g in empty["group"]],
         "scores": View(
             f"Scores of forecasts {horizon} year ahead, all methods on the same rows; skill is"
             " relative to climatology (above 0 is better)",
@@ -91,15 +83,106 @@ def backtest_views(record: Backtest | None, tables: Tables) -> dict[str, Any] | 
             axis=f"difference in log loss × 10⁴ per dyad-year ({level} interval)",
             reference=0.0,
         ),
+    }  # fmt: skip
+
+
+_SCORES = {
+    "log_loss": ("Log loss", 4),
+    "log_loss_skill": ("Log-loss skill", 3),
+    "brier_skill": ("Brier skill", 3),
+    "auc": ("AUC", 3),
+    "average_precision": ("Average precision", 3),
+}
+
+
+def record_views(record: CalibrationRecord | None, tables: Tables) -> dict[str, Any] | None:
+    """The calibration record: charts, and tables of scores and of bands of probability."""
+    if record is None:
+        return None
+    level = f"{record.level:.0%}"
+    ratios, bands = tables["record_ratios"], tables["record_bands"]
+    own = ratios[ratios["observed"] > 0]
+    parts = [
+        Bar(str(r["group"]) + f" ({count(r['observed'])} of {count(r['rows'])})", r["ratio"],
+            r["lower"], r["upper"],
+            heading="All" if r["kind"] == "all" else str(r["kind"]).capitalize())
+        for r in own.to_dict("records")
+        if r["kind"] == "all" or (own["kind"] == r["kind"]).sum() > 1
+    ]  # fmt: skip
+    counts = tables["record_counts"]
+    line = tables["record_recalibration"].iloc[0]
+    return {
+        "years": record.years, "rows": record.rows, "events": record.events, "unit": record.unit,
+        "level": level, "ahead": record.horizon,
+        "inside": int(counts["inside"].sum()), "of": len(counts),
+        "count_level": f"{counts['level'].iloc[0]:.0%}", "count_kind": str(counts["kind"].iloc[0]),
+        "slope": number(line["slope"]), "slope_interval":
+            f"{number(line['slope_lower'])} to {number(line['slope_upper'])}",
+        "intercept": number(line["intercept"]), "intercept_interval":
+            f"{number(line['intercept_lower'])} to {number(line['intercept_upper'])}",
+        "remark": str(line["remark"]),
+        "outside": percent(record.reliability.outside),
+        "empty": [str(g) for g in ratios.loc[ratios["observed"] == 0, "group"]],
         "reliability": reliability_chart(
-            curve, title="Reliability diagram of this model in the backtest", level=record.level
+            tables["record_reliability"], bands[bands["stratum"] == "all"],
+            title="Reliability diagram of this model out of sample", level=record.level,
         ),
         "ratios": interval_chart(
             parts, title="Expected over observed onsets of this model, by group",
             axis=f"expected / observed (log; {level} exact Poisson interval)",
             reference=1.0, log=True,
         ),
+        "murphy": murphy_chart(
+            tables["record_murphy"], title="Murphy diagram of this model against climatology"
+        ),
+        "pit": pit_chart(
+            counts, title="Probability integral transform of the yearly numbers of onsets",
+            level=record.level,
+        ),
+        "scores": _score_view(tables["record_scores"], level),
+        "bands": _band_view(bands, record.unit, level),
     }  # fmt: skip
+
+
+def _score_view(scores: pd.DataFrame, level: str) -> View:
+    names = [name for name in _SCORES if (scores["score"] == name).any()]
+    rows = []
+    for (kind, group), part in scores.groupby(["kind", "group"], sort=False):
+        cells = {str(r["score"]): r for r in part.to_dict("records")}
+        first = next(iter(cells.values()))
+        label = {"all": "all", "peace": f"peace {group}"}.get(str(kind), str(group))
+        rows.append(
+            (label, count(first["rows"]), count(first["events"]),
+             *(_with_interval(cells[n], _SCORES[n][1]) for n in names))
+        )  # fmt: skip
+    return View(
+        f"Scores of this model by stratum ({level} bootstrap of years or of pairs, the wider)",
+        ("Stratum", "#Rows", "#Onsets", *(f"#{_SCORES[n][0]}" for n in names)),
+        rows, "record_scores",
+    )  # fmt: skip
+
+
+def _with_interval(cell: Mapping[Hashable, Any], places: int) -> str:
+    ends = f"{number(cell['lower'], places)} to {number(cell['upper'], places)}"
+    return f"{number(cell['value'], places)} ({ends})"
+
+
+def _band_view(bands: pd.DataFrame, unit: str, level: str) -> View:
+    rows = []
+    for r in bands[bands["rows"] > 0].to_dict("records"):
+        step = rounding_step(r["rate"] or r["upper"], [r["upper"] - r["lower"]])
+        rows.append(
+            (str(r["stratum"]), band_words(r["low"], r["high"]), count(r["rows"]),
+             number(r["expected"], 1), count(r["observed"]), percentage(r["rate"], step),
+             percentage_interval(r["lower"], r["upper"], step))
+        )  # fmt: skip
+    return View(
+        f"What became of forecasts, by stratum and probability given: {unit}, onsets expected and"
+        f" observed, and the observed share with its {level} Jeffreys interval ({unit} taken as"
+        " independent)",
+        ("Stratum", "#Given", "#Rows", "#Expected", "#Observed", "#Share", "#Interval"),
+        rows, "record_bands",
+    )  # fmt: skip
 
 
 def model_views(tables: Tables) -> dict[str, Any]:

@@ -123,6 +123,7 @@ def render_page(
             for name, result in findings.scenarios.items()
         ],
         "record": evidence.backtest_views(findings.backtest, tables),
+        "calibration": evidence.record_views(fit.record, tables),
         "model": evidence.model_views(tables),
         "diagnostics": evidence.diagnostics_view(tables["diagnostics"]),
         "checks": _checks(findings),

@@ -16,6 +16,7 @@ from forecast.report.text import slug
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
+    from forecast.evaluation.record import CalibrationRecord
     from forecast.report import Findings
     from forecast.sources.tables import Tables
 
@@ -75,6 +76,8 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
         found |= scenario_tables(name, result, tables, origin_year(findings))
     if findings.backtest is not None:
         found |= _backtest(findings.backtest)
+    if findings.fit.record is not None:
+        found |= _record(findings.fit.record)
     found["checks"] = pd.DataFrame(
         [{"check": c.name, "passed": c.passed, "text": c.text} for c in findings.checks],
         columns=["check", "passed", "text"],
@@ -161,6 +164,14 @@ def _backtest(record: Backtest) -> dict[str, pd.DataFrame]:
         "reliability": pd.concat(curves, ignore_index=True),
         "backtest_fits": _timeless(record.fits),
         "backtest_forecasts": record.forecasts,
+    }
+
+
+def _record(record: CalibrationRecord) -> dict[str, pd.DataFrame]:
+    names = ("recalibration", "murphy", "counts", "ratios", "scores", "bands")
+    curve = record.reliability
+    return {f"record_{name}": getattr(record, name) for name in names} | {
+        "record_reliability": curve.curve.assign(level=curve.level, band=curve.kind)
     }
 
 

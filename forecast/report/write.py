@@ -66,6 +66,7 @@ def write_report(findings: Findings, folder: Path) -> Report:
     change stays, so that a daily run does not wipe out what changed last week.
     """
     earlier = read_earlier(folder)
+    findings = _recorded(findings)
     tables = tables_of(findings)
     csv = as_csv(tables)
     sha256 = digest(csv)
@@ -117,6 +118,17 @@ def write_report(findings: Findings, folder: Path) -> Report:
         changed=since.changed,
         summary=summary,
     )
+
+
+def _recorded(findings: Findings) -> Findings:
+    """The findings with a calibration record: the fit's own, or that of the backtest."""
+    from forecast.evaluation.record import record_of
+
+    fit, backtest = findings.fit, findings.backtest
+    if fit.record is not None or backtest is None:
+        return findings
+    record = record_of(backtest, specification=fit.spec.sha256)
+    return replace(findings, fit=replace(fit, record=record))
 
 
 def _compare(risks: pd.DataFrame, sha256: str, earlier: Earlier | None, now: str) -> _Since:

@@ -38,7 +38,7 @@ def test_weighted_scores_are_those_of_repeated_rows():
     weight = np.random.default_rng(1).integers(0, 4, y.size)
     rows = np.repeat(np.arange(y.size), weight)
     order = np.argsort(-p, kind="stable")
-    from forecast.evaluation.bootstrap import _Rows
+    from forecast.evaluation.bootstrap import _Rows, _weighted
     from forecast.evaluation.scores import brier_rows, log_loss_rows
 
     base = np.full_like(p, 0.06)
@@ -48,9 +48,9 @@ def test_weighted_scores_are_those_of_repeated_rows():
         np.flatnonzero(np.diff(p[order], append=-1.0)),
     )  # fmt: skip
     expected = score_forecasts(y[rows], p[rows], reference=base[rows])
-    for name, score in WEIGHTED.items():
-        found = score(weight[order][None].astype(float), made_rows)[0]
-        assert found == pytest.approx(expected[name]), name
+    found = _weighted(weight[order][None].astype(float), made_rows)
+    for name in WEIGHTED:
+        assert found[name][0] == pytest.approx(expected[name]), name
     assert expected["auc"] == pytest.approx(roc_auc_score(y, p, sample_weight=weight))
     assert expected["average_precision"] == pytest.approx(
         average_precision_score(y, p, sample_weight=weight)

@@ -6,7 +6,14 @@ import pandas as pd
 import pytest
 from scipy.stats import beta
 
-from forecast.errors import ArgumentError, ArtifactError, UnknownNameError
+from forecast.errors import (
+    ArgumentError,
+    ArtifactError,
+    DataError,
+    MissingFileError,
+    UnknownNameError,
+)
+from forecast.evaluation.forecast_rows import read_forecasts
 from forecast.evaluation.record import BANDS, CalibrationRecord, band_of, calibration_record
 from forecast.evaluation.scores import average_precision
 
@@ -202,3 +209,52 @@ def test_rows_of_states_have_one_key():
     assert record.unit == "state-years"
     assert set(record.bands["stratum"]) == {"all"}
     assert record.quote("all", 0.03)["text"].startswith("Of ")
+
+
+def test_the_sheet_of_figures_shows_what_the_tables_hold(record):
+    import io
+
+    from forecast.evaluation.record_figures import record_figure
+
+    figure = record_figure(record)
+    reliability, ratios, murphy, pit = figure.axes
+    assert reliability.get_xscale() == reliability.get_yscale() == "log"
+    np.testing.assert_allclose(
+        reliability.lines[1].get_xdata(), record.reliability.curve["forecast"]
+    )
+    labels = [text.get_text() for text in ratios.get_yticklabels()]
+    assert labels[0] == f"all ({record.events})" and f"quiet ({_seen(record, 'quiet')})" in labels
+    np.testing.assert_allclose(murphy.lines[-1].get_ydata(), 1e4 * record.murphy["score"])
+    np.testing.assert_allclose(pit.lines[-1].get_ydata(), np.sort(record.counts["pit"]))
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=40)
+    assert out.tell() > 5000
+
+
+def _seen(record, group):
+    return int(record.ratios.set_index("group").loc[group, "observed"])
+
+
+def test_forecasts_are_read_back_on_identical_rows(tmp_path):
+    rows = made_forecasts(years=4)
+    folder = tmp_path / "run" / "forecasts"
+    folder.mkdir(parents=True)
+    gap = (rows["model"] == "m") & (rows["year"] == 1986) & (rows["ccode_a"] == 5)
+    holes = rows.assign(probability=rows["probability"].where(~gap))
+    for (model, year), part in holes.groupby(["model", "year"]):
+        part.sample(frac=1, random_state=0).to_parquet(folder / f"{year}.{model}.parquet")
+    found = read_forecasts(tmp_path)
+    assert found.attrs["rows_left_out"] == 1
+    assert (found.groupby("model").size() == len(rows) / 2 - 1).all()
+    m, base = (found[found["model"] == name].reset_index() for name in ("m", "climatology"))
+    assert (m[["year", "ccode_a"]] == base[["year", "ccode_a"]]).all().all()
+    # What a finished backtest left as one table is read first; one file may be named itself.
+    (tmp_path / "tables").mkdir()
+    rows.to_parquet(tmp_path / "tables" / "forecasts.parquet")
+    assert len(read_forecasts(tmp_path)) == len(rows)
+    assert len(read_forecasts(tmp_path / "tables" / "forecasts.parquet")) == len(rows)
+    rows.drop(columns="outcome").to_parquet(tmp_path / "tables" / "forecasts.parquet")
+    with pytest.raises(DataError, match="lacks outcome"):
+        read_forecasts(tmp_path)
+    with pytest.raises(MissingFileError, match="no forecasts"):
+        read_forecasts(tmp_path / "nothing")

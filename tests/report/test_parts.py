@@ -210,6 +210,25 @@ def test_state_without_iso_code_is_listed_as_absent() -> None:
     assert svg.count("data-rank=") == len(states[states["horizon"] == 1]) - 1
 
 
+def test_charts_of_the_calibration_record() -> None:
+    from findings import make_backtest
+
+    from forecast.evaluation.record import record_of
+    from forecast.report.record_charts import murphy_chart, pit_chart, reliability_chart
+
+    record = record_of(make_backtest(), resamples=5)
+    bands = record.bands[record.bands["stratum"] == "all"]
+    svg = reliability_chart(record.reliability.curve, bands, title="r", level=record.level)
+    assert svg.count('class="dot s1"') == (bands["rows"] >= 20).sum() > 3
+    assert "forecast probability (log)" in svg and "95% consistency band" in svg
+    svg = murphy_chart(record.murphy, title="m")
+    assert svg.count("<polyline") == 2 and "climatology" in svg and "nan" not in svg
+    alone = murphy_chart(record.murphy.drop(columns=["reference", "skill"]), title="m")
+    assert alone.count("<polyline") == 1 and "climatology" not in alone
+    svg = pit_chart(record.counts, title="p", level=record.level)
+    assert svg.count("<circle") == len(record.counts) and "<title>2006: " in svg
+
+
 # Sentences --------------------------------------------------------------------------------------
 
 

@@ -204,3 +204,22 @@ def test_one_year_ahead_only(findings: Findings, tmp_path: Path) -> None:
     assert "within 1 years" not in made.summary[2]
     assert 'name="year"' not in page
     assert pd.read_parquet(tmp_path / "out" / "risks.parquet")["horizon"].unique().tolist() == [1]
+
+
+def test_the_page_shows_the_calibration_record(findings: Findings, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from forecast.evaluation.record import record_of
+
+    assert findings.backtest is not None
+    record = record_of(findings.backtest, resamples=5)
+    # With the fit it is shown without any backtest; and a backtest makes one where there is none.
+    alone = replace(findings, backtest=None, fit=replace(findings.fit, record=record))
+    text = report(alone, tmp_path / "alone").page.read_text(encoding="utf-8")
+    assert "Calibration record: what became of such forecasts" in text
+    assert "made without a backtest" not in text
+    assert text.count("Murphy diagram") >= 2 and "95% consistency band" in text
+    bands = pd.read_parquet(tmp_path / "alone" / "record_bands.parquet")
+    assert bands["rows"].sum() == 2 * record.rows
+    bare = report(replace(findings, backtest=None), tmp_path / "bare").page
+    assert "made without a backtest: nothing here" in bare.read_text(encoding="utf-8")

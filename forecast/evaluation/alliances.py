@@ -1,0 +1,191 @@
+"""Do alliances help to forecast? Gains of a model over itself without some of its terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from forecast.errors import ArgumentError
+from forecast.evaluation.compare import paired_difference
+from forecast.evaluation.recalibration import SUFFIX as RECALIBRATED
+from forecast.evaluation.record_tables import KEYS
+from forecast.evaluation.scores import log_loss_rows
+from forecast.evaluation.tables import LONG_PEACE
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from forecast.modeling.spec import ModelSpec
+
+__all__ = ["ALL", "alliance_gains", "alliance_variants", "gain_words", "variant_label"]
+
+#: What is left out when every alliance term is.
+ALL = "alliances"
+_MARK = "without_"
+
+
+def alliance_variants(spec: ModelSpec) -> list[ModelSpec]:
+    """The model without all alliance terms, and without each family of them that it has.
+
+    Pass them to `forecast.backtest` as ``baselines``: they are fitted as the model is, on the
+    same rows, and `alliance_gains` compares them.
+
+    Raises
+    ------
+    ArgumentError
+        The model has no alliance term.
+    """
+    from forecast.modeling.spec import ALLIANCE_FAMILIES
+
+    found = {spec.family_of(entry.name) for entry in spec.entries}
+    families = [family for family in ALLIANCE_FAMILIES if family in found]
+    if not families and spec.alliance_level is None:
+        raise ArgumentError(f"Model {spec.name!r} has no alliance term to leave out.")
+    return [spec.without(), *(spec.without(family) for family in families)]
+
+
+def variant_label(name: str) -> str | None:
+    """What a variant leaves out (``"alliances"`` or a family) by its name; None for others."""
+    _, mark, rest = name.removesuffix(RECALIBRATED).rpartition(_MARK)
+    return rest if mark else None
+
+
+def alliance_gains(
+    forecasts: pd.DataFrame,
+    *,
+    model: str,
+    seed: int,
+    eras: Mapping[str, tuple[int, int | None]] | None = None,
+    horizon: int = 1,
+    level: float = 0.9,
+    resamples: int = 2000,
+) -> pd.DataFrame:
+    r"""Gain in log loss of the full model over each variant of it, paired by row.
+
+    :math:`\bar\ell(\text{variant}) - \bar\ell(\text{model})`, so that above 0 the terms that the
+    variant lacks have improved the forecasts.
+
+    Parameters
+    ----------
+    forecasts : pandas.DataFrame
+        Row-level forecasts with the model and its variants (`alliance_variants`).
+    model : str
+        Name of the full model.
+    seed : int
+        Seed of the bootstraps; the same resamples for every variant of a group.
+    eras : mapping of str to (int, int or None), optional
+        First and last year by name; those with test years are reported beside the decades.
+    horizon : int
+        Years ahead.
+    level : float
+        Probability of the intervals.
+    resamples : int
+        Bootstrap resamples per kind of block.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``left_out``, ``recalibrated`` (both, on earlier forecasts), ``kind`` (all, era,
+        decade, stratum, peace), ``group``, ``first_year``, ``last_year``, ``rows``, ``events``,
+        ``gain`` (nats per row), ``lower``, ``upper`` (the wider of two block bootstraps),
+        ``block``, ``blocks``, ``lower_by_year`` and so on for each kind of block, ``share`` (of
+        the log loss of climatology; NaN without it) and ``level``. A group with one year or one
+        pair has no interval from that block.
+
+    Raises
+    ------
+    ArgumentError
+        No variant in the forecasts, or not on the rows of the model.
+    """
+    part = forecasts[forecasts["horizon"] == horizon]
+    keys = ["year", *(name for name in KEYS if name in part)]
+    base = part[part["model"] == model].sort_values(keys, ignore_index=True)
+    names = [str(n) for n in dict.fromkeys(part["model"])]
+    # A recalibrated variant is held against the recalibrated model.
+    pairs = [
+        (name, label, f"{model}{RECALIBRATED}" if name.endswith(RECALIBRATED) else model)
+        for name in names
+        if name not in (model, model + RECALIBRATED) and (label := variant_label(name)) is not None
+    ]
+    pairs = [pair for pair in pairs if pair[2] in names]
+    if base.empty or not pairs:
+        raise ArgumentError(
+            f"Expected forecasts of {model!r} and of variants named '…{_MARK}<family>' at horizon"
+            f" {horizon}; found {', '.join(names) or 'none'}."
+        )
+    y = base["outcome"].to_numpy(dtype=np.float64)
+
+    def loss_of(name: str) -> npt.NDArray[np.float64]:
+        rows = part[part["model"] == name].sort_values(keys, ignore_index=True)
+        if len(rows) != len(base) or not (rows[keys] == base[keys]).all().all():
+            raise ArgumentError(f"{name!r} has other rows than {model!r}; a gain is paired by row.")
+        return log_loss_rows(y, rows["probability"])
+
+    own = {name: loss_of(name) for name in dict.fromkeys(full for *_, full in pairs)}
+    climatology = loss_of("climatology") if "climatology" in names else None
+    pair = base.groupby(keys[1:], sort=False).ngroup().to_numpy()
+    year = base["year"].to_numpy()
+    groups = _groups(base, eras or {})
+    table = []
+    for name, label, full in pairs:
+        other = loss_of(name)
+        for kind, group, mask in groups:
+            blocks: dict[str, npt.ArrayLike] = {"year": year[mask], "dyad": pair[mask]}
+            if np.unique(year[mask]).size < 2 and np.unique(pair[mask]).size < 2:
+                continue
+            found = paired_difference(
+                other[mask],
+                own[full][mask],
+                blocks=blocks,
+                seed=seed,
+                level=level,
+                resamples=resamples,
+            )
+            ends = {
+                f"{end}_by_{block}": interval[i]
+                for block, interval in found.intervals.items()
+                for i, end in enumerate(("lower", "upper"))
+            }
+            reference = np.nan if climatology is None else float(climatology[mask].mean())
+            table.append(
+                {
+                    "left_out": label, "recalibrated": full != model, "kind": kind, "group": group,
+                    "first_year": int(year[mask].min()), "last_year": int(year[mask].max()),
+                    "rows": found.rows, "events": int(y[mask].sum()), "gain": found.mean,
+                    "lower": found.lower, "upper": found.upper, "block": found.block,
+                    "blocks": found.blocks[found.block], **ends,
+                    "share": found.mean / reference, "level": level,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(table)
+
+
+def _groups(
+    rows: pd.DataFrame, eras: Mapping[str, tuple[int, int | None]]
+) -> list[tuple[str, str, npt.NDArray[np.bool_]]]:
+    """Kind, name and rows of every group, those without rows left out."""
+    year = rows["year"].to_numpy()
+    found = [("all", "all", np.ones(len(rows), dtype=bool))]
+    for name, (first, last) in eras.items():
+        found.append(("era", name, (year >= first) & (year <= (9999 if last is None else last))))
+    found += [("decade", f"{d}s", year // 10 * 10 == d) for d in np.unique(year // 10 * 10)]
+    if "stratum" in rows:
+        label = rows["stratum"].to_numpy().astype(str)
+        found += [("stratum", str(name), label == name) for name in np.unique(label)]
+    if "peace_years" in rows:
+        long = rows["peace_years"].to_numpy() > LONG_PEACE
+        found.append(("peace", f"peace > {LONG_PEACE} years", long))
+    return [(kind, name, mask) for kind, name, mask in found if mask.any()]
+
+
+def gain_words(row: Mapping[str, object]) -> str:
+    """What a line of `alliance_gains` says, in plain words and no more than it says."""
+    lower, upper = float(str(row["lower"])), float(str(row["upper"]))
+    if lower > 0.0:
+        return "improves the forecasts"
+    if upper < 0.0:
+        return "makes the forecasts worse"
+    return "has not been shown to change the forecasts"
