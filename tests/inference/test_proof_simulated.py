@@ -129,14 +129,14 @@ def test_a_wrong_sampler_is_found_out(shift, stretch, monkeypatch):
 
 def test_pieces_and_two_processes_give_the_same_numbers():
     design = with_effects()
-    whole = simulated_calibration(design, simulations=4, seed=9, draws=200)
+    whole = simulated_calibration(design, simulations=4, seed=9, draws=100)
     done: list[int] = []
     two = simulated_calibration(
-        design, simulations=4, seed=9, draws=200, workers=2,
+        design, simulations=4, seed=9, draws=100, workers=2,
         on_result=lambda i, _: done.append(i),
     )  # fmt: skip
     pieces = [
-        simulated_calibration(design, simulations=2, first=first, seed=9, draws=200)
+        simulated_calibration(design, simulations=2, first=first, seed=9, draws=100)
         for first in (2, 0)
     ]
     joined = SimulatedCalibration.joined(pieces)
@@ -152,7 +152,7 @@ def test_pieces_and_two_processes_give_the_same_numbers():
     assert some.data["simulation"].to_numpy().tolist() == [0, 2]
     with pytest.raises(ArgumentError, match="two of the pieces"):
         SimulatedCalibration.joined([pieces[0], pieces[0]])
-    other = simulated_calibration(logit(), simulations=2, seed=9, draws=200)
+    other = simulated_calibration(logit(), simulations=1, seed=9, draws=100)
     with pytest.raises(ArgumentError, match="different runs"):
         SimulatedCalibration.joined([pieces[0], other])
 
