@@ -81,6 +81,13 @@ def unpicklable(_: None, i: int) -> Any:
     return (lambda: i) if i == 1 else i
 
 
+def laplace(design: Any, seed: int) -> dict[str, np.ndarray]:
+    from forecast.inference.fit import sample_design
+
+    posterior = sample_design(design, seed=seed, draws=150)[0]["posterior"]
+    return {str(name): values.to_numpy() for name, values in posterior.data_vars.items()}
+
+
 def slow(_: None, seconds: float) -> float:
     time.sleep(seconds)
     return seconds

@@ -16,6 +16,7 @@ from forecast.inference.fit import Fit, fit, fit_id, gate, rows_fingerprint
 from forecast.inference.predict import linear_predictor, predict
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
+from forecast.store import open_store
 
 GOOD = Diagnostics(1.004, 900.0, 700.0, 0, 0.8, 6, None, 10.0, 500.0, "beta[x]")
 
@@ -191,6 +192,37 @@ def test_the_gate_says_what_failed_and_what_to_try(change, message):
     import re
 
     assert re.search(message, result.failures[0], re.DOTALL)
+
+
+@pytest.mark.filterwarnings("ignore:Importing .* from 'pytensor:DeprecationWarning")
+def test_a_fit_that_has_not_converged_is_refused_with_draws_that_stay_on_disk(panel, tmp_path):
+    """Real chains, far too short: nothing about the diagnostics is made up."""
+    small = SPEC.model_copy(update={"varying": SPEC.varying[:1]})
+    options = {"method": "nuts", "seed": 3, "draws": 100, "tune": 50, "chains": 2}
+    short = fit(small, panel, **options, store=tmp_path / "draws")
+    with pytest.raises(GateRefusedError, match="Effective sample size") as refused:
+        short.require_passed()
+    assert "tune=" in str(refused.value) or "draws=" in str(refused.value)
+    assert short.diagnostics.min_ess_bulk < GATE.min_ess
+    effects = short.posterior["posterior"].variables["effect_state"]
+    assert not effects._in_memory
+    # Predictions and artifacts read the draws from the folder.
+    probability = predict(short, panel)
+    assert probability.sizes["draw"] == 200
+    store = open_store(tmp_path / "store")
+    store.save(short)
+    again = store.load(short.id)
+    xr.testing.assert_allclose(
+        again.posterior["posterior"].to_dataset(), short.posterior["posterior"].to_dataset()
+    )
+    with pytest.raises(ArgumentError, match=r"store='.*' exists"):
+        fit(small, panel, **options, store=str(tmp_path / "draws"))
+
+
+@pytest.mark.parametrize("option", [{"store": "folder"}, {"workers": 2}])
+def test_options_of_chains_are_refused_for_laplace(panel, option):
+    with pytest.raises(ArgumentError, match=r"with method='laplace', expected method='nuts'"):
+        fit(SPEC, panel, seed=1, **option)
 
 
 def test_a_fit_that_failed_is_refused(fitted):
