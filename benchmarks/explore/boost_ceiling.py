@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 from lab import table
-from rows import line, scores
+from rows import FOLDER, line, scores
 
 rows = table()
 ww = ((rows.year >= 1914) & (rows.year <= 1918)) | ((rows.year >= 1939) & (rows.year <= 1945))
@@ -108,6 +108,6 @@ if __name__ == "__main__":
         ("+alliances, world wars kept", A, False),
     ):
         p = boost(names, drop=drop)
-        np.save(f"/tmp/skill/ceiling_{name[:8]}.npy", p)
+        np.save(FOLDER / f"ceiling_{name[:8]}.npy", p)
         sys.stdout.write(line("trees " + name, scores(rows, p, 1960, 1990)) + "\n")
         sys.stdout.flush()

@@ -160,13 +160,48 @@ def network(rows: Rows, onset: np.ndarray, entered: np.ndarray) -> None:
         rows[f"lowrank_{k}"] = rows.pair(tensor)
 
 
+def kinds(rows: Rows, entered: np.ndarray) -> None:
+    """Histories that count some disputes only: of originators, small, bilateral, not of world wars."""
+    w, conflicts = rows.world, rows.tables["conflicts"]
+    codes, years = w["codes"], w["years"]
+    start = conflicts["start"].to_numpy().astype("datetime64[Y]").astype(int) + 1970
+    size = conflicts.groupby("conflict_id")["ccode_a"].transform("size").to_numpy().astype(float)
+    sides = [conflicts[f"role_{s}"].astype(str).to_numpy() == "originator" for s in "ab"]
+    a, b = (np.searchsorted(codes, conflicts[f"ccode_{s}"]) for s in "ab")
+    inside = (start >= 1816) & (start <= years[-1])
+    world_war = ((start >= 1914) & (start <= 1918)) | ((start >= 1939) & (start <= 1945))
+    weights = {
+        "orig": (sides[0] & sides[1]) * 1.0,
+        "sized": 1 / np.sqrt(size),
+        "small": (size <= 4) * 1.0,
+        "bil": (size == 1) * 1.0,
+        "noww": 1.0 - world_war,
+    }
+    for kind, weight in weights.items():
+        events = np.zeros(w["onset"].shape, dtype=np.float32)
+        for x, z in ((a, b), (b, a)):
+            at = (start[inside] - years[0], x[inside], z[inside])
+            np.maximum.at(events, at, weight[inside].astype(np.float32))
+        events *= w["onset"]
+        for h in (*HALF_LIVES, 1_000_000):
+            rows[f"{kind}_decay_{h}"] = rows.pair(decayed(events, h, entered))
+        for h in (2, 10):
+            x, z = rows.sides(decayed(events.sum(2), h, entered))
+            own = rows.pair(decayed(events, h, entered))
+            x, z = np.maximum(x - own, 0), np.maximum(z - own, 0)
+            rows[f"{kind}_other_max_{h}"] = np.maximum(x, z)
+            rows[f"{kind}_other_min_{h}"] = np.minimum(x, z)
+
+
 if __name__ == "__main__":
     import pickle
-    import sys
 
-    from rows import load
+    from rows import FOLDER, load
 
     found = load()
     build(found)
-    with open(sys.argv[1], "wb") as file:
+    kinds(found, entries(found.world))
+    with (FOLDER / "columns.pkl").open("wb") as file:
         pickle.dump(found.columns, file, protocol=5)
+    with (FOLDER / "codes.pkl").open("wb") as file:
+        pickle.dump({k: found.world[k] for k in ("codes", "years")}, file, protocol=5)

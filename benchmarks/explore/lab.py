@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import pickle
 import sys
-from pathlib import Path
 
 import numpy as np
 from ridge import Design, Effects, backtest, spline
-from rows import Rows, line, load, paired, scores
+from rows import FOLDER, Rows, line, load, paired, scores
 
-LOG = Path("/tmp/skill/log.jsonl")
-COLUMNS = Path("/tmp/skill/columns.pkl")
+LOG = FOLDER / "log.jsonl"
+COLUMNS = FOLDER / "columns.pkl"
 
 
 def table(light: bool = True) -> Rows:
@@ -20,7 +19,7 @@ def table(light: bool = True) -> Rows:
     if light:
         with COLUMNS.open("rb") as file:
             columns = pickle.load(file)
-        with open("/tmp/skill/codes.pkl", "rb") as file:
+        with (FOLDER / "codes.pkl").open("rb") as file:
             world = pickle.load(file)
         return Rows(columns, world, {})
     rows = load()

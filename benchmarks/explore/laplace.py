@@ -36,8 +36,11 @@ def main(model: str, out: str, first: int, last: int, without: bool) -> None:
         spec = spec.without()
     forecaster = ModelForecaster(spec, draws=300)
     panel = fc.load_panel(
-        data="historical", unit="dyad-year", population="politically_relevant",
-        outcome="onset", years=(1816, 2000),
+        data="historical",
+        unit="dyad-year",
+        population="politically_relevant",
+        outcome="onset",
+        years=(1816, 2000),
     )
     panel = compute_features(
         panel, [*forecaster.columns(), FeatureRequest("baseline_peace", "peace_years")]
@@ -54,8 +57,14 @@ def main(model: str, out: str, first: int, last: int, without: bool) -> None:
         here = (year >= origin) & (year <= until)
         p[here] = draws.mean(axis=0)
         post = fitted.posterior.posterior["posterior"]
-        scales = {k: round(float(v.mean()), 3) for k, v in post.data_vars.items() if "sigma" in k or "scale" in k}
-        sys.stdout.write(f"{origin}: {time.perf_counter() - began:.0f}s {fitted.record()} {scales}\n")
+        scales = {
+            k: round(float(v.mean()), 3)
+            for k, v in post.data_vars.items()
+            if "sigma" in k or "scale" in k
+        }
+        sys.stdout.write(
+            f"{origin}: {time.perf_counter() - began:.0f}s {fitted.record()} {scales}\n"
+        )
         sys.stdout.flush()
         if origin + 5 > last:
             beta = post["beta"].mean(("chain", "draw")).to_series()

@@ -1,6 +1,6 @@
 """Rows, features and dispute tensors of 1816-2000 in one file, so that variants take seconds.
 
-    python benchmarks/explore/prepare.py OUT.pkl
+    EXPLORE_DATA=FOLDER python benchmarks/explore/prepare.py
 
 Reads through ``fc.load_panel(data="historical")`` (the cache of the official files is where
 ``FORECAST_DATA`` says). Every registered feature that has a value on these tables is gathered as
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from rows import DEFAULT
 
 import forecast as fc
 from forecast.features import FeatureRequest, compute_features
@@ -100,4 +101,4 @@ def main(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(DEFAULT)

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 from ridge import Design, backtest
-from rows import line, load, scores
+from rows import FOLDER, line, load, scores
 
 rows = load()
 FIRST, LAST = 1960, 2000
@@ -89,7 +89,7 @@ if __name__ == "__main__":
         sys.stdout.write(line("   1960-90", scores(rows, p, 1960, 1990)) + "\n")
     for name, names in (("history", H), ("+state,system", S), ("+alliances", A)):
         p = boost(names)
-        np.save(f"/tmp/skill/boost_{name.strip('+')}.npy", p)
+        np.save(FOLDER / f"boost_{name.strip('+')}.npy", p)
         sys.stdout.write(line("boosting " + name, scores(rows, p, FIRST, LAST)) + "\n")
         sys.stdout.write(line("   1960-90", scores(rows, p, 1960, 1990)) + "\n")
         sys.stdout.flush()

@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import expit
-
 from rows import FloatArray, Rows
+from scipy.special import expit
 
 
 @dataclass
@@ -38,10 +37,10 @@ class Design:
         self.sds.append(sd)
         self.raw.append(not scale)
 
-    def copy(self) -> "Design":
+    def copy(self) -> Design:
         return Design(list(self.names), list(self.values), list(self.sds), list(self.raw))
 
-    def without(self, *names: str) -> "Design":
+    def without(self, *names: str) -> Design:
         keep = [i for i, n in enumerate(self.names) if n.split(":missing")[0] not in names]
         return Design(
             *([v[i] for i in keep] for v in (self.names, self.values, self.sds, self.raw))

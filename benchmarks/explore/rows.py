@@ -5,6 +5,7 @@ Everything at year t uses years before t only: `decayed` sums onsets of s < t.
 
 from __future__ import annotations
 
+import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from scipy.special import expit, logit
 
 FloatArray = npt.NDArray[np.float64]
 
-DEFAULT = Path("/tmp/skill/data.pkl")
+#: Where exploration data are kept: outside of the repository.
+FOLDER = Path(os.environ.get("EXPLORE_DATA", "explore_data"))
+DEFAULT = FOLDER / "data.pkl"
 SELECTION = (1960, 1990)
 CONFIRMATION = (1991, 2000)
 

@@ -1,7 +1,7 @@
 """Stage 4: with rivalry. Which disputes count as history; interactions; drifting slopes."""
 
 import numpy as np
-from lab import Effects, add_spline, log_columns, run, table
+from lab import Effects, add_spline, log_columns, run
 from stage1 import clock, geography
 from stage3 import HIST, NW, SIDES, far, land, quiet, rows, ww
 
@@ -122,7 +122,7 @@ if __name__ == "__main__":
         run(
             rows,
             S,
-            f"  the same, step 10",
+            "  the same, step 10",
             b,
             Effects(
                 era_step=10,

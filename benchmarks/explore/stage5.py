@@ -1,10 +1,9 @@
 """Stage 5: alliances. Each family on top of everything else, pooled and where slopes may differ."""
 
-import sys
 
 import numpy as np
-from lab import Effects, log_columns, run, table
-from ridge import Design
+from lab import log_columns, run
+from rows import FOLDER
 from stage1 import clock, geography
 from stage3 import HIST, SIDES, far, land, quiet, rows, ww
 
@@ -114,7 +113,7 @@ if __name__ == "__main__":
     b = base()
     kw = {"weights": modern}
     p1 = run(rows, S, "base (from 1900, no alliances)", b, **kw)
-    np.save("/tmp/skill/p_stage5_base.npy", p1)
+    np.save(FOLDER / "p_stage5_base.npy", p1)
     for f, names in FAMILIES.items():
         run(rows, S, f"+ {f}", block(b.copy(), names), against=p1, **kw)
         for s in ("post-1945", "far", "rival", "quiet"):

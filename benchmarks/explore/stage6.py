@@ -2,7 +2,8 @@
 
 import numpy as np
 from lab import Effects, run
-from stage5 import FAMILIES, STRATA, base, block, far, modern, quiet, rows, value, ww
+from rows import FOLDER
+from stage5 import FAMILIES, base, block, far, modern, rows, ww
 
 S = "6 combination"
 ENT = FAMILIES["entangled"]
@@ -15,7 +16,7 @@ def with_far(d, names, sd=0.5, by=0.25):
 
 if __name__ == "__main__":
     kw = {"weights": modern}
-    p1 = np.load("/tmp/skill/p_stage5_base.npy")
+    p1 = np.load(FOLDER / "p_stage5_base.npy")
     ent = with_far(base(), ENT)
     pe = run(rows, S, "entangled x far", ent, against=p1, **kw)
     run(

@@ -62,21 +62,33 @@ if __name__ == "__main__":
         q0 = run(rows, S, f"{k}, no alliances", b, against=p0, **kw)
         run(rows, S, f"{k}, entangled x far", with_far(b.copy(), ENT), against=q0, **kw)
     b = plain()
-    log_columns_more = {n: np.log1p(rows[n]) for n in ("disputes_total", "dyad_decay_3", "dyad_decay_8", "dyad_decay_20")}
+    log_columns_more = {
+        n: np.log1p(rows[n])
+        for n in ("disputes_total", "dyad_decay_3", "dyad_decay_8", "dyad_decay_20")
+    }
     L = log_columns_more
     b.add("t*t", L["disputes_total"] ** 2)
     b.add("d3*d20", L["dyad_decay_3"] * L["dyad_decay_20"])
     b.add("d3*t", L["dyad_decay_3"] * L["disputes_total"])
     b.add("last*t", rows["dispute_last_year"] * L["disputes_total"])
     q0 = run(rows, S, "history products, no alliances", b, against=p0, **kw)
-    q1 = run(rows, S, "history products, entangled x far", with_far(b.copy(), ENT), against=q0, **kw)
+    q1 = run(
+        rows, S, "history products, entangled x far", with_far(b.copy(), ENT), against=q0, **kw
+    )
     c = b.copy()
     for n in ("disputes_total", "dyad_decay_8"):
         c.add(n + " land", L[n] * land)
         c.add(n + " far", L[n] * far)
     for n in SIDES:
         c.add(n + " far", np.log1p(rows[n]) * far)
-    run(rows, S, "  + history, sides x land, far; entangled x far", with_far(c.copy(), ENT), against=q1, **kw)
+    run(
+        rows,
+        S,
+        "  + history, sides x land, far; entangled x far",
+        with_far(c.copy(), ENT),
+        against=q1,
+        **kw,
+    )
     c = b.copy()
     for n in ("foes_max", "foes_min"):
         c.add(n, np.log1p(extra[n]))
@@ -85,9 +97,24 @@ if __name__ == "__main__":
     for n in ("polyarchy_max", "polyarchy_min", "joint_democracy"):
         c.add(n, rows[n])
     run(rows, S, "  + regime; entangled x far", c, against=q1, **kw)
-    run(rows, S, "  dyad .6; entangled x far", with_far(b.copy(), ENT), Effects(dyad=0.6), against=q1, **kw)
+    run(
+        rows,
+        S,
+        "  dyad .6; entangled x far",
+        with_far(b.copy(), ENT),
+        Effects(dyad=0.6),
+        against=q1,
+        **kw,
+    )
     c = with_far(b.copy(), [*ENT, *FAMILIES["pact in dyad"]])
     q2 = run(rows, S, "  + pact in dyad x far; entangled x far", c, against=q1, **kw)
     matured = np.nan_to_num(rows["rivalry"]) * (rows["disputes_total"] > 0)
     c = with_rivals(plain(), matured, {})
-    run(rows, S, "rivalry list, only after a first dispute; entangled x far", with_far(c, ENT), against=q1, **kw)
+    run(
+        rows,
+        S,
+        "rivalry list, only after a first dispute; entangled x far",
+        with_far(c, ENT),
+        against=q1,
+        **kw,
+    )
