@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Candidate columns that are not registered features yet, computed from the world's tensors.
 
 Every value is as known at the end of the year before the row's.

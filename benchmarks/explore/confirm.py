@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The confirmation, once: 1991-2000 and the whole of 1960-2000, of what was chosen on 1960-1990."""
 
 import json

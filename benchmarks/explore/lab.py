@@ -40,7 +40,7 @@ def run(
     **options,
 ) -> np.ndarray:
     """Backtest 1960-1990, print and log the scores."""
-    p, infos = backtest(rows, design, effects, **options)
+    p, _ = backtest(rows, design, effects, **options)
     s = scores(rows, p, options.get("first", 1960), options.get("last", 1990))
     extra = "" if against is None else " | " + paired(rows, against, p, 1960, 1990)
     sys.stdout.write(line(name, s) + extra + "\n")

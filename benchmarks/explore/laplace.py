@@ -46,7 +46,7 @@ def main(model: str, out: str, first: int, last: int, without: bool) -> None:
         panel, [*forecaster.columns(), FeatureRequest("baseline_peace", "peace_years")]
     )
     year = panel.data["year"].to_numpy()
-    p, low, high = (np.full(year.size, np.nan) for _ in range(3))
+    p = np.full(year.size, np.nan)
     previous = None
     for origin in range(first, last + 1, 5):
         began = time.perf_counter()

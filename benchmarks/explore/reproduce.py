@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The baseline table of the evaluation design on our rows (expanding window, refit every 5 years)."""
 
 import sys

@@ -207,7 +207,7 @@ def fit_predict(
         "beta": dict(zip(["1", *design.names], beta[:n_fixed], strict=True)),
         "mode": value,
     }
-    sign, logdet = np.linalg.slogdet(H if dyads is None else H - M.T @ MD)
+    _, logdet = np.linalg.slogdet(H if dyads is None else H - M.T @ MD)
     prior_logdet = np.log(np.diag(Pm)[1:]).sum()
     info["evidence"] = -value - 0.5 * logdet + 0.5 * prior_logdet
     if dyads is not None:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Rows of the exploration with history columns that are computed here, and the scores.
 
 Everything at year t uses years before t only: `decayed` sums onsets of s < t.

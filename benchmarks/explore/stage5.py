@@ -1,6 +1,5 @@
 """Stage 5: alliances. Each family on top of everything else, pooled and where slopes may differ."""
 
-
 import numpy as np
 from lab import log_columns, run
 from rows import FOLDER

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The log of variants as Markdown tables: python benchmarks/explore/write_log.py LOG.jsonl."""
 
 import json
