@@ -64,8 +64,8 @@ class BlockCode:
     Attributes
     ----------
     name : str
-        Group: ``state``, ``challenger``, ``target``, ``dyad``, ``dispute``, ``era``, or a kind of
-        slopes, as in `forecast.modeling.spec.Varying.block`.
+        Group: ``state``, ``challenger``, ``target``, ``dyad``, ``dispute``, ``era``, ``year``, or
+        a kind of slopes, as in `forecast.modeling.spec.Varying.block`.
     structure : {"iid", "random_walk"}
         As in the specification.
     levels : tuple of str
@@ -220,6 +220,8 @@ class BlockCode:
             return keys.reshape(n, width), weights
         if self.name == "era":
             keys = self.step_of(rows["year"].to_numpy())[:, None]
+        elif self.name == "year":
+            keys = rows["year"].to_numpy().astype(np.int64)[:, None]
         elif "ccode" in rows:
             keys = _codes(rows, "ccode")[:, None]
         else:

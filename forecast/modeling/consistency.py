@@ -14,11 +14,11 @@ __all__ = ["check_consistency"]
 
 #: Groups of effects that make sense in each unit of analysis.
 _GROUPS: dict[str, tuple[str, ...]] = {
-    "dyad-year": ("state", "dyad", "era", "slope"),
-    "directed-dyad-year": ("state", "challenger", "target", "dyad", "era", "slope"),
-    "state-year": ("state", "era", "slope"),
-    "dispute-dyad": ("state", "dyad", "dispute", "era", "slope"),
-    "dispute-dyad-month": ("state", "dyad", "dispute", "era", "slope"),
+    "dyad-year": ("state", "dyad", "era", "year", "slope"),
+    "directed-dyad-year": ("state", "challenger", "target", "dyad", "era", "year", "slope"),
+    "state-year": ("state", "era", "year", "slope"),
+    "dispute-dyad": ("state", "dyad", "dispute", "era", "year", "slope"),
+    "dispute-dyad-month": ("state", "dyad", "dispute", "era", "year", "slope"),
 }
 
 _RESERVED = frozenset(

@@ -196,7 +196,8 @@ class Varying(_Table):
 
     ``state`` (the same effect for both sides of a dyad), ``challenger`` and ``target``
     (directed dyads), ``dyad``, ``dispute`` (rows of one dispute), ``era`` (a random walk over
-    steps of `step` years) or ``slope`` (the coefficients of `terms`, or of all terms of
+    steps of `step` years), ``year`` (what all rows of one year share, drawn anew every year) or
+    ``slope`` (the coefficients of `terms`, or of all terms of
     `families`, vary; ``"alliance:<feature>"`` is one of the alliance-level regression).
 
     Slopes vary by `[[era]]`; or, with ``structure = "random_walk"``, by steps of `step` years,
@@ -205,7 +206,7 @@ class Varying(_Table):
     ways.
     """
 
-    name: Literal["state", "challenger", "target", "dyad", "dispute", "era", "slope"]
+    name: Literal["state", "challenger", "target", "dyad", "dispute", "era", "year", "slope"]
     structure: Literal["iid", "random_walk"] = "iid"
     step: Annotated[int, Field(strict=True, ge=1)] | None = None
     terms: tuple[StrictStr, ...] = ()
