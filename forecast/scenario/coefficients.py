@@ -122,8 +122,12 @@ class Coefficients:
                 yield code, code.apply(rows, empty, names)
 
     def new_levels(self, rows: xr.Dataset) -> dict[str, npt.NDArray[np.bool_]]:
-        """Rows that use a level which the fit did not see, by group of effects."""
-        return {code.name: block.unknown_weight > 0 for code, block in self._blocks(rows)}
+        """Rows that use a level which the fit did not see, by group; years to come always are."""
+        return {
+            code.name: block.unknown_weight > 0
+            for code, block in self._blocks(rows)
+            if code.name != "year"
+        }
 
     def _new(self, block: str, label: str) -> Float64Array:
         """Fresh draws of one level from Normal(0, sigma_block), shape (D,)."""
