@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import xarray as xr
 
-from forecast.errors import ArtifactError, MissingFileError, UnknownNameError
+from forecast.errors import ArgumentError, ArtifactError, MissingFileError, UnknownNameError
 from forecast.sources.capability import COMPUTED
 from forecast.sources.tables import TABLES
 
@@ -158,11 +158,23 @@ class Store:
 
         An existing artifact is left alone, but for its calibration record: that of `fit`, if it
         has one, takes the place of the one in the store.
+
+        Raises
+        ------
+        ArgumentError
+            The record is that of another specification; nothing is saved.
         """
+        record = fit.record
+        if record is not None and record.specification not in ("", fit.spec.sha256):
+            raise ArgumentError(
+                f"The calibration record is of another specification ({record.model!r},"
+                f" {record.specification[:12]}) than the fit ({fit.spec.name!r},"
+                f" {fit.spec.sha256[:12]}): it says nothing of these forecasts."
+            )
         if fit.id not in self:
             self._save_fit(fit)
-        if fit.record is not None:
-            self.save_record(fit.id, fit.record)
+        if record is not None:
+            self.save_record(fit.id, record)
         return fit.id
 
     def _save_fit(self, fit: Fit) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forecast import store as store_module
-from forecast.errors import ArtifactError, MissingFileError, UnknownNameError
+from forecast.errors import ArgumentError, ArtifactError, MissingFileError, UnknownNameError
 from forecast.evaluation.record import CalibrationRecord, calibration_record
 from forecast.inference.fit import Fit
 from forecast.inference.predict import predict
@@ -238,5 +238,9 @@ def test_a_record_that_was_changed_or_is_anothers_is_refused(
     path.write_text("{")
     with pytest.raises(ArtifactError, match="cannot be read"):
         store.load(known_fit.id)
+    others = replace(made_record(), specification="0" * 64)
+    with pytest.raises(ArgumentError, match="of another specification"):
+        open_store(tmp_path / "new").save(replace(known_fit, record=others))
+    assert not (tmp_path / "new").exists()
     with pytest.raises(UnknownNameError, match="belongs to a saved fit"):
         store.save_record("1" * 64, made_record())
