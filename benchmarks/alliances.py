@@ -1,12 +1,14 @@
 """Do alliances help to forecast conflict? The numbers, figures and sentences of the docs page.
 
     uv run python benchmarks/alliances.py --panel FILE --out DIR [--workers 2] [--write]
-    uv run python benchmarks/alliances.py --forecasts DIR [--model NAME] [--write]
+    uv run python benchmarks/alliances.py --forecasts DIR [--forecasts DIR] [--panel FILE] [--write]
 
-The first refits the model, and the model without each family of alliance terms, at origins every
-few years (resumable), and fits it once to all years for the coefficients. The second reads the
-forecasts of a backtest that had such variants among its baselines. ``--write`` puts the result into
-docs/do-alliances-help.md, between its markers, with two figures; without it they are printed.
+The first refits the model, and the model without each group of alliance terms, at origins every
+few years (resumable). The second reads the forecasts of finished backtests that had such variants
+among their baselines; what the first folder has is taken from there, what only a later one has
+from that. With a panel file the model is also fitted once to all years, for its coefficients.
+``--write`` puts the result into docs/do-alliances-help.md, between its markers, with the figures;
+without it they are printed.
 """
 
 from __future__ import annotations
@@ -34,10 +36,12 @@ def run_variants(arguments: argparse.Namespace) -> pd.DataFrame:
     spec = load_model(arguments.model)
     panel = open_panel(arguments.panel)
     last = arguments.last or int(panel.data["year"].max())
+    # Years that the model is not fitted on are not asked about either.
+    war = {year for span in spec.exclusions for year in range(span.first, span.last + 1)}
     result = backtest(
         spec,
         panel,
-        origins=range(arguments.first, last + 1),
+        origins=[year for year in range(arguments.first, last + 1) if year not in war],
         refit=arguments.refit,
         baselines=["climatology", *alliance_variants(spec)],
         draws=arguments.draws,
@@ -73,6 +77,15 @@ def eras_of(model: str) -> dict[str, tuple[int, int | None]]:
     from forecast.modeling.spec import load_model
 
     return {f"{e.first}–{e.last or ''}": (e.first, e.last) for e in load_model(model).eras}
+
+
+def describe(forecasts: pd.DataFrame, names: list[str]) -> str:
+    """Which forecasts a part of the numbers comes from."""
+    years = f"{forecasts['year'].min()}–{forecasts['year'].max()}"
+    return (
+        f"Without {', '.join(names)}: forecasts of {forecasts['year'].nunique()} years in {years},"
+        " one year ahead."
+    )
 
 
 def number(value: float) -> str:
@@ -145,8 +158,8 @@ def sentences(gains: pd.DataFrame) -> list[str]:
         found.append("In no era and no stratum does the interval of their gain exclude zero.")
     count = len(times) + len(families)
     found.append(
-        f"{count} eras, strata and families were looked at: at 90%, about one in ten intervals"
-        " excludes zero where there is nothing."
+        f"{count} eras, strata and groups of terms were looked at: at 90%, about one in ten"
+        " intervals excludes zero where there is nothing."
     )
     return found
 
@@ -208,10 +221,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--panel", type=Path, help="panel file (`forecast panel --out FILE`)")
     parser.add_argument("--out", type=Path, help="folder of the backtest, resumable")
-    parser.add_argument("--forecasts", type=Path, help="folder of a finished backtest instead")
+    parser.add_argument(
+        "--forecasts", type=Path, action="append", help="folder of a finished backtest; repeatable"
+    )
     parser.add_argument("--model", default="dyad_onset_historical")
     parser.add_argument("--name", help="name of the full model in --forecasts; default: --model")
-    parser.add_argument("--first", type=int, default=1880)
+    parser.add_argument("--first", type=int, default=1925)
     parser.add_argument("--last", type=int)
     parser.add_argument("--refit", type=int, default=5)
     parser.add_argument("--draws", type=int, default=300)
@@ -228,31 +243,28 @@ def main() -> None:
     from forecast.evaluation.alliances import alliance_gains
     from forecast.evaluation.forecast_rows import read_forecasts
 
-    if arguments.forecasts is not None:
-        forecasts = read_forecasts(arguments.forecasts)
-    else:
-        forecasts = run_variants(arguments)
-    gains = alliance_gains(
-        forecasts,
-        model=arguments.name or arguments.model,
-        seed=SEED,
-        eras=eras_of(arguments.model),
-        resamples=arguments.resamples,
-    )
+    parts: list[pd.DataFrame] = []
+    about = []
+    sources = [run_variants(arguments)] if arguments.out is not None else []
+    for forecasts in (*sources, *map(read_forecasts, arguments.forecasts or ())):
+        found = alliance_gains(
+            forecasts,
+            model=arguments.name or arguments.model,
+            seed=SEED,
+            eras=eras_of(arguments.model),
+            resamples=arguments.resamples,
+        )
+        known = {name for part in parts for name in part["left_out"]}
+        new = found[~found["left_out"].isin(known)]
+        parts.append(new)
+        if len(new):
+            about.append(describe(forecasts, [str(n) for n in dict.fromkeys(new["left_out"])]))
+    gains = pd.concat(parts, ignore_index=True)
     slopes = slopes_by_era(arguments) if arguments.panel is not None else pd.DataFrame()
-    years = f"{forecasts['year'].min()}–{forecasts['year'].max()}"
-    origins = (
-        forecasts["origin"].nunique() if "origin" in forecasts else forecasts["year"].nunique()
-    )
-    every = f", refitted every {arguments.refit} years" if arguments.out is not None else ""
-    about = (
-        f"Model `{arguments.model}`, forecasts of {years} from {origins} origins, one year"
-        f" ahead{every}; made by `benchmarks/alliances.py`."
-    )
     if arguments.json:
         print(gains.to_json(orient="records"))
         return
-    text = markdown(gains, slopes, about)
+    text = markdown(gains, slopes, f"Model `{arguments.model}`. {' '.join(about)}")
     if not arguments.write:
         print(text)
         return

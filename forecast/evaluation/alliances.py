@@ -20,18 +20,25 @@ if TYPE_CHECKING:
 
     from forecast.modeling.spec import ModelSpec
 
-__all__ = ["ALL", "alliance_gains", "alliance_variants", "gain_words", "variant_label"]
+__all__ = ["ALL", "DIFFUSION", "alliance_gains", "alliance_variants", "gain_words", "variant_label"]
 
 #: What is left out when every alliance term is.
 ALL = "alliances"
+#: Features by which disputes spread along alliances.
+DIFFUSION = (
+    "ally_in_dispute_with_opponent", "ally_in_dispute_elsewhere", "disputes_with_allies",
+)  # fmt: skip
 _MARK = "without_"
 
 
 def alliance_variants(spec: ModelSpec) -> list[ModelSpec]:
-    """The model without all alliance terms, and without each family of them that it has.
+    """The model without all alliance terms, and without each group of them that it has.
 
-    Pass them to `forecast.backtest` as ``baselines``: they are fitted as the model is, on the
-    same rows, and `alliance_gains` compares them.
+    Groups are the families of terms, but deterrence is divided: ``diffusion`` (where an ally
+    already is in a dispute: needs to know who is allied and who is in a dispute) and ``pacts``
+    (the rest of the family). ``structure`` is everything but diffusion: what alliances say by
+    themselves. Pass the variants to `forecast.backtest` as ``baselines``: they are fitted as the
+    model is, on the same rows, and `alliance_gains` compares them.
 
     Raises
     ------
@@ -40,17 +47,29 @@ def alliance_variants(spec: ModelSpec) -> list[ModelSpec]:
     """
     from forecast.modeling.spec import ALLIANCE_FAMILIES
 
-    found = {spec.family_of(entry.name) for entry in spec.entries}
-    families = [family for family in ALLIANCE_FAMILIES if family in found]
-    if not families and spec.alliance_level is None:
+    groups: dict[str, list[str]] = {}
+    for entry in spec.entries:
+        if entry.family in ALLIANCE_FAMILIES:
+            group = str(entry.family)
+            if group == "deterrence":
+                group = "diffusion" if entry.feature in DIFFUSION else "pacts"
+            groups.setdefault(group, []).append(entry.name)
+    if not groups and spec.alliance_level is None:
         raise ArgumentError(f"Model {spec.name!r} has no alliance term to leave out.")
-    return [spec.without(), *(spec.without(family) for family in families)]
+    found = [spec.without()]
+    if "diffusion" in groups and len(groups) > 1:
+        structure = [t for group, terms in groups.items() if group != "diffusion" for t in terms]
+        found.append(spec.without_terms(structure, suffix="structure"))
+    return found + [spec.without_terms(terms, suffix=name) for name, terms in groups.items()]
 
 
-def variant_label(name: str) -> str | None:
-    """What a variant leaves out (``"alliances"`` or a family) by its name; None for others."""
-    _, mark, rest = name.removesuffix(RECALIBRATED).rpartition(_MARK)
-    return rest if mark else None
+def variant_label(name: str, model: str) -> str | None:
+    """What a variant of a model leaves out (``"alliances"`` or a group); None for other names."""
+    plain = name.removesuffix(RECALIBRATED)
+    for start in (_MARK, f"{model}_{_MARK}"):
+        if plain.startswith(start):
+            return plain.removeprefix(start)
+    return None
 
 
 def alliance_gains(
@@ -105,10 +124,11 @@ def alliance_gains(
     base = part[part["model"] == model].sort_values(keys, ignore_index=True)
     names = [str(n) for n in dict.fromkeys(part["model"])]
     # A recalibrated variant is held against the recalibrated model.
+    labels = {name: variant_label(name, model) for name in names}
     pairs = [
         (name, label, f"{model}{RECALIBRATED}" if name.endswith(RECALIBRATED) else model)
-        for name in names
-        if name not in (model, model + RECALIBRATED) and (label := variant_label(name)) is not None
+        for name, label in labels.items()
+        if label is not None
     ]
     pairs = [pair for pair in pairs if pair[2] in names]
     if base.empty or not pairs:

@@ -431,6 +431,25 @@ class ModelSpec(_Table):
             name=f"{self.name}_without_{suffix}",
         )
 
+    def without_terms(self, terms: Iterable[str], *, suffix: str) -> ModelSpec:
+        """The same model without some terms or smooths, and without interactions of them.
+
+        Parameters
+        ----------
+        terms : iterable of str
+            Names of entries.
+        suffix : str
+            The model's name becomes ``<name>_without_<suffix>``.
+        """
+        gone, known = set(terms), {entry.name for entry in self.entries}
+        for name in sorted(gone - known):
+            raise UnknownNameError("term", name, known)
+        return self._keep(
+            known - gone,
+            alliance_level=self.alliance_level is not None,
+            name=f"{self.name}_without_{suffix}",
+        )
+
     def what_if(self) -> ModelSpec:
         """The same model with only the terms marked ``pre_treatment``.
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecast.errors import ArgumentError
+from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.alliance_figures import gain_figure, slope_figure
 from forecast.evaluation.alliances import (
     alliance_gains,
@@ -119,17 +119,34 @@ def test_bad_forecasts_are_refused():
         alliance_gains(forecasts.drop(index=last), model="m", seed=1, resamples=5)
 
 
-def test_variants_of_a_model():
-    spec = load_model("dyad_onset")
-    variants = {variant_label(v.name): v for v in alliance_variants(spec)}
-    assert {"alliances", "expansion", "dependency", "commitment", "deterrence"} <= set(variants)
-    for label, variant in variants.items():
-        left = {variant.family_of(entry.name) for entry in variant.entries}
-        assert label not in left
-    assert not {"expansion", "deterrence"} & {str(e.family) for e in variants["alliances"].entries}
+@pytest.mark.parametrize("name", ["dyad_onset", "dyad_onset_historical"])
+def test_variants_of_a_model(name):
+    spec = load_model(name)
+    alliance = {e.name for e in spec.entries} - {e.name for e in spec.without().entries}
+    variants = {variant_label(v.name, name): v for v in alliance_variants(spec)}
+    assert set(variants) == {
+        "alliances", "structure", "diffusion", "pacts", "expansion", "dependency", "commitment",
+    }  # fmt: skip
+    gone = {
+        label: {e.name for e in spec.entries} - {e.name for e in variant.entries}
+        for label, variant in variants.items()
+    }
+    assert gone.pop("alliances") == alliance
+    assert gone.pop("structure") == alliance - gone["diffusion"]
+    assert "disputes_with_allies" in gone["diffusion"] or name == "dyad_onset"
+    assert "defense_pact" in gone["pacts"] and "own_expansion" in gone["expansion"]
+    assert sum(map(len, gone.values())) == len(set().union(*gone.values())) == len(alliance)
     with pytest.raises(ArgumentError, match="no alliance term"):
         alliance_variants(spec.without())
-    assert variant_label("boosting") is None
+    with pytest.raises(UnknownNameError, match="term"):
+        spec.without_terms(["defence_pact"], suffix="x")
+
+
+def test_labels_of_variants_are_of_their_own_model():
+    assert variant_label("without_alliances", "m") == "alliances"
+    assert variant_label("m_without_expansion, recalibrated", "m") == "expansion"
+    assert variant_label("n_without_expansion", "m") is None
+    assert variant_label("boosting", "m") is None
 
 
 def test_figures(gains):
