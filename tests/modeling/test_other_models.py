@@ -79,7 +79,7 @@ def test_quick_fit_passes_the_gate_and_predicts(panels: dict[str, Panel], name: 
     given = panels[name]
     given = given.with_data(given.data.isel(row=np.isfinite(given.data["outcome"].to_numpy())))
     if name == "state_onset":
-        given = given.select_years(1993, 2004)
+        given = given.select_years(1980, 2004)
     found = fit(load_model(name), given, seed=1, draws=400)
     assert found.gate().passed, found.gate().failures
     p = predict(found, given)
