@@ -231,6 +231,7 @@ def test_errors_of_the_differences_are_their_scatter():
         posterior_agreement(chains(rng)[["beta"]], chains(rng)[["sigma"]])
 
 
+@pytest.mark.long
 def test_laplace_agrees_with_nuts_in_every_parameter_of_two_panels_with_one_compilation():
     """Coefficients, scales and all effects; the outcomes are data of the compiled model."""
     base = dyads(states=8, pairs=16, years=15, columns=3, rate=0.2, seed=5)[0]
@@ -253,6 +254,7 @@ def test_laplace_agrees_with_nuts_in_every_parameter_of_two_panels_with_one_comp
         assert total["sd r.m.s. less error"] < 0.06
 
 
+@pytest.mark.long
 def test_nuts_calibration_records_its_diagnostics():
     base = dyads(states=8, pairs=16, years=15, columns=3, rate=0.2, seed=5)[0]
     found = module._simulate(module._Plan(base, "nuts", 19, (0.5,), 100, 2, 100), 3, 0)
