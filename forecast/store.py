@@ -353,6 +353,7 @@ def _read_fit(folder: Path, fit_id: str) -> Fit:
 
 
 def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
+    from forecast.panel.options import choose
     from forecast.panel.types import Panel
     from forecast.panel.world import build_world
     from forecast.sources.embedded import tables_from_frames
@@ -381,11 +382,13 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
         )
         if tables.fingerprint != facts["fingerprint"]:
             raise ArtifactError("The tables of the artifact do not have their own fingerprint.")
+    options = {k: about["panel"][k] for k in ("unit", "population", "outcome", "lag")}
     return Panel(
         data=data,
-        world=None if tables is None else build_world(tables, outcome=about["panel"]["outcome"]),
+        world=None if tables is None else build_world(tables, outcome=choose(**options).events),
         tables=tables,
-        **{k: about["panel"][k] for k in ("unit", "population", "outcome", "lag", "fingerprint")},
+        fingerprint=about["panel"]["fingerprint"],
+        **options,
     )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
-NOTEBOOKS = ("01_quickstart", "02_scenarios", "03_named_cases")
+NOTEBOOKS = ("01_quickstart", "02_scenarios", "03_named_cases", "04_do_alliances_help")
+SLOW = {"04_do_alliances_help"}  # two backtests of a model
 LARGEST = 600_000  # bytes
 SECONDS = 600
 
@@ -73,7 +74,9 @@ def test_every_figure_has_a_caption(name: str) -> None:
             assert following.source.startswith("**Figure "), cell.source
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.long] if n in SLOW else []) for n in NOTEBOOKS]
+)
 def test_runs_and_shows_what_is_committed(name: str) -> None:
     from nbclient import NotebookClient
 

@@ -139,6 +139,7 @@ def test_a_damaged_part_is_named(panel, tmp_path):
         _run(methods, panel, out=tmp_path / "out", **OPTIONS)
 
 
+@pytest.mark.long
 def test_a_model_gives_the_same_numbers_from_disk_and_in_worker_processes(panel, tmp_path):
     options = {
         "origins": [1970, 1971, 1972],

@@ -145,6 +145,7 @@ def copy_if_there(source: str, target: str) -> str:
     return target
 
 
+@pytest.mark.long
 def test_an_interrupted_run_leaves_the_draws_that_it_made(small, here, tmp_path):
     """What a kill leaves on disk: a copy taken while the chains run."""
     store, copy = tmp_path / "draws", tmp_path / "copy"

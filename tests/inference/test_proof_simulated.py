@@ -127,6 +127,7 @@ def test_a_wrong_sampler_is_found_out(shift, stretch, monkeypatch):
     assert (coverage["coverage"] < coverage["level"] - coverage["band"]).all()
 
 
+@pytest.mark.long
 def test_pieces_and_two_processes_give_the_same_numbers():
     design = with_effects()
     whole = simulated_calibration(design, simulations=4, seed=9, draws=100)

@@ -247,7 +247,7 @@ def test_coverage_of_the_conflicts_bounds_the_rows(tiny_frames, tiny_coverage):
             "expected one of all, major_power for unit='state-year'",
         ),
         ({"outcome": "escalation_to_war"}, "expected one of onset.* for unit='dyad-year'"),
-        ({"unit": "dispute-dyad", "outcome": "onset"}, "expected one of escalation_to_force"),
+        ({"unit": "dispute-dyad", "outcome": "onset"}, "expected one of escalation_to_war"),
         ({"unit": "alliance-year", "population": "contiguous"}, "expected one of all for unit="),
         ({"outcome": "war_onsets"}, "Did you mean 'war_onset'"),
         ({"sources": {"conflicts": "x"}}, "only data='historical' is put together from sources"),
