@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -176,8 +177,12 @@ def _made(folder: Path, k: int) -> int:
         return 0
     count = posterior.sizes["draw"]
     for variable in posterior.data_vars.values():
-        there = np.isfinite(variable.to_numpy()[0]).reshape(variable.sizes["draw"], -1).all(axis=1)
-        count = min(count, int(there.size if there.all() else there.argmin()))
+
+        def missing(draw: int, of: xr.DataArray = variable) -> bool:
+            return not bool(np.isfinite(of.isel(chain=0, draw=draw).to_numpy()).all())
+
+        # Draws are written in order, so the first that is missing is found by bisection.
+        count = bisect_left(range(count), True, key=missing)
     return count
 
 
