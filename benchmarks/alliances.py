@@ -99,8 +99,11 @@ def line(row: dict[str, Any]) -> str:
 
     name = "all alliance terms" if row["left_out"] == "alliances" else str(row["left_out"])
     gain, lower, upper = (number(1e4 * row[k]) for k in ("gain", "lower", "upper"))
+    # Of an era, the years that were forecast: the first may begin long before them.
+    years = f"{row['first_year']}–{row['last_year']}"
+    rows_of = years if row["kind"] == "era" else row["group"]
     return (
-        f"| {name} | {row['group']} | {row['rows']:,} | {row['events']:,} | {gain} |"
+        f"| {name} | {rows_of} | {row['rows']:,} | {row['events']:,} | {gain} |"
         f" {lower} to {upper} | {row['block']} ({row['blocks']:,}) | {gain_words(row)} |"
     )
 
@@ -199,7 +202,8 @@ def markdown(gains: pd.DataFrame, slopes: pd.DataFrame, about: str) -> str:
             "### What the coefficients say",
             "",
             f"{len(clear)} of {len(slopes)} coefficients (terms × eras) have a 90% interval that"
-            " excludes zero; with nothing there, about one in ten would.",
+            " excludes zero; with nothing there, about one in ten would. Eras as the model names"
+            " them; years that it leaves out (before 1900, world wars) are not fitted.",
             "",
             "![Coefficients of alliance terms by era](alliances_slopes.png)",
             "",
