@@ -89,6 +89,7 @@ def test_chains_differ_and_one_core_gives_the_same_numbers(small, here):
     assert found == found_again
 
 
+@pytest.mark.long
 def test_two_worker_processes_give_the_same_numbers(small, here):
     tree, found = sample_design(small, workers=2, **RUN)
     same(here[0], tree)
