@@ -12,7 +12,9 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.features import arrays, successions, windows
+from forecast.features.history import peace_years
 from forecast.features.registry import feature
+from forecast.features.shared import shared
 from forecast.panel import history
 
 __all__ = [
@@ -46,7 +48,7 @@ DIFFUSION = "Most & Starr 1980; Siverson & Starr 1991; Buhaug & Gleditsch 2008 o
 )
 def disputes_decayed(world: xr.Dataset, *, half_life: float = 8.0) -> np.ndarray:
     """Dispute onsets between the two, each fading with the half-life; one of s counts 1."""
-    return windows.decayed_count(world, windows.dispute_onsets(world), half_life)
+    return _decayed_onsets(world, half_life)
 
 
 @feature(
@@ -107,11 +109,12 @@ def system_disputes_decayed(world: xr.Dataset, *, half_life: float = 2.0) -> np.
     Per state, so that the growth of the system is not read as more conflict.
     """
     half_life = windows.half_life_years(half_life)
-    covered = world["conflict_covered"].to_numpy()
     onsets = windows.dispute_onsets(world).sum(axis=(1, 2)) / 2
     states = world["member"].to_numpy().sum(axis=1)
     total, exposure = (
-        history.decayed_count(np.where(covered, v, 0)[:, None], half_life)[:, 0].astype(float)
+        history.decayed_count(windows.covered_events(world, v)[:, None], half_life)[:, 0].astype(
+            float
+        )
         for v in (onsets, states)
     )
     return windows.where_known(100 * total / np.where(exposure > 0, exposure, 1), exposure > 0)
@@ -155,10 +158,7 @@ def long_peace(world: xr.Dataset, *, years: int = 10) -> np.ndarray:
     """
     if isinstance(years, bool) or not isinstance(years, (int, np.integer)) or years < 0:
         raise ArgumentError(f"years must be a whole number of at least 0; found {years!r}")
-    peace: np.ndarray = history.peace_years(
-        world["dispute"].to_numpy(), windows.known_members(world), entry_year=world["entry_year"]
-    )
-    return np.asarray(peace) > years
+    return np.asarray(peace_years(world)) > years
 
 
 @feature(
@@ -278,7 +278,7 @@ def disputes_with_allies(world: xr.Dataset, *, half_life: float = 3.0) -> np.nda
 
     The count, and its memory, behind `ally_in_dispute_with_opponent`.
     """
-    own = windows.decayed_count(world, windows.dispute_onsets(world), half_life)
+    own = _decayed_onsets(world, half_life)
     ally = successions.count_once(arrays.allied(world), world).astype(np.float32)
     # The diagonal of both is zero: neither i itself nor j is among the allies k.
     return np.asarray(np.matmul(own, ally.transpose(0, 2, 1)))
@@ -286,6 +286,11 @@ def disputes_with_allies(world: xr.Dataset, *, half_life: float = 3.0) -> np.nda
 
 def _activity(world: xr.Dataset, half_life: float) -> tuple[np.ndarray, np.ndarray]:
     """Decayed conflicts of each state, and decayed onsets of each pair."""
-    half_life = windows.half_life_years(half_life)
     level = windows.decayed_count(world, world["dispute_onset_count"].to_numpy(), half_life)
-    return level, windows.decayed_count(world, windows.dispute_onsets(world), half_life)
+    return level, _decayed_onsets(world, half_life)
+
+
+@shared
+def _decayed_onsets(world: xr.Dataset, half_life: float) -> np.ndarray:
+    """Decayed onsets of each pair, (year, state, other): behind several features."""
+    return windows.decayed_count(world, windows.dispute_onsets(world), half_life)

@@ -16,6 +16,7 @@ from forecast.panel.history import windowed_count
 
 __all__ = [
     "RIVALS",
+    "covered_events",
     "covered_years",
     "decayed_count",
     "dispute_onsets",
@@ -82,6 +83,12 @@ def covered_years(covered: BoolArray, window: int) -> npt.NDArray[np.int_]:
     return windowed_sum(covered.astype(np.int_), window)
 
 
+def covered_events(world: xr.Dataset, events: np.ndarray) -> np.ndarray:
+    """`events` (year first) with 0 in the years whose conflicts are not covered."""
+    covered = world["conflict_covered"].to_numpy()
+    return np.where(covered.reshape((-1,) + (1,) * (events.ndim - 1)), events, 0)
+
+
 def recent_count(world: xr.Dataset, events: np.ndarray, window: int) -> Float64Array:
     """Conflict events of the last `window` years (s included), for a full window.
 
@@ -98,7 +105,7 @@ def recent_count(world: xr.Dataset, events: np.ndarray, window: int) -> Float64A
     factor = np.where(2 * years >= window, window / np.maximum(years, 1), np.nan)
     shape = (-1,) + (1,) * (events.ndim - 1)
     count = windowed_count(
-        np.where(covered.reshape(shape), events, 0),
+        covered_events(world, events),
         window,
         member=world["member"].to_numpy(),
         entry_year=world["entry_year"].to_numpy(),
@@ -124,9 +131,8 @@ def decayed_count(world: xr.Dataset, events: np.ndarray, half_life: float) -> np
     half_life : float
         Years.
     """
-    covered = world["conflict_covered"].to_numpy()
     return history.decayed_count(
-        np.where(covered.reshape((-1,) + (1,) * (events.ndim - 1)), events, 0),
+        covered_events(world, events),
         half_life_years(half_life),
         member=known_members(world),
         entry_year=world["entry_year"].to_numpy(),

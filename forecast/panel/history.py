@@ -242,13 +242,7 @@ def decayed_count[Array: (npt.NDArray[np.generic], xr.DataArray)](
     if not 0 < half_life < np.inf:
         raise ArgumentError(f"half_life={half_life}: expected a number of years greater than 0.")
     events = _values(onset)
-    start: npt.NDArray[np.int32] | None = None
-    pair = False
-    if member is not None:
-        inside = _values(member)
-        _check(events, inside, "onset")
-        start = _started(inside, None if entry_year is None else _values(entry_year))
-        pair = events.ndim >= 3 and events.shape[-2] == inside.shape[1]
+    start, pair = _spells(events, member, entry_year)
     keep = np.float32(0.5 ** (1.0 / half_life))
     out = np.empty(events.shape, dtype=np.float32)
     running = np.zeros(events.shape[1:], dtype=np.float32)
@@ -262,6 +256,20 @@ def decayed_count[Array: (npt.NDArray[np.generic], xr.DataArray)](
     return _like(onset, out, "decayed_count")
 
 
+def _spells(
+    events: npt.NDArray[np.generic],
+    member: xr.DataArray | npt.NDArray[np.bool_] | None,
+    entry_year: xr.DataArray | npt.NDArray[np.int16] | None,
+) -> tuple[npt.NDArray[np.int32] | None, bool]:
+    """When each spell of membership began, if there are any, and whether events are of pairs."""
+    if member is None:
+        return None, False
+    inside = _values(member)
+    _check(events, inside, "onset")
+    start = _started(inside, None if entry_year is None else _values(entry_year))
+    return start, events.ndim >= 3 and events.shape[-2] == inside.shape[1]
+
+
 def _count[Array: (npt.NDArray[np.generic], xr.DataArray)](
     onset: Array,
     window: int | None,
@@ -270,13 +278,7 @@ def _count[Array: (npt.NDArray[np.generic], xr.DataArray)](
     name: str,
 ) -> Array:
     events = _values(onset)
-    start: npt.NDArray[np.int32] | None = None
-    pair = False
-    if member is not None:
-        inside = _values(member)
-        _check(events, inside, "onset")
-        start = _started(inside, None if entry_year is None else _values(entry_year))
-        pair = events.ndim >= 3 and events.shape[-2] == inside.shape[1]
+    start, pair = _spells(events, member, entry_year)
     out = np.empty(events.shape, dtype=np.int16)
     running = np.zeros(events.shape[1:], dtype=np.int16)
     for t, began in enumerate(events):
