@@ -21,8 +21,9 @@ from forecast.errors import ArgumentError, ArtifactError, MissingFileError
 from forecast.panel.build import load_panel
 from forecast.panel.options import choose
 from forecast.panel.types import Panel
+from forecast.sources import stored
 from forecast.sources.capability import COMPUTED
-from forecast.sources.tables import TABLES, Coverage, Tables
+from forecast.sources.tables import Tables
 
 __all__ = ["open_panel", "save_panel"]
 
@@ -64,9 +65,8 @@ def save_panel(panel: Panel, path: str | Path) -> None:
             f"{again.data.sizes['row']} that its tables give for {years[0]}–{years[1]}; rows or "
             "outcomes were changed after load_panel. Change the tables instead."
         )
-    tables, files = panel.tables, dict[str, bytes]()
-    frames = {name: getattr(tables, name) for name in TABLES} | dict(tables.extra)
-    for name, frame in frames.items():
+    files = dict[str, bytes]()
+    for name, frame in stored.frames_of(panel.tables).items():
         buffer = io.BytesIO()
         frame.drop(columns=[c for c in COMPUTED if c in frame]).to_parquet(buffer, index=False)
         files[f"{name}.parquet"] = buffer.getvalue()
@@ -74,12 +74,7 @@ def save_panel(panel: Panel, path: str | Path) -> None:
         "layout": _LAYOUT,
         "panel": _choices(panel) | {"years": list(years)},
         "rows": _digest(panel.data),
-        "data": {
-            "name": tables.name,
-            "fingerprint": tables.fingerprint,
-            "coverage": {name: c.to_dict() for name, c in tables.coverage.items()},
-            "extra": sorted(tables.extra),
-        },
+        "data": stored.about_tables(panel.tables),
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
     whole = io.BytesIO()
@@ -143,8 +138,9 @@ def open_panel(path: str | Path) -> Panel:
                 raise ArtifactError(f"{path}: {name} is missing or damaged ({error}).") from None
             if (found := hashlib.sha256(content).hexdigest()) != digest:
                 raise ArtifactError(f"{path}: {name} has SHA-256 {found}, expected {digest}.")
-            frames[name.removesuffix(".parquet")] = _frame(content)
-    panel = _rows(_tables(frames, about["data"]), about["panel"], tuple(about["panel"]["years"]))
+            frames[name.removesuffix(".parquet")] = stored.read_frame(io.BytesIO(content))
+    tables, choices = stored.tables_of(frames, about["data"]), about["panel"]
+    panel = _rows(tables, choices, tuple(choices["years"]))
     if _digest(panel.data) != about["rows"]:
         raise ArtifactError(
             f"{path}: this version makes other rows of its tables than the one that saved it; save "
@@ -161,24 +157,6 @@ def _choices(panel: Panel) -> dict[str, Any]:
 def _rows(tables: Tables, choices: dict[str, Any], years: tuple[int, ...]) -> Panel:
     chosen = {name: choices[name] for name in ("unit", "population", "outcome", "lag")}
     return load_panel(data=tables, years=(years[0], years[1]), **chosen)
-
-
-def _frame(content: bytes) -> pd.DataFrame:
-    """Table as its reader gave it, dates in seconds again."""
-    frame = pd.read_parquet(io.BytesIO(content))
-    return frame.astype(dict.fromkeys(frame.select_dtypes("datetime").columns, "datetime64[s]"))
-
-
-def _tables(frames: dict[str, pd.DataFrame], about: dict[str, Any]) -> Tables:
-    from forecast.sources.embedded import tables_from_frames
-
-    return tables_from_frames(
-        {name: frames[name] for name in TABLES},
-        coverage={name: Coverage(**cover) for name, cover in about["coverage"].items()},
-        name=about["name"],
-        extra={name: frames[name] for name in about["extra"]},
-        known=about["fingerprint"],
-    )
 
 
 def _digest(data: xr.Dataset) -> str:

@@ -31,7 +31,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError, UnknownNameError
-from forecast.sources.capability import COMPUTED
+from forecast.sources import stored
 from forecast.sources.tables import TABLES
 
 if TYPE_CHECKING:
@@ -300,14 +300,7 @@ def _write_fit(fit: Fit, folder: Path) -> None:
                 for name, variable in panel.data.data_vars.items()
             },
         },
-        "tables": None
-        if tables is None
-        else {
-            "name": tables.name,
-            "fingerprint": tables.fingerprint,
-            "coverage": {name: c.to_dict() for name, c in tables.coverage.items()},
-            "extra": sorted(tables.extra),
-        },
+        "tables": None if tables is None else stored.about_tables(tables),
     }
     text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "fit.json").write_text(text, encoding="utf-8")
@@ -315,7 +308,7 @@ def _write_fit(fit: Fit, folder: Path) -> None:
     panel.data.reset_coords().to_dataframe().to_parquet(folder / "rows.parquet")
     if tables is not None:
         (folder / "tables").mkdir()
-        for name, table in {**{t: getattr(tables, t) for t in TABLES}, **tables.extra}.items():
+        for name, table in stored.frames_of(tables).items():
             table.to_parquet(folder / "tables" / f"{name}.parquet")
 
 
@@ -356,8 +349,6 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
     from forecast.panel.options import choose
     from forecast.panel.types import Panel
     from forecast.panel.world import build_world
-    from forecast.sources.embedded import tables_from_frames
-    from forecast.sources.tables import Coverage
 
     rows = pd.read_parquet(folder / "rows.parquet")
     data = xr.Dataset.from_dataframe(rows.rename_axis("row")).drop_vars("row")
@@ -368,18 +359,9 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
     facts = about["tables"]
     tables = None
     if facts is not None:
-        frames, extra = (
-            {name: _read_table(folder / "tables" / f"{name}.parquet") for name in names}
-            for names in (TABLES, facts.get("extra", ()))
-        )
-        coverage = {name: Coverage(**c) for name, c in facts["coverage"].items()}
-        tables = tables_from_frames(
-            frames,
-            coverage=coverage,
-            name=facts["name"],
-            extra=extra,
-            known=facts["fingerprint"],
-        )
+        every = (*TABLES, *facts.get("extra", ()))
+        frames = {n: stored.read_frame(folder / "tables" / f"{n}.parquet") for n in every}
+        tables = stored.tables_of(frames, facts)
         if tables.fingerprint != facts["fingerprint"]:
             raise ArtifactError("The tables of the artifact do not have their own fingerprint.")
     options = {k: about["panel"][k] for k in ("unit", "population", "outcome", "lag")}
@@ -390,13 +372,6 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
         fingerprint=about["panel"]["fingerprint"],
         **options,
     )
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """Table as its reader gave it: without computed columns, dates in seconds again."""
-    table = pd.read_parquet(path).drop(columns=list(COMPUTED), errors="ignore")
-    dates = table.select_dtypes("datetime").columns
-    return table.astype(dict.fromkeys(dates, "datetime64[s]"))
 
 
 def _expect(manifest: dict[str, Any], key: str, expected: object, where: str) -> None:
