@@ -26,8 +26,8 @@ from inference import SEED, bambi_posterior, chosen, crossed
 
 import forecast as fc
 from forecast.evaluation.agreement import posterior_agreement
-from forecast.inference.fit import sample_design
 from forecast.inference.nuts import sample_nuts
+from forecast.inference.sampling import sample_design
 from forecast.modeling.design import Design
 from forecast.modeling.encode import encode
 from forecast.modeling.encoding import complete

@@ -45,7 +45,8 @@ import scipy.sparse as sp
 import xarray as xr
 
 import forecast as fc
-from forecast.inference.fit import fit, sample_design
+from forecast.inference.fit import fit
+from forecast.inference.sampling import sample_design
 from forecast.modeling.build import build_from_design
 from forecast.modeling.design import Block, Design
 from forecast.modeling.encode import encode

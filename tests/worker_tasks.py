@@ -82,7 +82,7 @@ def unpicklable(_: None, i: int) -> Any:
 
 
 def laplace(design: Any, seed: int) -> dict[str, np.ndarray]:
-    from forecast.inference.fit import sample_design
+    from forecast.inference.sampling import sample_design
 
     posterior = sample_design(design, seed=seed, draws=150)[0]["posterior"]
     return {str(name): values.to_numpy() for name, values in posterior.data_vars.items()}

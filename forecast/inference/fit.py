@@ -6,17 +6,17 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from forecast.errors import ArgumentError, GateRefusedError, UnknownNameError
+from forecast.errors import GateRefusedError
 from forecast.inference.diagnostics import (
     GATE,
     Diagnostics,
@@ -25,13 +25,12 @@ from forecast.inference.diagnostics import (
     gate,
     peak_memory_mb,
 )
-from forecast.inference.laplace import Draws, sample_laplace
+from forecast.inference.sampling import Method, Report, check_options, sample_design
 from forecast.modeling.design import Design
 from forecast.modeling.encode import Encoding, encode
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 from forecast.store import SCHEMA_VERSION
-from forecast.workers import run_tasks
 
 if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord
@@ -47,13 +46,9 @@ __all__ = [
     "fit_id_of",
     "gate",
     "rows_fingerprint",
-    "sample_design",
 ]
 
-_METHODS = ("laplace", "nuts")
 _PACKAGES = ("alliance-forecast", "numpy", "scipy", "numba", "xarray", "arviz", "pymc", "nutpie")
-Method = Literal["laplace", "nuts"]
-Report = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +193,7 @@ def fit(
     """
     started = time.perf_counter()
     spec = load_model(model)
-    _check_options(
+    check_options(
         method, seed=seed, draws=draws, chains=chains, tune=tune, store=store, workers=workers
     )
     identity = fit_id(
@@ -245,109 +240,6 @@ def fit(
         seed=seed,
         versions={name: version(name) for name in _PACKAGES},
     )
-
-
-def sample_design(
-    design: Design,
-    *,
-    method: Method = "laplace",
-    seed: int,
-    draws: int = 1000,
-    chains: int = 4,
-    tune: int = 1000,
-    report: Report | None = None,
-    start: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None = None,
-    store: str | Path | None = None,
-    workers: int = 1,
-    client: Any = None,
-) -> tuple[xr.DataTree, dict[str, Any]]:
-    """Posterior of design arrays, for people who bring their own.
-
-    Parameters
-    ----------
-    design : Design
-        Arrays of the model.
-    method, seed, draws, chains, tune
-        See `fit`.
-    report : callable, optional
-        Called with what is being done and the share that is done (0 to 1).
-    start : (log scales, latent vector), optional
-        Where the search for the mode begins (Laplace only).
-    store, workers, client
-        See `fit`.
-
-    Returns
-    -------
-    posterior : xarray.DataTree
-        See `Fit`.
-    diagnostics : dict
-        The fields of `Diagnostics` but time and memory.
-    """
-    _check_options(
-        method, seed=seed, draws=draws, chains=chains, tune=tune, store=store, workers=workers
-    )
-    stream = np.random.SeedSequence(seed)
-    if method == "nuts":
-        from forecast.inference.nuts import sample_nuts
-
-        posterior, stats, found = sample_nuts(
-            design,
-            seed=stream,
-            draws=draws,
-            chains=chains,
-            tune=tune,
-            report=report,
-            store=store,
-            workers=workers,
-            client=client,
-        )
-    else:
-        from threadpoolctl import threadpool_limits
-
-        if client is not None:
-            job = _LaplaceTask(design, stream, draws, start)
-            (sample,) = run_tasks(_sample_laplace, [()], shared=job, client=client)
-        else:
-            # The matrices are small and the work is spread over threads already: BLAS threads on
-            # top make a Cholesky of 300 x 300 ten to fifty times slower on a busy machine.
-            with threadpool_limits(limits=1, user_api="blas"):
-                sample = sample_laplace(
-                    design, seed=stream, draws=draws, start=start, report=report
-                )
-        variables: dict[str, Any] = {"beta": (("chain", "draw", "term"), sample.beta[None])}
-        coords: dict[str, Any] = {
-            "chain": [0],
-            "draw": np.arange(draws),
-            "term": list(design.names),
-        }
-        for block in design.blocks:
-            dim = f"level_{block.name}"
-            coords[dim] = block.levels.tolist()
-            variables[f"sigma_{block.name}"] = (("chain", "draw"), sample.scales[block.name][None])
-            effect = sample.effects[block.name][None]
-            variables[f"effect_{block.name}"] = (("chain", "draw", dim), effect)
-        posterior = xr.Dataset(variables, coords)
-        stats = xr.Dataset(
-            attrs={
-                "importance_ess": sample.importance_ess,
-                "pareto_k": sample.pareto_k,
-                "proposals": sample.proposals,
-            }
-        )
-        found = {
-            "max_rhat": None,
-            "min_ess_bulk": sample.importance_ess,
-            "min_ess_tail": sample.importance_ess,
-            "divergences": None,
-            "min_ebfmi": None,
-            "max_tree_depth": None,
-            "pareto_k": sample.pareto_k,
-        }
-    observed = xr.Dataset({"outcome": ("row", design.y.astype(np.int8))}, design.rows.coords)
-    tree = xr.DataTree.from_dict(
-        {"posterior": posterior, "sample_stats": stats, "observed_data": observed}
-    )
-    return tree, found
 
 
 def fit_id(
@@ -433,46 +325,6 @@ def rows_fingerprint(panel: Panel) -> str:
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(panel.data[name].to_numpy(), dtype="<f8").tobytes())
     return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class _LaplaceTask:
-    """Arguments of `sample_laplace`."""
-
-    design: Design
-    seed: np.random.SeedSequence
-    draws: int
-    start: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None
-
-
-def _sample_laplace(task: _LaplaceTask) -> Draws:
-    return sample_laplace(task.design, seed=task.seed, draws=task.draws, start=task.start)
-
-
-def _check_options(
-    method: str,
-    *,
-    seed: int,
-    draws: int,
-    chains: int,
-    tune: int,
-    store: str | Path | None,
-    workers: int,
-) -> None:
-    if method not in _METHODS:
-        raise UnknownNameError("method", method, _METHODS, f"Expected {' or '.join(_METHODS)}.")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ArgumentError(f"seed={seed!r}, expected an integer of 0 or more.")
-    for name, value, least in (("draws", draws, 100), ("chains", chains, 1), ("tune", tune, 50)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ArgumentError(f"{name}={value!r}, expected an integer of {least} or more.")
-    if method != "nuts":
-        for name, given in (("store", store), ("workers", None if workers == 1 else workers)):
-            if given is not None:
-                raise ArgumentError(
-                    f"{name}={given!r} with method={method!r}, expected method='nuts': a Laplace "
-                    "fit is one task that is over before there is anything to keep or to divide."
-                )
 
 
 def _start(design: Design, previous: Fit) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

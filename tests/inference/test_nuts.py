@@ -14,9 +14,9 @@ from simulated_designs import block, dyads, indicator, plain
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError
 from forecast.inference.diagnostics import Diagnostics, chain_diagnostics, gate
-from forecast.inference.fit import sample_design
 from forecast.inference.nuts import sample_nuts
 from forecast.inference.nuts_store import open_draws
+from forecast.inference.sampling import sample_design
 from forecast.modeling.design import Design
 from forecast.threads import at_most
 from forecast.workers import run_tasks

@@ -15,8 +15,9 @@ import xarray as xr
 from simulated_designs import block, dyads, indicator, plain
 
 from forecast.errors import DataError, SpecificationError
-from forecast.inference.fit import Fit, fit, sample_design
+from forecast.inference.fit import Fit, fit
 from forecast.inference.latent import Latent
+from forecast.inference.sampling import sample_design
 from forecast.modeling.design import Design
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel

@@ -21,7 +21,7 @@ from forecast.evaluation.simulated import (
     simulate_outcomes,
     simulated_calibration,
 )
-from forecast.inference.fit import sample_design
+from forecast.inference.sampling import sample_design
 from forecast.modeling.density import linear_predictor
 from forecast.modeling.design import Design
 
