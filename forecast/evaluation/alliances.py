@@ -13,7 +13,7 @@ from forecast.evaluation.compare import paired_difference
 from forecast.evaluation.recalibration import SUFFIX as RECALIBRATED
 from forecast.evaluation.record_tables import KEYS
 from forecast.evaluation.scores import log_loss_rows
-from forecast.evaluation.tables import LONG_PEACE
+from forecast.evaluation.tables import groups_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,7 +45,7 @@ def alliance_variants(spec: ModelSpec) -> list[ModelSpec]:
     ArgumentError
         The model has no alliance term.
     """
-    from forecast.modeling.spec import ALLIANCE_FAMILIES
+    from forecast.modeling.terms import ALLIANCE_FAMILIES
 
     groups: dict[str, list[str]] = {}
     for entry in spec.entries:
@@ -164,11 +164,6 @@ def alliance_gains(
                 level=level,
                 resamples=resamples,
             )
-            ends = {
-                f"{end}_by_{block}": interval[i]
-                for block, interval in found.intervals.items()
-                for i, end in enumerate(("lower", "upper"))
-            }
             reference = np.nan if climatology is None else float(climatology[mask].mean())
             table.append(
                 {
@@ -176,7 +171,7 @@ def alliance_gains(
                     "first_year": int(year[mask].min()), "last_year": int(year[mask].max()),
                     "rows": found.rows, "events": int(y[mask].sum()), "gain": found.mean,
                     "lower": found.lower, "upper": found.upper, "block": found.block,
-                    "blocks": found.blocks[found.block], **ends,
+                    "blocks": found.blocks[found.block], **found.ends(),
                     "share": found.mean / reference, "level": level,
                 }
             )  # fmt: skip
@@ -188,16 +183,12 @@ def _groups(
 ) -> list[tuple[str, str, npt.NDArray[np.bool_]]]:
     """Kind, name and rows of every group, those without rows left out."""
     year = rows["year"].to_numpy()
-    found = [("all", "all", np.ones(len(rows), dtype=bool))]
+    every, *rest = groups_of(rows, kinds=("stratum",))
+    found = [every]
     for name, (first, last) in eras.items():
         found.append(("era", name, (year >= first) & (year <= (9999 if last is None else last))))
     found += [("decade", f"{d}s", year // 10 * 10 == d) for d in np.unique(year // 10 * 10)]
-    if "stratum" in rows:
-        label = rows["stratum"].to_numpy().astype(str)
-        found += [("stratum", str(name), label == name) for name in np.unique(label)]
-    if "peace_years" in rows:
-        long = rows["peace_years"].to_numpy() > LONG_PEACE
-        found.append(("peace", f"peace > {LONG_PEACE} years", long))
+    found += [(k, f"peace {name}" if k == "peace" else name, mask) for k, name, mask in rest]
     return [(kind, name, mask) for kind, name, mask in found if mask.any()]
 
 

@@ -15,7 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from forecast.errors import ArgumentError
@@ -34,6 +33,7 @@ from forecast.evaluation.preparation import (
 )
 from forecast.evaluation.rolling import Job, JobResult, plan, run_jobs
 from forecast.evaluation.run_folder import Progress, RunFolder
+from forecast.evaluation.tables import records
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 
@@ -113,7 +113,7 @@ class Backtest:
             "model": self.model,
             "level": self.level,
             "settings": self.settings,
-            **{name: _records(getattr(self, name)) for name in _TABLES},
+            **{name: records(getattr(self, name)) for name in _TABLES},
             "reliability": [
                 {"horizon": horizon, "model": model, **curve.to_dict()}
                 for (horizon, model), curve in self.reliability.items()
@@ -142,13 +142,6 @@ _TABLES = (
     "scores", "differences", "calibration", "ratios", "murphy", "counts", "fits", "totals",
     "recalibration", "nuts",
 )  # fmt: skip
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(k): None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
-        for row in table.astype(object).to_dict(orient="records")
-    ]
 
 
 def backtest(

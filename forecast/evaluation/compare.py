@@ -58,6 +58,14 @@ class PairedDifference:
         """Plain dictionary."""
         return asdict(self)
 
+    def ends(self) -> dict[str, float]:
+        """Ends of the interval of every block, as ``lower_by_<block>`` and ``upper_by_<block>``."""
+        return {
+            f"{end}_by_{block}": limits[i]
+            for block, limits in self.intervals.items()
+            for i, end in enumerate(("lower", "upper"))
+        }
+
 
 def block_bootstrap_mean(
     values: npt.ArrayLike,

@@ -24,6 +24,7 @@ from forecast.evaluation.record_tables import (
     EVERY,
     KEYS,
     band_rows,
+    bands_of,
     count_rows,
     recalibration_rows,
     reference_of,
@@ -187,8 +188,7 @@ def _span(first: int, last: int) -> str:
 
 def band_of(probability: float, edges: Sequence[float] = BANDS) -> int:
     """Place of the band [low, high) that holds a probability; 1 is in the last one."""
-    place = int(np.searchsorted(edges, probability, side="right")) - 1
-    return min(max(place, 0), len(edges) - 2)
+    return int(bands_of(probability, edges))
 
 
 def record_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,24 +14,24 @@ from forecast.evaluation import tables
 from forecast.evaluation.bootstrap import score_intervals
 from forecast.evaluation.calibration import recalibrate
 from forecast.evaluation.strata import BaseRate
+from forecast.evaluation.tables import EVERY
 
 __all__ = [
     "EVERY",
     "KEYS",
     "band_rows",
+    "bands_of",
     "blocks_of",
     "count_rows",
-    "groups_of",
     "recalibration_rows",
     "reference_of",
     "score_rows",
 ]
 
-#: Name of the group of all rows.
-EVERY = "all"
 #: Columns that name a row beside its year, where there are.
 KEYS = ("ccode", "ccode_a", "ccode_b")
 
+_KINDS = ("stratum",)
 _PLUG_IN = "rows independent, at their mean probability (no uncertainty of parameters)"
 _DRAWS = "posterior predictive"
 
@@ -57,18 +58,6 @@ def blocks_of(rows: pd.DataFrame) -> dict[str, npt.NDArray[np.generic]]:
     return {"year": rows["year"].to_numpy(), "dyad" if "ccode_b" in rows else "state": unit}
 
 
-def groups_of(rows: pd.DataFrame) -> list[tuple[str, str, npt.NDArray[np.bool_]]]:
-    """All rows, each stratum, and the pairs long at peace."""
-    found = [(EVERY, EVERY, np.ones(len(rows), dtype=bool))]
-    if "stratum" in rows:
-        labels = rows["stratum"].to_numpy()
-        found += [("stratum", str(name), labels == name) for name in np.unique(labels)]
-    if "peace_years" in rows:
-        long = rows["peace_years"].to_numpy() > tables.LONG_PEACE
-        found.append(("peace", f"> {tables.LONG_PEACE} years", long))
-    return [(kind, label, mask) for kind, label, mask in found if mask.any()]
-
-
 def score_rows(
     rows: pd.DataFrame,
     base: npt.NDArray[np.float64] | None,
@@ -80,7 +69,7 @@ def score_rows(
     y, p = rows["outcome"].to_numpy(), rows["probability"].to_numpy()
     blocks = blocks_of(rows)
     table = []
-    for kind, label, mask in groups_of(rows):
+    for kind, label, mask in tables.groups_of(rows, kinds=_KINDS):
         found = score_intervals(
             y[mask],
             p[mask],
@@ -105,7 +94,7 @@ def recalibration_rows(rows: pd.DataFrame, level: float) -> pd.DataFrame:
     """Recalibration line by group; where it has no finite solution, NaN and why."""
     blocks = blocks_of(rows)
     table: list[dict[str, Any]] = []
-    for kind, label, mask in groups_of(rows):
+    for kind, label, mask in tables.groups_of(rows, kinds=_KINDS):
         part = rows[mask]
         entry: dict[str, Any] = {"kind": kind, "group": label}
         try:
@@ -170,12 +159,18 @@ def _jeffreys(rows: int, events: int, level: float) -> tuple[float, float]:
     return (0.0 if events == 0 else lower), (1.0 if events == rows else upper)
 
 
+def bands_of(probability: npt.ArrayLike, edges: Sequence[float]) -> npt.NDArray[np.intp]:
+    """Place of the band [low, high) that holds each probability; 1 is in the last one."""
+    place = np.searchsorted(edges, np.asarray(probability), side="right") - 1
+    return np.asarray(np.clip(place, 0, len(edges) - 2))
+
+
 def band_rows(rows: pd.DataFrame, edges: tuple[float, ...], level: float) -> pd.DataFrame:
     """Forecasts and events by stratum and band of probability, empty bands among them."""
     p, y = rows["probability"].to_numpy(), rows["outcome"].to_numpy()
-    place = np.clip(np.searchsorted(edges, p, side="right") - 1, 0, len(edges) - 2)
+    place = bands_of(p, edges)
     table = []
-    for _, label, mask in (g for g in groups_of(rows) if g[0] != "peace"):
+    for _, label, mask in (g for g in tables.groups_of(rows, kinds=_KINDS) if g[0] != "peace"):
         for i in range(len(edges) - 1):
             chosen = mask & (place == i)
             n, seen = int(chosen.sum()), int(y[chosen].sum())

@@ -25,7 +25,8 @@ from scipy.stats import binom
 
 from forecast.errors import ArgumentError
 from forecast.inference.diagnostics import chain_diagnostics
-from forecast.inference.fit import sample_design
+from forecast.inference.nuts import names_of
+from forecast.inference.sampling import sample_design
 from forecast.modeling.density import linear_predictor
 from forecast.modeling.design import Design
 from forecast.workers import run_tasks
@@ -239,11 +240,8 @@ def _compiled(plan: _Plan) -> Any:
 
     from forecast.modeling.build import build_from_design
 
-    names = ["beta"]
-    for block in plan.design.blocks:
-        names += [f"sigma_{block.name}", f"effect_{block.name}"]
     model = build_from_design(plan.design, outcome_as_data=True)
-    return nutpie.compile_pymc_model(model, var_names=names)
+    return nutpie.compile_pymc_model(model, var_names=names_of(plan.design))
 
 
 def _nuts(plan: _Plan, design: Design, seed: int) -> tuple[xr.Dataset, dict[str, Any]]:
@@ -262,8 +260,7 @@ def _nuts(plan: _Plan, design: Design, seed: int) -> tuple[xr.Dataset, dict[str,
         progress_bar=False,
     )
     found = trace["posterior"].to_dataset()
-    names = [name for name in map(str, found.data_vars) if name[:5] in ("beta", "sigma", "effec")]
-    rhat, bulk, _, _ = chain_diagnostics(found[names])
+    rhat, bulk, _, _ = chain_diagnostics(found[names_of(design)])
     divergences = int(trace["sample_stats"]["diverging"].sum())
     return found, {"max_rhat": rhat, "min_ess_bulk": bulk, "divergences": divergences}
 

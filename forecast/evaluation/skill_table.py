@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError
@@ -16,6 +17,7 @@ from forecast.evaluation.compare import paired_difference
 from forecast.evaluation.config import Period
 from forecast.evaluation.forecasters import WITHOUT_ALLIANCES
 from forecast.evaluation.recalibration import SUFFIX
+from forecast.evaluation.record_tables import blocks_of
 from forecast.evaluation.scores import (
     area_under_roc,
     average_precision,
@@ -24,7 +26,7 @@ from forecast.evaluation.scores import (
     log_loss_rows,
     skill,
 )
-from forecast.evaluation.tables import LONG_PEACE
+from forecast.evaluation.tables import LONG_PEACE, records
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
@@ -62,7 +64,7 @@ class SkillTable:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; NaN becomes None."""
         return {"about": self.about} | {
-            name: _plain(getattr(self, name)) for name in ("skill", "ratios", "gains")
+            name: records(getattr(self, name)) for name in ("skill", "ratios", "gains")
         }
 
     def to_text(self) -> str:
@@ -161,10 +163,15 @@ def skill_table(
                     | {"years_inside": inside}
                 )
             key = {"horizon": h, "period": label}
+            losses = {
+                model: log_loss_rows(rows["outcome"], rows["probability"])
+                for model, rows in by_model.items()
+            }
+            blocks = _blocks(next(iter(by_model.values())))
             gains += [
-                key | gain
+                key | _gain(losses, blocks, *pair, result, resamples)
                 for pair in _pairs(result.model, list(by_model))
-                if (gain := _gain(by_model, *pair, result, resamples)) is not None
+                if blocks
             ]
         for (name, decade), rows in whole.groupby(["model", "decade"], sort=False):
             observed = float(rows["outcome"].sum())
@@ -279,29 +286,29 @@ def _pairs(model: str, names: list[str]) -> Iterator[tuple[str, str]]:
             yield name, bare
 
 
+def _blocks(rows: pd.DataFrame) -> dict[str, npt.ArrayLike]:
+    """Labels of the blocks of rows, which are those of every method; empty with one of each."""
+    year, unit = blocks_of(rows).values()
+    several = max(np.unique(year).size, np.unique(unit).size) > 1
+    return {"year": year, "pair": unit} if several else {}
+
+
 def _gain(
-    by_model: dict[str, pd.DataFrame], one: str, other: str, result: Backtest, resamples: int
-) -> dict[str, Any] | None:
-    first, second = by_model[one], by_model[other]
-    y = first["outcome"].to_numpy()
-    keys = [c for c in ("ccode", "ccode_a", "ccode_b") if c in first]
-    unit = first.groupby(keys, sort=False).ngroup().to_numpy()
-    blocks: dict[str, Any] = {"year": first["year"].to_numpy(), "pair": unit}
-    if max(np.unique(b).size for b in blocks.values()) < 2:
-        return None
+    losses: dict[str, npt.NDArray[np.float64]],
+    blocks: dict[str, npt.ArrayLike],
+    one: str,
+    other: str,
+    result: Backtest,
+    resamples: int,
+) -> dict[str, Any]:
     found = paired_difference(
-        log_loss_rows(y, first["probability"]),
-        log_loss_rows(y, second["probability"]),
+        losses[one],
+        losses[other],
         blocks=blocks,
         seed=int(result.settings["seed"]),
         level=result.level,
         resamples=resamples,
     )
-    ends = {
-        f"{end}_by_{block}": limits[i]
-        for block, limits in found.intervals.items()
-        for i, end in enumerate(("lower", "upper"))
-    }
     return {
         "model": one,
         "against": other,
@@ -309,7 +316,7 @@ def _gain(
         "lower": found.lower,
         "upper": found.upper,
         "block": found.block,
-        **ends,
+        **found.ends(),
         "level": found.level,
     }
 
@@ -336,10 +343,3 @@ def _number(column: str, value: object) -> str:
     if not isinstance(value, float):
         return str(value)
     return f"{value:.5f}" if column == "log loss" else f"{value:.3f}"
-
-
-def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(k): None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
-        for row in table.astype(object).to_dict(orient="records")
-    ]

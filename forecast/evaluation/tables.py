@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +23,15 @@ from forecast.evaluation.scores import (
 )
 
 __all__ = [
+    "EVERY",
     "LONG_PEACE",
     "calibration_table",
     "count_table",
     "difference_table",
+    "groups_of",
     "murphy_table",
     "ratio_table",
+    "records",
     "score_table",
     "simulate_counts",
     "total_table",
@@ -36,18 +40,37 @@ __all__ = [
 LONG_PEACE = 10
 """Completed years of peace beyond which a pair counts as quiet."""
 
-_GROUPS = ("stratum", "decade", "region")
+_KINDS = ("stratum", "decade", "region")
+
+EVERY = "all"
+"""Kind and name of the group of all rows."""
 
 
-def _groups(forecasts: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
-    """Kind, label and mask of every group of rows that is reported on its own."""
-    yield "all", "all", pd.Series(True, index=forecasts.index)
-    for kind in _GROUPS:
-        if kind in forecasts:
-            for label in sorted(forecasts[kind].astype(str).unique()):
-                yield kind, label, forecasts[kind].astype(str) == label
-    if "peace_years" in forecasts:
-        yield "peace", f"> {LONG_PEACE} years", forecasts["peace_years"] > LONG_PEACE
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain values for JSON; NaN becomes None."""
+    return [
+        {str(k): None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
+        for row in table.astype(object).to_dict(orient="records")
+    ]
+
+
+def groups_of(
+    rows: pd.DataFrame, kinds: Sequence[str] = _KINDS
+) -> Iterator[tuple[str, str, npt.NDArray[np.bool_]]]:
+    """Kind, label and mask of all rows, of each group of some kinds, and of long peace.
+
+    Kinds that are no column, and groups without rows, are left out.
+    """
+    yield EVERY, EVERY, np.ones(len(rows), dtype=bool)
+    for kind in kinds:
+        if kind in rows:
+            labels = rows[kind].to_numpy().astype(str)
+            for label in np.unique(labels):
+                yield kind, str(label), labels == label
+    if "peace_years" in rows:
+        long = rows["peace_years"].to_numpy() > LONG_PEACE
+        if long.any():
+            yield "peace", f"> {LONG_PEACE} years", long
 
 
 def _wide(forecasts: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame, pd.DataFrame]]:
@@ -79,9 +102,7 @@ def score_table(forecasts: pd.DataFrame, *, reference: str) -> pd.DataFrame:
     """
     table = []
     for horizon, rows, probability in _wide(forecasts):
-        for kind, label, mask in _groups(rows):
-            if not mask.any():
-                continue
+        for kind, label, mask in groups_of(rows):
             y = rows.loc[mask, "outcome"].to_numpy()
             base = probability.loc[mask, reference].to_numpy()
             for model in map(str, probability):
@@ -130,11 +151,10 @@ def difference_table(
         y = rows["outcome"].to_numpy()
         for score, per_row in (("log_loss", log_loss_rows), ("brier", brier_rows)):
             loss = {name: per_row(y, probability[name]) for name in probability}
-            for kind, label, mask in _groups(rows):
-                keep = mask.to_numpy()
-                year = rows.loc[mask, "year"].to_numpy()
-                # decades and regions are too short or too few for an interval by block
-                if kind in ("decade", "region") or np.unique(block[keep]).size < 2:
+            # decades and regions are too short or too few for an interval by block
+            for kind, label, keep in groups_of(rows, kinds=("stratum",)):
+                year = rows.loc[keep, "year"].to_numpy()
+                if np.unique(block[keep]).size < 2:
                     continue
                 for other in map(str, probability):
                     if other == model:
@@ -205,7 +225,7 @@ def ratio_table(forecasts: pd.DataFrame, *, level: float) -> pd.DataFrame:
     for horizon, rows, probability in _wide(forecasts):
         y = rows["outcome"].to_numpy()
         for model in map(str, probability):
-            for kind in ("all", *(k for k in _GROUPS if k in rows)):
+            for kind in ("all", *(k for k in _KINDS if k in rows)):
                 table = expected_to_observed(
                     y,
                     probability[model],
