@@ -50,7 +50,7 @@ def load_tables(
         If a file breaks its schema, a foreign key, or the algebra of spells; names file, row and
         column, what was found and what was expected.
     """
-    from forecast.sources.schemas import read
+    from forecast.sources.checking import read
 
     where = data_folder() if folder is None else Path(folder)
     if not where.is_dir():
@@ -106,7 +106,7 @@ def tables_from_frames(
         )
     checked = known is not None and fingerprint_tables(frames, coverage, more) == known
     if not checked:
-        from forecast.sources.schemas import validate
+        from forecast.sources.checking import validate
 
         for table, frame in {**{t: frames[t] for t in TABLES}, **more}.items():
             validate(_schema_of(table, frame), frame, file=f"{table}.csv")

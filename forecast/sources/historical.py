@@ -273,7 +273,7 @@ def _with_iso3(states: Sourced) -> Sourced:
     from dataclasses import replace
 
     from forecast.paths import data_folder
-    from forecast.sources.schemas import read
+    from forecast.sources.checking import read
 
     own = read("states", data_folder()).dropna(subset=["iso3"])
     codes = own.drop_duplicates("ccode", keep="last").set_index("ccode")["iso3"]

@@ -13,7 +13,7 @@ from tiny import make_coverage
 
 from forecast.panel.depth import DESIGN_ITEMS, latent_depth
 from forecast.panel.world import build_world
-from forecast.sources.schemas import validate
+from forecast.sources.checking import validate
 
 
 def simulated(seed, treaties=300, items=6):

@@ -8,7 +8,7 @@ import pytest
 
 from forecast.panel.extras import EXTRA_MASKS
 from forecast.panel.world import build_world
-from forecast.sources.schemas import validate
+from forecast.sources.checking import validate
 from forecast.sources.tables import EXTRA_TABLES, Coverage
 
 

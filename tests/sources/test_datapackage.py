@@ -5,7 +5,8 @@ import json
 import pytest
 
 from forecast.paths import data_folder
-from forecast.sources.schemas import KEYS, SCHEMAS, kinds
+from forecast.sources.checking import kinds
+from forecast.sources.schemas import KEYS, SCHEMAS
 from forecast.sources.tables import TABLES
 
 PACKAGE = json.loads((data_folder() / "datapackage.json").read_text(encoding="utf-8"))

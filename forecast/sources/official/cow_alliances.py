@@ -48,11 +48,12 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import DataError
+from forecast.sources.checking import validate
 from forecast.sources.official.dates import dates_of
 from forecast.sources.official.roles import given_roles
 from forecast.sources.official.text import Kind, columns_of, read_official
 from forecast.sources.official.years import combine_obligations, expand_obligations
-from forecast.sources.schemas import SCHEMAS, validate
+from forecast.sources.schemas import SCHEMAS
 from forecast.sources.tables import OBLIGATIONS, Reading
 
 __all__ = ["CODE_SYSTEM", "ROLES", "read"]

@@ -28,11 +28,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.sources.checking import validate
 from forecast.sources.official.dates import month_dates
 from forecast.sources.official.roles import given_roles
 from forecast.sources.official.text import columns_of, read_official
 from forecast.sources.official.years import spells_of_years, year_dates
-from forecast.sources.schemas import validate
 from forecast.sources.spells import expand_years
 from forecast.sources.tables import Reading
 

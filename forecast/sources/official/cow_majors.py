@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from forecast.sources.checking import validate
 from forecast.sources.official.dates import dates_of
 from forecast.sources.official.roles import given_roles
 from forecast.sources.official.text import read_official
-from forecast.sources.schemas import validate
 from forecast.sources.tables import Reading
 
 __all__ = ["CODE_SYSTEM", "ROLES", "read"]

@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from forecast.sources.checking import validate
 from forecast.sources.official.roles import given_roles
 from forecast.sources.official.text import Kind, read_official
-from forecast.sources.schemas import validate
 from forecast.sources.tables import Reading
 
 __all__ = ["CODE_SYSTEM", "ROLES", "read"]

@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from forecast.sources.checking import validate
 from forecast.sources.codes import region_of
 from forecast.sources.official.dates import dates_of
 from forecast.sources.official.roles import given_roles
 from forecast.sources.official.text import read_official
 from forecast.sources.official.years import spells_of_years, year_dates
-from forecast.sources.schemas import validate
 from forecast.sources.tables import Reading
 
 __all__ = ["CODE_SYSTEM", "ROLES", "read"]

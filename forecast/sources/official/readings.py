@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from forecast.errors import DataError
-from forecast.sources.schemas import SCHEMAS, validate
+from forecast.sources.checking import validate
+from forecast.sources.schemas import SCHEMAS
 from forecast.sources.tables import Reading
 
 __all__ = ["reading_of"]
