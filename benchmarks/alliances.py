@@ -57,7 +57,8 @@ def run_variants(arguments: argparse.Namespace) -> pd.DataFrame:
 def slopes_by_era(arguments: argparse.Namespace) -> pd.DataFrame:
     """Coefficients of the alliance terms in each era, from one fit to all years."""
     from forecast.inference.fit import fit
-    from forecast.modeling.spec import ALLIANCE_FAMILIES, load_model
+    from forecast.modeling.spec import load_model
+    from forecast.modeling.terms import ALLIANCE_FAMILIES
     from forecast.panel_file import open_panel
     from forecast.report.model import slope_table
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -10,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
-from forecast.errors import CoverageError, MissingFileError, SpecificationError
-from forecast.modeling.messages import explain
+from forecast.errors import CoverageError, SpecificationError
+from forecast.modeling.messages import explain, read_toml
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 
@@ -94,13 +93,7 @@ class SkillConfig(_Table):
             The file is not there, not TOML, or has an unknown key or a wrong value.
         """
         path = Path(path)
-        if not path.is_file():
-            raise MissingFileError(f"There is no configuration file {str(path)!r}.")
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SpecificationError(f"{path}: not a valid TOML file: {error}") from None
-        found = cls.from_dict(content, source=str(path))
+        found = cls.from_dict(read_toml(path, "configuration"), source=str(path))
         # model files that are named in the file are looked up beside it
         beside = {
             "model": _beside(found.model, path.parent),

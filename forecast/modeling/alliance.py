@@ -14,7 +14,7 @@ import xarray as xr
 from forecast.errors import ArgumentError, CoverageError, DataError, SpecificationError, nearest
 from forecast.modeling.blocks import RowBlock, describe
 from forecast.modeling.columns import location_scale, transform
-from forecast.modeling.spec import AllianceLevel
+from forecast.modeling.terms import AllianceLevel
 
 __all__ = ["AllianceCode", "fit_alliance"]
 

@@ -12,7 +12,8 @@ import scipy.sparse as sp
 import xarray as xr
 
 from forecast.errors import ArgumentError, SpecificationError
-from forecast.modeling.spec import Era, ModelSpec, Varying
+from forecast.modeling.spec import ModelSpec
+from forecast.modeling.terms import Era, Varying
 
 __all__ = ["BlockCode", "RowBlock", "describe", "dispute_of", "fit_block", "split_levels"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.errors import SpecificationError
-from forecast.modeling.spec import Side, Smooth, Term
 from forecast.modeling.spline import natural_cubic
+from forecast.modeling.terms import Side, Smooth, Term
 
 __all__ = ["ColumnCode", "fit_columns", "location_scale", "transform"]
 

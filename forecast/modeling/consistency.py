@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from forecast.errors import nearest
 
 if TYPE_CHECKING:
-    from forecast.modeling.spec import Era, ModelSpec
+    from forecast.modeling.spec import ModelSpec
+    from forecast.modeling.terms import Era
 
 __all__ = ["check_consistency"]
 

@@ -15,7 +15,7 @@ from forecast.modeling.alliance import AllianceCode
 from forecast.modeling.blocks import BlockCode, RowBlock, describe
 from forecast.modeling.columns import ColumnCode
 from forecast.modeling.products import ProductCode
-from forecast.modeling.spec import Smooth, Term
+from forecast.modeling.terms import Smooth, Term
 from forecast.panel.types import Panel
 
 if TYPE_CHECKING:

@@ -1,16 +1,18 @@
-"""Validation errors in the words of the model file: table, key, what was found, nearest key."""
+"""Reading a TOML file, and validation errors in its words: table, key, what was found."""
 
 from __future__ import annotations
 
+import tomllib
 import types
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from forecast.errors import nearest
+from forecast.errors import MissingFileError, SpecificationError, nearest
 
-__all__ = ["explain"]
+__all__ = ["explain", "read_toml"]
 
 #: Problems whose sentence needs no "key = value" before it.
 _WHOLE = frozenset({"extra_forbidden", "missing", "value_error"})
@@ -22,6 +24,22 @@ _EXPECTED = {
     "too_short": "the list is too short",
     "string_pattern_mismatch": "expected lower-case letters, digits and '_', a letter first",
 }
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Content of a TOML file; `what` it is, in the message when there is none.
+
+    Raises
+    ------
+    MissingFileError, SpecificationError
+        There is no such file; it is not TOML.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"There is no {what} file {str(path)!r}.")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecificationError(f"{path}: not a valid TOML file: {error}") from None
 
 
 def explain(

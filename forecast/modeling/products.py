@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from forecast.errors import SpecificationError
 from forecast.modeling.columns import ColumnCode
-from forecast.modeling.spec import Interaction
+from forecast.modeling.terms import Interaction
 
 __all__ = ["ProductCode", "fit_product"]
 

@@ -4,268 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, StrictInt, ValidationError, model_validator
 
-from forecast.errors import MissingFileError, SpecificationError, UnknownNameError
+from forecast.errors import SpecificationError, UnknownNameError
 from forecast.modeling.consistency import check_consistency
-from forecast.modeling.messages import explain
+from forecast.modeling.messages import explain, read_toml
+from forecast.modeling.terms import (
+    ALLIANCE_FAMILIES,
+    OTHER_FAMILIES,
+    AllianceLevel,
+    Era,
+    Exclusion,
+    Interaction,
+    Intercept,
+    Name,
+    Prose,
+    Smooth,
+    Table,
+    Term,
+    Varying,
+)
 from forecast.paths import models_folder
 
-__all__ = [
-    "ALLIANCE_FAMILIES",
-    "AllianceFeature",
-    "AllianceLevel",
-    "Era",
-    "Exclusion",
-    "Interaction",
-    "Intercept",
-    "ModelSpec",
-    "Prior",
-    "Scale",
-    "Side",
-    "Smooth",
-    "Term",
-    "Varying",
-    "load_model",
-]
-
-#: Feature families that are about alliances: what the comparison model leaves out.
-ALLIANCE_FAMILIES: tuple[str, ...] = (
-    "expansion",
-    "dependency",
-    "commitment",
-    "deterrence",
-    "reliability",
-    "structure",
-)
-#: Every other family that a term may be of.
-_OTHER_FAMILIES: tuple[str, ...] = ("geography", "power", "society", "history")
-
-Side = Literal["a", "b", "sum", "mean", "min", "max", "product", "absdiff", "none"]
-
-_Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
-_Prose = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
-_Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-_Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
-_Family = Literal[
-    "expansion", "dependency", "commitment", "deterrence", "reliability", "structure",
-    "geography", "power", "society", "history",
-]  # fmt: skip
-_Transform = Literal["identity", "log", "log1p", "sqrt", "positive"]
-_Option = StrictBool | StrictInt | _Real | StrictStr | tuple[StrictStr, ...] | None
+__all__ = ["ModelSpec", "load_model"]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Prior(_Table):
-    """Normal prior of a population-level coefficient on the standardised scale."""
-
-    distribution: Literal["normal"] = "normal"
-    mean: _Real = 0.0
-    sd: _Positive
-
-
-class Scale(_Table):
-    """Half-normal prior of the standard deviation of a group of effects."""
-
-    distribution: Literal["half_normal"] = "half_normal"
-    sd: _Positive
-
-
-class Intercept(_Table):
-    """Prior of the intercept.
-
-    ``mean = "base_rate"``: the logit of the sample's onset rate, p. ``"marginal_base_rate"``:
-    lower (for a rare outcome) by as much as the spread of the other priors needs for the onset
-    rate to be about p *before* any outcome is seen: with linear predictors that spread, the mean
-    of the probabilities lies far above the probability at the mean.
-    """
-
-    distribution: Literal["normal"] = "normal"
-    mean: _Real | Literal["base_rate", "marginal_base_rate"] = "base_rate"
-    sd: _Positive = 1.0
-    reason: _Prose
-
-
-class Era(_Table):
-    """Named span of years, both ends included; an era without `last` is open."""
-
-    name: _Name
-    first: StrictInt
-    last: StrictInt | None = None
-
-
-class Exclusion(_Table):
-    """Span of years, both ends included, whose rows are not fitted (world wars, say).
-
-    What happened in them still enters the histories of later rows, and they can be forecast.
-    """
-
-    first: StrictInt
-    last: StrictInt
-    reason: _Prose
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.last < self.first:
-            raise ValueError(f"ends ({self.last}) before it begins ({self.first})")
-        return self
-
-
-class Term(_Table):
-    """One population-level term: a feature, how it enters, its prior and the reason for it.
-
-    `feature` may be left out for a column that the panel already holds under `name`.
-    ``at_entry = "current"``: in the first year of a state, which had no state of affairs the year
-    before, the value is that of the year itself (see `FeatureRequest`).
-    """
-
-    name: _Name
-    feature: _Name | None = None
-    options: dict[str, _Option] = Field(default_factory=dict)
-    side: Side = "none"
-    at_entry: Literal["missing", "current"] = "missing"
-    transform: _Transform = "identity"
-    missing: Literal["error", "indicator", "drop"] = "error"
-    if_constant: Literal["error", "drop"] = "error"
-    family: _Family
-    pre_treatment: StrictBool
-    prior: Prior
-    reason: _Prose
-
-
-class Smooth(_Table):
-    """Natural cubic spline of a feature, with fixed knots on the feature's own scale."""
-
-    name: _Name
-    feature: _Name | None = None
-    options: dict[str, _Option] = Field(default_factory=dict)
-    side: Side = "none"
-    at_entry: Literal["missing", "current"] = "missing"
-    basis: Literal["natural_cubic"] = "natural_cubic"
-    transform: Literal["identity", "log1p", "sqrt"] = "identity"
-    knots: Annotated[tuple[_Real, ...], Field(min_length=3)]
-    family: _Family
-    pre_treatment: StrictBool
-    prior: Prior
-    reason: _Prose
-
-    @model_validator(mode="after")
-    def _knots_increase(self) -> Self:
-        if any(b <= a for a, b in pairwise(self.knots)):
-            raise ValueError(f"knots must increase strictly, found {list(self.knots)}")
-        if self.transform != "identity" and self.knots[0] < 0:
-            raise ValueError(f"knots must be >= 0 under transform {self.transform!r}")
-        return self
-
-
-class Interaction(_Table):
-    """Product of the standardised columns of two terms (or of a smooth and a term).
-
-    It belongs to what its terms belong to: of an alliance family if either is, ``pre_treatment``
-    only if both are, and gone when either is.
-    """
-
-    name: _Name
-    of: tuple[_Name, _Name]
-    if_constant: Literal["error", "drop"] = "error"
-    prior: Prior
-    reason: _Prose
-
-
-class Varying(_Table):
-    """A group of effects with one scale.
-
-    ``state`` (the same effect for both sides of a dyad), ``challenger`` and ``target``
-    (directed dyads), ``dyad``, ``dispute`` (rows of one dispute), ``era`` (a random walk over
-    steps of `step` years), ``year`` (what all rows of one year share, drawn anew every year) or
-    ``slope`` (the coefficients of `terms`, or of all terms of
-    `families`, vary; ``"alliance:<feature>"`` is one of the alliance-level regression).
-
-    Slopes vary by `[[era]]`; or, with ``structure = "random_walk"``, by steps of `step` years,
-    each coefficient on a walk of its own, all with one scale; or by stratum, the combinations of
-    the binary terms in `by`. A model may have several groups of slopes that vary in different
-    ways.
-    """
-
-    name: Literal["state", "challenger", "target", "dyad", "dispute", "era", "year", "slope"]
-    structure: Literal["iid", "random_walk"] = "iid"
-    step: Annotated[int, Field(strict=True, ge=1)] | None = None
-    terms: tuple[StrictStr, ...] = ()
-    families: tuple[_Family, ...] = ()
-    by: tuple[_Name, ...] = ()
-    scale: Scale
-    reason: _Prose
-
-    @property
-    def block(self) -> str:
-        """Name of the group's effects and scale in the posterior; slopes say how they vary."""
-        if self.name == "slope" and self.structure == "random_walk":
-            return "slope_walk"
-        return "_by_".join((self.name, *(("_".join(self.by),) if self.by else ())))
-
-    @model_validator(mode="after")
-    def _keys_fit(self) -> Self:
-        walk = self.structure == "random_walk"
-        if self.name != "slope" and walk != (self.name == "era"):
-            raise ValueError(
-                'structure = "random_walk" is that of name = "era", may be that of "slope", and '
-                f"of nothing else; found {self.structure!r} for {self.name!r}"
-            )
-        if walk != (self.step is not None):
-            raise ValueError("step (years) is needed for a random walk and for nothing else")
-        if self.by and (self.name != "slope" or walk):
-            raise ValueError(
-                'by (binary terms) is for name = "slope" without structure = "random_walk" only'
-            )
-        if (self.name == "slope") != bool(self.terms or self.families):
-            raise ValueError('terms or families are needed for name = "slope" and for nothing else')
-        return self
-
-
-class AllianceFeature(_Table):
-    """One treaty-level feature in the regression of the treaties' effects."""
-
-    feature: _Name
-    transform: _Transform = "identity"
-    missing: Literal["error", "mean"] = "error"
-    reason: _Prose
-
-
-class AllianceLevel(_Table):
-    """Alliance multiple membership: sum over treaties of weight x theta_treaty.
-
-    theta ~ Normal(X_treaty gamma, tau), gamma ~ `prior`, tau ~ `scale`.
-    """
-
-    weights: Literal["share", "one"]
-    options: dict[str, _Option] = Field(default_factory=dict)
-    feature: Annotated[tuple[AllianceFeature, ...], Field(min_length=1)]
-    pre_treatment: StrictBool
-    prior: Prior
-    scale: Scale
-    reason: _Prose
-
-
-class ModelSpec(_Table):
+class ModelSpec(Table):
     """A model: sample, terms, smooths and varying effects, each with its prior and reason.
 
     Attributes are the keys of the TOML file; the arrays of tables ``[[era]]``, ``[[exclude]]``,
@@ -273,13 +41,13 @@ class ModelSpec(_Table):
     `exclusions`, `terms`, `smooths`, `interactions` and `varying`.
     """
 
-    name: _Name
-    description: _Prose
+    name: Name
+    description: Prose
     unit: Literal[
         "dyad-year", "directed-dyad-year", "state-year", "dispute-dyad", "dispute-dyad-month"
     ]
     population: Literal["politically_relevant", "all", "originators"]
-    outcome: _Name = "onset"
+    outcome: Name = "onset"
     lag: Annotated[int, Field(strict=True, ge=1)] = 1
     years: tuple[StrictInt | None, StrictInt | None] = (None, None)
     exclusions: tuple[Exclusion, ...] = Field(default=(), alias="exclude")
@@ -421,7 +189,7 @@ class ModelSpec(_Table):
             alliance-level regression.
         """
         gone = {family} if isinstance(family, str) else set(family)
-        known = {*ALLIANCE_FAMILIES, *_OTHER_FAMILIES}
+        known = {*ALLIANCE_FAMILIES, *OTHER_FAMILIES}
         for name in sorted(gone - known):
             raise UnknownNameError("feature family", name, known)
         suffix = "alliances" if gone == set(ALLIANCE_FAMILIES) else "_".join(sorted(gone))
@@ -520,13 +288,7 @@ def load_model(model: str | Path | ModelSpec) -> ModelSpec:
         if not path.is_file():
             shipped = sorted(file.stem for file in models_folder().glob("*.toml"))
             raise UnknownNameError("model", model, shipped, f"Shipped models: {shipped}.")
-    if not path.is_file():
-        raise MissingFileError(f"There is no model file {str(path)!r}.")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"{path}: not a valid TOML file: {error}") from None
-    return ModelSpec.from_dict(content, source=str(path))
+    return ModelSpec.from_dict(read_toml(path, "model"), source=str(path))
 
 
 def _canonical(value: Any) -> Any:

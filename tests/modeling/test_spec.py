@@ -9,7 +9,8 @@ import pytest
 from modeling_panels import content, spec, term, varying
 
 from forecast.errors import MissingFileError, SpecificationError, UnknownNameError
-from forecast.modeling.spec import ALLIANCE_FAMILIES, ModelSpec, load_model
+from forecast.modeling.spec import ModelSpec, load_model
+from forecast.modeling.terms import ALLIANCE_FAMILIES
 from forecast.paths import models_folder
 
 REAL = tomllib.loads((models_folder() / "dyad_onset.toml").read_text())
