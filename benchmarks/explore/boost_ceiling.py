@@ -6,6 +6,8 @@ import numpy as np
 from lab import table
 from rows import FOLDER, line, scores
 
+from forecast.evaluation.baselines import boosted_trees
+
 rows = table()
 ww = ((rows.year >= 1914) & (rows.year <= 1918)) | ((rows.year >= 1939) & (rows.year <= 1945))
 H = [
@@ -80,21 +82,12 @@ A = [
 
 
 def boost(names, last=1990, drop=True, seed=0):
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
     X = np.column_stack([rows[n] for n in names])
     p = np.full(rows.y.size, np.nan)
     for origin in range(1960, last + 1, 5):
         train = (rows.year < origin) & (~ww | (not drop))
         test = (rows.year >= origin) & (rows.year < min(origin + 5, last + 1))
-        trees = HistGradientBoostingClassifier(
-            max_iter=200,
-            learning_rate=0.04,
-            max_leaf_nodes=12,
-            min_samples_leaf=100,
-            early_stopping=False,
-            random_state=seed,
-        ).fit(X[train], rows.y[train])
+        trees = boosted_trees(seed).fit(X[train], rows.y[train])
         p[test] = trees.predict_proba(X[test])[:, 1]
     return p
 

@@ -7,6 +7,8 @@ import numpy as np
 from ridge import Design, backtest
 from rows import FOLDER, line, load, scores
 
+from forecast.evaluation.baselines import boosted_trees
+
 rows = load()
 FIRST, LAST = 1960, 2000
 
@@ -48,21 +50,12 @@ for name in TEN:
 
 
 def boost(names, refit=5, seed=0):
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
     X = np.column_stack([rows[n] for n in names])
     p = np.full(rows.y.size, np.nan)
     for origin in range(FIRST, LAST + 1, refit):
         train = rows.year < origin
         test = (rows.year >= origin) & (rows.year < min(origin + refit, LAST + 1))
-        trees = HistGradientBoostingClassifier(
-            max_iter=200,
-            learning_rate=0.04,
-            max_leaf_nodes=12,
-            min_samples_leaf=100,
-            early_stopping=False,
-            random_state=seed,
-        ).fit(X[train], rows.y[train])
+        trees = boosted_trees(seed).fit(X[train], rows.y[train])
         p[test] = trees.predict_proba(X[test])[:, 1]
     return p
 

@@ -36,7 +36,9 @@ __all__ = [
     "Logit",
     "Predictor",
     "baseline",
+    "boosted_trees",
     "required_columns",
+    "ridge_logit",
     "training_outcome",
     "unit_keys",
 ]
@@ -223,7 +225,7 @@ class Logit:
         centre, scale = columns.mean(axis=0), columns.std(axis=0)
         scale = np.where(scale > 0.0, scale, 1.0)  # a constant column becomes 0: no effect
         design = np.column_stack([np.ones(y.size), (columns - centre) / scale])
-        beta = _ridge_logit(design, y, self.ridge)
+        beta = ridge_logit(design, y, self.ridge)
         return _FittedLogit(self, beta, mean, marked, centre, scale)
 
 
@@ -268,7 +270,7 @@ def _expand(raw: dict[str, FloatArray]) -> FloatArray:
     return np.column_stack(columns)
 
 
-def _ridge_logit(design: FloatArray, y: FloatArray, ridge: float) -> FloatArray:
+def ridge_logit(design: FloatArray, y: FloatArray, ridge: float) -> FloatArray:
     """Coefficients of the penalised logit; the first column is the unpenalised intercept."""
     penalty = np.full(design.shape[1], ridge)
     penalty[0] = 0.0
@@ -300,6 +302,31 @@ def _ridge_logit(design: FloatArray, y: FloatArray, ridge: float) -> FloatArray:
     raise ForecastError("The ridge logit did not converge in 100 Newton steps.")
 
 
+def boosted_trees(seed: int) -> Any:
+    """Boosted trees before they are fitted: what a practitioner would try first.
+
+    Raises
+    ------
+    ForecastError
+        scikit-learn is not installed.
+    """
+    try:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+    except ImportError as error:
+        raise ForecastError(
+            "The baseline 'boosting' needs scikit-learn: install "
+            "`alliance-forecast[baselines]`, or leave it out."
+        ) from error
+    return HistGradientBoostingClassifier(
+        max_iter=200,
+        learning_rate=0.04,
+        max_leaf_nodes=12,
+        min_samples_leaf=100,
+        early_stopping=False,
+        random_state=seed % 2**32,
+    )
+
+
 @dataclass(frozen=True)
 class Boosting:
     """Gradient-boosted trees as a practitioner would try first (needs scikit-learn).
@@ -325,25 +352,11 @@ class Boosting:
         ArgumentError
             The training rows have only one class.
         """
-        try:
-            from sklearn.ensemble import HistGradientBoostingClassifier
-        except ImportError as error:
-            raise ForecastError(
-                "The baseline 'boosting' needs scikit-learn: install "
-                "`alliance-forecast[baselines]`, or leave it out."
-            ) from error
+        trees = boosted_trees(seed)
         y = training_outcome(panel)
         if y.min() == y.max():
             raise ArgumentError("Boosting needs training rows of both classes.")
         raw = _raw_columns(panel, self)
-        trees = HistGradientBoostingClassifier(
-            max_iter=200,
-            learning_rate=0.04,
-            max_leaf_nodes=12,
-            min_samples_leaf=100,
-            early_stopping=False,
-            random_state=seed % 2**32,
-        )
         return _FittedTrees(self, trees.fit(np.column_stack(list(raw.values())), y))
 
 

@@ -13,8 +13,7 @@ import numpy as np
 from scipy.special import expit
 
 from forecast.errors import UnknownNameError
-from forecast.evaluation.baselines import Forecaster, Predictor, training_outcome
-from forecast.evaluation.baselines import _ridge_logit as ridge_logit
+from forecast.evaluation.baselines import Forecaster, Predictor, ridge_logit, training_outcome
 from forecast.evaluation.inputs import FloatArray
 from forecast.features import FeatureRequest, compute_features
 from forecast.panel.types import Panel
