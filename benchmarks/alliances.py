@@ -96,22 +96,19 @@ def number(value: float) -> str:
 
 def line(row: dict[str, Any]) -> str:
     """A line of the gains as a row of a Markdown table."""
-    from forecast.evaluation.alliances import gain_words
+    from forecast.evaluation.alliances import gain_words, group_label
 
     name = "all alliance terms" if row["left_out"] == "alliances" else str(row["left_out"])
     gain, lower, upper = (number(1e4 * row[k]) for k in ("gain", "lower", "upper"))
-    # Of an era, the years that were forecast: the first may begin long before them.
-    years = f"{row['first_year']}–{row['last_year']}"
-    rows_of = years if row["kind"] == "era" else row["group"]
     return (
-        f"| {name} | {rows_of} | {row['rows']:,} | {row['events']:,} | {gain} |"
+        f"| {name} | {group_label(row)} | {row['rows']:,} | {row['events']:,} | {gain} |"
         f" {lower} to {upper} | {row['block']} ({row['blocks']:,}) | {gain_words(row)} |"
     )
 
 
 def sentences(gains: pd.DataFrame) -> list[str]:
     """The answer in plain words, as far as the intervals carry it."""
-    from forecast.evaluation.alliances import gain_words
+    from forecast.evaluation.alliances import gain_words, group_label
 
     better = gains[gains["recalibrated"] & (gains["kind"] == "all")].to_dict("records")
     gains = gains[~gains["recalibrated"]]
@@ -154,7 +151,7 @@ def sentences(gains: pd.DataFrame) -> list[str]:
     for row in clear:
         what = "better" if row["lower"] > 0 else "worse"
         found.append(
-            f"In {row['group']} ({row['kind']}) alliances make them {what}:"
+            f"In {group_label(row)} ({row['kind']}) alliances make them {what}:"
             f" {number(1e4 * row['gain'])} ({number(1e4 * row['lower'])} to"
             f" {number(1e4 * row['upper'])})."
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecast.evaluation.alliances import ALL
+from forecast.evaluation.alliances import ALL, group_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def gain_figure(gains: pd.DataFrame) -> Figure:
 
 def _counted(table: pd.DataFrame) -> list[str]:
     """Names of groups with their events."""
-    return [f"{r['group']} ({r['events']:,} onsets)" for r in table.to_dict("records")]
+    return [f"{group_label(r)} ({r['events']:,} onsets)" for r in table.to_dict("records")]
 
 
 def slope_figure(slopes: pd.DataFrame) -> Figure:

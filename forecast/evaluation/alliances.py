@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from forecast.modeling.spec import ModelSpec
 
-__all__ = ["ALL", "DIFFUSION", "alliance_gains", "alliance_variants", "gain_words", "variant_label"]
+__all__ = [
+    "ALL",
+    "DIFFUSION",
+    "alliance_gains",
+    "alliance_variants",
+    "gain_words",
+    "group_label",
+    "variant_label",
+]
 
 #: What is left out when every alliance term is.
 ALL = "alliances"
@@ -190,6 +198,16 @@ def _groups(
     found += [("decade", f"{d}s", year // 10 * 10 == d) for d in np.unique(year // 10 * 10)]
     found += [(k, f"peace {name}" if k == "peace" else name, mask) for k, name, mask in rest]
     return [(kind, name, mask) for kind, name, mask in found if mask.any()]
+
+
+def group_label(row: Mapping[Any, Any]) -> str:
+    """Name of the group of a line of `alliance_gains`: of an era, the years that were forecast.
+
+    The first era may begin long before them, and the last has no end.
+    """
+    if row["kind"] == "era":
+        return f"{row['first_year']}–{row['last_year']}"
+    return str(row["group"])
 
 
 def gain_words(row: Mapping[str, object]) -> str:
