@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,12 @@ def _check_terms(spec: ModelSpec) -> None:
         seen[key] = term.name
 
 
+def _meant(name: str, valid: Iterable[str]) -> str:
+    """A name that is not known, with the nearest that is."""
+    hint = nearest(name, valid)
+    return repr(name) + (f"; did you mean {hint!r}?" if hint else "")
+
+
 def _check_interactions(spec: ModelSpec) -> None:
     terms = [entry.name for entry in spec.entries]
     smooths = {smooth.name for smooth in spec.smooths}
@@ -108,11 +115,9 @@ def _check_interactions(spec: ModelSpec) -> None:
             raise ValueError(f"{where}: the name is taken by another term or column")
         for name in interaction.of:
             if name not in terms:
-                hint = nearest(name, terms)
                 raise ValueError(
-                    f"{where}: unknown term {name!r}"
-                    + (f"; did you mean {hint!r}?" if hint else "")
-                    + " (each of the two must be a [[term]] or [[smooth]] of the model)"
+                    f"{where}: unknown term {_meant(name, terms)}"
+                    " (each of the two must be a [[term]] or [[smooth]] of the model)"
                 )
         pair = frozenset(interaction.of)
         if len(pair) < 2:
@@ -142,18 +147,12 @@ def _check_varying(spec: ModelSpec) -> None:
         valid = [*(term.name for term in spec.terms), *products, *spec.treaty_columns()]
         for name in group.terms:
             if name not in valid:
-                hint = nearest(name, valid)
-                raise ValueError(
-                    f"[[varying]] 'slope': unknown term {name!r}"
-                    + (f"; did you mean {hint!r}?" if hint else "")
-                )
+                raise ValueError(f"[[varying]] 'slope': unknown term {_meant(name, valid)}")
         for name in group.by:
             terms = [term.name for term in spec.terms]
             if name not in terms:
-                hint = nearest(name, terms)
                 raise ValueError(
-                    f"[[varying]] 'slope': by names the unknown term {name!r}"
-                    + (f"; did you mean {hint!r}?" if hint else "")
+                    f"[[varying]] 'slope': by names the unknown term {_meant(name, terms)}"
                 )
         absent = set(group.families) - {term.family for term in spec.terms}
         if absent:
