@@ -43,11 +43,21 @@ def client() -> Iterator[Any]:
         yield found
 
 
-@pytest.fixture(params=["here", "processes", "cluster"])
-def where(request: pytest.FixtureRequest) -> dict[str, Any]:
+def options(request: pytest.FixtureRequest) -> dict[str, Any]:
     if request.param == "cluster":
         return {"client": request.getfixturevalue("client")}
     return {"workers": {"here": 1, "processes": 2}[request.param]}
+
+
+@pytest.fixture(params=["here", "processes", "cluster"])
+def where(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return options(request)
+
+
+@pytest.fixture(params=["processes", "cluster"])
+def away(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Where there are workers that can be lost."""
+    return options(request)
 
 
 def test_the_same_numbers_wherever_tasks_run(where: dict[str, Any]):
@@ -87,22 +97,18 @@ def test_a_limit_on_threads_ends_with_its_block():
         assert cores() == before
 
 
-def test_a_lost_worker_is_replaced(where: dict[str, Any], tmp_path: Path):
-    if where.get("workers") == 1:
-        pytest.skip("here there is no worker to lose")
+def test_a_lost_worker_is_replaced(away: dict[str, Any], tmp_path: Path):
     tasks = [(i, 3) for i in range(6)]
-    found = run_tasks(worker_tasks.dies_once, tasks, shared=str(tmp_path), **where)
+    found = run_tasks(worker_tasks.dies_once, tasks, shared=str(tmp_path), **away)
     assert found == [i * i for i in range(6)]
     assert (tmp_path / "died-3").exists()
 
 
-def test_a_task_that_always_kills_its_worker_is_named(where: dict[str, Any]):
-    if where.get("workers") == 1:
-        pytest.skip("here it would kill the tests")
+def test_a_task_that_always_kills_its_worker_is_named(away: dict[str, Any]):
     with pytest.raises(
         WorkerLostError, match=r"task 2 of 4, dies_always\(1, 1\) was lost \d times"
     ):
-        run_tasks(worker_tasks.dies_always, [(i, 1) for i in range(4)], retries=1, **where)
+        run_tasks(worker_tasks.dies_always, [(i, 1) for i in range(4)], retries=1, **away)
 
 
 def test_shared_data_are_sent_again_when_every_worker_that_held_them_is_lost(
