@@ -9,11 +9,13 @@ crossed
     with nutpie, plain PyMC with nutpie and with PyMC's own sampler, NumPyro, and rstanarm where
     Rscript has it, against ``method="laplace"``.
 multi-membership
-    The shipped ``dyad_onset``: one effect for a state on either side, dyads, an era walk, slopes
-    by era; rows repeated up to 112,462 where the data have fewer. Plain PyMC with nutpie against
-    ``method="laplace"``.
+    The same features, one effect for a state on either side, dyads and years; rows repeated up to
+    112,462 where the data have fewer. Plain PyMC with nutpie against ``method="laplace"``; with
+    ``--shipped`` the whole shipped specification as well (an era walk, varying slopes), for which
+    the peer takes hours.
 
-A third table times fits of 36,000 and 112,462 rows, and what one more year costs from a warm start.
+A third table times Laplace fits of 36,000 and 112,462 rows of the multi-membership and of the
+shipped specification, and what one more year costs from a warm start.
 
 For a sampler, the number is the smallest bulk effective sample size (rank-normalised, ArviZ) over
 all population-level coefficients and scales, divided by wall seconds from the arrays to the
@@ -35,6 +37,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -94,6 +97,18 @@ def crossed(design: Design, columns: int = 20) -> Design:
         prior_mean=design.prior_mean[:columns],
         prior_sd=design.prior_sd[:columns],
         blocks=tuple(blocks),
+    )
+
+
+def multi_membership(design: Design, columns: int = 20) -> Design:
+    """First columns of a design with its effects of states, dyads and years."""
+    return replace(
+        design,
+        X=np.ascontiguousarray(design.X[:, :columns]),
+        names=design.names[:columns],
+        prior_mean=design.prior_mean[:columns],
+        prior_sd=design.prior_sd[:columns],
+        blocks=tuple(b for b in design.blocks if b.name in ("state", "dyad", "year")),
     )
 
 
@@ -320,12 +335,13 @@ def scaling(design: Design, sizes: Iterable[int], *, draws: int) -> pd.DataFrame
 def refits(panel: Panel, spec: ModelSpec, design: Design) -> pd.DataFrame:
     """Seconds of Laplace fits by rows, and of one more year from a warm start."""
     measured = []
-    for size in (36_000, LARGE):
-        result = laplace(padded(design, size), draws=1000)
-        measured.append(
-            {"what": "fit, arrays given", "rows": size, "seconds": result.seconds,
-             "ESS": result.ess, "note": result.note}
-        )  # fmt: skip
+    for what, rows in (("multi-membership", multi_membership(design)), ("shipped", design)):
+        for size in (36_000, LARGE):
+            result = laplace(padded(rows, size), draws=1000)
+            measured.append(
+                {"what": f"{what}, arrays given", "rows": size, "seconds": result.seconds,
+                 "ESS": result.ess, "note": result.note}
+            )  # fmt: skip
     year = panel.data["year"].to_numpy()
     first, last = int(year.min()), int(year.max())
     parent = fit(spec, panel.select_years(first, last - 1), seed=SEED)
@@ -364,6 +380,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a subset, in about five minutes")
     parser.add_argument("--draws", type=int, default=500, help="per chain, two chains")
     parser.add_argument("--replicates", type=int, default=0, metavar="SEEDS")
+    parser.add_argument("--shipped", action="store_true", help="peers on the shipped model as well")
     parser.add_argument("--scaling", action="store_true", help="10,000 to 2,000,000 rows")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -393,11 +410,16 @@ def main() -> None:
     if find_spec("bambi"):
         attempt("Bambi + nutpie", lambda: bambi(some, draws=draws), first)
     attempt("PyMC + nutpie", lambda: pymc(some, draws=draws, sampler="nutpie"), first)
-    large = padded(design, 20_000 if arguments.quick else LARGE)
-    second: list[Result] = []
-    attempt("laplace, multi-membership", lambda: laplace(large, draws=1000), second)
-    attempt("PyMC + nutpie, multi-membership",
-            lambda: pymc(large, draws=draws, sampler="nutpie"), second)  # fmt: skip
+    size = 20_000 if arguments.quick else LARGE
+    compared: dict[str, list[Result]] = {"crossed": first}
+    specified = {"multi-membership": multi_membership(design)}
+    if arguments.shipped:
+        specified["shipped"] = design
+    for title, whole in specified.items():
+        large, found = padded(whole, size), compared.setdefault(title, [])
+        attempt(f"laplace, {title}", partial(laplace, large, draws=1000), found)
+        peer = partial(pymc, large, draws=draws, sampler="nutpie")
+        attempt(f"PyMC + nutpie, {title}", peer, found)
     if not arguments.quick:
         attempt("PyMC's own NUTS", lambda: pymc(some, draws=draws, sampler="pymc"), first)
         if find_spec("numpyro"):
@@ -406,8 +428,8 @@ def main() -> None:
         limit = 60.0 if arguments.quick else 900.0
         attempt("rstanarm", lambda: rstanarm(some, draws=draws, limit=limit), first)
     report = {
-        "crossed": table(first, "Bambi + nutpie"),
-        "multi-membership": table(second, "PyMC + nutpie"),
+        title: table(found, "Bambi + nutpie" if title == "crossed" else "PyMC + nutpie")
+        for title, found in compared.items()
     }
     report["refits"] = refits(panel, spec, design)
     if arguments.scaling:
