@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from inference import SEED, bambi_posterior, chosen, crossed
+from inference import SEED, bambi_posterior, crossed
 
 import forecast as fc
 from forecast.evaluation.agreement import posterior_agreement
@@ -66,7 +66,7 @@ def main() -> None:
     )
     panel = complete(panel, spec.entries).select_years(*arguments.years)
     design, _ = encode(spec, panel)
-    designs = {"crossed": crossed(design), "multi": chosen(design, np.arange(design.y.size))}
+    designs = {"crossed": crossed(design), "multi": design.chosen(np.arange(design.y.size))}
     content: dict[str, Any] = {}
     for kind, one in designs.items():
         if arguments.only not in (None, kind):

@@ -112,22 +112,11 @@ def multi_membership(design: Design, columns: int = 20) -> Design:
     )
 
 
-def chosen(design: Design, rows: np.ndarray) -> Design:
-    """Some rows of a design, in the given order; levels that none of them uses stay."""
-    return replace(
-        design,
-        y=design.y[rows],
-        X=np.ascontiguousarray(design.X[rows]),
-        blocks=tuple(replace(b, matrix=sp.csr_array(b.matrix[rows])) for b in design.blocks),
-        rows=design.rows.isel(row=rows),
-    )
-
-
 def padded(design: Design, size: int) -> Design:
     """The design with its last rows repeated up to a size, or its last rows."""
     n = design.y.size
     index = np.arange(n)
-    return chosen(design, np.sort(np.concatenate([index, index[: max(size - n, 0)]])[-size:]))
+    return design.chosen(np.sort(np.concatenate([index, index[: max(size - n, 0)]])[-size:]))
 
 
 # -------------------------------------------------------------------------------------- methods
@@ -323,7 +312,7 @@ def scaling(design: Design, sizes: Iterable[int], *, draws: int) -> pd.DataFrame
         rows = np.sort(np.tile(np.arange(design.y.size), repeats))[
             np.linspace(0, repeats * design.y.size - 1, size).astype(int)
         ]
-        fit = laplace(chosen(design, rows), draws=draws)
+        fit = laplace(design.chosen(rows), draws=draws)
         measured.append({"rows": size, "seconds": fit.seconds, "ESS": fit.ess, "note": fit.note})
     frame = pd.DataFrame(measured)
     frame.attrs["exponent"] = float(
@@ -396,7 +385,7 @@ def main() -> None:
     design, _ = encode(spec, panel)
     years = design.rows["year"].to_numpy()
     span = (1990, 2000) if arguments.quick else (1980, 2000)
-    some = crossed(chosen(design, np.flatnonzero((years >= span[0]) & (years <= span[1]))))
+    some = crossed(design.chosen(np.flatnonzero((years >= span[0]) & (years <= span[1]))))
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
         f"data {arguments.data}, {design.y.size:,} rows {years.min()}–{years.max()}",

@@ -19,7 +19,7 @@ import xarray as xr
 from forecast.errors import ArgumentError
 from forecast.evaluation.inputs import FloatArray
 from forecast.evaluation.psis import loo_from_log_likelihood
-from forecast.inference.group_kernels import CAP, node_values
+from forecast.inference.group_kernels import CAP, node_values, rule
 from forecast.modeling.design import Block, Design
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _CELLS = 4_000_000  # rows × draws held at once: 16 MB an array in float32
-_NODES = 12
 _WIDE = 4  # a block with more uses per row than this is multiplied as a dense matrix
 
 
@@ -303,13 +302,12 @@ def _own_block(design: Design, unit: IntArray, order: IntArray) -> Block | None:
 
 def _integrated(rest: FloatArray, y: FloatArray, bounds: IntArray, sigma: FloatArray) -> FloatArray:
     """Log likelihood of each unit with its own effect integrated out, shape (draws, units)."""
-    x, weight = np.polynomial.hermite.hermgauss(_NODES)
-    logw = np.log(weight) + x**2
     units = bounds.size - 1
     events = np.add.reduceat(y, bounds[:-1])
     linear = np.add.reduceat(y * rest - np.maximum(rest - CAP, 0.0), bounds[:-1], axis=1)
     modes = np.zeros(units)
     for s, e in enumerate(np.exp(np.minimum(rest, CAP))):
-        modes, *_, value = node_values(e, events, bounds, 0, units, sigma[s], modes, x, logw)
+        quadrature = rule(sigma[s])
+        modes, *_, value = node_values(e, events, bounds, 0, units, sigma[s], modes, *quadrature)
         linear[s] += value
     return np.asarray(linear)

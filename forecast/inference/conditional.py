@@ -101,7 +101,8 @@ def conditional(
     if refresh or stale:
         H, sums = latent.information(moments)
         factor = sl.cho_factor(H + Q, lower=True, check_finite=False)
-    covariance = sl.cho_solve(factor, np.eye(latent.size), check_finite=False)
+    lower = sl.lapack.dpotri(factor[0], lower=True)[0]
+    covariance = np.tril(lower) + np.tril(lower, -1).T
     gradient, curvature = _scale_gradient(latent, theta, w, moments, covariance, sums)
     return Conditional(theta, w, moments, H, sums, covariance, gradient, curvature)
 
@@ -123,7 +124,8 @@ def _scale_gradient(
     for b, block in enumerate(latent.design.blocks):
         variance = float(np.exp(2 * theta[b]))
         if b == latent.group:
-            spread = np.einsum("gi,gi->g", sums @ covariance, sums) * moments.variance
+            product = sums @ covariance.astype(sums.dtype)
+            spread = np.einsum("gi,gi->g", product, sums) * moments.variance
             conditional_variance = moments.variance + spread
             square = float(np.sum(moments.mean**2 + conditional_variance))
             lost = float(np.sum(conditional_variance)) / variance
@@ -140,8 +142,23 @@ def _scale_gradient(
     return gradient, curvature
 
 
-def scale_mode(latent: Latent, theta: FloatArray, w: FloatArray, modes: FloatArray) -> Conditional:
-    """Root of the gradient by theta: Broyden's method, steps capped."""
+def scale_mode(
+    latent: Latent,
+    theta: FloatArray,
+    w: FloatArray,
+    modes: FloatArray,
+    *,
+    within: float = 0.05,
+) -> Conditional:
+    """Root of the gradient by theta: Broyden's method, steps capped.
+
+    Parameters
+    ----------
+    latent, theta, w, modes
+        See `conditional`.
+    within : float
+        Standard deviations of each log scale at which a step is too small to matter.
+    """
     at = conditional(latent, theta, w, modes)
     J = np.diag(-at.curvature)
     for _ in range(40):
@@ -149,7 +166,7 @@ def scale_mode(latent: Latent, theta: FloatArray, w: FloatArray, modes: FloatArr
         if not np.isfinite(step).all() or step @ at.gradient <= 0:
             J = np.diag(-at.curvature)
             step = at.gradient / at.curvature
-        if np.max(np.abs(step) * np.sqrt(at.curvature), initial=0.0) < 0.05:
+        if np.max(np.abs(step) * np.sqrt(at.curvature), initial=0.0) < within:
             break
         step *= min(1.0, 0.7 / np.max(np.abs(step)))
         far = float(np.max(np.abs(step) * np.sqrt(at.curvature), initial=0.0))

@@ -18,6 +18,7 @@ All kernels release the GIL and take a range of groups, so that threads can shar
 
 from __future__ import annotations
 
+from functools import cache
 from math import exp, log, pi, sqrt
 
 import numpy as np
@@ -33,6 +34,7 @@ __all__ = [
     "node_values",
     "polynomials",
     "row_moments",
+    "rule",
 ]
 
 # Above this, exp(a) is taken of the cap and the excess is added linearly: log(1+e^x) = x there.
@@ -45,9 +47,43 @@ _TOLERANCE = 1e-7  # of the conditional mode, in conditional standard deviations
 _TOLERANCE_SINGLE = 0.1  # one Newton step beyond it the mode is off by a hundredth
 _NEAR = 0.2  # the same where the mode is only the middle of a hull
 _ROOT2 = 1.4142135623730951
+# Nodes by the largest scale of the group block for which they do. The wider the prior of an effect,
+# the less a posterior without events looks like a Gaussian. Measured on 1,967 dyads with 112,462
+# rows: the log likelihood is off by less than 3e-4 in all up to a scale of 3.5, .4 at 8.
+_NODES = (
+    (0.6, 8),
+    (0.8, 10),
+    (1.0, 12),
+    (1.3, 16),
+    (1.7, 32),
+    (2.5, 64),
+    (3.5, 128),
+    (np.inf, 160),
+)
+_FEWEST, _MOST = 8, 160
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+
+def rule(sigma: float, times: float = 1.0) -> tuple[FloatArray, FloatArray]:
+    """Gauss–Hermite quadrature for effects of a scale: nodes, log weights plus squared nodes.
+
+    Parameters
+    ----------
+    sigma : float
+        Scale of the effects.
+    times : float
+        More or fewer nodes than for an error that importance weights do not notice.
+    """
+    nodes = next(nodes for most, nodes in _NODES if sigma <= most)
+    return _hermite(int(np.clip(times * nodes, _FEWEST, _MOST)))
+
+
+@cache
+def _hermite(nodes: int) -> tuple[FloatArray, FloatArray]:
+    x, weight = np.polynomial.hermite.hermgauss(nodes)
+    return x, np.log(weight) + x**2
 
 
 @compiled_sums
@@ -357,6 +393,34 @@ def _density(
     return _value(e, events, precision, d), events - total - precision * d, weight + precision
 
 
+@compiled_sums
+def _total(e: FloatArray) -> float:
+    """Σ_i e_i."""
+    total = e.dtype.type(0.0)
+    for i in range(e.size):
+        total += e[i]
+    return total
+
+
+@compiled
+def _draw_quiet(e: FloatArray, total: float, sigma: float) -> float:
+    """A draw of the effect of a group without events: its prior, thinned by the likelihood.
+
+    exp(−x) ≤ Π_i (1 + e_i exp(d))^(−1) ≤ 1 / (1 + x) with x = exp(d) Σ_i e_i: between the two,
+    which is seldom, the product decides.
+    """
+    for _ in range(10_000):
+        d = sigma * np.random.standard_normal()  # noqa: NPY002
+        factor = exp(min(d, CAP))
+        x = total * factor
+        u = np.random.random()  # noqa: NPY002
+        if u * (1.0 + x) > 1.0:
+            continue
+        if u <= exp(-x) or u * _product(e, factor) <= 1.0:
+            break
+    return d
+
+
 @compiled
 def draw_effects(
     e: FloatArray,
@@ -373,12 +437,19 @@ def draw_effects(
     cannot exceed, and tangents at 1.3 conditional standard deviations on either side of a point
     near the mode; the chords between the three points accept most draws without looking at the
     rows again (Gilks & Wild 1992, without the adaptive refinement). Seeds the generator of the
-    calling thread, so a draw depends on ``seed`` alone.
+    calling thread, so a draw depends on ``seed`` alone. Where no event was expected and none came
+    the prior is thinned instead: see `_draw_quiet`.
     """
     np.random.seed(seed)  # noqa: NPY002 (the generator that compiled code has per thread)
     precision = 1.0 / (sigma * sigma)
+    few = exp(-0.5 * sigma * sigma)
     for g in range(start.shape[0] - 1):
         rows = e[start[g] : start[g + 1]]
+        if events[g] == 0.0:
+            total = _total(rows)
+            if total < few:
+                out[g] = _draw_quiet(rows, total, sigma)
+                continue
         near = guess[g]
         h2, s2, curvature = _density(rows, events[g], precision, near)
         for _ in range(200):

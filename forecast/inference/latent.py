@@ -20,7 +20,7 @@ import numpy.typing as npt
 from forecast.errors import DataError
 from forecast.inference import group_kernels as kernels
 from forecast.inference import row_kernels
-from forecast.inference.rows import BATCH, Rows, each_part
+from forecast.inference.rows import Rows, each_part
 from forecast.modeling.design import Block, Design
 
 __all__ = ["Latent", "Moments", "check_design"]
@@ -28,8 +28,6 @@ __all__ = ["Latent", "Moments", "check_design"]
 FloatArray = npt.NDArray[np.float64]
 SingleArray = npt.NDArray[np.float32]
 
-_NODES = 16
-_QUICK_NODES = 8
 _MOST_SINGLE = 8.0  # largest predictor whose odds are kept in single precision
 # The groups are always cut into this many parts, whatever the number of threads, so that sums are
 # taken in the same order and the numbers do not depend on the machine's load.
@@ -132,11 +130,8 @@ class Latent:
         self.rows = Rows(
             np.asarray(design.X, dtype=np.float64)[order],
             [design.blocks[b].matrix[order] for b in self.kept],
+            self.start,
         )
-        self._group_of_row = np.repeat(
-            np.arange(max(self.levels, 1), dtype=np.int32), np.diff(self.start)
-        )
-        self._quadrature, self._quick = _rule(_NODES), _rule(_QUICK_NODES)
         self._group_parts = self._balanced_parts()
 
     @staticmethod
@@ -157,12 +152,13 @@ class Latent:
     def _odds(self, a: FloatArray | SingleArray) -> tuple[Any, float]:
         """exp(a), capped, and the part of the log likelihood that is linear in ``a``.
 
-        In single precision only where ``a`` is and nothing can overflow.
+        In single precision only where ``a`` is and nothing can overflow; then in the place of
+        ``a``.
         """
         linear = float(np.sum(a[self._events_at], dtype=np.float64))
         if a.dtype == np.float32:
             if a.max() < _MOST_SINGLE:
-                return np.exp(a), linear
+                return np.exp(a, out=a), linear
             a = a.astype(np.float64)
         if a.max() > kernels.CAP:
             linear -= float(np.sum(np.maximum(a - kernels.CAP, 0.0)))
@@ -184,10 +180,10 @@ class Latent:
         modes : numpy.ndarray, shape (levels,)
             Where to start the search for each conditional mode; overwritten with the modes.
         quick : bool
-            In single precision with half the nodes: off by less than .01 in all, which is
-            enough to find a proposal.
+            In single precision with half the nodes: off by less than .05 in all, which is
+            enough to find a proposal. Otherwise in double precision with twice the nodes.
         """
-        a: Any = self.rows.predictors(w[None])[0] if quick else self.rows.predictor(w)
+        a = self.rows.predictor(w, np.float32 if quick else np.float64)
         n = self.y.size
         if self.group is None:
             residual, weight = np.empty(n), np.empty(n)
@@ -199,7 +195,7 @@ class Latent:
             return Moments(float(sum(values)), residual, weight, none, none, none, none)
         e, linear = self._odds(a)
         residual, weight, slope, bend = (np.empty(n, e.dtype) for _ in range(4))
-        rule = self._quick if quick else self._quadrature
+        rule = kernels.rule(sigma, 0.5 if quick else 2.0)
         mean, variance = np.empty(self.levels), np.empty(self.levels)
 
         def part(g0: int, g1: int) -> float:
@@ -235,7 +231,7 @@ class Latent:
         first = np.empty((self.levels, self.size))
         if self.group is not None:
             for value in (moments.bend, moments.slope):
-                first = self.rows.sums(value, self._group_of_row, self.levels)
+                first = self.rows.sums(value)
                 H -= first.T @ first
         return H, first
 
@@ -265,7 +261,14 @@ class Latent:
             else:
                 e, linear = self._odds(a)
                 *_, value = kernels.node_values(
-                    e, self.events, self.start, 0, self.levels, sigmas[s], modes, *self._quadrature
+                    e,
+                    self.events,
+                    self.start,
+                    0,
+                    self.levels,
+                    sigmas[s],
+                    modes,
+                    *kernels.rule(sigmas[s]),
                 )
                 out[s] = linear + float(np.sum(value))
 
@@ -292,7 +295,8 @@ class Latent:
             for s, a in enumerate(self.rows.predictors(W[s0:s1]), start=s0):
                 one(s, a)
 
-        each_part(run, [(s, min(s + BATCH, len(W))) for s in range(0, len(W), BATCH)])
+        size = self.rows.batch
+        each_part(run, [(s, min(s + size, len(W))) for s in range(0, len(W), size)])
 
     # -- prior -----------------------------------------------------------------------------
 
@@ -362,9 +366,3 @@ class Latent:
                 + theta[..., b]
             )  # fmt: skip
         return total
-
-
-def _rule(nodes: int) -> tuple[FloatArray, FloatArray]:
-    """Nodes of Gauss–Hermite quadrature, ascending, and logarithms of weights times exp(x²)."""
-    x, weight = np.polynomial.hermite.hermgauss(nodes)
-    return x, np.log(weight) + x**2

@@ -20,9 +20,11 @@ __all__ = ["Proposal", "propose"]
 FloatArray = npt.NDArray[np.float64]
 SingleArray = npt.NDArray[np.float32]
 
-_DEGREES = 8.0  # of the Student t for log scales
-_PAIRS = 16  # antithetic pairs for the Kullback–Leibler optimal mean
-_GRID = np.linspace(-14.0, 10.0, 961)  # of each independent variable behind theta
+_ANCHORS = np.array([-2.5, -1.25, 0.0, 1.25, 2.5])  # along the axis of the group block
+_EVERY = (0, 2, 4)  # the anchors at which skewness is allowed for
+_LEAST_FALL = 0.3  # of the log density by the axis of the group block, beyond the last anchor
+_PAIRS = 8  # antithetic pairs for the Kullback–Leibler optimal mean
+_GRID = np.linspace(-24.0, 10.0, 1361)  # of each independent variable behind theta
 
 
 @compiled
@@ -179,7 +181,6 @@ def propose(
     k = at.theta.size
     sd = 1.0 / np.sqrt(at.curvature)
     J = np.empty((k, k))
-    sides = np.empty((2, k))
     for b in range(k):
         for _ in range(3):  # until the step is about one standard deviation
             ends = []
@@ -195,9 +196,6 @@ def propose(
                 break
             sd[b] = found
         J[:, b] = (ends[1].gradient - ends[0].gradient) / (2 * sd[b])
-        for side, end in enumerate(ends):
-            bend = abs(end.gradient[b] - at.gradient[b]) / sd[b]
-            sides[side, b] = 1.0 / np.sqrt(max(bend, 0.1))
     root = np.zeros((k, k))
     order = sorted(range(k), key=lambda b: b != latent.group)  # the group block first
     if k:
@@ -207,19 +205,21 @@ def propose(
     normals = rng.standard_normal((_PAIRS, latent.size))
     force, gradient = _corrections(latent, at, modes, normals)
     center = at.theta + np.clip(root @ (root.T @ gradient), -sd, sd)
-    anchors, forces = [at], [force]
+    anchors, forces, slopes = [at], [force], np.empty(0)
     if latent.group is not None:
         # The likelihood of `w` changes with the scale of the group block alone.
-        anchors, forces = [], []
-        reached = at
-        for x in (-2.5, -1.25, 0.0, 1.25, 2.5):
-            theta = center + root[:, latent.group] * x
-            reached = conditional(latent, theta, reached.mode, modes.copy(), reached)
+        anchors, reached, axis = [], at, root[:, latent.group]
+        for x in _ANCHORS:
+            reached = conditional(latent, center + axis * x, reached.mode, modes.copy(), reached)
             anchors.append(reached)
-            forces.append(np.zeros(latent.size))
-        for i in (0, 2, 4):
-            forces[i] = _corrections(latent, anchors[i], modes, normals[: _PAIRS // 2])[0]
-        forces[1], forces[3] = (forces[0] + forces[2]) / 2, (forces[2] + forces[4]) / 2
+        corrected = [
+            _corrections(latent, anchors[i], modes, normals[: _PAIRS // 2]) for i in _EVERY
+        ]
+        forces = _between([force for force, _ in corrected])
+        more = _between(
+            [g - anchors[i].gradient for i, (_, g) in zip(_EVERY, corrected, strict=True)]
+        )
+        slopes = np.array([axis @ (at.gradient + g) for at, g in zip(anchors, more, strict=True)])
     linears, constants = [], []
     for anchor, force in zip(anchors, forces, strict=True):
         Q, w, H = latent.prior_precision(anchor.theta), anchor.mode, anchor.information
@@ -236,16 +236,44 @@ def propose(
         np.array(constants),
         np.empty((0, _GRID.size)),
     )
-    return replace(flat, tables=_tables(flat, sides / np.diag(root)))
+    return replace(flat, tables=_tables(flat, slopes))
 
 
-def _tables(proposal: Proposal, sides: FloatArray) -> FloatArray:
+def _between(three: list[FloatArray]) -> list[FloatArray]:
+    """Of every other anchor to all of them."""
+    a, b, c = three
+    return [a, (a + b) / 2, b, (b + c) / 2, c]
+
+
+def _group_table(slopes: FloatArray, step: float) -> FloatArray:
+    """Log density on `_GRID` along the axis of the group block, from its slopes at the anchors.
+
+    Between anchors the slope is linear; above the last it stays. Below the first the likelihood
+    nears that of no group effects as the square of their scale, log L(σ) = log L(0) + c σ², so
+    that only the Jacobian is left: the exponential tail of a scale that may be zero.
+
+    Parameters
+    ----------
+    slopes : numpy.ndarray, shape (anchors,)
+        Of the log density by x.
+    step : float
+        Change of the log scale by x.
+    """
+    slopes = np.append(slopes[:-1], min(slopes[-1], -_LEAST_FALL))
+    below = np.minimum(_GRID - _ANCHORS[0], 0.0)
+    slope = np.interp(_GRID, _ANCHORS, slopes)
+    slope = np.where(below < 0, step + (slopes[0] - step) * np.exp(2 * step * below), slope)
+    width = _GRID[1] - _GRID[0]
+    return np.asarray(np.append(0.0, np.cumsum((slope[:-1] + slope[1:]) * width / 2)))
+
+
+def _tables(proposal: Proposal, slopes: FloatArray) -> FloatArray:
     """Log densities of the independent variables behind theta on `_GRID`, (k, grid).
 
     Along the axis of a kept block the surrogate of the anchors is followed: it has the
     exponential tail of a scale that may be zero. Along that of the group block, whose likelihood
-    is not Gaussian, it is a two-piece Student t. Both with a tenth of a wide Student t, so that
-    the weights stay bounded where the surrogate is wrong.
+    is not Gaussian, it is made from the `slopes` at the anchors. Both with a tenth of a wide
+    Student t, so that the weights stay bounded where the surrogate is wrong.
     """
     latent, k = proposal.latent, proposal.center.size
     wide = np.log(0.1) - 2.5 * np.log1p((_GRID / 2.0) ** 2 / 4.0) + np.log(0.375 / 2.0)
@@ -253,10 +281,9 @@ def _tables(proposal: Proposal, sides: FloatArray) -> FloatArray:
 
     def table(j: int) -> None:
         if j == latent.group:
-            t = np.where(_GRID < 0, _GRID / sides[0, j], _GRID / sides[1, j])
-            body = -(_DEGREES + 1) / 2 * np.log1p(t**2 / _DEGREES)
+            body = _group_table(slopes, float(proposal.root[j, j]))
         else:
-            coarse = np.concatenate([np.linspace(-14, -5, 7), np.linspace(-4, 4, 21), [5, 7, 10]])
+            coarse = np.concatenate([np.linspace(-24, -5, 9), np.linspace(-4, 4, 21), [5, 7, 10]])
             value = np.array(
                 [proposal.gaussian(proposal.center + proposal.root[:, j] * x)[2] for x in coarse]
             )

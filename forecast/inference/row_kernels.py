@@ -1,4 +1,4 @@
-"""Numba kernels over rows: plain logit, predictor, transpose, cross products, sums by group.
+"""Numba kernels over rows: plain logit, memberships, sums by group.
 
 All release the GIL and take a range of rows where threads can share the work.
 """
@@ -15,15 +15,16 @@ import numpy.typing as npt
 
 __all__ = [
     "add_members",
+    "add_members_once",
     "compiled",
     "compiled_sums",
-    "cross_products",
     "group_sums",
+    "member_group_sums",
+    "member_products",
+    "member_sums",
     "plain_log_likelihood",
     "plain_moments",
-    "predictor",
-    "sparse_group_sums",
-    "transpose",
+    "segment_sums",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -74,119 +75,105 @@ def plain_moments(
 
 
 @compiled_sums
-def predictor(
-    X: FloatArray,
-    b: FloatArray,
-    indptr: IntArray,
-    indices: Int32Array,
-    data: FloatArray,
-    f: FloatArray,
-    i0: int,
-    i1: int,
-    out: FloatArray,
-) -> None:
-    """Fill ``out`` with X b + Z f for rows i0..i1 (Z in compressed rows)."""
-    for i in range(i0, i1):
-        x = X[i]
-        total = 0.0
-        for k in range(b.size):
-            total += x[k] * b[k]
-        for j in range(indptr[i], indptr[i + 1]):
-            total += data[j] * f[indices[j]]
-        out[i] = total
-
-
-@compiled_sums
 def add_members(
     A: SingleArray,
     place: UnsignedArray,
+    start: IntArray,
+    common: SingleArray,
     column: UnsignedArray,
     weight: SingleArray,
     F: SingleArray,
     out: SingleArray,
 ) -> None:
-    """Fill ``out[s, i] = A[s, place[i]] + Σ_c weight[c, i] F[s, column[c, i]]``."""
-    n = out.shape[1]
-    for s in range(out.shape[0]):
-        source, target, f = A[s], out[s], F[s]
-        for i in range(n):
-            target[i] = source[place[i]]
-        for c in range(column.shape[0]):
-            at, w = column[c], weight[c]
-            for i in range(n):
-                target[i] += w[i] * f[at[i]]
+    """Fill ``out[s, i] = A[place[i], s] + common[g, s] + Σ_c weight[c, i] F[column[c, i], s]``.
+
+    Row i is of group g if start[g] ≤ i < start[g + 1]. Draws s stand side by side on the way in,
+    so that a row is a few vector instructions, and row by row on the way out.
+    """
+    total = np.empty(A.shape[1], A.dtype)
+    for g in range(start.size - 1):
+        base = common[g]
+        for i in range(start[g], start[g + 1]):
+            source = A[place[i]]
+            for s in range(total.size):
+                total[s] = source[s] + base[s]
+            for c in range(column.shape[0]):
+                w, f = weight[c, i], F[column[c, i]]
+                for s in range(total.size):
+                    total[s] += w * f[s]
+            for s in range(total.size):
+                out[s, i] = total[s]
 
 
 @compiled
-def transpose(
-    X: FloatArray,
+def add_members_once(
+    a: FloatArray | SingleArray,
+    place: UnsignedArray,
+    group: Int32Array,
+    common: FloatArray | SingleArray,
+    column: UnsignedArray,
+    weight: FloatArray | SingleArray,
+    f: FloatArray | SingleArray,
+    i0: int,
+    i1: int,
+    out: FloatArray | SingleArray,
+) -> None:
+    """`add_members` of one draw, for rows i0..i1 that are of groups ``group``."""
+    for i in range(i0, i1):
+        total = a[place[i]] + common[group[i]]
+        for c in range(column.shape[0]):
+            total += weight[c, i] * f[column[c, i]]
+        out[i] = total
+
+
+@compiled
+def segment_sums(value: FloatArray | SingleArray, start: IntArray) -> FloatArray:
+    """Sum of the rows of each group, (groups,)."""
+    out = np.zeros(start.size - 1)
+    for g in range(start.size - 1):
+        for i in range(start[g], start[g + 1]):
+            out[g] += value[i]
+    return out
+
+
+@compiled
+def member_sums(
     indptr: IntArray,
     indices: Int32Array,
     data: FloatArray,
-    r: FloatArray,
+    r: FloatArray | SingleArray,
     i0: int,
     i1: int,
-    b: FloatArray,
     f: FloatArray,
 ) -> None:
-    """Add X' r to ``b`` (p,) and Z' r to ``f`` (m,), of rows i0..i1."""
+    """Add Z' r of rows i0..i1 to ``f`` (m,); Z in compressed rows."""
     for i in range(i0, i1):
-        x = X[i]
-        c = r[i]
-        for k in range(b.size):
-            b[k] += c * x[k]
         for j in range(indptr[i], indptr[i + 1]):
-            f[indices[j]] += c * data[j]
+            f[indices[j]] += r[i] * data[j]
 
 
 @compiled
-def _outer(X: FloatArray, weight: FloatArray, i0: int, i1: int, XX: FloatArray) -> None:
-    """Add the lower triangle of X'WX of rows i0..i1, four rows at a time."""
-    p = X.shape[1]
-    whole = i0 + (i1 - i0) // 4 * 4
-    for i in range(i0, whole, 4):
-        x0, x1, x2, x3 = X[i], X[i + 1], X[i + 2], X[i + 3]
-        for j in range(p):
-            c0, c1 = weight[i] * x0[j], weight[i + 1] * x1[j]
-            c2, c3 = weight[i + 2] * x2[j], weight[i + 3] * x3[j]
-            target = XX[j]
-            for k in range(j + 1):
-                target[k] += c0 * x0[k] + c1 * x1[k] + c2 * x2[k] + c3 * x3[k]
-    for i in range(whole, i1):
-        x0 = X[i]
-        for j in range(p):
-            c0 = weight[i] * x0[j]
-            target = XX[j]
-            for k in range(j + 1):
-                target[k] += c0 * x0[k]
-
-
-@compiled
-def cross_products(
-    X: FloatArray,
+def member_products(
+    X: FloatArray | SingleArray,
     indptr: IntArray,
     indices: Int32Array,
     data: FloatArray,
-    weight: FloatArray,
+    weight: FloatArray | SingleArray,
     i0: int,
     i1: int,
-    XX: FloatArray,
     ZX: FloatArray,
     ZZ: FloatArray,
 ) -> None:
-    """Add the lower triangles of X'WX (p, p) and Z'WZ (m, m), and Z'WX (m, p), of rows i0..i1.
+    """Add Z'WX (m, p) and the lower triangle of Z'WZ (m, m) of rows i0..i1.
 
-    Written out rather than left to BLAS: the outputs stay in cache, nothing of the size of X is
-    allocated, and it runs at full speed inside our own threads. The columns of a row of Z ascend.
+    The columns of a row of Z ascend.
     """
-    p = X.shape[1]
-    _outer(X, weight, i0, i1, XX)
     for i in range(i0, i1):
         x = X[i]
         for j in range(indptr[i], indptr[i + 1]):
             c = weight[i] * data[j]
             target = ZX[indices[j]]
-            for k in range(p):
+            for k in range(x.size):
                 target[k] += c * x[k]
             below = ZZ[indices[j]]
             for k in range(indptr[i], j + 1):
@@ -195,24 +182,30 @@ def cross_products(
 
 @compiled
 def group_sums(
-    X: FloatArray, value: FloatArray, group: Int32Array, i0: int, i1: int, out: FloatArray
+    X: FloatArray | SingleArray,
+    value: FloatArray | SingleArray,
+    group: Int32Array,
+    first: int,
+    i0: int,
+    i1: int,
+    out: FloatArray | SingleArray,
 ) -> None:
-    """Add ``value_i X_i`` of rows i0..i1 to ``out[group_i]``; out is (groups, p)."""
+    """Add ``value_i X_i`` of rows i0..i1 to ``out[group_i - first]``; out is (groups, p)."""
     for i in range(i0, i1):
-        target, x = out[group[i]], X[i]
+        target, x = out[group[i] - first], X[i]
         c = value[i]
         for k in range(x.size):
             target[k] += c * x[k]
 
 
 @compiled
-def sparse_group_sums(
+def member_group_sums(
     indptr: IntArray,
     indices: Int32Array,
     data: FloatArray,
-    value: FloatArray,
+    value: FloatArray | SingleArray,
     group: Int32Array,
-    out: FloatArray,
+    out: FloatArray | SingleArray,
 ) -> None:
     """Add ``value_i Z_i`` of every row to ``out[group_i]``; out is (groups, m)."""
     for i in range(value.size):

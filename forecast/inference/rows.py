@@ -4,13 +4,18 @@ Varying slopes (an effect for each era times a column of X) would put a dozen en
 row of the sparse matrix, and reading them would take most of the time of a fit. But within one
 era they only change the coefficients of X. So rows are kept sorted by *part* (era), and each part
 has its own coefficients ``B_e = S_e w``: dense products with X do all of it, and only the plain
-memberships (two states, one step of the walk) stay sparse.
+memberships stay sparse. Those that are the same in all rows of a group (the two states of a dyad)
+are taken once a group instead of once a row.
+
+Work that only has to find a proposal is done in single precision, block of rows by block of rows
+with sums of blocks in double: a few parts in a million.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -23,21 +28,25 @@ import scipy.sparse as sp
 from forecast.inference import row_kernels
 from forecast.threads import cores
 
-__all__ = ["BATCH", "Rows", "each_part", "threads"]
+__all__ = ["Rows", "each_part", "threads"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 UnsignedArray = npt.NDArray[np.uint32]
 SingleArray = npt.NDArray[np.float32]
 
-#: Draws whose predictors are made in one pass over the rows.
-BATCH = 16
+_BATCH = 16
+_MOST_VALUES = 4_000_000  # predictors held at once by one thread
 _MAX_PARTS = 64
 _MOST_MEMBERS = 8
 _LANES = 8
+_PROBES = 256
+_BLOCK = 4096  # rows whose products are summed in the precision of the rows
 # The rows are always cut into this many pieces, whatever the number of threads, so that sums are
 # taken in the same order and the numbers do not depend on the machine's load.
 _PIECES = 4
+_SINGLE = np.dtype(np.float32)
+_NONE = np.empty(0, dtype=np.int64)
 
 
 def threads() -> int:
@@ -68,6 +77,8 @@ class Rows:
     matrices : sequence of scipy.sparse.csr_array, each (n, m_b)
         Weights with which the rows use the effects of each block; ``f`` holds the effects of
         the blocks one after the other.
+    start : numpy.ndarray, shape (groups + 1,)
+        First row of each group, and n.
 
     Attributes
     ----------
@@ -75,67 +86,109 @@ class Rows:
         Rows, columns of X, length of ``w``.
     """
 
-    def __init__(self, X: FloatArray, matrices: Sequence[sp.csr_array]) -> None:
+    def __init__(self, X: FloatArray, matrices: Sequence[sp.csr_array], start: IntArray) -> None:
         self.n, self.p = X.shape
         offsets = self.p + np.cumsum([0] + [int(matrix.shape[1]) for matrix in matrices])
         self.size = int(offsets[-1])
+        self._kept = threading.local()
+        self._start = start
+        self._groups = start.size - 1
+        group = np.repeat(np.arange(self._groups, dtype=np.int32), np.diff(start))
         part = np.zeros(self.n, dtype=np.int64)
         slopes: list[tuple[IntArray, IntArray, IntArray]] = []
+        shared: list[int] = []
         plain: list[int] = []
         for b, matrix in enumerate(matrices):
             found = _interaction(X, matrix)
             joint = None if found is None else _joint(part, found[0])
-            if found is None or joint is None or int(joint.max(initial=0)) >= _MAX_PARTS:
-                plain.append(b)
-            else:
+            if found is not None and joint is not None and joint.max(initial=0) < _MAX_PARTS:
                 part = joint
                 slopes.append((found[0], found[1], found[2] + int(offsets[b])))
+            elif sp.csr_array(matrix - matrix[start[group]]).count_nonzero() == 0:
+                shared.append(b)
+            else:
+                plain.append(b)
         order = np.argsort(part, kind="stable")
-        #: Where the row of the caller is in our order.
-        self.place: IntArray = np.empty(self.n, dtype=np.int64)
-        self.place[order] = np.arange(self.n)
-        self._unsigned = self.place.astype(np.uint32)  # no test for negative places in a loop
         self._order = order
         self._sorted = bool((np.diff(part) >= 0).all())
+        place = np.empty(self.n, dtype=np.uint32)  # where the row of the caller is in our order
+        place[order] = np.arange(self.n)
+        self._place = place
         # Rows of a whole number of vector registers: twice as fast as 29 columns.
         self.width = -(-self.p // _LANES) * _LANES
-        self.X = np.zeros((self.n, self.width))
-        self.X[:, : self.p] = X[order]
-        self._single = self.X.astype(np.float32)
+        dense = np.zeros((self.n, self.width))
+        dense[:, : self.p] = X if self._sorted else X[order]
+        self._dense: dict[Any, Any] = {dense.dtype: dense, _SINGLE: dense.astype(_SINGLE)}
+        self._theirs = group
+        self._group = group if self._sorted else group[order]
         ends = np.searchsorted(part[order], np.arange(int(part.max(initial=0)) + 2))
-        self._bounds = [(int(ends[e]), int(ends[e + 1])) for e in range(ends.size - 1)]
-        self._spread = [self._coefficients(order[i0], slopes) for i0, _ in self._bounds]
-        self._touched = [S.nonzero() for S in self._spread]
+        bounds = [(int(ends[e]), int(ends[e + 1])) for e in range(ends.size - 1)]
+        self._bounds = bounds
+        self._spread = [self._coefficients(order[i0], slopes) for i0, _ in bounds]
+        #: Columns of X and effects of the slopes of each part.
+        self._slopes = [
+            (
+                np.concatenate([columns for _, columns, _ in slopes] or [_NONE]),
+                np.concatenate([e[pattern[order[i0]]] for pattern, _, e in slopes] or [_NONE]),
+            )
+            for i0, _ in bounds
+        ]
         self._pieces = [
             (e, int(i), int(j))
-            for e, (i0, i1) in enumerate(self._bounds)
+            for e, (i0, i1) in enumerate(bounds)
             for i, j in _cut(i0, i1, max(1, round(_PIECES * (i1 - i0) / max(self.n, 1))))
         ]
-        self.rest = np.concatenate(
-            [np.arange(offsets[b], offsets[b + 1]) for b in plain] or [np.empty(0, dtype=np.int64)]
-        ).astype(np.int64)
-        Z = sp.csr_array((self.n, 0), dtype=np.float64)
-        if plain:
-            Z = sp.csr_array(sp.hstack([matrices[b] for b in plain], format="csr"))[order]
-            Z.sum_duplicates()  # sorts the columns of each row as well
-        self._indptr = Z.indptr.astype(np.int64)
-        self._indices = Z.indices.astype(np.int32)
-        self._values = Z.data.astype(np.float64)
-        self._sparse = Z.astype(np.float32)
-        self._members = self._fixed_width(Z[self.place])
 
-    def _fixed_width(self, Z: sp.csr_array) -> tuple[UnsignedArray, SingleArray] | None:
-        """Columns and weights of each row, (most per row, n), padded; None if that is wasteful."""
+        def levels(chosen: list[int]) -> IntArray:
+            ranges = [np.arange(offsets[b], offsets[b + 1]) for b in chosen]
+            return np.concatenate(ranges or [_NONE]).astype(np.int64)
+
+        def stacked(chosen: list[int], rows: Any) -> sp.csr_array:
+            if not chosen or not self.n:
+                return sp.csr_array((len(rows), levels(chosen).size), dtype=np.float64)
+            Z = sp.csr_array(sp.hstack([matrices[b] for b in chosen], format="csr"))[rows]
+            Z.sum_duplicates()  # sorts the columns of each row as well
+            return sp.csr_array(Z, dtype=np.float64)
+
+        #: Effects that all rows of a group use alike, and their weights by group.
+        self._common = levels(shared)
+        self._commons = stacked(shared, np.minimum(start[:-1], max(self.n - 1, 0)))
+        #: The other plain memberships.
+        self.rest = levels(plain)
+        Z = stacked(plain, np.arange(self.n))
+        ours = Z if self._sorted else sp.csr_array(Z[order])
+        narrow = int(np.diff(Z.indptr).max(initial=0)) <= _MOST_MEMBERS
+        #: Memberships as they are, if padding all rows to the longest would be wasteful.
+        self._wide = None if narrow else ours
+        self._members = self._fixed_width(Z if narrow else sp.csr_array(Z.shape))
+        self._entries = (
+            ours.indptr.astype(np.int64), ours.indices.astype(np.int32), ours.data,
+        )  # fmt: skip
+
+    def _fixed_width(self, Z: sp.csr_array) -> tuple[UnsignedArray, dict[Any, Any]]:
+        """Columns of each row, (most per row, n), padded, and weights by precision."""
         uses = np.diff(Z.indptr)
         most = int(uses.max(initial=0))
-        if most > _MOST_MEMBERS:
-            return None
         column = np.full((most, self.n), Z.shape[1], dtype=np.uint32)
-        weight = np.zeros((most, self.n), dtype=np.float32)
+        weight = np.zeros((most, self.n))
         row = np.repeat(np.arange(self.n), uses)
         which = np.arange(row.size) - Z.indptr[row]
         column[which, row], weight[which, row] = Z.indices, Z.data
-        return column, weight
+        return column, {weight.dtype: weight, _SINGLE: weight.astype(_SINGLE)}
+
+    def _scratch(self, name: str, shape: tuple[int, int], kind: Any) -> Any:
+        """An array of this thread that is used again by the next call; its values are anything."""
+        key, size = f"{name}_{kind}", shape[0] * shape[1]
+        kept = getattr(self._kept, key, None)
+        if kept is None or kept.size < size:
+            kept = np.empty(size, kind)
+            setattr(self._kept, key, kept)
+        return kept[:size].reshape(shape)
+
+    @property
+    def batch(self) -> int:
+        """Draws whose predictors are best made in one pass over the rows."""
+        return int(np.clip(_MOST_VALUES // max(self.n, 1), 1, _BATCH))
 
     def _coefficients(
         self, row: int, slopes: Sequence[tuple[IntArray, IntArray, IntArray]]
@@ -148,18 +201,27 @@ class Rows:
         i, j = np.concatenate(column), np.concatenate(at)
         return sp.csr_array((np.ones(i.size), (i, j)), shape=(self.width, self.size))
 
-    def predictor(self, w: FloatArray) -> FloatArray:
-        """X beta + Z f in the caller's order, shape (n,)."""
-        a = np.empty(self.n)
-        f = np.ascontiguousarray(w[self.rest])
-        B = [S @ w for S in self._spread]
+    def predictor(self, w: FloatArray, kind: Any = np.float64) -> Any:
+        """X beta + Z f in the caller's order and the precision `kind`, shape (n,)."""
+        X, kind = self._dense[np.dtype(kind)], np.dtype(kind)
+        a, out = np.empty(self.n, kind), np.empty(self.n, kind)
+        B = [(S @ w).astype(kind) for S in self._spread]
         each_part(
-            lambda e, i0, i1: row_kernels.predictor(
-                self.X, B[e], self._indptr, self._indices, self._values, f, i0, i1, a
-            ),
+            lambda e, i0, i1: np.matmul(X[i0:i1], B[e], out=a[i0:i1]),
             self._pieces,
         )
-        return a if self._sorted else a[self.place]
+        common, F = self._effects(w, kind)
+        if self._wide is not None:
+            a += self._wide @ F[:-1]
+        column, weight = self._members
+        cuts = _cut(0, self.n, _PIECES)
+        each_part(
+            lambda i0, i1: row_kernels.add_members_once(
+                a, self._place, self._theirs, common, column, weight[kind], F, i0, i1, out
+            ),
+            cuts,
+        )
+        return out
 
     def predictors(self, W: FloatArray) -> SingleArray:
         """`predictor` of each of a few ``w`` (draws, size) in single precision, one thread.
@@ -167,93 +229,138 @@ class Rows:
         Returns
         -------
         numpy.ndarray, shape (draws, n)
+            To be used, or overwritten, before the next call in the same thread: memory that is
+            taken anew for every batch costs more than the work.
         """
-        A = np.empty((len(W), self.n), np.float32)
+        X = self._dense[_SINGLE]
+        A = self._scratch("dense", (self.n, len(W)), _SINGLE)
         for S, (i0, i1) in zip(self._spread, self._bounds, strict=True):
-            B = (W @ S.T).astype(np.float32)
-            if len(W) == 1:
-                np.matmul(self._single[i0:i1], B[0], out=A[0, i0:i1])
-            else:
-                np.matmul(B, self._single[i0:i1].T, out=A[:, i0:i1])
-        F = np.zeros((len(W), self.rest.size + 1), np.float32)  # the last effect is that of none
-        F[:, :-1] = W[:, self.rest]
-        if self._members is None:
-            A += (self._sparse @ F[:, :-1].T).T
-            return A if self._sorted else np.take(A, self.place, axis=1)
-        out = np.empty_like(A)
-        row_kernels.add_members(A, self._unsigned, *self._members, F, out)
-        return out
+            np.matmul(X[i0:i1], (S @ W.T).astype(_SINGLE), out=A[i0:i1])
+        common, F = self._effects(W.T, _SINGLE)
+        if self._wide is not None:
+            A += self._wide @ F[:-1]
+        column, weight = self._members
+        out = self._scratch("whole", (len(W), self.n), _SINGLE)
+        row_kernels.add_members(
+            A, self._place, self._start, common, column, weight[_SINGLE], F, out
+        )
+        return np.asarray(out)
 
-    def transpose(self, r: FloatArray) -> FloatArray:
+    def _effects(self, W: FloatArray, kind: Any) -> tuple[Any, Any]:
+        """What each group gets from effects it uses alike, and the effects that rows pick from.
+
+        The last of the latter is that of no membership. Draws, if any, are along the last axis.
+        """
+        F = np.zeros((self.rest.size + 1, *W.shape[1:]), kind)
+        F[:-1] = W[self.rest]
+        return np.ascontiguousarray(self._commons @ W[self._common], dtype=kind), F
+
+    def transpose(self, r: Any) -> FloatArray:
         """(X, Z)' r for r in the caller's order, shape (size,)."""
-        r = r if self._sorted else r[self._order]
+        X = self._dense[r.dtype]
+        ours = r if self._sorted else r[self._order]
 
         def run(e: int, i0: int, i1: int) -> tuple[int, FloatArray, FloatArray]:
             b, f = np.zeros(self.width), np.zeros(self.rest.size)
-            row_kernels.transpose(
-                self.X, self._indptr, self._indices, self._values, r, i0, i1, b, f
-            )
+            for i, j in _blocks(i0, i1):
+                b += ours[i:j] @ X[i:j]
+            row_kernels.member_sums(*self._entries, ours, i0, i1, f)
             return e, b, f
 
         out = np.zeros(self.size)
         for e, b, f in each_part(run, self._pieces):
             out += self._spread[e].T @ b
             out[self.rest] += f
+        if self._common.size:
+            out[self._common] = self._commons.T @ row_kernels.segment_sums(r, self._start)
         return out
 
-    def cross(self, weight: FloatArray) -> FloatArray:
-        """(X, Z)' diag(weight) (X, Z), shape (size, size)."""
-        weight = weight if self._sorted else weight[self._order]
-        m = self.rest.size
+    def cross(self, weight: Any) -> FloatArray:
+        """(X, Z)' diag(weight) (X, Z) for weights of 0 or more, shape (size, size)."""
+        X = self._dense[weight.dtype]
+        ours = weight if self._sorted else weight[self._order]
+        root = np.sqrt(ours)[:, None]
+        m, groups = self.rest.size, bool(self._common.size)
 
-        def run(e: int, i0: int, i1: int) -> tuple[int, FloatArray, FloatArray, FloatArray]:
-            XX = np.zeros((self.width, self.width))
+        def run(
+            e: int, i0: int, i1: int
+        ) -> tuple[int, FloatArray, FloatArray, FloatArray, FloatArray]:
+            XX, GX = np.zeros((self.width, self.width)), np.zeros((self._common.size, self.width))
             ZX, ZZ = np.zeros((m, self.width)), np.zeros((m, m))
-            row_kernels.cross_products(
-                self.X, self._indptr, self._indices, self._values, weight, i0, i1, XX, ZX, ZZ
-            )
-            return e, XX, ZX, ZZ
+            for i, j in _blocks(i0, i1):
+                scaled = X[i:j] * root[i:j]
+                XX += scaled.T @ scaled
+            if m:
+                row_kernels.member_products(X, *self._entries, ours, i0, i1, ZX, ZZ)
+            if groups:
+                first, sums = self._sums_of_groups(X, ours, i0, i1)
+                GX = self._commons[first : first + len(sums)].T @ sums
+            return e, XX, ZX, ZZ, GX
 
         H = np.zeros((self.size, self.size))
-        for e, XX, ZX, ZZ in each_part(run, self._pieces):
+        rest, common = self.rest, self._common
+        for e, XX, ZX, ZZ, GX in each_part(run, self._pieces):
             S = self._spread[e]
-            H += S.T @ (S.T @ _whole(XX)).T
-            block = (S.T @ ZX.T).T  # (m, size)
-            H[self.rest] += block
-            H[:, self.rest] += block.T
-            H[np.ix_(self.rest, self.rest)] += _whole(ZZ)
+            H += S.T @ (S.T @ XX).T
+            for at, sums in ((rest, ZX), (common, GX)):
+                if at.size:
+                    block = (S.T @ sums.T).T  # (m, size)
+                    H[at] += block
+                    H[:, at] += block.T
+            if m:
+                H[np.ix_(rest, rest)] += ZZ + np.tril(ZZ, -1).T
+        if groups:
+            G, total = self._commons, row_kernels.segment_sums(weight, self._start)
+            H[np.ix_(common, common)] += (G.T @ (G.multiply(total[:, None]))).toarray()
+            if m:
+                block = G.T @ self._member_sums_of_groups(ours)
+                H[np.ix_(common, rest)] += block
+                H[np.ix_(rest, common)] += block.T
         return H
 
-    def sums(self, value: FloatArray, group: npt.NDArray[np.int32], groups: int) -> FloatArray:
+    def _sums_of_groups(self, X: Any, value: Any, i0: int, i1: int) -> tuple[int, Any]:
+        """First group of rows i0..i1 (our order, one part), and ``Σ value_i X_i`` by group."""
+        first, last = int(self._group[i0]), int(self._group[i1 - 1])
+        sums = np.zeros((last + 1 - first, self.width), X.dtype)
+        row_kernels.group_sums(X, value, self._group, first, i0, i1, sums)
+        return first, sums
+
+    def _member_sums_of_groups(self, value: Any) -> Any:
+        """``Σ value_i Z_i`` by group, of the memberships that differ by row."""
+        out = np.zeros((self._groups, self.rest.size), value.dtype)
+        row_kernels.member_group_sums(*self._entries, value, self._group, out)
+        return out
+
+    def sums(self, value: Any) -> Any:
         """``Σ_{i in g} value_i (X_i, Z_i)`` of every group, shape (groups, size).
 
         Parameters
         ----------
-        value, group : numpy.ndarray, shape (n,)
-            In the caller's order; group numbers from 0.
-        groups : int
+        value : numpy.ndarray, shape (n,)
+            In the caller's order; its precision is that of the result.
         """
-        value, group = (value, group) if self._sorted else (value[self._order], group[self._order])
+        X = self._dense[value.dtype]
+        ours = value if self._sorted else value[self._order]
 
-        def run(e: int, i0: int, i1: int) -> tuple[int, FloatArray]:
-            one = np.zeros((groups, self.width))
-            row_kernels.group_sums(self.X, value, group, i0, i1, one)
-            return e, one
+        def run(e: int, i0: int, i1: int) -> tuple[int, int, Any]:
+            return e, *self._sums_of_groups(X, ours, i0, i1)
 
-        out = np.zeros((groups, self.size))
-        parts = [(e, i0, i1) for e, (i0, i1) in enumerate(self._bounds)]
-        for e, one in each_part(run, parts):
-            columns, effects = self._touched[e]
-            out[:, effects] += one[:, columns]
-        rest = np.zeros((groups, self.rest.size))
-        row_kernels.sparse_group_sums(self._indptr, self._indices, self._values, value, group, rest)
-        out[:, self.rest] += rest
+        out = np.zeros((self._groups, self.size), value.dtype)
+        for e, first, one in each_part(run, self._pieces):
+            columns, effects = self._slopes[e]
+            target = out[first : first + len(one)]
+            target[:, : self.p] += one[:, : self.p]
+            target[:, effects] += one[:, columns]
+        if self.rest.size:
+            out[:, self.rest] += self._member_sums_of_groups(ours)
+        if self._common.size:
+            total = row_kernels.segment_sums(value, self._start)
+            out[:, self._common] = self._commons.multiply(total[:, None]).toarray()
         return out
 
 
-def _whole(lower: FloatArray) -> FloatArray:
-    """The symmetric matrix of a lower triangle."""
-    return np.asarray(lower + np.tril(lower, -1).T)
+def _blocks(i0: int, i1: int) -> Iterable[tuple[int, int]]:
+    return ((i, min(i + _BLOCK, i1)) for i in range(i0, i1, _BLOCK))
 
 
 def _cut(i0: int, i1: int, pieces: int) -> list[tuple[int, int]]:
@@ -293,8 +400,10 @@ def _interaction(X: FloatArray, matrix: sp.csr_array) -> tuple[IntArray, IntArra
     if first.size > _MAX_PARTS or not (used == effects[pattern]).all():
         return None
     columns = []
+    some = np.linspace(0, n - 1, min(n, _PROBES)).astype(np.int64)
     for j in range(q):
-        same = [k for k in np.flatnonzero(X[0] == values[0, j]) if (X[:, k] == values[:, j]).all()]
+        alike = (X[some] == values[some, j][:, None]).all(axis=0)
+        same = [k for k in np.flatnonzero(alike) if (X[:, k] == values[:, j]).all()]
         if not same:
             return None
         columns.append(int(same[0]))

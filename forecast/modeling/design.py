@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -121,3 +121,13 @@ class Design:
                 raise ArgumentError(
                     f"Design: X has {n} rows, but block {block.name!r} has {block.matrix.shape[0]}"
                 )
+
+    def chosen(self, rows: npt.NDArray[np.intp]) -> Design:
+        """Some rows, in the given order; levels that none of them uses stay."""
+        return replace(
+            self,
+            y=self.y[rows],
+            X=np.ascontiguousarray(self.X[rows]),
+            blocks=tuple(replace(b, matrix=sp.csr_array(b.matrix[rows])) for b in self.blocks),
+            rows=self.rows.isel(row=rows),
+        )
