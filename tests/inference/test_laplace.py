@@ -95,6 +95,20 @@ def test_weights_can_be_trusted(posterior):
     assert posterior.importance_ess >= 400
 
 
+def test_weights_can_be_trusted_where_the_scale_of_the_group_may_be_zero():
+    # 40 events say little about 200 dyads: the posterior of the log scale has an exponential tail.
+    design, _ = dyads(states=25, pairs=200, years=20, columns=3, rate=0.01, seed=4)
+    blocks = [
+        dataclasses.replace(b, scale_prior=0.2) if b.name == "dyad" else b for b in design.blocks
+    ]
+    drawn = sample(dataclasses.replace(design, blocks=tuple(blocks)), draws=1000)
+    assert drawn.pareto_k < 0.5
+    assert drawn.proposals < 3000
+    small = (drawn.scales["dyad"] < 0.02).mean()
+    # The prior alone has 8% there; the likelihood is flat so near to zero.
+    assert 0.02 < small < 0.16
+
+
 def test_same_seed_same_numbers_other_seed_others(panel):
     design, _ = dyads(states=10, pairs=25, years=12, columns=3, rate=0.1, seed=2)
     one, two, other = (sample(design, seed=s, draws=200) for s in (5, 5, 6))

@@ -34,8 +34,10 @@ def brute_force(a: np.ndarray, y: np.ndarray, sigma: float) -> float:
     ("center", "events", "rows"),
     [(-4.0, 0, 40), (-4.0, 3, 40), (-2.0, 40, 40), (0.0, 1, 1), (-35.0, 1, 5), (35.0, 2, 5)],
 )
-# With a wide prior and no event the integrand is a Gaussian cut off on one side.
-@pytest.mark.parametrize(("sigma", "error"), [(0.05, 1e-9), (0.8, 5e-7), (2.0, 5e-5)])
+# With a wide prior and no event the integrand is a Gaussian cut off on one side: more nodes.
+@pytest.mark.parametrize(
+    ("sigma", "error"), [(0.05, 1e-10), (0.8, 1e-9), (1.3, 1e-9), (2.0, 1e-8), (3.0, 1e-6)]
+)
 def test_integral_over_a_group_is_exact(center, events, rows, sigma, error):
     a = center + np.linspace(-1, 1, rows)
     y = np.r_[np.ones(events), np.zeros(rows - events)]
@@ -127,15 +129,26 @@ def test_joint_density_is_that_of_the_modeling_layer():
 
 @pytest.mark.parametrize("events", [0, 2, 6])
 def test_effects_are_drawn_from_their_exact_conditional(events):
+    check_draws(events, -0.5)
+
+
+@pytest.mark.parametrize("predictor", [-4.5, -2.6])
+def test_effects_of_quiet_groups_are_drawn_from_their_exact_conditional(predictor):
+    # Few events are expected and none came: the prior, thinned.
+    assert 6 * np.exp(predictor) < np.exp(-0.5 * 1.2**2)
+    check_draws(0, predictor)
+
+
+def check_draws(events: int, predictor: float) -> None:
     rows, sigma, draws = 6, 1.2, 4000
     y = np.r_[np.ones(events), np.zeros(rows - events)]
     design = plain(y.tolist(), None, (block("dyad", indicator(np.zeros(rows, int), 1), 1.0),))
     latent = Latent(design)
-    w = np.full((draws, 1), -0.5)
+    w = np.full((draws, 1), predictor)
     seeds = np.arange(draws, dtype=np.uint32) * 7919
     drawn = latent.draw_group(w, np.full(draws, sigma), np.zeros(1), seeds)[:, 0]
     grid = np.linspace(-9, 9, 20001)
-    h = y.sum() * grid - rows * np.logaddexp(0, grid - 0.5) - grid**2 / (2 * sigma**2)
+    h = y.sum() * grid - rows * np.logaddexp(0, grid + predictor) - grid**2 / (2 * sigma**2)
     cdf = np.cumsum(np.exp(h - h.max()))
     cdf /= cdf[-1]
     assert kstest(drawn, lambda d: np.interp(d, grid, cdf)).pvalue > 0.001
