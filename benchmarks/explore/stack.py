@@ -58,7 +58,12 @@ def main() -> None:
     files = sorted(Path(sys.argv[1], "forecasts").glob("*.parquet"))
     rows = pd.concat([pd.read_parquet(f) for f in files])
     key = ["year", "ccode_a", "ccode_b"]
-    wide = rows.pivot_table(index=key, columns="model", values="probability").reset_index()
+    members = sorted({member for names in SETS.values() for member in names})
+    wide = (
+        rows[rows["model"].isin(members)]
+        .pivot_table(index=key, columns="model", values="probability")
+        .reset_index()
+    )
     about = rows[rows["model"] == MODEL][[*key, "outcome", "peace_years"]]
     wide = wide.merge(about, on=key)
     year, y = wide["year"].to_numpy(), wide["outcome"].to_numpy()
@@ -73,8 +78,10 @@ def main() -> None:
             found[f"{name}, {kind}"] = made
             print(f"{name}, {kind}: last weights {np.round(weights, 2)}", flush=True)
     rng = np.random.default_rng(1)
-    print("| pool | years | skill | AP | AP quiet | Σp / obs | log loss less the model's, 1e-4 |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| pool | years | skill | AP | AP quiet | slope | Σp / obs | less the model's loss, 1e-4 |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for name, p in found.items():
         for first, last in PERIODS:
             at = (year >= first) & (year <= last)
@@ -85,11 +92,17 @@ def main() -> None:
             counts = pd.Series(apart).groupby(year[at]).size().to_numpy()
             pick = rng.integers(0, sums.size, (2000, sums.size))
             low, high = np.quantile(sums[pick].sum(1) / counts[pick].sum(1), [0.05, 0.95]) * 1e4
+            _, line = logistic(p[at][:, None], y[at], p[at][:, None])
+            decades = [
+                f"{p[d].sum() / y[d].sum():.2f}"
+                for start in range(first // 10 * 10, min(last, 1999), 10)
+                if (d := at & (year // 10 * 10 == start)).any()
+            ]
             print(
                 f"| {name} | {first}–{last} | {1 - loss.mean() / base.mean():.4f} | "
                 f"{average_precision(y[at], p[at]):.3f} | "
-                f"{average_precision(y[at & quiet], p[at & quiet]):.3f} | "
-                f"{p[at].sum() / y[at].sum():.2f} | "
+                f"{average_precision(y[at & quiet], p[at & quiet]):.3f} | {line[1]:.2f} | "
+                f"{p[at].sum() / y[at].sum():.2f}; {', '.join(decades)} | "
                 f"{apart.mean() * 1e4:+.1f} ({low:+.1f}, {high:+.1f}) |"
             )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from forecast.evaluation.recalibration import (
 )
 from forecast.evaluation.rolling import Job, JobResult, Part
 from forecast.evaluation.scores import log_loss
+from forecast.evaluation.stacking import RollingStack, rolling_stack, stack_name
 
 __all__ = ["Assembled", "Pieces", "assemble", "forecast_rows"]
 
@@ -83,6 +85,7 @@ def assemble(
     reference: str,
     first: int,
     recalibrate: int | None,
+    stack: Sequence[str] = (),
     seed: int,
     level: float,
     resamples: int,
@@ -99,6 +102,8 @@ def assemble(
         First origin that is scored.
     recalibrate : int or None
         Years of forecasts from which recalibration is learnt.
+    stack : sequence of str
+        Methods that are stacked with the one under test.
     seed, level, resamples
         See `forecast.evaluation.backtest.backtest`.
     """
@@ -112,27 +117,31 @@ def assemble(
         for name in pieces.names:
             if name != reference:
                 lines |= _lines(pieces.rows, parts[name], usable, name, recalibrate)
+    members = (pieces.names[0], *stack)
+    stacks = _stacks(pieces.rows, parts, usable, members) if stack else {}
     forecasts: list[pd.DataFrame] = []
     counts: list[tuple[dict[str, Any], float, npt.NDArray[np.int64]]] = []
     scored = {step: keep for step, keep in usable.items() if step[0] >= first}
     for (origin, horizon), keep in sorted(scored.items(), key=lambda item: item[0][::-1]):
         rows = pieces.rows[origin, horizon][keep].reset_index(drop=True)
+        step = origin, horizon
+        versions: list[tuple[str, Part]] = []
         for name in pieces.names:
-            part = parts[name][origin, horizon]
-            versions: list[tuple[str, RollingRecalibration | None]] = [(name, None)]
+            versions.append((name, parts[name][step]))
             if (horizon, name) in lines:
-                versions.append((name + SUFFIX, lines[horizon, name]))
-            for label, line in versions:
-                values = [part.mean, part.lower, part.upper]
-                draws = part.draws[:, keep]
-                if line is not None:
-                    values = [line.apply(origin, v) for v in values]
-                    values[1:] = [np.fmin(*values[1:]), np.fmax(*values[1:])]
-                    draws = line.apply(origin, draws).astype(np.float32)
-                forecasts.append(forecast_rows(rows, label, *(v[keep] for v in values)))
-                key = zlib.crc32(label.encode())
-                child = np.random.SeedSequence(seed, spawn_key=(horizon, origin, key, 1))
-                counts += _year_counts(rows, label, draws, np.random.default_rng(child))
+                line = partial(lines[horizon, name].apply, origin)
+                versions.append((name + SUFFIX, _moved(parts[name][step], line)))
+        if stacks:
+            others = [parts[name][step].mean for name in stack]
+            pool = partial(stacks[horizon].apply, origin, others)
+            versions.append((stack_name(members), _moved(parts[members[0]][step], pool)))
+        for label, part in versions:
+            values = (part.mean, part.lower, part.upper)
+            forecasts.append(forecast_rows(rows, label, *(v[keep] for v in values)))
+            key = zlib.crc32(label.encode())
+            child = np.random.SeedSequence(seed, spawn_key=(horizon, origin, key, 1))
+            rng = np.random.default_rng(child)
+            counts += _year_counts(rows, label, part.draws[:, keep], rng)
     table = pd.concat(forecasts, ignore_index=True)
     unit = table.pop("unit").to_numpy()
     model = pieces.names[0]
@@ -167,6 +176,7 @@ def assemble(
         "fits": _fits(pieces),
         "totals": tables.total_table(count_table),
         "recalibration": _line_table(lines),
+        "stack": _stack_table(stacks),
         "nuts": _nuts_table(pieces, parts[model]),
     }
     curves = {
@@ -181,6 +191,38 @@ def assemble(
         left_out=int(sum((~keep).sum() for keep in scored.values())),
         left_out_by={name: n for name, n in by.items() if n},
     )
+
+
+def _moved(part: Part, line: Callable[[Any], Any]) -> Part:
+    """Forecasts, their intervals and draws, after a monotone change."""
+    ends = line(part.lower), line(part.upper)
+    return replace(
+        part,
+        mean=line(part.mean),
+        lower=np.fmin(*ends),
+        upper=np.fmax(*ends),
+        draws=line(part.draws).astype(np.float32),
+    )
+
+
+def _stacks(
+    rows: Mapping[Step, pd.DataFrame],
+    parts: Mapping[str, Mapping[Step, Part]],
+    usable: Mapping[Step, npt.NDArray[np.bool_]],
+    members: Sequence[str],
+) -> dict[int, RollingStack]:
+    """Weights of a stack, by horizon."""
+    found = {}
+    for horizon in sorted({h for _, h in rows}):
+        steps = [step for step in sorted(rows) if step[1] == horizon]
+        chosen = pd.concat([rows[s][usable[s]] for s in steps], ignore_index=True)
+        found[horizon] = rolling_stack(
+            chosen["origin"],
+            chosen["year"],
+            chosen["outcome"],
+            {m: np.concatenate([parts[m][s].mean[usable[s]] for s in steps]) for m in members},
+        )
+    return found
 
 
 def _lines(
@@ -207,6 +249,11 @@ def _line_table(lines: Mapping[tuple[int, str], RollingRecalibration]) -> pd.Dat
         line.lines.reset_index().assign(horizon=horizon, model=name)
         for (horizon, name), line in lines.items()
     ]
+    return pd.concat(made, ignore_index=True) if made else pd.DataFrame()
+
+
+def _stack_table(stacks: Mapping[int, RollingStack]) -> pd.DataFrame:
+    made = [pool.lines.reset_index().assign(horizon=h) for h, pool in stacks.items()]
     return pd.concat(made, ignore_index=True) if made else pd.DataFrame()
 
 

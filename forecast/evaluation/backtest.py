@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from forecast.errors import ArgumentError
+from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.assembly import Pieces, assemble, forecast_rows
 from forecast.evaluation.baselines import Forecaster
 from forecast.evaluation.corp import Reliability
@@ -80,6 +80,9 @@ class Backtest:
     recalibration : pandas.DataFrame
         Recalibration line of each origin, by horizon and model, and the years it was learnt
         from; empty unless asked for.
+    stack : pandas.DataFrame
+        Weights of the stack at each origin, and the years they were learnt from; empty unless
+        asked for.
     nuts : pandas.DataFrame
         By origin, how far the forecasts of NUTS are from those of the backtest's own method;
         empty unless asked for.
@@ -105,6 +108,7 @@ class Backtest:
     settings: dict[str, Any]
     totals: pd.DataFrame = field(default_factory=pd.DataFrame)
     recalibration: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stack: pd.DataFrame = field(default_factory=pd.DataFrame)
     nuts: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,7 +144,7 @@ class Backtest:
 
 _TABLES = (
     "scores", "differences", "calibration", "ratios", "murphy", "counts", "fits", "totals",
-    "recalibration", "nuts",
+    "recalibration", "stack", "nuts",
 )  # fmt: skip
 
 
@@ -160,6 +164,7 @@ def backtest(
     refit: int = 1,
     multi_step: Literal["simulate", "direct"] = "simulate",
     recalibrate: int | None = None,
+    stack: Sequence[str] = (),
     warm_up: int = 0,
     nuts_at: Iterable[int] = (),
     nuts_draws: int = 500,
@@ -207,6 +212,10 @@ def backtest(
         Also score every method recalibrated by logistic regression on its own forecasts of so
         many years before each origin (``"<name>, recalibrated"``, beside the raw ones; see
         `forecast.evaluation.recalibration`).
+    stack : sequence of str
+        Also score the model stacked with these of the baselines: a logistic pool whose weights
+        are learnt at each origin from all forecasts of the years before it (see
+        `forecast.evaluation.stacking`). Intervals and draws are the model's, moved.
     warm_up : int
         Origins of so many years before the first are forecast too, for recalibration to learn
         from; they are not scored.
@@ -264,6 +273,7 @@ def backtest(
         refit=_positive("refit", refit) or 1,
         multi_step=multi_step,
         recalibrate=_positive("recalibrate", recalibrate),
+        stack=tuple(stack),
         warm_up=warm_up,
         nuts_at=tuple(sorted({int(o) for o in nuts_at})),
         nuts_draws=nuts_draws,
@@ -287,6 +297,7 @@ def _run(
     refit: int = 1,
     multi_step: Literal["simulate", "direct"] = "simulate",
     recalibrate: int | None = None,
+    stack: Sequence[str] = (),
     warm_up: int = 0,
     nuts_at: tuple[int, ...] = (),
     nuts_draws: int = 500,
@@ -300,6 +311,9 @@ def _run(
         raise ArgumentError(f"Two methods have the same name: {names}.")
     if multi_step not in ("simulate", "direct"):
         raise ArgumentError(f"multi_step={multi_step!r}: expected 'simulate' or 'direct'.")
+    for name in stack:
+        if name not in names[1:]:
+            raise UnknownNameError("method to stack", name, names[1:], "Expected a baseline.")
     if strange := [o for o in nuts_at if o not in origins]:
         raise ArgumentError(f"nuts_at={strange}: expected some of the origins.")
     every = tuple(range(origins[0] - warm_up, origins[0])) + origins
@@ -360,6 +374,7 @@ def _run(
         reference=REFERENCE,
         first=origins[0],
         recalibrate=recalibrate,
+        stack=stack,
         seed=seed,
         level=level,
         resamples=resamples,
@@ -378,6 +393,7 @@ def _run(
             "refit": refit,
             "multi_step": multi_step,
             "recalibrate": recalibrate,
+            "stack": list(stack),
             "warm_up": warm_up,
             "panel": panel.to_dict(),
             "rows_left_out": made.left_out,

@@ -63,6 +63,7 @@ class SkillConfig(_Table):
     window: _Years | None = None
     multi_step: Literal["simulate", "direct"] = "simulate"
     recalibrate: _Years | None = None
+    stack: tuple[StrictStr, ...] = ()
     warm_up: Annotated[int, Field(strict=True, ge=0)] = 0
     nuts_at: tuple[StrictInt, ...] = ()
     nuts_draws: Annotated[int, Field(strict=True, ge=100)] = 500
@@ -127,7 +128,7 @@ class SkillConfig(_Table):
         """Arguments of `backtest` but model, panel and origins."""
         names = (
             "baselines", "method", "seed", "draws", "level", "resamples", "horizons", "refit",
-            "window", "multi_step", "recalibrate", "warm_up", "nuts_at", "nuts_draws",
+            "window", "multi_step", "recalibrate", "stack", "warm_up", "nuts_at", "nuts_draws",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 

@@ -26,6 +26,7 @@ seed = 3
 draws = 200
 resamples = 100
 recalibrate = 10
+stack = ["history"]
 warm_up = 10
 refit = 5
 [origins]
@@ -88,8 +89,9 @@ def test_the_command_prints_and_writes_the_whole_table(folder, capsys):
     assert (out / "table.txt").read_text() == text
     table = json.loads((out / "table.json").read_text())
     skill = pd.read_csv(out / "skill.csv")
-    assert len(skill) == len(table["skill"]) == 2 * 7  # periods; methods raw and recalibrated
+    assert len(skill) == len(table["skill"]) == 2 * 8  # periods; methods raw, recalibrated, stacked
     assert {"small", "small, recalibrated", "without_alliances", "history"} <= set(skill["model"])
+    assert "small + history" in set(skill["model"])
     rows = pd.read_parquet(out / "tables" / "forecasts.parquet")
     assert set(rows["year"]) == {1978, 1979, 1980, 1981}
     assert "recalibration" in table["about"]
