@@ -1,8 +1,9 @@
 """Effective draws per second of our fits and of every peer that is installed, on the same rows.
 
-    uv run --group benchmarks python benchmarks/inference.py [--quick] [--data DATA] [--json FILE]
+    uv run --group benchmarks python benchmarks/inference.py [PART ...] [--quick] [--data DATA]
+        [--json FILE]
 
-Two comparisons, each with the same rows, the same likelihood and the same priors for everybody:
+Parts; in a comparison the same rows, the same likelihood and the same priors for everybody:
 
 crossed
     19 features, crossed intercepts of state a, state b and year: what Bambi can express. Bambi
@@ -10,12 +11,15 @@ crossed
     Rscript has it, against ``method="laplace"``.
 multi-membership
     The same features, one effect for a state on either side, dyads and years; rows repeated up to
-    112,462 where the data have fewer. Plain PyMC with nutpie against ``method="laplace"``; with
-    ``--shipped`` the whole shipped specification as well (an era walk, varying slopes), for which
-    the peer takes hours.
-
-A third table times Laplace fits of 36,000 and 112,462 rows of the multi-membership and of the
-shipped specification, and what one more year costs from a warm start.
+    112,462 where the data have fewer. Plain PyMC with nutpie against ``method="laplace"``.
+shipped
+    The same for the whole shipped specification (an era walk, varying slopes), if asked for: the
+    peer takes hours.
+refits
+    Laplace fits of 36,000 and 112,462 rows of the last two specifications, and what one more year
+    costs from a warm start.
+scaling
+    Laplace fits of the shipped specification from 10,000 to 2,000,000 rows, if asked for.
 
 For a sampler, the number is the smallest bulk effective sample size (rank-normalised, ArviZ) over
 all population-level coefficients and scales, divided by wall seconds from the arrays to the
@@ -28,14 +32,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -304,16 +311,40 @@ def replicates(design: Design, *, draws: int, seeds: int) -> dict[str, float]:
     }
 
 
+def scaled(design: Design, size: int) -> Design:
+    """Rows repeated up to a size; those of another round are of other dyads of the same states.
+
+    (As the same dyads again they would say more and more about each dyad: another posterior.)
+    """
+    n = design.y.size
+    at = np.linspace(0, -(-size // n) * n - 1, size).astype(np.int64)
+    made = design.chosen(at % n)
+    return replace(
+        made,
+        blocks=tuple(
+            _more_levels(block, at // n) if block.name == "dyad" else block for block in made.blocks
+        ),
+    )
+
+
+def _more_levels(block: Block, again: np.ndarray) -> Block:
+    """A block with levels of their own for each round of rows."""
+    level = block.matrix.indices + len(block.levels) * again
+    used, index = np.unique(level, return_inverse=True)
+    n = index.size
+    matrix = sp.csr_array((np.ones(n), index, np.arange(n + 1)), shape=(n, used.size))
+    return replace(block, levels=used.astype(np.str_), matrix=matrix)
+
+
 def scaling(design: Design, sizes: Iterable[int], *, draws: int) -> pd.DataFrame:
-    """Seconds of a Laplace fit by rows (rows repeated), and the fitted exponent."""
+    """Seconds of a Laplace fit by rows, and the fitted exponent."""
     measured = []
     for size in sizes:
-        repeats = -(-size // design.y.size)
-        rows = np.sort(np.tile(np.arange(design.y.size), repeats))[
-            np.linspace(0, repeats * design.y.size - 1, size).astype(int)
-        ]
-        fit = laplace(design.chosen(rows), draws=draws)
-        measured.append({"rows": size, "seconds": fit.seconds, "ESS": fit.ess, "note": fit.note})
+        found = laplace(scaled(design, size), draws=draws)
+        measured.append(
+            {"rows": size, "seconds": found.seconds, "ESS": found.ess, "note": found.note}
+        )
+        print(f"  {size:,} rows: {found.seconds:.1f} s", flush=True)
     frame = pd.DataFrame(measured)
     frame.attrs["exponent"] = float(
         np.polyfit(np.log(frame["rows"]), np.log(frame["seconds"]), 1)[0]
@@ -348,31 +379,69 @@ def refits(panel: Panel, spec: ModelSpec, design: Design) -> pd.DataFrame:
     return pd.DataFrame(measured).round({"seconds": 2, "ESS": 0})
 
 
-def attempt(name: str, run: Callable[[], Result | None], results: list[Result]) -> None:
-    """Run a peer; one that is missing or fails is named, not hidden."""
+def attempt(
+    name: str, run: Callable[[], Result | None], results: list[Result], limit: float | None = None
+) -> None:
+    """Run a method; one that is missing, fails or takes too long is named, not hidden."""
     print(f"… {name}", flush=True)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = run()
+            found = run() if limit is None else within(limit, run)
     except Exception as error:
-        print(f"  {name} failed: {type(error).__name__}: {error}", flush=True)
+        print(f"  {name}: no result: {type(error).__name__}: {error}", flush=True)
         return
     if found is not None:
         results.append(found)
         print(f"  {found.seconds:.1f} s, smallest ESS {found.ess:.0f}", flush=True)
 
 
+def within(limit: float, run: Callable[[], Result | None]) -> Result | None:
+    """Run in a process group of its own that is ended after so many seconds."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_send, args=(sender, run))
+    child.start()
+    sender.close()
+    try:
+        if not receiver.poll(limit):
+            raise TimeoutError(f"stopped after {limit:.0f} s")
+        found = receiver.recv()
+    finally:
+        if child.is_alive():
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # its samplers have processes of their own
+        child.join()
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _send(sender: Any, run: Callable[[], Result | None]) -> None:
+    os.setsid()
+    try:
+        sender.send(run())
+    except Exception as error:
+        sender.send(error)
+
+
+PARTS = ("crossed", "multi-membership", "shipped", "refits", "scaling")
+SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "parts", nargs="*", choices=[*PARTS, []], help="crossed, multi-membership and refits"
+    )
     parser.add_argument("--data", default="embedded", help="'embedded', 'historical' or a folder")
     parser.add_argument("--quick", action="store_true", help="a subset, in about five minutes")
     parser.add_argument("--draws", type=int, default=500, help="per chain, two chains")
     parser.add_argument("--replicates", type=int, default=0, metavar="SEEDS")
-    parser.add_argument("--shipped", action="store_true", help="peers on the shipped model as well")
-    parser.add_argument("--scaling", action="store_true", help="10,000 to 2,000,000 rows")
+    parser.add_argument("--limit", type=float, default=900.0, help="seconds that a peer may take")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    parts = arguments.parts or ["crossed", "multi-membership", "refits"]
 
     name = "dyad_onset_historical" if arguments.data == "historical" else "dyad_onset"
     spec = load_model(name)
@@ -391,55 +460,56 @@ def main() -> None:
         f"data {arguments.data}, {design.y.size:,} rows {years.min()}–{years.max()}",
         flush=True,
     )
-
     laplace(some, draws=200)  # compiled code is cached on disk; the peers keep theirs in memory
-    draws = 200 if arguments.quick else arguments.draws
-    first: list[Result] = []
-    attempt("laplace", lambda: laplace(some, draws=1000), first)
-    if find_spec("bambi"):
-        attempt("Bambi + nutpie", lambda: bambi(some, draws=draws), first)
-    attempt("PyMC + nutpie", lambda: pymc(some, draws=draws, sampler="nutpie"), first)
-    size = 20_000 if arguments.quick else LARGE
-    compared: dict[str, list[Result]] = {"crossed": first}
-    specified = {"multi-membership": multi_membership(design)}
-    if arguments.shipped:
-        specified["shipped"] = design
-    for title, whole in specified.items():
-        large, found = padded(whole, size), compared.setdefault(title, [])
-        attempt(f"laplace, {title}", partial(laplace, large, draws=1000), found)
-        peer = partial(pymc, large, draws=draws, sampler="nutpie")
-        attempt(f"PyMC + nutpie, {title}", peer, found)
-    if not arguments.quick:
-        attempt("PyMC's own NUTS", lambda: pymc(some, draws=draws, sampler="pymc"), first)
-        if find_spec("numpyro"):
-            attempt("NumPyro", lambda: pymc(some, draws=draws, sampler="numpyro"), first)
-    if shutil.which("Rscript"):
-        limit = 60.0 if arguments.quick else 900.0
-        attempt("rstanarm", lambda: rstanarm(some, draws=draws, limit=limit), first)
-    report = {
-        title: table(found, "Bambi + nutpie" if title == "crossed" else "PyMC + nutpie")
-        for title, found in compared.items()
-    }
-    report["refits"] = refits(panel, spec, design)
-    if arguments.scaling:
-        report["scaling"] = scaling(
-            design, (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000), draws=200
-        )
-    extra = (
-        replicates(some, draws=1000, seeds=arguments.replicates) if arguments.replicates > 1 else {}
-    )
-    for title, frame in report.items():
-        print(f"\n{title}\n{frame.to_string(index=False)}")
+
+    draws, limit = (200 if arguments.quick else arguments.draws), arguments.limit
+    content: dict[str, Any] = {"cores": os.cpu_count(), "machine": platform.machine()}
+    for part in parts:
+        if part == "scaling":
+            frame = scaling(design, SIZES, draws=200)
+            content["scaling exponent"] = frame.attrs["exponent"]
+        elif part == "refits":
+            frame = refits(panel, spec, design)
+        elif part == "crossed":
+            frame = table(crossed_peers(some, draws, limit, arguments.quick), "Bambi + nutpie")
+        else:
+            whole = design if part == "shipped" else multi_membership(design)
+            large = padded(whole, 20_000 if arguments.quick else LARGE)
+            found: list[Result] = []
+            attempt("laplace", partial(laplace, large, draws=1000), found)
+            peer = partial(pymc, large, draws=draws, sampler="nutpie")
+            attempt("PyMC + nutpie", peer, found, max(limit, 900.0))
+            frame = table(found, "PyMC + nutpie")
+        print(f"\n{part}\n{frame.to_string(index=False)}", flush=True)
         if "exponent" in frame.attrs:
-            print(f"seconds ∝ rows^{frame.attrs['exponent']:.2f}")
-    for what, number in extra.items():
-        print(f"{what}: {number:.0f}")
-    if arguments.json:
-        content: dict[str, Any] = {t: f.to_dict(orient="records") for t, f in report.items()}
-        content |= {"cores": os.cpu_count(), "machine": platform.machine(), "replicates": extra}
-        if "scaling" in report:
-            content["scaling exponent"] = report["scaling"].attrs["exponent"]
-        arguments.json.write_text(json.dumps(content, indent=1))
+            print(f"seconds ∝ rows^{frame.attrs['exponent']:.2f}", flush=True)
+        content[part] = frame.to_dict(orient="records")
+        if arguments.json:
+            arguments.json.write_text(json.dumps(content, indent=1))
+    if arguments.replicates > 1:
+        content["replicates"] = replicates(some, draws=1000, seeds=arguments.replicates)
+        for what, number in content["replicates"].items():
+            print(f"{what}: {number:.0f}")
+        if arguments.json:
+            arguments.json.write_text(json.dumps(content, indent=1))
+
+
+def crossed_peers(design: Design, draws: int, limit: float, quick: bool) -> list[Result]:
+    """Laplace and every peer that is installed, on crossed intercepts."""
+    found: list[Result] = []
+    attempt("laplace", partial(laplace, design, draws=1000), found)
+    if find_spec("bambi"):
+        attempt("Bambi + nutpie", partial(bambi, design, draws=draws), found, limit)
+    samplers = {"nutpie": "PyMC + nutpie"}
+    if not quick:
+        samplers |= {"numpyro": "NumPyro"} if find_spec("numpyro") else {}
+        samplers |= {"pymc": "PyMC's own NUTS"}
+    for sampler, name in samplers.items():
+        attempt(name, partial(pymc, design, draws=draws, sampler=sampler), found, limit)
+    if shutil.which("Rscript"):
+        seconds = 60.0 if quick else limit
+        attempt("rstanarm", partial(rstanarm, design, draws=draws, limit=seconds), found)
+    return found
 
 
 if __name__ == "__main__":
