@@ -23,7 +23,7 @@ SingleArray = npt.NDArray[np.float32]
 _ANCHORS = np.array([-2.5, -1.25, 0.0, 1.25, 2.5])  # along the axis of the group block
 _EVERY = (0, 2, 4)  # the anchors at which skewness is allowed for
 _LEAST_FALL = 0.3  # of the log density by the axis of the group block, beyond the last anchor
-_PAIRS = 8  # antithetic pairs for the Kullback–Leibler optimal mean
+_PAIRS = 16  # antithetic pairs for the Kullback–Leibler optimal mean
 _GRID = np.linspace(-24.0, 10.0, 1361)  # of each independent variable behind theta
 
 
@@ -110,7 +110,7 @@ class Proposal:
         the more components there are: a Gaussian has lighter tails than a skewed posterior,
         and then the weights have no bound.
         """
-        nu = max(10.0, 4.0 * np.sqrt(self.latent.size))
+        nu = max(4.0, 3.0 * np.sqrt(self.latent.size))
         z = rng.standard_t(nu, (len(theta), self.latent.size))
         log_t = np.sum(
             gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
