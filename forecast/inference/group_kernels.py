@@ -1,4 +1,4 @@
-"""Numba kernels that integrate out, or draw, the effects of one block of groups.
+"""Numba kernels that integrate out the effects of one block of groups.
 
 One block of effects (the *group* block, e.g. the dyads) has exactly one level per row. Given
 the rest of the linear predictor, ``a``, its effects are independent, so each is integrated out
@@ -24,11 +24,19 @@ from math import exp, log, pi, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from forecast.inference.row_kernels import compiled, compiled_sums
+from forecast.inference.row_kernels import (
+    LARGE,
+    LARGE_SINGLE,
+    MOST_ODDS,
+    compiled,
+    compiled_sums,
+    log_odds_product,
+    odds_product,
+    odds_score,
+)
 
 __all__ = [
     "CAP",
-    "draw_effects",
     "group_modes",
     "node_products",
     "node_values",
@@ -39,13 +47,9 @@ __all__ = [
 
 # Above this, exp(a) is taken of the cap and the excess is added linearly: log(1+e^x) = x there.
 CAP = 200.0
-_LARGE = 1e100  # a larger running product is folded into a logarithm
-_LARGE_SINGLE = 1e30
-_MOST_ODDS = 1e30  # above this, p = 1
 _MOST_EFFECT = 60.0  # largest node at which single precision is kept
 _TOLERANCE = 1e-7  # of the conditional mode, in conditional standard deviations
 _TOLERANCE_SINGLE = 0.1  # one Newton step beyond it the mode is off by a hundredth
-_NEAR = 0.2  # slope, times the prior's s.d., at the middle of a hull: its level is .02 too high
 _ROOT2 = 1.4142135623730951
 # Nodes by the largest scale of the group block for which they do. The wider the prior of an effect,
 # the less a posterior without events looks like a Gaussian. Measured on 1,967 dyads with 112,462
@@ -86,21 +90,6 @@ def _hermite(nodes: int) -> tuple[FloatArray, FloatArray]:
     return x, np.log(weight) + x**2
 
 
-@compiled_sums
-def _score(e: FloatArray, factor: float) -> tuple[float, float]:
-    """Sum of p and of p (1 - p) for odds e_i * factor."""
-    kind = e.dtype.type
-    one, f, most = kind(1.0), kind(factor), kind(_MOST_ODDS)
-    total = kind(0.0)
-    weight = kind(0.0)
-    for i in range(e.size):
-        o = min(e[i] * f, most)
-        q = one / (one + o)
-        total += o * q
-        weight += o * q * q
-    return total, weight
-
-
 @compiled
 def group_modes(
     e: FloatArray,
@@ -126,7 +115,7 @@ def group_modes(
         rows = e[start[g] : start[g + 1]]
         curvature = precision
         for _ in range(200):
-            total, weight = _score(rows, exp(min(d, CAP)))
+            total, weight = odds_score(rows, exp(min(d, CAP)))
             curvature = weight + precision
             step = (events[g] - total - precision * d) / curvature
             step = min(max(step, -2.0), 2.0)
@@ -135,29 +124,6 @@ def group_modes(
                 break
         mode[g] = d
         scale[g] = 1.0 / sqrt(curvature)
-
-
-@compiled_sums
-def _product(e: FloatArray, factor: float) -> float:
-    """Π_i (1 + e_i factor) in the precision of ``e``; may overflow."""
-    one = e.dtype.type(1.0)
-    f = e.dtype.type(factor)
-    product = one
-    for i in range(e.size):
-        product *= one + e[i] * f
-    return product
-
-
-@compiled
-def _log_product(e: FloatArray, factor: float) -> float:
-    """Logarithm of `_product`, which cannot overflow."""
-    product, folded = 1.0, 0.0
-    for i in range(e.size):
-        product *= 1.0 + np.float64(e[i]) * factor
-        if product > _LARGE:
-            folded += log(product)
-            product = 1.0
-    return folded + log(product)
 
 
 @compiled
@@ -171,17 +137,17 @@ def node_products(
     folded: FloatArray,
 ) -> None:
     """Fill Π_i (1 + e_i factor_k) of groups g0..g1 as ``product`` exp(``folded``), (G, nodes)."""
-    large = _LARGE_SINGLE if e.itemsize == 4 else _LARGE
+    large = LARGE_SINGLE if e.itemsize == 4 else LARGE
     for g in range(g0, g1):
         rows = e[start[g] : start[g + 1]]
         for k in range(factor.shape[1]):
-            found = _product(rows, factor[g, k])
+            found = odds_product(rows, factor[g, k])
             if found < large:
                 product[g, k] = found
                 folded[g, k] = 0.0
             else:
                 product[g, k] = 1.0
-                folded[g, k] = _log_product(rows, factor[g, k])
+                folded[g, k] = log_odds_product(rows, factor[g, k])
 
 
 def node_values(
@@ -307,7 +273,7 @@ def row_moments(
     Cov(p, p') ≈ slope slope' + bend bend'. The four node arrays begin with group g0.
     """
     kind = e.dtype.type
-    one, most = kind(1.0), kind(_MOST_ODDS)
+    one, most = kind(1.0), kind(MOST_ODDS)
     longest = 0
     for g in range(g0, g1):
         longest = max(longest, start[g + 1] - start[g])
@@ -372,126 +338,3 @@ def polynomials(
             first[g, k] = share[g, k] * u
             second[g, k] = share[g, k] * (u * u - m3 * u - 1.0) * norm
         mean[g], variance[g] = m1, m2
-
-
-@compiled
-def _value(e: FloatArray, events: float, precision: float, d: float) -> float:
-    """h(d) up to a constant."""
-    factor = exp(min(d, CAP))
-    large = _LARGE_SINGLE if e.itemsize == 4 else _LARGE
-    product = _product(e, factor)
-    logarithm = log(product) if product < large else _log_product(e, factor)
-    return events * d - 0.5 * precision * d * d - logarithm - e.size * max(d - CAP, 0.0)
-
-
-@compiled
-def _density(
-    e: FloatArray, events: float, precision: float, d: float
-) -> tuple[float, float, float]:
-    """Value h(d) up to a constant, its slope, and minus its curvature."""
-    total, weight = _score(e, exp(min(d, CAP)))
-    return _value(e, events, precision, d), events - total - precision * d, weight + precision
-
-
-@compiled_sums
-def _total(e: FloatArray) -> float:
-    """Σ_i e_i."""
-    total = e.dtype.type(0.0)
-    for i in range(e.size):
-        total += e[i]
-    return total
-
-
-@compiled
-def _draw_quiet(e: FloatArray, total: float, sigma: float) -> float:
-    """A draw of the effect of a group without events: its prior, thinned by the likelihood.
-
-    exp(−x) ≤ Π_i (1 + e_i exp(d))^(−1) ≤ 1 / (1 + x) with x = exp(d) Σ_i e_i: between the two,
-    which is seldom, the product decides.
-    """
-    for _ in range(10_000):
-        d = sigma * np.random.standard_normal()  # noqa: NPY002
-        factor = exp(min(d, CAP))
-        x = total * factor
-        u = np.random.random()  # noqa: NPY002
-        if u * (1.0 + x) > 1.0:
-            continue
-        if u <= exp(-x) or u * _product(e, factor) <= 1.0:
-            break
-    return d
-
-
-@compiled
-def draw_effects(
-    e: FloatArray,
-    events: FloatArray,
-    start: IntArray,
-    sigma: float,
-    guess: FloatArray,
-    seed: int,
-    out: FloatArray,
-) -> None:
-    """One exact draw of every group effect given ``a``: fills ``out`` (G,).
-
-    Rejection from the piecewise exponential hull of a log-concave density: a level that it
-    cannot exceed, and tangents at 1.3 conditional standard deviations on either side of a point
-    near the mode; the chords between the three points accept most draws without looking at the
-    rows again (Gilks & Wild 1992, without the adaptive refinement). Seeds the generator of the
-    calling thread, so a draw depends on ``seed`` alone. Where no event was expected and none came
-    the prior is thinned instead: see `_draw_quiet`.
-    """
-    np.random.seed(seed)  # noqa: NPY002 (the generator that compiled code has per thread)
-    precision = 1.0 / (sigma * sigma)
-    few = exp(-0.5 * sigma * sigma)
-    near_enough = _NEAR * sqrt(precision)
-    for g in range(start.shape[0] - 1):
-        rows = e[start[g] : start[g + 1]]
-        if events[g] == 0.0:
-            total = _total(rows)
-            if total < few:
-                out[g] = _draw_quiet(rows, total, sigma)
-                continue
-        near = guess[g]
-        h2, s2, curvature = _density(rows, events[g], precision, near)
-        for _ in range(200):
-            if abs(s2) < near_enough:
-                break
-            near += min(max(s2 / curvature, -2.0), 2.0)
-            h2, s2, curvature = _density(rows, events[g], precision, near)
-        # h'' is at most minus the prior precision, which bounds how far the mode is above.
-        peak = h2 + 0.5 * s2 * s2 / precision
-        away = 1.3 / sqrt(curvature)
-        t1, t3 = near - away, near + away
-        h1, s1, _ = _density(rows, events[g], precision, t1)
-        h3, s3, _ = _density(rows, events[g], precision, t3)
-        while s1 <= 0.0:
-            t1 -= away
-            h1, s1, _ = _density(rows, events[g], precision, t1)
-        while s3 >= 0.0:
-            t3 += away
-            h3, s3, _ = _density(rows, events[g], precision, t3)
-        # Where the tangents meet the level.
-        z1, z3 = t1 + (peak - h1) / s1, t3 + (peak - h3) / s3
-        left, middle, right = 1.0 / s1, z3 - z1, -1.0 / s3
-        area = left + middle + right
-        d = near
-        for _ in range(10_000):
-            u = np.random.random() * area  # noqa: NPY002
-            if u < left:
-                hull = log(max(u, 1e-300) / left)
-                d = z1 + hull / s1
-            elif u < left + middle:
-                hull = 0.0
-                d = z1 + u - left
-            else:
-                hull = log(max(area - u, 1e-300) / right)
-                d = z3 + hull / s3
-            v = log(max(np.random.random(), 1e-300)) + hull + peak  # noqa: NPY002
-            if t1 < d < t3:
-                share = (d - t1) / (near - t1) if d < near else (t3 - d) / (t3 - near)
-                chord = h2 * share + (h1 if d < near else h3) * (1.0 - share)
-                if v <= chord:
-                    break
-            if v <= _value(rows, events[g], precision, d):
-                break
-        out[g] = d

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from forecast.errors import DataError
 from forecast.inference import group_kernels as kernels
 from forecast.inference import row_kernels
+from forecast.inference.group_draws import draw_effects
 from forecast.inference.rows import Rows, each_part
 from forecast.modeling.design import Block, Design
 
@@ -283,7 +284,7 @@ class Latent:
 
         def one(s: int, a: SingleArray) -> None:
             e, _ = self._odds(a)
-            kernels.draw_effects(e, self.events, self.start, sigmas[s], modes, seeds[s], out[s])
+            draw_effects(e, self.events, self.start, sigmas[s], modes, seeds[s], out[s])
 
         self._each_draw(W, one)
         return out

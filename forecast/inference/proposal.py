@@ -219,7 +219,7 @@ def propose(
         more = _between(
             [g - anchors[i].gradient for i, (_, g) in zip(_EVERY, corrected, strict=True)]
         )
-        slopes = np.array([axis @ (at.gradient + g) for at, g in zip(anchors, more, strict=True)])
+        slopes = np.array([axis @ (a.gradient + g) for a, g in zip(anchors, more, strict=True)])
     linears, constants = [], []
     for anchor, force in zip(anchors, forces, strict=True):
         Q, w, H = latent.prior_precision(anchor.theta), anchor.mode, anchor.information

@@ -1,4 +1,4 @@
-"""Numba kernels over rows: plain logit, memberships, sums by group.
+"""Numba kernels over rows: plain logit, odds, memberships, sums by group.
 
 All release the GIL and take a range of rows where threads can share the work.
 """
@@ -6,7 +6,7 @@ All release the GIL and take a range of rows where threads can share the work.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import exp
+from math import exp, log
 from typing import Any
 
 import numba as nb
@@ -14,14 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "LARGE",
+    "LARGE_SINGLE",
+    "MOST_ODDS",
     "add_members",
     "add_members_once",
     "compiled",
     "compiled_sums",
     "group_sums",
+    "log_odds_product",
     "member_group_sums",
     "member_products",
     "member_sums",
+    "odds_product",
+    "odds_score",
     "plain_log_likelihood",
     "plain_moments",
     "segment_sums",
@@ -33,9 +39,16 @@ Int32Array = npt.NDArray[np.int32]
 SingleArray = npt.NDArray[np.float32]
 UnsignedArray = npt.NDArray[np.uint32]
 
+LARGE = 1e100  # a larger running product is folded into a logarithm
+LARGE_SINGLE = 1e30
+MOST_ODDS = 1e30  # above this, p = 1
+
 
 def compiled[F: Callable[..., Any]](function: F) -> F:
-    """Compile without the GIL and without checks for division by zero; cached on disk."""
+    """Compile without the GIL and without checks for division by zero; cached on disk.
+
+    A kernel that calls one of another file is compiled anew only when its own file changes.
+    """
     machine: Any = nb.njit(nogil=True, cache=True, error_model="numpy")(function)
     typed: F = machine
     return typed
@@ -212,3 +225,41 @@ def member_group_sums(
         target = out[group[i]]
         for j in range(indptr[i], indptr[i + 1]):
             target[indices[j]] += value[i] * data[j]
+
+
+@compiled_sums
+def odds_score(e: FloatArray, factor: float) -> tuple[float, float]:
+    """Sum of p and of p (1 - p) for odds e_i * factor."""
+    kind = e.dtype.type
+    one, f, most = kind(1.0), kind(factor), kind(MOST_ODDS)
+    total = kind(0.0)
+    weight = kind(0.0)
+    for i in range(e.size):
+        o = min(e[i] * f, most)
+        q = one / (one + o)
+        total += o * q
+        weight += o * q * q
+    return total, weight
+
+
+@compiled_sums
+def odds_product(e: FloatArray, factor: float) -> float:
+    """Π_i (1 + e_i factor) in the precision of ``e``; may overflow."""
+    one = e.dtype.type(1.0)
+    f = e.dtype.type(factor)
+    product = one
+    for i in range(e.size):
+        product *= one + e[i] * f
+    return product
+
+
+@compiled
+def log_odds_product(e: FloatArray, factor: float) -> float:
+    """Logarithm of `odds_product`, which cannot overflow."""
+    product, folded = 1.0, 0.0
+    for i in range(e.size):
+        product *= 1.0 + np.float64(e[i]) * factor
+        if product > LARGE:
+            folded += log(product)
+            product = 1.0
+    return folded + log(product)
