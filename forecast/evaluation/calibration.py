@@ -27,7 +27,7 @@ from forecast.evaluation.corp import (
     reliability,
 )
 from forecast.evaluation.inputs import FloatArray, as_counts, as_finite, as_forecasts, as_level
-from forecast.evaluation.scores import CLIP
+from forecast.evaluation.scores import log_odds
 
 __all__ = [
     "THETAS",
@@ -80,8 +80,7 @@ class Recalibration:
 
     def apply(self, probability: npt.ArrayLike) -> FloatArray:
         """Recalibrated probabilities, same shape; use on later years than it was fitted on."""
-        p = np.clip(np.asarray(probability, dtype=np.float64), CLIP, 1.0 - CLIP)
-        recalibrated: FloatArray = expit(self.intercept + self.slope * logit(p))
+        recalibrated: FloatArray = expit(self.intercept + self.slope * log_odds(probability))
         return recalibrated
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,7 +127,7 @@ def recalibrate(
         raise ArgumentError(
             f"Recalibration needs events and non-events; found {events} events in {y.size} rows."
         )
-    x = logit(np.clip(p, CLIP, 1.0 - CLIP))
+    x = log_odds(p)
     if np.ptp(x) < 1e-12:
         raise ArgumentError("Recalibration needs forecasts that differ; all are the same.")
     low, high = x[y == 1.0], x[y == 0.0]

@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import isotonic_regression
-from scipy.special import logit
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.inputs import FloatArray, as_forecasts, as_level
-from forecast.evaluation.scores import CLIP, brier_score, log_loss
+from forecast.evaluation.scores import brier_score, log_loss, log_odds
 
 __all__ = ["Decomposition", "Reliability", "decompose", "isotonic", "reliability"]
 
@@ -222,7 +221,7 @@ def _curve_points(
     half = points // 2
     share = np.cumsum(counts) / counts.sum()
     by_rows = np.searchsorted(share, np.linspace(0.0, 1.0, half))
-    odds = logit(np.clip(distinct, CLIP, 1.0 - CLIP))
+    odds = log_odds(distinct)
     by_odds = np.searchsorted(odds, np.linspace(odds[0], odds[-1], points - half))
     last = distinct.size - 1
     return np.unique(np.minimum(np.concatenate([by_rows, by_odds, [last]]), last))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.calibration import recalibrate
-from forecast.evaluation.scores import CLIP
+from forecast.evaluation.scores import log_odds
 
 __all__ = ["LEAST_YEARS", "SUFFIX", "RollingRecalibration", "rolling_recalibration"]
 
@@ -42,7 +42,7 @@ class RollingRecalibration:
         p = np.asarray(probability, dtype=np.float64)
         if (line["intercept"], line["slope"]) == (0.0, 1.0):
             return p
-        moved = line["intercept"] + line["slope"] * logit(np.clip(p, CLIP, 1.0 - CLIP))
+        moved = line["intercept"] + line["slope"] * log_odds(p)
         return np.asarray(expit(moved), dtype=np.float64)
 
 

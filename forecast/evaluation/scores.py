@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import logit
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.inputs import FloatArray, as_counts, as_finite, as_forecasts, as_level
@@ -35,12 +36,19 @@ __all__ = [
     "interval_score",
     "log_loss",
     "log_loss_rows",
+    "log_odds",
     "score_forecasts",
     "skill",
 ]
 
 CLIP = 1e-7
 """Default bound of the log loss: about the resolution of a float32 probability near 1."""
+
+
+def log_odds(probability: npt.ArrayLike) -> FloatArray:
+    """Log odds of probabilities that are clipped at `CLIP`, so that they are finite."""
+    p = np.clip(np.asarray(probability, dtype=np.float64), CLIP, 1.0 - CLIP)
+    return np.asarray(logit(p))
 
 
 @dataclass(frozen=True)

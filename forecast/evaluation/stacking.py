@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from forecast.evaluation.recalibration import LEAST_YEARS
-from forecast.evaluation.scores import CLIP
+from forecast.evaluation.scores import log_odds
 
 __all__ = ["RollingStack", "rolling_stack", "stack_name"]
 
@@ -56,7 +56,7 @@ class RollingStack:
             return np.asarray(probability, dtype=np.float64)
         total = np.asarray(line["intercept"], dtype=np.float64)
         for member, p in zip(self.members, (probability, *others), strict=True):
-            total = total + line[member] * _logit(p)
+            total = total + line[member] * log_odds(p)
         return np.asarray(expit(total), dtype=np.float64)
 
 
@@ -97,7 +97,7 @@ def rolling_stack(
     """
     o, t, y = np.asarray(origin), np.asarray(year), np.asarray(outcome, dtype=np.float64)
     members = tuple(probabilities)
-    X = np.column_stack([np.ones(y.size), *(_logit(p) for p in probabilities.values())])
+    X = np.column_stack([np.ones(y.size), *(log_odds(p) for p in probabilities.values())])
     equal = np.append(0.0, np.full(len(members), 1.0 / len(members)))
     table = []
     for now in np.unique(o):
@@ -133,8 +133,3 @@ def _weights(X: FloatArray, y: FloatArray, center: FloatArray) -> FloatArray:
         return float(value), X.T @ (expit(eta) - y) + apart
 
     return np.asarray(minimize(loss, center, jac=True, method="BFGS").x)
-
-
-def _logit(p: npt.ArrayLike) -> FloatArray:
-    values = np.clip(np.asarray(p, dtype=np.float64), CLIP, 1.0 - CLIP)
-    return np.asarray(logit(values))
