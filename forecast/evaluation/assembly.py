@@ -112,36 +112,48 @@ def assemble(
         step: np.all([np.isfinite(parts[n][step].mean) for n in pieces.names], axis=0)
         for step in pieces.rows
     }
+    rows = {step: pieces.rows[step][keep].reset_index(drop=True) for step, keep in usable.items()}
+    kept = {
+        name: {step: _kept(part, usable[step]) for step, part in parts[name].items()}
+        for name in pieces.names
+    }
     lines: dict[tuple[int, str], RollingRecalibration] = {}
-    if recalibrate is not None:
-        for name in pieces.names:
-            if name != reference:
-                lines |= _lines(pieces.rows, parts[name], usable, name, recalibrate)
+    stacks: dict[tuple[int], RollingStack] = {}
     members = (pieces.names[0], *stack)
-    stacks = _stacks(pieces.rows, parts, usable, members) if stack else {}
+    for horizon in sorted({h for _, h in rows}):
+        steps = [step for step in sorted(rows) if step[1] == horizon]
+        past = pd.concat([rows[step] for step in steps], ignore_index=True)
+        about = past["origin"], past["year"], past["outcome"]
+        means = {n: np.concatenate([kept[n][step].mean for step in steps]) for n in pieces.names}
+        if recalibrate is not None:
+            for name in pieces.names:
+                if name != reference:
+                    lines[horizon, name] = rolling_recalibration(
+                        *about, means[name], years=recalibrate
+                    )
+        if stack:
+            stacks[horizon,] = rolling_stack(*about, {name: means[name] for name in members})
     forecasts: list[pd.DataFrame] = []
     counts: list[tuple[dict[str, Any], float, npt.NDArray[np.int64]]] = []
-    scored = {step: keep for step, keep in usable.items() if step[0] >= first}
-    for (origin, horizon), keep in sorted(scored.items(), key=lambda item: item[0][::-1]):
-        rows = pieces.rows[origin, horizon][keep].reset_index(drop=True)
-        step = origin, horizon
+    scored = sorted((step for step in rows if step[0] >= first), key=lambda step: step[::-1])
+    for step in scored:
+        origin, horizon = step
         versions: list[tuple[str, Part]] = []
         for name in pieces.names:
-            versions.append((name, parts[name][step]))
+            versions.append((name, kept[name][step]))
             if (horizon, name) in lines:
                 line = partial(lines[horizon, name].apply, origin)
-                versions.append((name + SUFFIX, _moved(parts[name][step], line)))
-        if stacks:
-            others = [parts[name][step].mean for name in stack]
-            pool = partial(stacks[horizon].apply, origin, others)
-            versions.append((stack_name(members), _moved(parts[members[0]][step], pool)))
+                versions.append((name + SUFFIX, _moved(kept[name][step], line)))
+        if stack:
+            others = [kept[name][step].mean for name in stack]
+            pool = partial(stacks[horizon,].apply, origin, others)
+            versions.append((stack_name(members), _moved(kept[members[0]][step], pool)))
         for label, part in versions:
-            values = (part.mean, part.lower, part.upper)
-            forecasts.append(forecast_rows(rows, label, *(v[keep] for v in values)))
+            forecasts.append(forecast_rows(rows[step], label, part.mean, part.lower, part.upper))
             key = zlib.crc32(label.encode())
             child = np.random.SeedSequence(seed, spawn_key=(horizon, origin, key, 1))
             rng = np.random.default_rng(child)
-            counts += _year_counts(rows, label, part.draws[:, keep], rng)
+            counts += _year_counts(rows[step], label, part.draws, rng)
     table = pd.concat(forecasts, ignore_index=True)
     unit = table.pop("unit").to_numpy()
     model = pieces.names[0]
@@ -175,8 +187,8 @@ def assemble(
         "counts": count_table,
         "fits": _fits(pieces),
         "totals": tables.total_table(count_table),
-        "recalibration": _line_table(lines),
-        "stack": _stack_table(stacks),
+        "recalibration": _by_origin(lines, ("horizon", "model")),
+        "stack": _by_origin(stacks, ("horizon",)),
         "nuts": _nuts_table(pieces, parts[model]),
     }
     curves = {
@@ -188,8 +200,21 @@ def assemble(
     return Assembled(
         tables=made,
         reliability=curves,
-        left_out=int(sum((~keep).sum() for keep in scored.values())),
+        left_out=int(sum((~usable[step]).sum() for step in scored)),
         left_out_by={name: n for name, n in by.items() if n},
+    )
+
+
+def _kept(part: Part, keep: npt.NDArray[np.bool_]) -> Part:
+    """Forecasts of some of the rows."""
+    if keep.all():
+        return part
+    return replace(
+        part,
+        mean=part.mean[keep],
+        lower=part.lower[keep],
+        upper=part.upper[keep],
+        draws=part.draws[:, keep],
     )
 
 
@@ -205,56 +230,15 @@ def _moved(part: Part, line: Callable[[Any], Any]) -> Part:
     )
 
 
-def _stacks(
-    rows: Mapping[Step, pd.DataFrame],
-    parts: Mapping[str, Mapping[Step, Part]],
-    usable: Mapping[Step, npt.NDArray[np.bool_]],
-    members: Sequence[str],
-) -> dict[int, RollingStack]:
-    """Weights of a stack, by horizon."""
-    found = {}
-    for horizon in sorted({h for _, h in rows}):
-        steps = [step for step in sorted(rows) if step[1] == horizon]
-        chosen = pd.concat([rows[s][usable[s]] for s in steps], ignore_index=True)
-        found[horizon] = rolling_stack(
-            chosen["origin"],
-            chosen["year"],
-            chosen["outcome"],
-            {m: np.concatenate([parts[m][s].mean[usable[s]] for s in steps]) for m in members},
-        )
-    return found
-
-
-def _lines(
-    rows: Mapping[Step, pd.DataFrame],
-    parts: Mapping[Step, Part],
-    usable: Mapping[Step, npt.NDArray[np.bool_]],
-    name: str,
-    years: int,
-) -> dict[tuple[int, str], RollingRecalibration]:
-    """Recalibration of one method, by horizon."""
-    found = {}
-    for horizon in sorted({h for _, h in rows}):
-        steps = [step for step in sorted(rows) if step[1] == horizon]
-        chosen = pd.concat([rows[s][usable[s]] for s in steps], ignore_index=True)
-        p = np.concatenate([parts[s].mean[usable[s]] for s in steps])
-        found[horizon, name] = rolling_recalibration(
-            chosen["origin"], chosen["year"], chosen["outcome"], p, years=years
-        )
-    return found
-
-
-def _line_table(lines: Mapping[tuple[int, str], RollingRecalibration]) -> pd.DataFrame:
-    made = [
-        line.lines.reset_index().assign(horizon=horizon, model=name)
-        for (horizon, name), line in lines.items()
+def _by_origin(
+    made: Mapping[Any, RollingRecalibration | RollingStack], names: Sequence[str]
+) -> pd.DataFrame:
+    """Lines of all horizons (and methods, where the keys hold them) in one table."""
+    tables = [
+        learnt.lines.reset_index().assign(**dict(zip(names, key, strict=True)))
+        for key, learnt in made.items()
     ]
-    return pd.concat(made, ignore_index=True) if made else pd.DataFrame()
-
-
-def _stack_table(stacks: Mapping[int, RollingStack]) -> pd.DataFrame:
-    made = [pool.lines.reset_index().assign(horizon=h) for h, pool in stacks.items()]
-    return pd.concat(made, ignore_index=True) if made else pd.DataFrame()
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _fits(pieces: Pieces) -> pd.DataFrame:
