@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from scipy.special import expit, logit, softmax
+from scipy.special import softmax
 
-from forecast.evaluation.scores import average_precision, log_loss_rows
+from forecast.evaluation.calibration import recalibrate
+from forecast.evaluation.compare import paired_difference
+from forecast.evaluation.scores import average_precision, log_loss_rows, skill
+from forecast.evaluation.stacking import rolling_stack
 
 MODEL = "dyad_onset_historical"
 SETS = {
@@ -40,19 +43,6 @@ def linear(past: np.ndarray, y: np.ndarray, now: np.ndarray) -> tuple[np.ndarray
     return now @ weights, weights
 
 
-def logistic(past: np.ndarray, y: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Logistic pool with a weak ridge towards equal weights."""
-    X, Z = logit(past), logit(now)
-    equal = np.append(0.0, np.full(X.shape[1], 1.0 / X.shape[1]))
-
-    def loss(b: np.ndarray) -> float:
-        eta = b[0] + X @ b[1:]
-        return float(np.sum(np.logaddexp(0, eta) - y * eta) + 5.0 * np.sum((b - equal) ** 2))
-
-    b = minimize(loss, equal).x
-    return expit(b[0] + Z @ b[1:]), b
-
-
 def main() -> None:
     """Print every pool beside the model."""
     files = sorted(Path(sys.argv[1], "forecasts").glob("*.parquet"))
@@ -69,15 +59,20 @@ def main() -> None:
     year, y = wide["year"].to_numpy(), wide["outcome"].to_numpy()
     quiet = wide["peace_years"].to_numpy() > 10
     found = {"model alone": wide[MODEL].to_numpy()}
+    late = year >= FIRST
     for name, members in SETS.items():
-        p = np.clip(wide[members].to_numpy(), 1e-6, 1 - 1e-6)
-        for kind, pool in (("linear", linear), ("logistic", logistic)):
-            made = p[:, 0].copy()
-            for t in range(FIRST, int(year.max()) + 1):
-                made[year == t], weights = pool(p[year < t], y[year < t], p[year == t])
-            found[f"{name}, {kind}"] = made
-            print(f"{name}, {kind}: last weights {np.round(weights, 2)}", flush=True)
-    rng = np.random.default_rng(1)
+        p = wide[members].to_numpy()
+        found[f"{name}, linear"] = p[:, 0].copy()
+        for t in range(FIRST, int(year.max()) + 1):
+            now = year == t
+            found[f"{name}, linear"][now], weights = linear(p[year < t], y[year < t], p[now])
+        pool = rolling_stack(year, year, y, dict(zip(members, p.T, strict=True)))
+        found[f"{name}, logistic"] = np.where(late, 0.0, p[:, 0])
+        for t in np.unique(year[late]):
+            now = year == t
+            found[f"{name}, logistic"][now] = pool.apply(int(t), p[now, 1:].T, p[now, 0])
+        last = pool.lines.iloc[-1][members].to_numpy(float)
+        print(f"{name}: last weights {weights.round(2)}, {last.round(2)}", flush=True)
     print(
         "| pool | years | skill | AP | AP quiet | slope | Σp / obs | less the model's loss, 1e-4 |"
     )
@@ -85,25 +80,26 @@ def main() -> None:
     for name, p in found.items():
         for first, last in PERIODS:
             at = (year >= first) & (year <= last)
-            rate = np.full(at.sum(), y[at].mean())
-            loss, base = log_loss_rows(y[at], p[at]), log_loss_rows(y[at], rate)
-            apart = loss - log_loss_rows(y[at], found["model alone"][at])
-            sums = pd.Series(apart).groupby(year[at]).sum().to_numpy()
-            counts = pd.Series(apart).groupby(year[at]).size().to_numpy()
-            pick = rng.integers(0, sums.size, (2000, sums.size))
-            low, high = np.quantile(sums[pick].sum(1) / counts[pick].sum(1), [0.05, 0.95]) * 1e4
-            _, line = logistic(p[at][:, None], y[at], p[at][:, None])
+            loss = log_loss_rows(y[at], p[at])
+            base = log_loss_rows(y[at], np.full(at.sum(), y[at].mean()))
+            apart = paired_difference(
+                loss,
+                log_loss_rows(y[at], found["model alone"][at]),
+                blocks={"year": year[at]},
+                seed=1,
+            )
             decades = [
                 f"{p[d].sum() / y[d].sum():.2f}"
                 for start in range(first // 10 * 10, min(last, 1999), 10)
                 if (d := at & (year // 10 * 10 == start)).any()
             ]
             print(
-                f"| {name} | {first}–{last} | {1 - loss.mean() / base.mean():.4f} | "
+                f"| {name} | {first}–{last} | {skill(loss.mean(), base.mean()):.4f} | "
                 f"{average_precision(y[at], p[at]):.3f} | "
-                f"{average_precision(y[at & quiet], p[at & quiet]):.3f} | {line[1]:.2f} | "
-                f"{p[at].sum() / y[at].sum():.2f}; {', '.join(decades)} | "
-                f"{apart.mean() * 1e4:+.1f} ({low:+.1f}, {high:+.1f}) |"
+                f"{average_precision(y[at & quiet], p[at & quiet]):.3f} | "
+                f"{recalibrate(y[at], p[at]).slope:.2f} | "
+                f"{p[at].sum() / y[at].sum():.2f}; {', '.join(decades)} | {apart.mean * 1e4:+.1f} "
+                f"({apart.lower * 1e4:+.1f}, {apart.upper * 1e4:+.1f}) |"
             )
 
 
