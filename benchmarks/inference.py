@@ -88,15 +88,21 @@ class Result:
 # ----------------------------------------------------------------------------------------- rows
 
 
+def membership(level: np.ndarray) -> tuple[np.ndarray, sp.csr_array]:
+    """Labels of the levels that occur, and the matrix of rows that have one each."""
+    levels, index = np.unique(level, return_inverse=True)
+    n = index.size
+    matrix = sp.csr_array((np.ones(n), index, np.arange(n + 1)), shape=(n, levels.size))
+    return levels.astype(np.str_), matrix
+
+
 def crossed(design: Design, columns: int = 20) -> Design:
     """First columns of a design with crossed intercepts of state a, state b and year."""
     rows = design.rows
     blocks = []
     for name, coordinate in (("state_a", "ccode_a"), ("state_b", "ccode_b"), ("year", "year")):
-        levels, index = np.unique(rows[coordinate].to_numpy(), return_inverse=True)
-        n = index.size
-        matrix = sp.csr_array((np.ones(n), index, np.arange(n + 1)), shape=(n, levels.size))
-        blocks.append(Block(name, "iid", levels.astype(np.str_), matrix, 0.5))
+        levels, matrix = membership(rows[coordinate].to_numpy())
+        blocks.append(Block(name, "iid", levels, matrix, 0.5))
     return replace(
         design,
         X=np.ascontiguousarray(design.X[:, :columns]),
@@ -129,7 +135,7 @@ def padded(design: Design, size: int) -> Design:
 # -------------------------------------------------------------------------------------- methods
 
 
-def _summary(posterior: xr.Dataset, weights: None = None) -> tuple[pd.Series, pd.Series]:
+def _summary(posterior: xr.Dataset) -> tuple[pd.Series, pd.Series]:
     values = {
         f"beta[{term}]": posterior["beta"].sel(term=term).to_numpy().ravel()
         for term in posterior["term"].to_numpy().tolist()
@@ -329,11 +335,8 @@ def scaled(design: Design, size: int) -> Design:
 
 def _more_levels(block: Block, again: np.ndarray) -> Block:
     """A block with levels of their own for each round of rows."""
-    level = block.matrix.indices + len(block.levels) * again
-    used, index = np.unique(level, return_inverse=True)
-    n = index.size
-    matrix = sp.csr_array((np.ones(n), index, np.arange(n + 1)), shape=(n, used.size))
-    return replace(block, levels=used.astype(np.str_), matrix=matrix)
+    levels, matrix = membership(block.matrix.indices + len(block.levels) * again)
+    return replace(block, levels=levels, matrix=matrix)
 
 
 def scaling(design: Design, sizes: Iterable[int], *, draws: int) -> pd.DataFrame:
