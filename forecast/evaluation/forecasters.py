@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.baselines import BASELINES, Forecaster, baseline
 from forecast.features import FeatureRequest
+from forecast.inference.warm_start import WarmStart
 from forecast.modeling.encoding import requests
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
@@ -22,76 +22,10 @@ from forecast.paths import models_folder
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
-__all__ = ["WITHOUT_ALLIANCES", "FittedModel", "ModelForecaster", "WarmStart", "comparison"]
+__all__ = ["WITHOUT_ALLIANCES", "FittedModel", "ModelForecaster", "comparison"]
 
 WITHOUT_ALLIANCES = "without_alliances"
 """Name of the comparison with the same model, its alliance terms left out."""
-
-
-@dataclass(frozen=True, eq=False)
-class WarmStart:
-    """Posterior means of an earlier fit: where the search of a later one begins.
-
-    Small, so that it can be kept on disk and sent to other processes.
-
-    Attributes
-    ----------
-    id : str
-        Id of the fit.
-    means : mapping of str to numpy.ndarray
-        Variable of the posterior to its mean.
-    names : mapping of str to numpy.ndarray of str
-        Names of the entries of ``beta`` and of each group of effects.
-    """
-
-    id: str
-    means: Mapping[str, npt.NDArray[np.float64]]
-    names: Mapping[str, npt.NDArray[np.str_]]
-
-    @classmethod
-    def of(cls, fit: Fit) -> Self:
-        """Means of the posterior of a fit."""
-        mean = fit.posterior["posterior"].to_dataset().mean(("chain", "draw"))
-        return cls(
-            id=fit.id,
-            means={str(n): v.to_numpy().astype(np.float64) for n, v in mean.data_vars.items()},
-            names={
-                str(v.dims[0]): v[v.dims[0]].to_numpy().astype(np.str_)
-                for v in mean.data_vars.values()
-                if v.dims
-            },
-        )
-
-    @property
-    def posterior(self) -> xr.DataTree:
-        """A posterior of one draw, the mean: what `forecast.fit` reads of a warm start."""
-        variables = {
-            name: (
-                ("chain", "draw", *(["term" if name == "beta" else _level(name)] * value.ndim)),
-                value[None, None],
-            )
-            for name, value in self.means.items()
-        }
-        return xr.DataTree.from_dict({"posterior": xr.Dataset(variables, dict(self.names))})
-
-    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Arrays that `from_arrays` reads back."""
-        means = {f"mean:{name}": value for name, value in self.means.items()}
-        names = {f"names:{dim}": value for dim, value in self.names.items()}
-        return {"id": np.array(self.id), **means, **names}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Inverse of `to_arrays`."""
-
-        def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
-            return {n.removeprefix(prefix): v for n, v in arrays.items() if n.startswith(prefix)}
-
-        return cls(id=str(arrays["id"]), means=part("mean:"), names=part("names:"))
-
-
-def _level(variable: str) -> str:
-    return f"level_{variable.removeprefix('effect_')}"
 
 
 @dataclass(frozen=True)
@@ -141,7 +75,7 @@ class ModelForecaster:
                 method=self.method,
                 seed=seed,
                 draws=self.draws,
-                warm_start=cast("Fit | None", start),
+                warm_start=start,
             )
         )
 
@@ -176,7 +110,7 @@ class FittedModel:
 
     def warm_start(self) -> WarmStart | None:
         """Where a later fit may begin; None for NUTS, which needs no mode."""
-        return WarmStart.of(self.posterior) if self.posterior.method == "laplace" else None
+        return self.posterior.warm_start() if self.posterior.method == "laplace" else None
 
     def record(self) -> dict[str, Any]:
         """Diagnostics of the fit as one table row."""

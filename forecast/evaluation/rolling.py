@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from forecast.errors import ForecastError
 from forecast.evaluation.baselines import Forecaster
-from forecast.evaluation.forecasters import FittedModel, ModelForecaster, WarmStart
+from forecast.evaluation.forecasters import FittedModel, ModelForecaster
 from forecast.evaluation.origins import target_panel, training_panel
+from forecast.inference.warm_start import WarmStart
 from forecast.panel.types import Panel
 from forecast.sources.tables import Tables
 

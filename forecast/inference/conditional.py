@@ -10,12 +10,14 @@ import scipy.linalg as sl
 
 from forecast.inference.latent import Latent, Moments
 
-__all__ = ["Conditional", "conditional", "scale_mode"]
+__all__ = ["Conditional", "conditional", "scale_jacobian", "scale_mode"]
 
 FloatArray = npt.NDArray[np.float64]
 
 _DECREMENT = 1e-3  # squared distance to the mode, in posterior standard deviations, to stop at
+_LONGEST = 1.0  # step of a log scale
 _FAR = 0.5  # step of a log scale, in standard deviations, after which curvature is taken anew
+_LEAST_CURVATURE = 0.3  # of the log marginal posterior by a log scale, in the search
 _NOISE = 2e-7  # relative, of a log likelihood in single precision
 
 
@@ -142,15 +144,48 @@ def _scale_gradient(
     return gradient, curvature
 
 
+def scale_jacobian(latent: Latent, at: Conditional) -> FloatArray:
+    """Derivative of the gradient by theta, without what ties the group block to others, (k, k).
+
+    The likelihood is taken as quadratic in ``w``: dw/dθ_c = 2 C K_c w_c / σ_c² and
+    dC/dθ_c = 2 C K_c C / σ_c², with the covariance C and the precisions K_c at σ_c = 1; and as
+    quadratic in every group effect given ``w``.
+    """
+    J = np.zeros((at.theta.size, at.theta.size))
+    where = {
+        b: slice(latent.p + kept.start, latent.p + kept.stop) for b, kept in latent.slices.items()
+    }
+    pulled = {b: latent.structures[b] @ at.mode[at_b] for b, at_b in where.items()}
+    for b, at_b in where.items():
+        variance, K = np.exp(2.0 * at.theta[b]), latent.structures[b]
+        square = float(at.mode[at_b] @ pulled[b] + np.sum(K * at.covariance[at_b, at_b]))
+        for c, at_c in where.items():
+            shared = at.covariance[at_b, at_c]
+            moved = 2.0 * float(pulled[b] @ shared @ pulled[c])
+            moved += float(np.sum((K @ shared) * (shared @ latent.structures[c])))
+            J[b, c] = 2.0 * moved / variance * np.exp(-2.0 * at.theta[c])
+        prior = variance / latent.design.blocks[b].scale_prior ** 2
+        J[b, b] -= 2.0 * square / variance + 2.0 * prior
+    if latent.group is not None:
+        mean, spread, b = at.moments.mean, at.moments.variance, latent.group
+        variance = float(np.exp(2.0 * at.theta[b]))
+        moved = 4.0 * np.sum(spread * mean**2) + 2.0 * np.sum(spread**2)
+        prior = variance / latent.design.blocks[b].scale_prior ** 2
+        slope = moved / variance**2 - 2.0 * np.sum(mean**2 + spread) / variance - 2.0 * prior
+        J[b, b] = min(float(slope), -_LEAST_CURVATURE)
+    return J
+
+
 def scale_mode(
     latent: Latent,
     theta: FloatArray,
     w: FloatArray,
     modes: FloatArray,
     *,
-    within: float = 0.05,
+    within: float = 0.2,
+    covariance: FloatArray | None = None,
 ) -> Conditional:
-    """Root of the gradient by theta: Broyden's method, steps capped.
+    """Root of the gradient by theta: Newton's method, with a secant for the group block.
 
     Parameters
     ----------
@@ -158,20 +193,26 @@ def scale_mode(
         See `conditional`.
     within : float
         Standard deviations of each log scale at which a step is too small to matter.
+    covariance : numpy.ndarray, shape (blocks, blocks), optional
+        About that of the log scales in the posterior.
     """
     at = conditional(latent, theta, w, modes)
-    J = np.diag(-at.curvature)
+    J = scale_jacobian(latent, at) if covariance is None else -np.linalg.inv(covariance)
     for _ in range(40):
-        step = np.linalg.solve(J, -at.gradient)
-        if not np.isfinite(step).all() or step @ at.gradient <= 0:
-            J = np.diag(-at.curvature)
-            step = at.gradient / at.curvature
-        if np.max(np.abs(step) * np.sqrt(at.curvature), initial=0.0) < within:
-            break
-        step *= min(1.0, 0.7 / np.max(np.abs(step)))
+        # Where the density is not log-concave in theta, up the slope all the same.
+        values, vectors = np.linalg.eigh(-0.5 * (J + J.T))
+        step = vectors @ (vectors.T @ at.gradient / np.maximum(np.abs(values), _LEAST_CURVATURE))
         far = float(np.max(np.abs(step) * np.sqrt(at.curvature), initial=0.0))
+        if far < within:
+            break
+        step *= min(1.0, _LONGEST / np.max(np.abs(step)))
+        far = float(np.max(np.abs(step) * np.sqrt(at.curvature)))
         new = conditional(latent, at.theta + step, at.mode, modes, at, refresh=far > _FAR)
-        change = new.gradient - at.gradient
-        J = J + np.outer(change - J @ step, step) / float(step @ step)
-        at = new
+        change, g = new.gradient - at.gradient, latent.group
+        at, slope = new, 0.0 if g is None else J[g, g]
+        J = scale_jacobian(latent, at)
+        if g is not None:
+            # Group effects are too far from Gaussian for that: a secant.
+            small = abs(step[g]) * np.sqrt(at.curvature[g]) < 0.1 * within
+            J[g, g] = slope if small else min(change[g] / step[g], 0.5 * J[g, g])
     return conditional(latent, at.theta, at.mode, modes, at)

@@ -26,7 +26,7 @@ from forecast.inference.diagnostics import (
     peak_memory_mb,
 )
 from forecast.inference.sampling import Method, Report, check_options, sample_design
-from forecast.modeling.design import Design
+from forecast.inference.warm_start import WarmStart
 from forecast.modeling.encode import Encoding, encode
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
@@ -111,6 +111,10 @@ class Fit:
             )
         return self
 
+    def warm_start(self) -> WarmStart:
+        """What a later fit of the same model may begin with."""
+        return WarmStart.of(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain description for JSON, without draws and rows."""
         result = self.gate()
@@ -140,7 +144,7 @@ def fit(
     chains: int = 4,
     tune: int = 1000,
     progress: bool = False,
-    warm_start: Fit | None = None,
+    warm_start: Fit | WarmStart | None = None,
     store: str | Path | None = None,
     workers: int = 1,
     client: Any = None,
@@ -165,8 +169,9 @@ def fit(
         Of NUTS; Laplace has one chain and no tuning.
     progress : bool
         Show a progress bar (on a terminal or in a notebook).
-    warm_start : Fit, optional
-        A fit of the same model, e.g. of one year less, where the search for the mode begins.
+    warm_start : Fit or WarmStart, optional
+        A fit of the same model, e.g. of one year less, or what it left (`Fit.warm_start`): the
+        search for the mode begins there, and what it found about the scales is used.
         It changes the random draws, so it is part of the id.
     store : str or Path, optional
         NUTS only: folder that does not exist yet, to which draws are written while they are made
@@ -193,6 +198,7 @@ def fit(
     """
     started = time.perf_counter()
     spec = load_model(model)
+    warm = warm_start.warm_start() if isinstance(warm_start, Fit) else warm_start
     check_options(
         method, seed=seed, draws=draws, chains=chains, tune=tune, store=store, workers=workers
     )
@@ -205,7 +211,7 @@ def fit(
         SCHEMA_VERSION,
         chains=chains,
         tune=tune,
-        warm_start=warm_start.id if warm_start is not None else None,
+        warm_start=None if warm is None else warm.id,
     )
     with _progress(progress, f"{spec.name} ({method})") as report:
         if report is not None:
@@ -219,14 +225,14 @@ def fit(
             chains=chains,
             tune=tune,
             report=report,
-            start=_start(design, warm_start) if warm_start is not None else None,
+            start=None if warm is None else warm.begin(design),
             store=store,
             workers=workers,
             client=client,
         )
     posterior.attrs |= {"fit_id": identity, "model": spec.name, "method": method, "seed": seed}
     # What else the id was made of, so that an opened artifact can be held against it.
-    posterior.attrs |= {"tune": tune, "warm_start": warm_start.id if warm_start else ""}
+    posterior.attrs |= {"tune": tune, "warm_start": warm.id if warm else ""}
     return Fit(
         id=identity,
         spec=spec,
@@ -325,32 +331,6 @@ def rows_fingerprint(panel: Panel) -> str:
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(panel.data[name].to_numpy(), dtype="<f8").tobytes())
     return digest.hexdigest()
-
-
-def _start(design: Design, previous: Fit) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Log scales and latent vector of a design at the posterior mean of another fit."""
-    from forecast.inference.latent import Latent
-
-    mean = previous.posterior["posterior"].to_dataset().mean(("chain", "draw"))
-    beta = dict(zip(mean["term"].to_numpy().tolist(), mean["beta"].to_numpy(), strict=True))
-    parts = [
-        np.array([beta.get(n, m) for n, m in zip(design.names, design.prior_mean, strict=True)])
-    ]
-    theta = np.empty(len(design.blocks))
-    for b, block in enumerate(design.blocks):
-        known = f"sigma_{block.name}" in mean
-        scale = float(mean[f"sigma_{block.name}"]) if known else 0.6 * block.scale_prior
-        theta[b] = np.log(scale)
-        if b != Latent.group_of(design):
-            effect = np.zeros(len(block.levels))
-            if known:
-                levels = mean[f"level_{block.name}"].to_numpy().tolist()
-                values = mean[f"effect_{block.name}"].to_numpy()
-                found = dict(zip(levels, values, strict=True))
-                last = float(values[-1]) if block.structure == "random_walk" else 0.0
-                effect = np.array([found.get(level, last) for level in block.levels.tolist()])
-            parts.append(effect)
-    return theta, np.concatenate(parts)
 
 
 @contextmanager

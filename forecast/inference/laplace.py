@@ -31,13 +31,33 @@ from forecast.inference.latent import Latent
 from forecast.inference.proposal import propose
 from forecast.modeling.design import Design
 
-__all__ = ["Draws", "resample", "sample_laplace", "smooth_weights"]
+__all__ = ["Draws", "Start", "resample", "sample_laplace", "smooth_weights"]
 
 FloatArray = npt.NDArray[np.float64]
 
 _MAX_ROUNDS = 16
+_LEAST_SHARE = 0.3  # of proposals that are worth something, from the scales of another fit
 _LARGE = 20_000  # rows
 _GROUPS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where the search for the mode begins.
+
+    Attributes
+    ----------
+    theta : numpy.ndarray, shape (blocks,)
+        Log scales.
+    w : numpy.ndarray, shape (size,)
+        Coefficients and effects of the kept blocks; see `forecast.inference.latent`.
+    covariance : numpy.ndarray, shape (blocks, blocks), optional
+        Of the log scales in a posterior like the one that is wanted. Otherwise it is found.
+    """
+
+    theta: FloatArray
+    w: FloatArray
+    covariance: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +91,7 @@ def sample_laplace(
     *,
     seed: np.random.SeedSequence,
     draws: int,
-    start: tuple[FloatArray, FloatArray] | None = None,
+    start: Start | None = None,
     report: Callable[[str, float], None] | None = None,
 ) -> Draws:
     """Posterior draws of a hierarchical logit by nested Laplace and importance resampling.
@@ -85,8 +105,8 @@ def sample_laplace(
     draws : int
         Draws to return. Proposals are added, at most ``draws / 2`` at a time, until the effective
         sample size of the weights is at least ``max(400, draws / 2)`` (at most 16 times).
-    start : (log scales, w), optional
-        Where to start the search for the mode, e.g. that of a fit with one year less.
+    start : Start, optional
+        Where to start the search for the mode, e.g. what a fit with one year less has found.
     report : callable, optional
         Called with what is being done and the share that is done (0 to 1).
 
@@ -100,10 +120,11 @@ def sample_laplace(
     blocks = design.blocks
     modes = np.zeros(latent.levels)
     tell("mode of the scales", 0.0)
-    theta, w = start or _start(design, latent)
-    at = scale_mode(latent, np.asarray(theta, dtype=np.float64), w, modes)
+    begin = start or _start(design, latent)
+    at = scale_mode(latent, begin.theta, begin.w, modes, covariance=begin.covariance)
     tell("curvature around the mode", 0.2)
-    proposal = propose(latent, at, modes, np.random.default_rng(streams[0]))
+    rng = np.random.default_rng(streams[0])
+    proposal = propose(latent, at, modes, rng, covariance=begin.covariance)
     target = max(400.0, 0.5 * draws)
     batch = most = max(250, draws // 2)
     thetas, latents, weights = [], [], []
@@ -121,6 +142,11 @@ def sample_laplace(
         ess = 1.0 / float(np.sum(share**2))
         if ess >= target:
             break
+        if done == 0 and begin.covariance is not None and ess < _LEAST_SHARE * batch:
+            # The earlier posterior is too unlike this one: find what it should have told.
+            proposal = propose(latent, at, modes, np.random.default_rng(streams[0]))
+            thetas, latents, weights = [], [], []
+            continue
         # As many again as the share that was worth something promises to be enough.
         batch = int(np.clip(1.1 * share.size * (target / ess - 1.0), 100, most))
     rng = np.random.default_rng(streams[1])
@@ -140,8 +166,8 @@ def sample_laplace(
     return Draws(W[:, : latent.p], effects, scales, ess, k, share.size)
 
 
-def _start(design: Design, latent: Latent) -> tuple[FloatArray, FloatArray]:
-    """Log scales and ``w`` from which the search for the mode begins.
+def _start(design: Design, latent: Latent) -> Start:
+    """Where the search for the mode begins if nothing is known.
 
     Of a large design those of every fourth group: most of the way is gone on few rows.
     """
@@ -155,10 +181,11 @@ def _start(design: Design, latent: Latent) -> tuple[FloatArray, FloatArray]:
         some = replace(some, blocks=tuple(blocks))
         part = Latent(some)
         if part.group == latent.group:
-            at = scale_mode(part, *_start(some, part), np.zeros(part.levels), within=0.5)
-            return at.theta, at.mode
+            first = _start(some, part)
+            at = scale_mode(part, first.theta, first.w, np.zeros(part.levels), within=0.5)
+            return Start(at.theta, at.mode)
     scales = np.array([0.6 * block.scale_prior for block in design.blocks])
-    return np.log(scales), latent.prior_mean.copy()
+    return Start(np.log(scales), latent.prior_mean.copy())
 
 
 def smooth_weights(log_weights: FloatArray) -> tuple[FloatArray, float]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import scipy.linalg as sl
 from scipy.special import gammaln
 
-from forecast.inference.conditional import Conditional, conditional
+from forecast.inference.conditional import Conditional, conditional, scale_jacobian
 from forecast.inference.latent import Latent
 from forecast.inference.row_kernels import compiled
 from forecast.inference.rows import each_part
@@ -23,6 +23,9 @@ SingleArray = npt.NDArray[np.float32]
 _ANCHORS = np.array([-2.5, -1.25, 0.0, 1.25, 2.5])  # along the axis of the group block
 _EVERY = (0, 2, 4)  # the anchors at which skewness is allowed for
 _LEAST_FALL = 0.3  # of the log density by the axis of the group block, beyond the last anchor
+_WIDE = 0.03  # share of the wide part in the density of each independent variable behind theta
+_LEAST_PRECISION = 0.25  # of a log scale: further out the tables know better
+_SMALLEST = -40.0  # log scale whose precision single precision can hold
 _PAIRS = 16  # antithetic pairs for the Kullback–Leibler optimal mean
 _GRID = np.linspace(-24.0, 10.0, 1361)  # of each independent variable behind theta
 
@@ -88,7 +91,7 @@ class Proposal:
         P = self.informations[low] * np.float32(1.0 - share)
         if share:
             P += self.informations[high] * np.float32(share)
-        self.latent.add_prior_precision(P, theta)
+        self.latent.add_prior_precision(P, np.maximum(theta, _SMALLEST))
         # Single precision: the density is that of the Gaussian with this U, whatever it rounds.
         U = _cholesky(P).T.astype(np.float64)
         pull = self.latent.prior_pull
@@ -110,7 +113,7 @@ class Proposal:
         the more components there are: a Gaussian has lighter tails than a skewed posterior,
         and then the weights have no bound.
         """
-        nu = max(4.0, 3.0 * np.sqrt(self.latent.size))
+        nu = max(4.0, 3.0 * np.sqrt(self.latent.size), self.latent.size / 4.0)
         z = rng.standard_t(nu, (len(theta), self.latent.size))
         log_t = np.sum(
             gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
@@ -174,34 +177,53 @@ def _corrections(
     return force, gradient
 
 
-def propose(
-    latent: Latent, at: Conditional, modes: FloatArray, rng: np.random.Generator
-) -> Proposal:
-    """Anchors around the mode of theta, and the proposal that they define."""
-    k = at.theta.size
-    sd = 1.0 / np.sqrt(at.curvature)
-    J = np.empty((k, k))
-    for b in range(k):
+def _scale_precision(latent: Latent, at: Conditional, modes: FloatArray) -> FloatArray:
+    """Curvature of minus the log marginal posterior of theta, (k, k)."""
+    J, b = scale_jacobian(latent, at), latent.group
+    if b is not None:
+        sd = 1.0 / np.sqrt(at.curvature[b])
         for _ in range(3):  # until the step is about one standard deviation
             ends = []
             for sign in (-1.0, 1.0):
                 theta = at.theta.copy()
-                theta[b] += sign * sd[b]
-                ends.append(
-                    conditional(latent, theta, at.mode, modes.copy(), at, refresh=b == latent.group)
-                )
-            slope = (ends[1].gradient[b] - ends[0].gradient[b]) / (2 * sd[b])
-            found = 1.0 / np.sqrt(max(-slope, 0.25))
-            if 0.6 < found / sd[b] < 1.7:
+                theta[b] += sign * sd
+                ends.append(conditional(latent, theta, at.mode, modes.copy(), at))
+            slope = (ends[1].gradient - ends[0].gradient) / (2 * sd)
+            found = 1.0 / np.sqrt(max(-slope[b], 0.25))
+            if 0.6 < found / sd < 1.7:
                 break
-            sd[b] = found
-        J[:, b] = (ends[1].gradient - ends[0].gradient) / (2 * sd[b])
+            sd = found
+        J[:, b] = J[b] = slope
+    return np.asarray(-0.5 * (J + J.T))
+
+
+def propose(
+    latent: Latent,
+    at: Conditional,
+    modes: FloatArray,
+    rng: np.random.Generator,
+    *,
+    covariance: FloatArray | None = None,
+) -> Proposal:
+    """Anchors around the mode of theta, and the proposal that they define.
+
+    Parameters
+    ----------
+    latent, at, modes
+        See `forecast.inference.conditional`.
+    rng : numpy.random.Generator
+    covariance : numpy.ndarray, shape (blocks, blocks), optional
+        About that of theta in the posterior; found if it is not given.
+    """
+    k = at.theta.size
+    values, vectors = np.linalg.eigh(
+        _scale_precision(latent, at, modes) if covariance is None else np.linalg.inv(covariance)
+    )
+    covariance = (vectors / np.maximum(values, _LEAST_PRECISION)) @ vectors.T
+    sd = np.sqrt(np.diag(covariance))
     root = np.zeros((k, k))
     order = sorted(range(k), key=lambda b: b != latent.group)  # the group block first
-    if k:
-        values, vectors = np.linalg.eigh(-0.5 * (J + J.T))
-        covariance = (vectors / np.maximum(values, 0.25)) @ vectors.T
-        root[np.ix_(order, order)] = np.linalg.cholesky(covariance[np.ix_(order, order)])
+    root[np.ix_(order, order)] = np.linalg.cholesky(covariance[np.ix_(order, order)])
     normals = rng.standard_normal((_PAIRS, latent.size))
     force, gradient = _corrections(latent, at, modes, normals)
     center = at.theta + np.clip(root @ (root.T @ gradient), -sd, sd)
@@ -272,11 +294,11 @@ def _tables(proposal: Proposal, slopes: FloatArray) -> FloatArray:
 
     Along the axis of a kept block the surrogate of the anchors is followed: it has the
     exponential tail of a scale that may be zero. Along that of the group block, whose likelihood
-    is not Gaussian, it is made from the `slopes` at the anchors. Both with a tenth of a wide
+    is not Gaussian, it is made from the `slopes` at the anchors. Both with a little of a wide
     Student t, so that the weights stay bounded where the surrogate is wrong.
     """
     latent, k = proposal.latent, proposal.center.size
-    wide = np.log(0.1) - 2.5 * np.log1p((_GRID / 2.0) ** 2 / 4.0) + np.log(0.375 / 2.0)
+    wide = np.log(_WIDE) - 2.5 * np.log1p((_GRID / 2.0) ** 2 / 4.0) + np.log(0.375 / 2.0)
     tables = np.empty((k, _GRID.size))
 
     def table(j: int) -> None:
@@ -290,7 +312,7 @@ def _tables(proposal: Proposal, slopes: FloatArray) -> FloatArray:
             body = np.interp(_GRID, coarse, value)
         body = body - body.max()
         body -= np.log(np.sum(np.exp(body)) * (_GRID[1] - _GRID[0]))
-        tables[j] = np.logaddexp(np.log(0.9) + body, wide)
+        tables[j] = np.logaddexp(np.log1p(-_WIDE) + body, wide)
 
     each_part(table, [(j,) for j in range(k)])
     return tables

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.inference.laplace import Draws, sample_laplace
+from forecast.inference.laplace import Draws, Start, sample_laplace
 from forecast.modeling.design import Design
 from forecast.workers import run_tasks
 
@@ -30,7 +30,7 @@ def sample_design(
     chains: int = 4,
     tune: int = 1000,
     report: Report | None = None,
-    start: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None = None,
+    start: Start | None = None,
     store: str | Path | None = None,
     workers: int = 1,
     client: Any = None,
@@ -45,7 +45,7 @@ def sample_design(
         See `fit`.
     report : callable, optional
         Called with what is being done and the share that is done (0 to 1).
-    start : (log scales, latent vector), optional
+    start : Start, optional
         Where the search for the mode begins (Laplace only).
     store, workers, client
         See `fit`.
@@ -128,7 +128,7 @@ def _sample_laplace(
     design: Design,
     seed: np.random.SeedSequence,
     draws: int,
-    start: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None,
+    start: Start | None,
 ) -> Draws:
     return sample_laplace(design, seed=seed, draws=draws, start=start)
 

@@ -14,6 +14,7 @@ from forecast.inference import fit as module
 from forecast.inference.diagnostics import GATE, Diagnostics, chain_diagnostics
 from forecast.inference.fit import Fit, fit, fit_id, gate, rows_fingerprint
 from forecast.inference.predict import linear_predictor, predict
+from forecast.inference.warm_start import WarmStart
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 from forecast.store import open_store
@@ -118,6 +119,13 @@ def test_warm_start_from_fewer_years(panel):
     early = fit(SPEC, panel.select_years(1980, 1998), seed=3, draws=200)
     late = fit(SPEC, panel, seed=3, draws=200, warm_start=early)
     assert np.isfinite(late.posterior["posterior"]["beta"]).all()
+    left = WarmStart.from_arrays(early.warm_start().to_arrays())
+    assert left.covariance.shape == (len(left.scales), len(left.scales))
+    again = fit(SPEC, panel, seed=3, draws=200, warm_start=left)
+    assert again.id == late.id
+    xr.testing.assert_identical(
+        again.posterior["posterior"].to_dataset(), late.posterior["posterior"].to_dataset()
+    )
 
 
 def test_id_changes_with_all_that_matters(panel):

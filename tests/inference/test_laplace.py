@@ -9,7 +9,7 @@ import pytest
 from simulated_designs import block, dyads, indicator, plain
 
 from forecast.errors import DataError
-from forecast.inference.laplace import Draws, sample_laplace
+from forecast.inference.laplace import Draws, Start, sample_laplace
 from forecast.inference.latent import Latent
 from forecast.inference.sampling import sample_design
 
@@ -123,9 +123,16 @@ def test_warm_start_leads_to_the_same_posterior():
     cold = sample(design, draws=1000)
     w = np.concatenate([truth["beta"], truth["state"], truth["era"], truth["slope"]])
     theta = np.log([0.3, 0.5, 0.2, 0.2])
-    warm = sample_laplace(design, seed=np.random.SeedSequence(9), draws=1000, start=(theta, w))
-    sd = cold.beta.std(0)
-    np.testing.assert_allclose(warm.beta.mean(0), cold.beta.mean(0), atol=0.2 * sd.max())
+    spread = np.cov([np.log(cold.scales[block.name]) for block in design.blocks])
+    for covariance in (None, spread, 4 * spread, spread / 4):
+        start = Start(theta, w, covariance)
+        warm = sample_laplace(design, seed=np.random.SeedSequence(9), draws=1000, start=start)
+        assert warm.pareto_k < 0.7
+        sd = cold.beta.std(0)
+        np.testing.assert_allclose(warm.beta.mean(0), cold.beta.mean(0), atol=0.2 * sd.max())
+        for name, scale in cold.scales.items():
+            drawn = np.log(warm.scales[name])
+            assert abs(drawn.mean() - np.log(scale).mean()) < 0.25 * np.log(scale).std(), name
 
 
 def test_integrating_a_group_out_or_not_is_the_same_posterior(monkeypatch):

@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from scipy.special import logsumexp
 from simulated_designs import block, dyads, indicator, plain
 
-from forecast.inference.conditional import conditional
+from forecast.inference.conditional import conditional, scale_jacobian
 from forecast.inference.latent import Latent
 from forecast.modeling.build import build_from_design
 from forecast.modeling.density import design_logp
@@ -375,3 +375,23 @@ def test_gradient_by_the_scale_of_levels_without_rows_is_that_of_the_prior():
         np.testing.assert_allclose(
             expected, numeric(lambda t: float(latent.log_scale_prior(t)), theta, 1e-3), rtol=1e-7
         )
+
+
+def test_jacobian_by_the_scales_is_that_of_the_gradient():
+    """Analytic among the kept blocks; rows and columns of the dyads are left to a secant."""
+    design, _ = dyads(states=20, pairs=120, years=25, columns=4, rate=0.1, seed=3)
+    latent = Latent(design)
+    kept = list(latent.kept)
+    for theta in (np.full(len(design.blocks), -1.0), np.array([-0.3, -0.8, -1.6, -0.6])):
+        at = conditional(latent, theta, latent.prior_mean.copy(), np.zeros(latent.levels))
+
+        def gradient(t: Any, at: Any = at) -> Any:
+            return conditional(latent, t, at.mode, np.zeros(latent.levels), at).gradient
+
+        step = 0.05
+        ends = [[gradient(theta + s * step * e) for s in (-1, 1)] for e in np.eye(theta.size)]
+        expected = np.array([(high - low) / (2 * step) for low, high in ends]).T
+        found = scale_jacobian(latent, at)
+        # The likelihood is not quadratic: a few percent of the curvature.
+        allowed = 0.1 * np.sqrt(np.abs(np.outer(np.diag(expected), np.diag(expected)))) + 0.05
+        assert (np.abs(found - expected)[np.ix_(kept, kept)] < allowed[np.ix_(kept, kept)]).all()
