@@ -7,9 +7,10 @@ from forecast.features import FeatureRequest
 __all__ = ["ACTIVITY", "ALLIANCES", "HISTORY", "LOGGED", "STRUCTURE"]
 
 STRUCTURE = (
-    FeatureRequest("land_contiguity", "land_contiguity"),
-    FeatureRequest("contiguity_closeness", "contiguity_closeness"),
-    FeatureRequest("major_powers", "major_powers"),
+    # What defines the population is known of a state's first year too.
+    FeatureRequest("land_contiguity", "land_contiguity", at_entry="current"),
+    FeatureRequest("contiguity_closeness", "contiguity_closeness", at_entry="current"),
+    FeatureRequest("major_powers", "major_powers", at_entry="current"),
     FeatureRequest("capability_ratio", "capability_ratio"),
     FeatureRequest("joint_capability", "joint_capability"),
 )

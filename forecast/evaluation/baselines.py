@@ -37,7 +37,6 @@ __all__ = [
     "Predictor",
     "baseline",
     "boosted_trees",
-    "required_columns",
     "ridge_logit",
     "training_outcome",
     "unit_keys",
@@ -408,8 +407,3 @@ def baseline(name: str) -> Forecaster:
     if name not in BASELINES:
         raise UnknownNameError("baseline", name, BASELINES)
     return BASELINES[name]
-
-
-def required_columns(methods: Sequence[Forecaster]) -> list[FeatureRequest]:
-    """Distinct feature columns of several methods."""
-    return list({r.name: r for method in methods for r in method.columns()}.values())

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import expit
 
 from forecast.errors import UnknownNameError
+from forecast.evaluation.baseline_columns import STRUCTURE
 from forecast.evaluation.baselines import Forecaster, Predictor, ridge_logit, training_outcome
 from forecast.evaluation.inputs import FloatArray
 from forecast.features import FeatureRequest, compute_features
@@ -108,8 +109,7 @@ _POWER = (
 _DIRECTED = ColumnLogit(
     "directed_history",
     (
-        *_POWER,
-        FeatureRequest("contiguity_closeness", "contiguity_closeness"),
+        *STRUCTURE,
         FeatureRequest("challenger_capability", "capability_share", {}, "a"),
         FeatureRequest("target_capability", "capability_share", {}, "b"),
         FeatureRequest("peace_years", "peace_years"),

@@ -183,9 +183,9 @@ def compute_features(
         Rows and the world they come from.
     requests : sequence of FeatureRequest
         Columns. A column that is there already is kept, unless it records that it was made from
-        another feature, options or side and can be made anew. In an alliance-year panel a feature
-        of states is combined over the members of the treaty (side ``sum``, ``mean``, ``min`` or
-        ``max``); features of pairs have no value there.
+        another feature, options, side or `at_entry` and can be made anew. In an alliance-year
+        panel a feature of states is combined over the members of the treaty (side ``sum``,
+        ``mean``, ``min`` or ``max``); features of pairs have no value there.
     threads : int, optional
         Threads that compute; by default as many as the process has cores. Values do not depend
         on it.
@@ -340,9 +340,9 @@ def _with_members(panel: Panel, wanted: Sequence[FeatureRequest]) -> Panel:
 
 
 def _check_distinct(requests: Sequence[FeatureRequest]) -> None:
-    seen: dict[str, tuple[str, str]] = {}
+    seen: dict[str, tuple[str, str, str]] = {}
     for request in requests:
-        made = (request.key, request.side)
+        made = (request.key, request.side, request.at_entry)
         if seen.setdefault(request.name, made) != made:
             raise ArgumentError(f"column {request.name!r} is requested twice, differently")
 
@@ -350,12 +350,15 @@ def _check_distinct(requests: Sequence[FeatureRequest]) -> None:
 def _is_there(panel: Panel, request: FeatureRequest) -> bool:
     if request.name not in panel.data.data_vars:
         return False
-    recorded = panel.data[request.name].attrs
-    same = all(recorded.get(k, v) == v for k, v in request.attrs.items())
+    recorded = dict(panel.data[request.name].attrs)
+    if "feature" in recorded:  # otherwise the caller's own column
+        recorded.setdefault("at_entry", "missing")
+    wanted = {**request.attrs, "at_entry": request.at_entry}
+    same = all(recorded.get(k, v) == v for k, v in wanted.items())
     if same or panel.world is not None:
         return same
     raise ArgumentError(
         f"column {request.name!r} was made with feature {recorded.get('feature')!r}, options "
-        f"{recorded.get('options')} and side {recorded.get('side')!r}; it cannot be made anew "
-        "from a panel read from a file"
+        f"{recorded.get('options')}, side {recorded.get('side')!r} and at_entry "
+        f"{recorded.get('at_entry')!r}; it cannot be made anew from a panel read from a file"
     )

@@ -213,6 +213,18 @@ def test_a_new_state_may_have_the_geography_of_its_first_year():
     assert values["current"][2] == values["missing"][2]
 
 
+def test_a_column_of_another_first_year_is_made_anew():
+    rows = [(1995, 2, 5), (1996, 2, 5), (1997, 2, 5)]  # 5 enters in 1996
+    current = FeatureRequest("x", "capability_share", {}, "b", "current")
+    missing = FeatureRequest("x", "capability_share", {}, "b")
+    for first, second in ((current, missing), (missing, current)):
+        made = compute_features(compute_features(panel(rows), [first]), [second])
+        fresh = compute_features(panel(rows), [second])
+        np.testing.assert_array_equal(made.data["x"], fresh.data["x"])
+        with pytest.raises(ArgumentError, match="requested twice"):
+            compute_features(panel(rows), [first, second])
+
+
 def test_only_what_no_event_changes_is_current_at_entry():
     for name in ("peace_years", "pact_in_dyad"):
         with pytest.raises(ArgumentError, match="events of the year that is forecast"):
