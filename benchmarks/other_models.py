@@ -17,6 +17,7 @@ from typing import Any
 
 MODELS = (
     "directed_initiation",
+    "directed_initiation_historical",
     "state_onset",
     "escalation",
     "escalation:escalation_to_war",

@@ -87,12 +87,18 @@ def training_outcome(panel: Panel) -> FloatArray:
     return y
 
 
-def unit_keys(panel: Panel) -> npt.NDArray[np.int64]:
-    """One number per unit of the panel (state, pair or directed pair) for each row."""
+def unit_keys(panel: Panel, *, either_way: bool = False) -> npt.NDArray[np.int64]:
+    """One number per unit of the panel (state, pair or directed pair) for each row.
+
+    With `either_way` both directions of a pair have the same.
+    """
     if panel.unit == "state-year":
         return panel.data["ccode"].to_numpy().astype(np.int64)
     a = panel.data["ccode_a"].to_numpy().astype(np.int64)
-    return a * 100_000 + panel.data["ccode_b"].to_numpy().astype(np.int64)
+    b = panel.data["ccode_b"].to_numpy().astype(np.int64)
+    if either_way:
+        a, b = np.minimum(a, b), np.maximum(a, b)
+    return a * 100_000 + b
 
 
 def _smoothed_rate(events: float, rows: float) -> float:

@@ -140,7 +140,8 @@ def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
     rows = pd.DataFrame({name: data[name].to_numpy() for name in keys})
     rows.insert(0, "horizon", horizon)
     rows.insert(0, "origin", origin)
-    rows["unit"] = unit_keys(panel)
+    # Blocks of the bootstrap: the two directions of a pair share their disputes.
+    rows["unit"] = unit_keys(panel, either_way=True)
     rows["outcome"] = data["outcome"].to_numpy().astype(np.float64)
     rows["decade"] = rows["year"] // 10 * 10
     if "stratum_peace_years" in data:

@@ -11,7 +11,7 @@ import xarray as xr
 from modeling_panels import content, panel, rows, term, varying
 
 from forecast.errors import SpecificationError, UnknownNameError
-from forecast.evaluation.origins import training_panel
+from forecast.evaluation.origins import target_rows, training_panel
 from forecast.evaluation.unit_baselines import ColumnLogit, baselines_for
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
@@ -25,13 +25,32 @@ from forecast.run import panel_options
 from forecast.sources.tables import Tables
 from forecast.store import open_store
 
-MODELS = ("directed_initiation", "state_onset", "escalation", "resolution")
+MODELS = (
+    "directed_initiation",
+    "directed_initiation_historical",
+    "state_onset",
+    "escalation",
+    "resolution",
+)
 #: Years that keep the tests quick.
 YEARS = {
     "directed_initiation": (1985, 1999),
+    "directed_initiation_historical": (1985, 1999),
     "state_onset": (1975, 2004),
     "escalation": (1955, 2004),
     "resolution": (1965, 1999),
+}
+
+
+DETERRENCE = {
+    "target_outside_defense",
+    "challenger_outside_defense",
+    "challenger_outside_offense",
+    "challenger_outside_neutrality",
+    "shared_allies",
+    "target_new_pact",
+    "challenger_new_pact",
+    "target_expansion_at_border",
 }
 
 
@@ -57,7 +76,10 @@ def test_alliance_coefficients_have_the_priors_of_the_design(name: str) -> None:
     spec = load_model(name)
     alliance = {"expansion", "dependency", "commitment", "deterrence", "reliability", "structure"}
     for one in spec.terms:
-        assert (one.prior.mean, one.prior.sd) == (0.0, 0.5 if one.family in alliance else 1.0)
+        sd = 0.5 if one.family in alliance else 1.0
+        if name == "directed_initiation_historical" and one.name in DETERRENCE:
+            sd = 0.05  # kept for the question, not for the forecast
+        assert (one.prior.mean, one.prior.sd) == (0.0, sd)
     bare = spec.without()
     assert not alliance & {one.family for one in bare.entries}
     assert len(bare.entries) < len(spec.entries)
@@ -114,6 +136,24 @@ def test_initiation_is_fitted_with_both_sides(panels: dict[str, Panel]) -> None:
     assert there.index.is_unique
     # The two directions of a pair have forecasts of their own.
     assert (there - back.reindex(there.index)).abs().max() > 0.01
+
+
+def test_the_historical_model_asks_the_same_and_loses_no_row(panels: dict[str, Panel]) -> None:
+    names = "directed_initiation_historical", "directed_initiation"
+    ours, theirs = map(load_model, names)
+    for fact in ("unit", "population", "outcome", "lag"):
+        assert getattr(ours, fact) == getattr(theirs, fact)
+    assert {one.name for one in ours.terms} & {one.name for one in theirs.terms} >= DETERRENCE
+    given = panels["directed_initiation_historical"]
+    design, _ = encode(ours, given)
+    assert design.y.size == int(np.isfinite(given.data["outcome"].to_numpy()).sum())
+
+
+def test_both_directions_of_a_pair_are_one_block_of_the_bootstrap(panels: dict[str, Panel]) -> None:
+    given = panels["directed_initiation"].select_years(1990, 1990)
+    table = target_rows(given, 1990, 1)
+    pair = np.sort(table[["ccode_a", "ccode_b"]].to_numpy(), axis=1)
+    assert table["unit"].nunique() == len(np.unique(pair, axis=0)) == len(table) // 2
 
 
 def test_another_outcome_after_a_colon() -> None:
