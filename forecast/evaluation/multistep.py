@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from forecast.sources.tables import Tables
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
-__all__ = ["simulated_forecasts"]
+__all__ = ["at_risk_draws", "simulated_forecasts"]
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -128,6 +128,46 @@ def simulated_forecasts(
         probability = np.where(there, probability, np.nan).astype(np.float32)
         found[horizon] = (probability, at_risk)
     return found
+
+
+def at_risk_draws(
+    draws: npt.NDArray[np.floating[Any]],
+    at_risk: npt.NDArray[np.floating[Any]],
+    rng: np.random.Generator,
+) -> npt.NDArray[np.floating[Any]]:
+    """Draws of each row as they are given that the row is at risk.
+
+    Each row's draws are resampled in proportion to how likely it is at risk in them, by a maximal
+    coupling: a draw stays where it is with the largest probability that allows for that, so that
+    the rows of one draw still belong to one world, and totals over rows keep their spread.
+
+    Parameters
+    ----------
+    draws : numpy.ndarray, shape (draws, rows)
+    at_risk : numpy.ndarray, shape (draws, rows)
+        Probability that the row is at risk, in each draw's world. A row that is at risk in none
+        of them becomes NaN.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    numpy.ndarray, shape (draws, rows)
+    """
+    n = draws.shape[0]
+    total = at_risk.sum(axis=0, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = at_risk * (n / total)  # 1 where the draw is worth as much as any
+    out = draws.copy()
+    # The same numbers for every row, so that no row depends on which others there are.
+    stay, to = rng.random((2, n))
+    moved = stay[:, None] > share
+    for row in np.flatnonzero(moved.any(axis=0)):
+        where = np.flatnonzero(moved[:, row])
+        spare = np.cumsum(np.maximum(share[:, row] - 1.0, 0.0))
+        chosen = np.searchsorted(spare, to[where] * spare[-1], side="right")
+        out[where, row] = draws[np.minimum(chosen, n - 1), row]
+    out[:, ~(total > 0)] = np.nan
+    return out
 
 
 def _conflicts_only(tables: Tables) -> Tables:

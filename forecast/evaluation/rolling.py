@@ -232,7 +232,8 @@ def run_job(setting: Setting, job: Job, start: WarmStart | None) -> JobResult:
                     rows = target_panel(panel, origin + horizon - 1)
                     seed = seeds(setting.seed, horizon, origin, job.name)[1]
                     draws = fitted.predict(rows, seed=seed)
-                    parts.append(_part(origin, horizon, draws, None, setting.level))
+                    mean = draws.mean(axis=0, dtype=np.float64)
+                    parts.append(_part(origin, horizon, mean, draws, setting.level))
             if setting.simulates(job.method) and max(wanted) > 1:
                 parts += _simulated(setting, job, fitted, origin, wanted)  # type: ignore[arg-type]
     except ForecastError as error:
@@ -246,35 +247,38 @@ def run_job(setting: Setting, job: Job, start: WarmStart | None) -> JobResult:
 def _simulated(
     setting: Setting, job: Job, fitted: FittedModel, origin: int, wanted: list[int]
 ) -> list[Part]:
-    from forecast.evaluation.multistep import simulated_forecasts
+    from forecast.evaluation.multistep import at_risk_draws, simulated_forecasts
 
     assert setting.tables is not None
     ahead = [h for h in wanted if h > 1]
     views = setting.views[1][job.method]
+    seed = seeds(setting.seed, 1, origin, job.name)[1]
     found = simulated_forecasts(
         fitted.posterior,
         setting.tables,
         {h: target_panel(views, origin + h - 1) for h in ahead},
         origin=origin,
-        seed=seeds(setting.seed, 1, origin, job.name)[1],
+        seed=seed,
     )
-    return [_part(origin, h, found[h][0], found[h][1], setting.level) for h in ahead]
+    parts = []
+    for h in ahead:
+        draws, at_risk = found[h]
+        total = at_risk.sum(axis=0, dtype=np.float64)
+        mean = (draws * at_risk).sum(axis=0, dtype=np.float64) / np.where(total > 0, total, np.nan)
+        rng = np.random.default_rng([seed, h])
+        parts.append(_part(origin, h, mean, at_risk_draws(draws, at_risk, rng), setting.level))
+    return parts
 
 
 def _part(
     origin: int,
     horizon: int,
+    mean: npt.NDArray[np.float64],
     draws: npt.NDArray[np.floating[Any]],
-    weights: npt.NDArray[np.floating[Any]] | None,
     level: float,
 ) -> Part:
-    """Mean (weighted, where draws differ in how likely the row is) and equal-tailed interval."""
+    """Forecasts with their equal-tailed interval and some of their draws."""
     tail = (1.0 - level) / 2.0
-    if weights is None:
-        mean = draws.mean(axis=0, dtype=np.float64)
-    else:
-        total = weights.sum(axis=0, dtype=np.float64)
-        mean = (draws * weights).sum(axis=0, dtype=np.float64) / np.where(total > 0, total, np.nan)
     if draws.shape[0] > 1:
         lower, upper = np.quantile(draws, [tail, 1.0 - tail], axis=0).astype(np.float64)
     else:

@@ -9,7 +9,7 @@ import pytest
 from forecast.errors import ArgumentError, CoverageError
 from forecast.evaluation.backtest import backtest
 from forecast.evaluation.knowledge import known_before
-from forecast.evaluation.multistep import simulated_forecasts
+from forecast.evaluation.multistep import at_risk_draws, simulated_forecasts
 from forecast.evaluation.origins import target_panel, training_panel
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
@@ -120,6 +120,28 @@ def test_one_year_ahead_a_simulation_is_a_prediction(tables, fitted):
     np.testing.assert_allclose(found[:, there], expected[:, there], rtol=2e-4)
     assert (at_risk[:, there] <= 1).all()
     assert (at_risk[:, there] == 1).mean() > 0.9  # few pairs are in a dispute at the origin
+
+
+def test_draws_given_that_a_row_is_at_risk():
+    """The right distribution row by row, and draws that stay together across rows."""
+    rng = np.random.default_rng(1)
+    draws = rng.beta(1, 20, (4000, 4)).astype(np.float32)
+    draws[:, 1] = draws[:, 0]
+    at_risk = np.column_stack(
+        [1 - draws[:, 0], np.ones(4000), draws[:, 2] > 0.05, np.zeros(4000)]
+    ).astype(np.float32)
+    found = at_risk_draws(draws, at_risk, rng)
+    for row in (0, 2):
+        mean = np.average(draws[:, row], weights=at_risk[:, row])
+        assert found[:, row].mean() == pytest.approx(mean, abs=0.003)
+    assert found[:, 2].min() > 0.05
+    np.testing.assert_array_equal(found[:, 1], draws[:, 1])  # always at risk: as they were
+    # The share of draws that may stay is the most that the two distributions have in common.
+    share = at_risk[:, 0] / at_risk[:, 0].mean()
+    assert (found[:, 0] == draws[:, 0]).mean() == pytest.approx(
+        np.minimum(share, 1).mean(), abs=0.01
+    )
+    assert np.isnan(found[:, 3]).all()
 
 
 def test_nothing_that_happened_from_the_origin_on_enters(tables, recent):
