@@ -370,6 +370,7 @@ def refits(panel: Panel, spec: ModelSpec, design: Design) -> pd.DataFrame:
     parent = fit(spec, panel.select_years(first, last - 1), seed=SEED)
     for what, run in (
         (f"fit, panel to {last - 1} given", lambda: parent),
+        (f"fit with {last}", lambda: fit(spec, panel, seed=SEED)),
         (f"fit with {last}, warm start", lambda: fit(spec, panel, seed=SEED, warm_start=parent)),
     ):
         found = run()
