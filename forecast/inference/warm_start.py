@@ -20,6 +20,8 @@ __all__ = ["WarmStart"]
 
 FloatArray = npt.NDArray[np.float64]
 
+_LEAST = 1e-6  # variance of a log scale that a posterior may have in any direction
+
 
 @dataclass(frozen=True, eq=False)
 class WarmStart:
@@ -96,7 +98,10 @@ class WarmStart:
         covariance = None
         if set(names) <= set(self.scales):
             at = [self.scales.index(name) for name in names]
-            covariance = self.covariance[np.ix_(at, at)]
+            spread = self.covariance[np.ix_(at, at)]
+            # Of a fit that has not converged it may be anything.
+            if np.isfinite(spread).all() and np.linalg.eigvalsh(spread).min(initial=1) > _LEAST:
+                covariance = spread
         return Start(theta, np.concatenate(parts), covariance)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:

@@ -15,6 +15,7 @@ from forecast.inference.diagnostics import GATE, Diagnostics, chain_diagnostics
 from forecast.inference.fit import Fit, fit, fit_id, gate, rows_fingerprint
 from forecast.inference.predict import linear_predictor, predict
 from forecast.inference.warm_start import WarmStart
+from forecast.modeling.encode import encode
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 from forecast.store import open_store
@@ -126,6 +127,17 @@ def test_warm_start_from_fewer_years(panel):
     xr.testing.assert_identical(
         again.posterior["posterior"].to_dataset(), late.posterior["posterior"].to_dataset()
     )
+
+
+def test_warm_start_from_a_fit_whose_scales_say_nothing(panel, fitted):
+    """Draws that are all the same have no covariance: only the means are used."""
+    left = fitted.warm_start()
+    design, _ = encode(SPEC, panel)
+    assert left.begin(design).covariance.shape == left.covariance.shape
+    for nothing in (np.zeros_like(left.covariance), np.full_like(left.covariance, np.nan)):
+        begin = dataclasses.replace(left, covariance=nothing).begin(design)
+        assert begin.covariance is None
+        assert np.isfinite(begin.theta).all()
 
 
 def test_id_changes_with_all_that_matters(panel):
