@@ -23,7 +23,6 @@ __all__ = [
     "compiled_sums",
     "group_sums",
     "log_odds_product",
-    "member_group_sums",
     "member_products",
     "member_sums",
     "odds_product",
@@ -31,6 +30,7 @@ __all__ = [
     "plain_log_likelihood",
     "plain_moments",
     "segment_sums",
+    "spread_sums",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -196,35 +196,47 @@ def member_products(
 @compiled
 def group_sums(
     X: FloatArray | SingleArray,
-    value: FloatArray | SingleArray,
-    group: Int32Array,
-    first: int,
-    i0: int,
-    i1: int,
-    out: FloatArray | SingleArray,
-) -> None:
-    """Add ``value_i X_i`` of rows i0..i1 to ``out[group_i - first]``; out is (groups, p)."""
-    for i in range(i0, i1):
-        target, x = out[group[i] - first], X[i]
-        c = value[i]
-        for k in range(x.size):
-            target[k] += c * x[k]
-
-
-@compiled
-def member_group_sums(
+    p: int,
+    columns: IntArray,
+    effects: IntArray,
+    rest: IntArray,
     indptr: IntArray,
     indices: Int32Array,
     data: FloatArray,
     value: FloatArray | SingleArray,
     group: Int32Array,
+    i0: int,
+    i1: int,
     out: FloatArray | SingleArray,
 ) -> None:
-    """Add ``value_i Z_i`` of every row to ``out[group_i]``; out is (groups, m)."""
-    for i in range(value.size):
-        target = out[group[i]]
+    """Add ``value_i (X_i, Z_i)`` of rows i0..i1 to ``out[group_i]``; out is (groups, size).
+
+    ``effects`` of these rows multiply ``columns`` of X; the other memberships, in compressed
+    rows, are of the positions ``rest``.
+    """
+    for i in range(i0, i1):
+        target, x, c = out[group[i]], X[i], value[i]
+        for k in range(p):
+            target[k] += c * x[k]
+        for q in range(columns.size):
+            target[effects[q]] += c * x[columns[q]]
         for j in range(indptr[i], indptr[i + 1]):
-            target[indices[j]] += value[i] * data[j]
+            target[rest[indices[j]]] += c * data[j]
+
+
+@compiled
+def spread_sums(
+    indptr: Int32Array,
+    indices: Int32Array,
+    data: FloatArray,
+    total: FloatArray,
+    at: IntArray,
+    out: FloatArray | SingleArray,
+) -> None:
+    """Fill ``out[g, at]`` with ``total_g`` times row g of a matrix in compressed rows."""
+    for g in range(total.size):
+        for j in range(indptr[g], indptr[g + 1]):
+            out[g, at[indices[j]]] = total[g] * data[j]
 
 
 @compiled_sums

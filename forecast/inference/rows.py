@@ -280,56 +280,33 @@ class Rows:
         X = self._dense[weight.dtype]
         ours = weight if self._sorted else weight[self._order]
         root = np.sqrt(ours)[:, None]
-        m, groups = self.rest.size, bool(self._common.size)
+        m = self.rest.size
 
-        def run(
-            e: int, i0: int, i1: int
-        ) -> tuple[int, FloatArray, FloatArray, FloatArray, FloatArray]:
-            XX, GX = np.zeros((self.width, self.width)), np.zeros((self._common.size, self.width))
+        def run(e: int, i0: int, i1: int) -> tuple[int, FloatArray, FloatArray, FloatArray]:
+            XX = np.zeros((self.width, self.width))
             ZX, ZZ = np.zeros((m, self.width)), np.zeros((m, m))
             for i, j in _blocks(i0, i1):
                 scaled = X[i:j] * root[i:j]
                 XX += scaled.T @ scaled
             if m:
                 row_kernels.member_products(X, *self._entries, ours, i0, i1, ZX, ZZ)
-            if groups:
-                first, sums = self._sums_of_groups(X, ours, i0, i1)
-                GX = self._commons[first : first + len(sums)].T @ sums
-            return e, XX, ZX, ZZ, GX
+            return e, XX, ZX, ZZ
 
         H = np.zeros((self.size, self.size))
         rest, common = self.rest, self._common
-        for e, XX, ZX, ZZ, GX in each_part(run, self._pieces):
+        for e, XX, ZX, ZZ in each_part(run, self._pieces):
             S = self._spread[e]
             H += S.T @ (S.T @ XX).T
-            for at, sums in ((rest, ZX), (common, GX)):
-                if at.size:
-                    block = (S.T @ sums.T).T  # (m, size)
-                    H[at] += block
-                    H[:, at] += block.T
             if m:
+                block = (S.T @ ZX.T).T  # (m, size)
+                H[rest] += block
+                H[:, rest] += block.T
                 H[np.ix_(rest, rest)] += ZZ + np.tril(ZZ, -1).T
-        if groups:
-            G, total = self._commons, row_kernels.segment_sums(weight, self._start)
-            H[np.ix_(common, common)] += (G.T @ (G.multiply(total[:, None]))).toarray()
-            if m:
-                block = G.T @ self._member_sums_of_groups(ours)
-                H[np.ix_(common, rest)] += block
-                H[np.ix_(rest, common)] += block.T
+        if common.size:
+            # All rows of a group have these memberships, so that sums by group are enough.
+            block = self._commons.T @ self.sums(weight)
+            H[common], H[:, common] = block, block.T
         return H
-
-    def _sums_of_groups(self, X: Any, value: Any, i0: int, i1: int) -> tuple[int, Any]:
-        """First group of rows i0..i1 (our order, one part), and ``Σ value_i X_i`` by group."""
-        first, last = int(self._group[i0]), int(self._group[i1 - 1])
-        sums = np.zeros((last + 1 - first, self.width), X.dtype)
-        row_kernels.group_sums(X, value, self._group, first, i0, i1, sums)
-        return first, sums
-
-    def _member_sums_of_groups(self, value: Any) -> Any:
-        """``Σ value_i Z_i`` by group, of the memberships that differ by row."""
-        out = np.zeros((self._groups, self.rest.size), value.dtype)
-        row_kernels.member_group_sums(*self._entries, value, self._group, out)
-        return out
 
     def sums(self, value: Any) -> Any:
         """``Σ_{i in g} value_i (X_i, Z_i)`` of every group, shape (groups, size).
@@ -341,21 +318,15 @@ class Rows:
         """
         X = self._dense[value.dtype]
         ours = value if self._sorted else value[self._order]
-
-        def run(e: int, i0: int, i1: int) -> tuple[int, int, Any]:
-            return e, *self._sums_of_groups(X, ours, i0, i1)
-
         out = np.zeros((self._groups, self.size), value.dtype)
-        for e, first, one in each_part(run, self._pieces):
-            columns, effects = self._slopes[e]
-            target = out[first : first + len(one)]
-            target[:, : self.p] += one[:, : self.p]
-            target[:, effects] += one[:, columns]
-        if self.rest.size:
-            out[:, self.rest] += self._member_sums_of_groups(ours)
+        for (columns, effects), (i0, i1) in zip(self._slopes, self._bounds, strict=True):
+            row_kernels.group_sums(
+                X, self.p, columns, effects, self.rest, *self._entries, ours, self._group, i0, i1,
+                out,
+            )  # fmt: skip
         if self._common.size:
-            total = row_kernels.segment_sums(value, self._start)
-            out[:, self._common] = self._commons.multiply(total[:, None]).toarray()
+            G, total = self._commons, row_kernels.segment_sums(value, self._start)
+            row_kernels.spread_sums(G.indptr, G.indices, G.data, total, self._common, out)
         return out
 
 
