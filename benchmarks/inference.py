@@ -485,7 +485,7 @@ def main() -> None:
             frame = scaling(design, SIZES, draws=200)
             content["scaling exponent"] = frame.attrs["exponent"]
         elif part == "refits":
-            frame = refits(panel, spec, design)
+            frame = refits(panel, spec, design, times=1 if arguments.quick else 3)
         elif part == "crossed":
             frame = table(crossed_peers(some, draws, limit, arguments.quick), "Bambi + nutpie")
         else:
