@@ -125,7 +125,7 @@ def panel_key(
         data=_content(data, sources),
         choices=[choices.unit, choices.population, choices.outcome, choices.lag],
         years=years,
-        columns=[[r.name, r.feature, dict(r.options), r.side] for r in requests],
+        columns=[[r.name, *r.made] for r in requests],
     )
 
 

@@ -100,8 +100,13 @@ def test_the_key_changes_with_all_that_the_values_depend_on(tiny_tables, monkeyp
         panel_key(REQUESTS, data=tiny_tables, lag=2),
         panel_key(REQUESTS, data=tiny_tables, years=(2000, 2001)),
         panel_key(REQUESTS, data=tiny_tables, outcome="war_onset"),
+        panel_key([*REQUESTS, FeatureRequest("land", "land_contiguity")], data=tiny_tables),
+        panel_key(
+            [*REQUESTS, FeatureRequest("land", "land_contiguity", at_entry="current")],
+            data=tiny_tables,
+        ),
     }
-    assert len(keys) == 8
+    assert len(keys) == 10
     assert panel_key(REQUESTS, data=tiny_tables) in keys
     monkeypatch.setattr(panel_cache, "_code", lambda: "another version of the code")
     assert panel_key(REQUESTS, data=tiny_tables) not in keys

@@ -111,16 +111,20 @@ class FeatureRequest:
         return json.dumps([self.feature, dict(self.options)], sort_keys=True)
 
     @property
+    def made(self) -> tuple[str, str, str]:
+        """All that decides the values of the column: `key`, side, and `at_entry`."""
+        return self.key, self.side, self.at_entry
+
+    @property
     def attrs(self) -> dict[str, str]:
         """Attributes of the column that say how it was made."""
-        entry = {"at_entry": self.at_entry} if self.at_entry != "missing" else {}
         return {
             "feature": self.feature,
             "options": json.dumps(dict(self.options), sort_keys=True),
             "side": self.side,
             "unit": self.spec.unit,
             "formula": self.spec.formula,
-            **entry,
+            "at_entry": self.at_entry,
         }
 
 
@@ -342,19 +346,15 @@ def _with_members(panel: Panel, wanted: Sequence[FeatureRequest]) -> Panel:
 def _check_distinct(requests: Sequence[FeatureRequest]) -> None:
     seen: dict[str, tuple[str, str, str]] = {}
     for request in requests:
-        made = (request.key, request.side, request.at_entry)
-        if seen.setdefault(request.name, made) != made:
+        if seen.setdefault(request.name, request.made) != request.made:
             raise ArgumentError(f"column {request.name!r} is requested twice, differently")
 
 
 def _is_there(panel: Panel, request: FeatureRequest) -> bool:
     if request.name not in panel.data.data_vars:
         return False
-    recorded = dict(panel.data[request.name].attrs)
-    if "feature" in recorded:  # otherwise the caller's own column
-        recorded.setdefault("at_entry", "missing")
-    wanted = {**request.attrs, "at_entry": request.at_entry}
-    same = all(recorded.get(k, v) == v for k, v in wanted.items())
+    recorded = panel.data[request.name].attrs
+    same = all(recorded.get(k, v) == v for k, v in request.attrs.items())
     if same or panel.world is not None:
         return same
     raise ArgumentError(
