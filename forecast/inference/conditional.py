@@ -200,13 +200,12 @@ def scale_mode(
     J = scale_jacobian(latent, at) if covariance is None else -np.linalg.inv(covariance)
     for _ in range(40):
         # Where the density is not log-concave in theta, up the slope all the same.
-        values, vectors = np.linalg.eigh(-0.5 * (J + J.T))
+        values, vectors = np.linalg.eigh(-J)
         step = vectors @ (vectors.T @ at.gradient / np.maximum(np.abs(values), _LEAST_CURVATURE))
+        step *= _LONGEST / np.max(np.abs(step), initial=_LONGEST)
         far = float(np.max(np.abs(step) * np.sqrt(at.curvature), initial=0.0))
         if far < within:
             break
-        step *= min(1.0, _LONGEST / np.max(np.abs(step)))
-        far = float(np.max(np.abs(step) * np.sqrt(at.curvature)))
         new = conditional(latent, at.theta + step, at.mode, modes, at, refresh=far > _FAR)
         change, g = new.gradient - at.gradient, latent.group
         at, slope = new, 0.0 if g is None else J[g, g]

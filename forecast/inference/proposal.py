@@ -189,12 +189,12 @@ def _scale_precision(latent: Latent, at: Conditional, modes: FloatArray) -> Floa
                 theta[b] += sign * sd
                 ends.append(conditional(latent, theta, at.mode, modes.copy(), at))
             slope = (ends[1].gradient - ends[0].gradient) / (2 * sd)
-            found = 1.0 / np.sqrt(max(-slope[b], 0.25))
+            found = 1.0 / np.sqrt(max(-slope[b], _LEAST_PRECISION))
             if 0.6 < found / sd < 1.7:
                 break
             sd = found
         J[:, b] = J[b] = slope
-    return np.asarray(-0.5 * (J + J.T))
+    return -J
 
 
 def propose(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from forecast.inference.laplace import Start
 from forecast.inference.latent import Latent
-from forecast.modeling.design import Design
+from forecast.modeling.design import Block, Design
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -77,24 +77,18 @@ class WarmStart:
         of a walk at the step before it.
         """
         beta = dict(zip(self.names["term"].tolist(), self.means["beta"], strict=True))
-        parts = [
+        group = Latent.group_of(design)
+        w = [
             np.array([beta.get(n, m) for n, m in zip(design.names, design.prior_mean, strict=True)])
         ]
-        theta = np.empty(len(design.blocks))
-        for b, block in enumerate(design.blocks):
-            known = block.name in self.scales
-            scale = float(self.means[f"sigma_{block.name}"]) if known else 0.6 * block.scale_prior
-            theta[b] = np.log(scale)
-            if b != Latent.group_of(design):
-                effect = np.zeros(len(block.levels))
-                if known:
-                    levels = self.names[f"level_{block.name}"].tolist()
-                    values = self.means[f"effect_{block.name}"]
-                    found = dict(zip(levels, values, strict=True))
-                    last = float(values[-1]) if block.structure == "random_walk" else 0.0
-                    effect = np.array([found.get(level, last) for level in block.levels.tolist()])
-                parts.append(effect)
+        w += [self._effects(block) for b, block in enumerate(design.blocks) if b != group]
         names = [block.name for block in design.blocks]
+        scales = [
+            float(self.means[f"sigma_{block.name}"])
+            if block.name in self.scales
+            else 0.6 * block.scale_prior
+            for block in design.blocks
+        ]
         covariance = None
         if set(names) <= set(self.scales):
             at = [self.scales.index(name) for name in names]
@@ -102,7 +96,16 @@ class WarmStart:
             # Of a fit that has not converged it may be anything.
             if np.isfinite(spread).all() and np.linalg.eigvalsh(spread).min(initial=1) > _LEAST:
                 covariance = spread
-        return Start(theta, np.concatenate(parts), covariance)
+        return Start(np.log(scales), np.concatenate(w), covariance)
+
+    def _effects(self, block: Block) -> FloatArray:
+        """Mean effects of the levels of a block."""
+        if block.name not in self.scales:
+            return np.zeros(len(block.levels))
+        values = self.means[f"effect_{block.name}"]
+        found = dict(zip(self.names[f"level_{block.name}"].tolist(), values, strict=True))
+        last = float(values[-1]) if block.structure == "random_walk" else 0.0
+        return np.array([found.get(level, last) for level in block.levels.tolist()])
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Arrays that `from_arrays` reads back."""
