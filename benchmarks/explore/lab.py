@@ -43,12 +43,24 @@ def run(
     p, _ = backtest(rows, design, effects, **options)
     s = scores(rows, p, options.get("first", 1960), options.get("last", 1990))
     extra = "" if against is None else " | " + paired(rows, against, p, 1960, 1990)
+    report(stage, name, s, extra, note, log)
+    return p
+
+
+def report(
+    stage: str,
+    name: str,
+    s: dict[str, float],
+    extra: str = "",
+    note: object = "",
+    log: bool = True,
+) -> None:
+    """Print scores and log them."""
     sys.stdout.write(line(name, s) + extra + "\n")
     sys.stdout.flush()
     if log:
         with LOG.open("a") as file:
             file.write(json.dumps({"stage": stage, "name": name, "note": note, **s}) + "\n")
-    return p
 
 
 def log_columns(design: Design, rows: Rows, names, prefix: str = "") -> None:

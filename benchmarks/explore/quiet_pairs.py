@@ -9,14 +9,13 @@ before the row's; years before a source begins are unknown, with one indicator f
 
 import csv
 import gzip
-import json
 import os
 import sys
 from pathlib import Path
 
+import lab
 import numpy as np
 from confirm import BLOCK, EFFECTS
-from lab import LOG, table
 from ridge import Design, Effects, backtest
 from rows import (
     CONFIRMATION,
@@ -25,11 +24,11 @@ from rows import (
     average_precision,
     decayed,
     entries,
-    line,
     log_loss,
     paired,
     scores,
 )
+from scipy.special import expit, logit
 from stage3 import far, land, quiet, rows
 from stage5 import modern
 from stage6 import with_far
@@ -390,10 +389,7 @@ def report(
             "gain_AP_quiet": quiet_gain(against, p, *years),
         }
     extra = f" | {note['gain']} | AP quiet {note['gain_AP_quiet']}" if note else ""
-    sys.stdout.write(line(name, s) + extra + "\n")
-    sys.stdout.flush()
-    with LOG.open("a") as file:
-        file.write(json.dumps({"stage": S, "name": name, "note": note, **s}) + "\n")
+    lab.report(S, name, s, extra, note)
     return p
 
 
@@ -432,7 +428,7 @@ def noise(p: np.ndarray, first: int, last: int) -> None:
 
 def main() -> None:
     """The table of variants."""
-    whole = table(light=False)
+    whole = lab.table(light=False)
     found = families(whole)
     base = shipped()
     every = {
@@ -474,13 +470,12 @@ def main() -> None:
 
 def pooled(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """The mean of two forecasts on the scale of log odds."""
-    odds = np.sqrt(p / (1 - p) * q / (1 - q))
-    return odds / (1 + odds)
+    return expit((logit(p) + logit(q)) / 2)
 
 
 def confirm() -> None:
     """The single look at 1991-2000 of the block that was chosen."""
-    found = families(table(light=False))
+    found = families(lab.table(light=False))
     base = shipped()
     p0 = fit(base, 2000)
     p1 = fit(extended(base, found[CHOSEN]), 2000)
