@@ -20,7 +20,7 @@ from forecast.store import write_atomically
 __all__ = ["Progress", "RunFolder"]
 
 #: Version of the layout below.
-_LAYOUT = 1
+_LAYOUT = 2
 
 
 @dataclass(frozen=True)
