@@ -20,7 +20,7 @@ from forecast.store import write_atomically
 __all__ = ["Progress", "RunFolder"]
 
 #: Version of the layout below.
-_LAYOUT = 2
+_LAYOUT = 3
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,8 @@ def conditional(
     near : Conditional, optional
         At a theta nearby; its Hessian serves until it is too old.
     refresh : bool
-        False keeps the Hessian of `near` in the result unless it proved too old: enough where
-        only the gradient is wanted and the scale of the group block is the same.
+        False keeps the Hessian of `near`, or of the start, in the result unless it proved too
+        old: enough where only the gradient is wanted and the scale of the group block is the same.
     """
     Q = latent.prior_precision(theta)
     sigma = 1.0 if latent.group is None else float(np.exp(theta[latent.group]))
@@ -70,7 +70,7 @@ def conditional(
 
     moments = latent.moments(w, sigma, modes, quick=True)
     value = objective(moments, w)
-    fresh = stale = near is None
+    fresh, stale = near is None, False
     H, sums = latent.information(moments) if near is None else (near.information, near.sums)
     factor = sl.cho_factor(H + Q, lower=True, check_finite=False)
     last = np.inf
@@ -196,22 +196,25 @@ def scale_mode(
     covariance : numpy.ndarray, shape (blocks, blocks), optional
         About that of the log scales in the posterior.
     """
-    at = conditional(latent, theta, w, modes)
+    fresh = covariance is None
+    at = conditional(latent, theta, w, modes, refresh=fresh)
     J = scale_jacobian(latent, at) if covariance is None else -np.linalg.inv(covariance)
     for _ in range(40):
         # Where the density is not log-concave in theta, up the slope all the same.
         values, vectors = np.linalg.eigh(-J)
-        step = vectors @ (vectors.T @ at.gradient / np.maximum(np.abs(values), _LEAST_CURVATURE))
+        inverse = (vectors / np.maximum(np.abs(values), _LEAST_CURVATURE)) @ vectors.T
+        step = inverse @ at.gradient
         step *= _LONGEST / np.max(np.abs(step), initial=_LONGEST)
-        far = float(np.max(np.abs(step) * np.sqrt(at.curvature), initial=0.0))
+        far = float(np.max(np.abs(step) / np.sqrt(np.diag(inverse)), initial=0.0))
         if far < within:
             break
-        new = conditional(latent, at.theta + step, at.mode, modes, at, refresh=far > _FAR)
+        fresh = far > _FAR
+        new = conditional(latent, at.theta + step, at.mode, modes, at, refresh=fresh)
         change, g = new.gradient - at.gradient, latent.group
         at, slope = new, 0.0 if g is None else J[g, g]
         J = scale_jacobian(latent, at)
         if g is not None:
             # Group effects are too far from Gaussian for that: a secant.
-            small = abs(step[g]) * np.sqrt(at.curvature[g]) < 0.1 * within
+            small = abs(step[g]) < 0.1 * within * np.sqrt(inverse[g, g])
             J[g, g] = slope if small else min(change[g] / step[g], 0.5 * J[g, g])
-    return conditional(latent, at.theta, at.mode, modes, at)
+    return at if fresh else conditional(latent, at.theta, at.mode, modes, at)

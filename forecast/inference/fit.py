@@ -68,7 +68,8 @@ class Fit:
     posterior : xarray.DataTree
         Groups ``posterior`` (``beta`` (chain, draw, term), ``sigma_<block>`` (chain, draw),
         ``effect_<block>`` (chain, draw, level_<block>)), ``sample_stats`` and
-        ``observed_data``. Laplace has one chain.
+        ``observed_data``. Laplace has one chain, and a group ``outline`` from which a later fit
+        may start (`forecast.inference.outline`).
     diagnostics : Diagnostics
         How far the draws can be trusted.
     method : {"laplace", "nuts"}

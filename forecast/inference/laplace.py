@@ -8,11 +8,11 @@ steps, none of which leaves an approximation in the result other than Monte Carl
    conditional mode of ``w`` and the curvature there (Rue, Martino & Chopin 2009, JRSS B 71:319).
    The Gaussian at the mode is moved to the mean that is optimal in Kullback–Leibler divergence
    (Opper & Archambeau 2009, Neural Computation 21:786), which takes out the skewness to first
-   order.
-3. theta from tabulated densities, ``w`` given theta from the Gaussian whose likelihood part
-   is interpolated between the anchors and whose prior part is exact at that theta; importance
-   weights, smoothed as a generalised Pareto tail (PSIS; Vehtari et al. 2024, JMLR 25:72), whose
-   shape k̂ says whether they can be trusted; resampling in proportion to them.
+   order, and skewed itself by its third derivatives; see `forecast.inference.outline`.
+3. theta from tabulated densities, ``w`` given theta from that skewed Gaussian, whose likelihood
+   part is interpolated between the anchors and whose prior part is exact at that theta;
+   importance weights, smoothed as a generalised Pareto tail (PSIS; Vehtari et al. 2024,
+   JMLR 25:72), whose shape k̂ says whether they can be trusted; resampling in proportion to them.
 4. The integrated block drawn exactly from its one-dimensional conditionals.
 """
 
@@ -28,6 +28,7 @@ import numpy.typing as npt
 from forecast.errors import DataError
 from forecast.inference.conditional import scale_mode
 from forecast.inference.latent import Latent
+from forecast.inference.outline import Outline
 from forecast.inference.proposal import propose
 from forecast.modeling.design import Design
 
@@ -51,13 +52,13 @@ class Start:
         Log scales.
     w : numpy.ndarray, shape (size,)
         Coefficients and effects of the kept blocks; see `forecast.inference.latent`.
-    covariance : numpy.ndarray, shape (blocks, blocks), optional
-        Of the log scales in a posterior like the one that is wanted. Otherwise it is found.
+    outline : Outline, optional
+        Of a posterior like the one that is wanted. Otherwise it is found.
     """
 
     theta: FloatArray
     w: FloatArray
-    covariance: FloatArray | None = None
+    outline: Outline | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,8 @@ class Draws:
         Shape of the tail of the importance weights.
     proposals : int
         Number of proposals that were weighted.
+    outline : Outline
+        What the proposals were made from; a `Start` of a posterior like this one may hold it.
     """
 
     beta: FloatArray
@@ -84,6 +87,7 @@ class Draws:
     importance_ess: float
     pareto_k: float
     proposals: int
+    outline: Outline
 
 
 def sample_laplace(
@@ -121,10 +125,11 @@ def sample_laplace(
     modes = np.zeros(latent.levels)
     tell("mode of the scales", 0.0)
     begin = start or _start(design, latent)
-    at = scale_mode(latent, begin.theta, begin.w, modes, covariance=begin.covariance)
+    covariance = None if begin.outline is None else begin.outline.covariance
+    at = scale_mode(latent, begin.theta, begin.w, modes, covariance=covariance)
     tell("curvature around the mode", 0.2)
     rng = np.random.default_rng(streams[0])
-    proposal = propose(latent, at, modes, rng, covariance=begin.covariance)
+    proposal = propose(latent, at, modes, rng, outline=begin.outline)
     target = max(400.0, 0.5 * draws)
     batch = most = max(250, draws // 2)
     thetas, latents, weights = [], [], []
@@ -142,7 +147,7 @@ def sample_laplace(
         ess = 1.0 / float(np.sum(share**2))
         if ess >= target:
             break
-        if done == 0 and begin.covariance is not None and ess < _LEAST_SHARE * batch:
+        if done == 0 and begin.outline is not None and ess < _LEAST_SHARE * batch:
             # The earlier posterior is too unlike this one: find what it should have told.
             proposal = propose(latent, at, modes, np.random.default_rng(streams[0]))
             thetas, latents, weights = [], [], []
@@ -163,7 +168,7 @@ def sample_laplace(
             where = latent.slices[b]
             effects[block.name] = W[:, latent.p + where.start : latent.p + where.stop]
     tell("done", 1.0)
-    return Draws(W[:, : latent.p], effects, scales, ess, k, share.size)
+    return Draws(W[:, : latent.p], effects, scales, ess, k, share.size, proposal.outline)
 
 
 def _start(design: Design, latent: Latent) -> Start:

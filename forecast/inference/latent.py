@@ -141,6 +141,16 @@ class Latent:
         candidates = [b for b, block in enumerate(design.blocks) if _eliminable(block)]
         return max(candidates, key=lambda b: len(design.blocks[b].levels), default=None)
 
+    @classmethod
+    def labels_of(cls, design: Design) -> npt.NDArray[np.str_]:
+        """Names of the entries of ``w``: terms, and levels of the kept blocks with their block."""
+        group = cls.group_of(design)
+        labels = list(design.names)
+        for b, block in enumerate(design.blocks):
+            if b != group:
+                labels += [f"{block.name}[{level}]" for level in block.levels.tolist()]
+        return np.array(labels, dtype=np.str_)
+
     def _balanced_parts(self) -> list[tuple[int, int]]:
         """Ranges of groups (or of rows, without a group block) with about equal numbers of rows."""
         n = self.y.size
@@ -169,7 +179,13 @@ class Latent:
     # -- likelihood ------------------------------------------------------------------------
 
     def moments(
-        self, w: FloatArray, sigma: float, modes: FloatArray, *, quick: bool = False
+        self,
+        w: FloatArray,
+        sigma: float,
+        modes: FloatArray,
+        *,
+        quick: bool = False,
+        shift: float = 0.0,
     ) -> Moments:
         """Log likelihood with the group block integrated out, and its derivatives by row.
 
@@ -183,8 +199,12 @@ class Latent:
         quick : bool
             In single precision with half the nodes: off by less than .05 in all, which is
             enough to find a proposal. Otherwise in double precision with twice the nodes.
+        shift : float
+            Added to the predictor of every row.
         """
         a = self.rows.predictor(w, np.float32 if quick else np.float64)
+        if shift:
+            a += a.dtype.type(shift)
         n = self.y.size
         if self.group is None:
             residual, weight = np.empty(n), np.empty(n)

@@ -8,10 +8,12 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg as sl
-from scipy.special import gammaln
+from scipy.interpolate import CubicSpline
+from scipy.special import gammaln, logsumexp
 
 from forecast.inference.conditional import Conditional, conditional, scale_jacobian
 from forecast.inference.latent import Latent
+from forecast.inference.outline import Measure, Outline, skewed
 from forecast.inference.row_kernels import compiled
 from forecast.inference.rows import each_part
 
@@ -20,13 +22,17 @@ __all__ = ["Proposal", "propose"]
 FloatArray = npt.NDArray[np.float64]
 SingleArray = npt.NDArray[np.float32]
 
-_ANCHORS = np.array([-2.5, -1.25, 0.0, 1.25, 2.5])  # along the axis of the group block
-_EVERY = (0, 2, 4)  # the anchors at which skewness is allowed for
-_LEAST_FALL = 0.3  # of the log density by the axis of the group block, beyond the last anchor
-_WIDE = 0.03  # share of the wide part in the density of each independent variable behind theta
+_HIGH = 2.5  # standard deviations from the mode to the last anchor of the group block
+_LOW = (
+    6.0  # to the first: a block that may not be needed has an exponential tail to no scale at all
+)
+_LOWEST = 1.6  # log scale below the mode to go at most: a fifth of a scale is almost none
+_APART = 0.02  # of log scales of anchors, at least
+_TRIALS = 8  # antithetic pairs of proposals by which the density of a scale is found
+_LEAST_FALL = 0.3  # of the log density by the axis of the group block, beyond the last point
+_WIDE = 0.05  # share of the wide part in the density of each independent variable behind theta
 _LEAST_PRECISION = 0.25  # of a log scale: further out the tables know better
 _SMALLEST = -40.0  # log scale whose precision single precision can hold
-_PAIRS = 16  # antithetic pairs for the Kullback–Leibler optimal mean
 _GRID = np.linspace(-24.0, 10.0, 1361)  # of each independent variable behind theta
 
 
@@ -40,9 +46,9 @@ def _cholesky(P: SingleArray) -> SingleArray:
 class Proposal:
     """Joint proposal of theta and ``w``; its density is exact whatever it approximates.
 
-    theta = center + root x, with independent x_j whose log density is linear between the points
-    of `grid`; ``w`` given theta has the mean and
-    the precision of a Gaussian approximation and slightly heavier tails.
+    theta = center + root x (but see `_place`), with independent x_j whose log density is linear
+    between the points of `_GRID`; ``w`` given theta has the mean, the precision and the skewness
+    of the posterior's approximation, and slightly heavier tails.
     """
 
     latent: Latent
@@ -53,6 +59,7 @@ class Proposal:
     linears: FloatArray  # (T, size)
     constants: FloatArray  # (T,)
     tables: FloatArray  # (k, grid), log densities of x_j up to a constant
+    outline: Outline  # that it is made from
 
     def scales(self, rng: np.random.Generator, draws: int) -> tuple[FloatArray, FloatArray]:
         """Draws of theta with their log density."""
@@ -74,7 +81,7 @@ class Proposal:
             density += table[cell] + inside * slope[cell] - np.log(cumulative[-1])
         if k:
             density -= np.linalg.slogdet(self.root)[1]
-        return self.center + x @ self.root.T, density
+        return _place(self.latent.group, self.center, self.root, x), density
 
     def gaussian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         """``w`` given theta as U⁻¹(half + z) with z standard normal, and log p(theta | y).
@@ -87,7 +94,9 @@ class Proposal:
             at = float(np.clip(theta[self.latent.group], self.anchors[0], self.anchors[-1]))
             high = min(int(np.searchsorted(self.anchors, at, side="right")), self.anchors.size - 1)
             low = high - 1
-            share = (at - self.anchors[low]) / (self.anchors[high] - self.anchors[low])
+            # In the scale itself the likelihood changes more evenly than in its logarithm.
+            here, first, last = np.exp([at, self.anchors[low], self.anchors[high]])
+            share = float((here - first) / (last - first))
         P = self.informations[low] * np.float32(1.0 - share)
         if share:
             P += self.informations[high] * np.float32(share)
@@ -106,6 +115,29 @@ class Proposal:
         )
         return U, half, evidence
 
+    def evidence(
+        self, theta: FloatArray, modes: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Estimates of the log marginal posterior of theta up to a constant, one for each row.
+
+        By importance sampling with the same antithetic pairs for all: their differences are about
+        .1 off.
+        """
+        latent = self.latent
+        x = rng.standard_normal((_TRIALS, latent.size))
+        x = np.concatenate([x, -x])
+        z, stretch = skewed(x, self.outline.thirds, np.inf)
+        log_density = -0.5 * np.sum(x**2, axis=1) - np.sum(stretch, axis=1)
+        out = np.empty(len(theta))
+        for t, here in enumerate(theta):
+            U, half, _ = self.gaussian(here)
+            W = sl.solve_triangular(U, (half + z).T, check_finite=False).T
+            sigma = 1.0 if latent.group is None else float(np.exp(here[latent.group]))
+            value = latent.log_likelihoods(W, np.full(len(W), sigma), modes)
+            value += latent.log_prior(W, here) - log_density - np.sum(np.log(np.diag(U)))
+            out[t] = logsumexp(value) - np.log(len(W))
+        return out
+
     def latents(self, theta: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """``w`` given each theta, with its log density.
 
@@ -113,11 +145,12 @@ class Proposal:
         the more components there are: a Gaussian has lighter tails than a skewed posterior,
         and then the weights have no bound.
         """
-        nu = max(4.0, 3.0 * np.sqrt(self.latent.size), self.latent.size / 4.0)
-        z = rng.standard_t(nu, (len(theta), self.latent.size))
+        nu = max(4.0, 3.0 * np.sqrt(self.latent.size), self.latent.size / 2.0)
+        x = rng.standard_t(nu, (len(theta), self.latent.size))
+        z, stretch = skewed(x, self.outline.thirds, nu)
         log_t = np.sum(
             gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
-            - (nu + 1) / 2 * np.log1p(z**2 / nu),
+            - (nu + 1) / 2 * np.log1p(x**2 / nu) - stretch,
             axis=1,
         )  # fmt: skip
         W, density = np.empty_like(z), np.empty(len(z))
@@ -133,53 +166,30 @@ class Proposal:
         return W, density
 
 
-def _corrections(
-    latent: Latent, at: Conditional, modes: FloatArray, normals: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Skewness of the likelihood at a conditional mode, and the gradient that allows for it.
+def _place(group: int | None, center: FloatArray, root: FloatArray, x: FloatArray) -> FloatArray:
+    """Theta of the independent variables behind it, (..., k): center + root x, bent at low scales.
 
-    Antithetic pairs from the Gaussian at the mode, on which the linear part cancels.
-
-    Parameters
-    ----------
-    normals : numpy.ndarray, shape (pairs, size)
-        Standard normal numbers; the same for every anchor, so that differences are smooth.
-
-    Returns
-    -------
-    force : numpy.ndarray, shape (size,)
-        Mean gradient of the log likelihood by ``w`` less that at the mode.
-    gradient : numpy.ndarray, shape (blocks,)
-        Of the log marginal posterior by theta.
+    Where the group block has next to no scale, less of it changes nothing: the other scales move
+    along with its square there. The determinant of the map stays that of `root`.
     """
-    U = normals @ np.linalg.cholesky(at.covariance).T
-    b = latent.group
-    sigma = 1.0 if b is None else float(np.exp(at.theta[b]))
-    force, square = np.zeros(latent.size), 0.0
-    for u in U:
-        for sign in (1.0, -1.0):
-            moments = latent.moments(at.mode + sign * u, sigma, modes.copy(), quick=True)
-            force += latent.rows.transpose(moments.residual - at.moments.residual) / (2 * len(U))
-            square += float(np.sum(moments.mean**2 + moments.variance)) / (2 * len(U))
-    gradient = at.gradient.copy()
-    shift = at.covariance @ force
-    if b is not None:
-        moved = latent.moments(at.mode + shift, sigma, modes.copy(), quick=True)
-        square += float(np.sum(moved.mean**2 + moved.variance))
-        square -= float(np.sum(at.moments.mean**2 + at.moments.variance))
-        prior = sigma**2 / latent.design.blocks[b].scale_prior ** 2
-        gradient[b] = -latent.levels + square / sigma**2 + 1.0 - prior
-    for kept, where in latent.slices.items():
-        f0 = at.mode[latent.p + where.start : latent.p + where.stop]
-        f1 = f0 + shift[latent.p + where.start : latent.p + where.stop]
-        K = latent.structures[kept] * np.exp(-2 * at.theta[kept])
-        gradient[kept] += float(f1 @ K @ f1 - f0 @ K @ f0)
-    return force, gradient
+    theta = center + x @ root.T
+    if group is not None:
+        below, twice = np.minimum(x[..., group], 0.0), 2.0 * root[group, group]
+        bent = np.expm1(twice * below) / twice - below
+        others = np.arange(center.size) != group
+        theta[..., others] += bent[..., None] * root[others, group]
+    return np.asarray(theta)
 
 
-def _scale_precision(latent: Latent, at: Conditional, modes: FloatArray) -> FloatArray:
-    """Curvature of minus the log marginal posterior of theta, (k, k)."""
+def _scale_covariance(
+    latent: Latent, at: Conditional, modes: FloatArray
+) -> tuple[FloatArray, list[Conditional]]:
+    """Covariance of theta by the curvature of its log marginal posterior, (k, k).
+
+    With the conditional modes a standard deviation of the group block on either side.
+    """
     J, b = scale_jacobian(latent, at), latent.group
+    ends: list[Conditional] = []
     if b is not None:
         sd = 1.0 / np.sqrt(at.curvature[b])
         for _ in range(3):  # until the step is about one standard deviation
@@ -194,7 +204,8 @@ def _scale_precision(latent: Latent, at: Conditional, modes: FloatArray) -> Floa
                 break
             sd = found
         J[:, b] = J[b] = slope
-    return -J
+    values, vectors = np.linalg.eigh(-J)
+    return (vectors / np.maximum(values, _LEAST_PRECISION)) @ vectors.T, ends
 
 
 def propose(
@@ -203,7 +214,7 @@ def propose(
     modes: FloatArray,
     rng: np.random.Generator,
     *,
-    covariance: FloatArray | None = None,
+    outline: Outline | None = None,
 ) -> Proposal:
     """Anchors around the mode of theta, and the proposal that they define.
 
@@ -212,107 +223,168 @@ def propose(
     latent, at, modes
         See `forecast.inference.conditional`.
     rng : numpy.random.Generator
-    covariance : numpy.ndarray, shape (blocks, blocks), optional
-        About that of theta in the posterior; found if it is not given.
+    outline : Outline, optional
+        Of a posterior like this one; found if it is not given.
     """
-    k = at.theta.size
-    values, vectors = np.linalg.eigh(
-        _scale_precision(latent, at, modes) if covariance is None else np.linalg.inv(covariance)
-    )
-    covariance = (vectors / np.maximum(values, _LEAST_PRECISION)) @ vectors.T
-    sd = np.sqrt(np.diag(covariance))
-    root = np.zeros((k, k))
-    order = sorted(range(k), key=lambda b: b != latent.group)  # the group block first
-    root[np.ix_(order, order)] = np.linalg.cholesky(covariance[np.ix_(order, order)])
-    normals = rng.standard_normal((_PAIRS, latent.size))
-    force, gradient = _corrections(latent, at, modes, normals)
-    center = at.theta + np.clip(root @ (root.T @ gradient), -sd, sd)
-    anchors, forces, slopes = [at], [force], np.empty(0)
-    if latent.group is not None:
-        # The likelihood of `w` changes with the scale of the group block alone.
-        anchors, reached, axis = [], at, root[:, latent.group]
-        for x in _ANCHORS:
-            reached = conditional(latent, center + axis * x, reached.mode, modes.copy(), reached)
-            anchors.append(reached)
-        corrected = [
-            _corrections(latent, anchors[i], modes, normals[: _PAIRS // 2]) for i in _EVERY
-        ]
-        forces = _between([force for force, _ in corrected])
-        more = _between(
-            [g - anchors[i].gradient for i, (_, g) in zip(_EVERY, corrected, strict=True)]
-        )
-        slopes = np.array([axis @ (a.gradient + g) for a, g in zip(anchors, more, strict=True)])
+    if outline is not None and outline.spans(_group_scale(latent, at)):
+        near = _revisit(latent, at, modes, outline)
+    else:
+        near, outline = _explore(latent, at, modes, rng)
     linears, constants = [], []
-    for anchor, force in zip(anchors, forces, strict=True):
+    for anchor in near:
         Q, w, H = latent.prior_precision(anchor.theta), anchor.mode, anchor.information
+        force = outline.force(_group_scale(latent, anchor))
         linear = (H + Q) @ (w + anchor.covariance @ force) - Q @ latent.prior_mean
         linears.append(linear)
         constants.append(anchor.moments.value - linear @ w + 0.5 * w @ H @ w)
+    force = outline.force(_group_scale(latent, at))
     flat = Proposal(
         latent,
-        center,
-        root,
-        np.array([0.0 if latent.group is None else a.theta[latent.group] for a in anchors]),
-        np.array([a.information for a in anchors], dtype=np.float32),
+        *_axes(latent, at, outline.covariance, force),
+        np.array([_group_scale(latent, anchor) for anchor in near]),
+        np.array([anchor.information for anchor in near], dtype=np.float32),
         np.array(linears),
         np.array(constants),
         np.empty((0, _GRID.size)),
+        outline,
     )
-    return replace(flat, tables=_tables(flat, slopes))
+    return replace(flat, tables=_tables(flat, modes, rng))
 
 
-def _between(three: list[FloatArray]) -> list[FloatArray]:
-    """Of every other anchor to all of them."""
-    a, b, c = three
-    return [a, (a + b) / 2, b, (b + c) / 2, c]
+def _group_scale(latent: Latent, at: Conditional) -> float:
+    """Log scale of the group block; zero without one."""
+    return 0.0 if latent.group is None else float(at.theta[latent.group])
 
 
-def _group_table(slopes: FloatArray, step: float) -> FloatArray:
-    """Log density on `_GRID` along the axis of the group block, from its slopes at the anchors.
+def _explore(
+    latent: Latent, at: Conditional, modes: FloatArray, rng: np.random.Generator
+) -> tuple[list[Conditional], Outline]:
+    """Anchors, ascending by the scale of the group block, and the outline of the posterior."""
+    measure = Measure(latent, at, modes, rng)
+    covariance, ends = _scale_covariance(latent, at, modes)
+    force = measure.force(at)
+    near = measured = [at]
+    if (g := latent.group) is not None:
+        middle, sd = at.theta[g], np.sqrt(covariance[g, g])
+        low = min(middle - min(_LOW * sd, _LOWEST), ends[0].theta[g] - _APART)
+        high = max(middle + _HIGH * sd, ends[1].theta[g] + _APART)
+        axes = _axes(latent, at, covariance, force)
+        first, last = (
+            _anchor(latent, axes, scale, end, modes)
+            for scale, end in zip((low, high), ends, strict=True)
+        )
+        near, measured = [first, ends[0], at, ends[1], last], [first, at, last]
+    return near, Outline(
+        covariance,
+        np.array([_group_scale(latent, anchor) for anchor in measured]),
+        np.array([force if anchor is at else measure.force(anchor) for anchor in measured]),
+        measure.thirds,
+        latent.labels_of(latent.design),
+        tuple(block.name for block in latent.design.blocks),
+        latent.rows.n,
+    )
 
-    Between anchors the slope is linear; above the last it stays. Below the first the likelihood
-    nears that of no group effects as the square of their scale, log L(σ) = log L(0) + c σ², so
-    that only the Jacobian is left: the exponential tail of a scale that may be zero.
+
+def _revisit(
+    latent: Latent, at: Conditional, modes: FloatArray, outline: Outline
+) -> list[Conditional]:
+    """Anchors where those of an outline are."""
+    if latent.group is None:
+        return [at]
+    force = outline.force(_group_scale(latent, at))
+    axes = _axes(latent, at, outline.covariance, force)
+    low, _, high = outline.scales
+    first, last = (_anchor(latent, axes, scale, at, modes) for scale in (low, high))
+    return [first, at, last]
+
+
+def _anchor(
+    latent: Latent,
+    axes: tuple[FloatArray, FloatArray],
+    scale: float,
+    near: Conditional,
+    modes: FloatArray,
+) -> Conditional:
+    """Conditional mode at a log scale of the group block, on its axis."""
+    (center, root), g = axes, latent.group
+    assert g is not None
+    x = np.zeros(center.size)
+    x[g] = (scale - center[g]) / root[g, g]
+    return conditional(latent, _place(g, center, root, x), near.mode, modes.copy(), near)
+
+
+def _axes(
+    latent: Latent, at: Conditional, covariance: FloatArray, force: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Center and root of `Proposal`; the center is the mode of theta with a force on ``w``.
+
+    One Newton step from the mode without it.
+    """
+    root = np.zeros_like(covariance)
+    order = sorted(range(len(root)), key=lambda b: b != latent.group)  # the group block first
+    root[np.ix_(order, order)] = np.linalg.cholesky(covariance[np.ix_(order, order)])
+    gradient, shift = at.gradient.copy(), at.covariance @ force
+    for kept, where in latent.slices.items():
+        f0 = at.mode[latent.p + where.start : latent.p + where.stop]
+        f1 = f0 + shift[latent.p + where.start : latent.p + where.stop]
+        K = latent.structures[kept] * np.exp(-2 * at.theta[kept])
+        gradient[kept] += float(f1 @ K @ f1 - f0 @ K @ f0)
+    sd = np.sqrt(np.diag(covariance))
+    return at.theta + np.clip(covariance @ gradient, -sd, sd), root
+
+
+def _group_table(x: FloatArray, values: FloatArray, step: float) -> FloatArray:
+    """Log density on `_GRID` along the axis of the group block, from some values.
+
+    Above the last the slope stays. Below the first the likelihood nears that of no group effects
+    as the square of their scale, log L(σ) = log L(0) + c σ², so that only the Jacobian is left:
+    the exponential tail of a scale that may be zero.
 
     Parameters
     ----------
-    slopes : numpy.ndarray, shape (anchors,)
-        Of the log density by x.
+    x, values : numpy.ndarray
+        Of the log density, ascending by x.
     step : float
         Change of the log scale by x.
     """
-    slopes = np.append(slopes[:-1], min(slopes[-1], -_LEAST_FALL))
-    below = np.minimum(_GRID - _ANCHORS[0], 0.0)
-    slope = np.interp(_GRID, _ANCHORS, slopes)
-    slope = np.where(below < 0, step + (slopes[0] - step) * np.exp(2 * step * below), slope)
-    width = _GRID[1] - _GRID[0]
-    return np.asarray(np.append(0.0, np.cumsum((slope[:-1] + slope[1:]) * width / 2)))
+    curve = CubicSpline(x, values)
+    inside = np.clip(_GRID, x[0], x[-1])
+    first, last = float(curve(x[0], 1)), min(float(curve(x[-1], 1)), -_LEAST_FALL)
+    below, above = np.minimum(_GRID - x[0], 0.0), np.maximum(_GRID - x[-1], 0.0)
+    tail = step * below + (first - step) * np.expm1(2 * step * below) / (2 * step)
+    return np.asarray(curve(inside) + tail + last * above)
 
 
-def _tables(proposal: Proposal, slopes: FloatArray) -> FloatArray:
+def _tables(proposal: Proposal, modes: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Log densities of the independent variables behind theta on `_GRID`, (k, grid).
 
     Along the axis of a kept block the surrogate of the anchors is followed: it has the
     exponential tail of a scale that may be zero. Along that of the group block, whose likelihood
-    is not Gaussian, it is made from the `slopes` at the anchors. Both with a little of a wide
-    Student t, so that the weights stay bounded where the surrogate is wrong.
+    is not Gaussian, the marginal density of theta is estimated at some points. Both with a little
+    of a wide Student t, so that the weights stay bounded where the surrogate is wrong.
     """
     latent, k = proposal.latent, proposal.center.size
     wide = np.log(_WIDE) - 2.5 * np.log1p((_GRID / 2.0) ** 2 / 4.0) + np.log(0.375 / 2.0)
     tables = np.empty((k, _GRID.size))
 
-    def table(j: int) -> None:
-        if j == latent.group:
-            body = _group_table(slopes, float(proposal.root[j, j]))
-        else:
-            coarse = np.concatenate([np.linspace(-24, -5, 9), np.linspace(-4, 4, 21), [5, 7, 10]])
-            value = np.array(
-                [proposal.gaussian(proposal.center + proposal.root[:, j] * x)[2] for x in coarse]
-            )
-            body = np.interp(_GRID, coarse, value)
+    def keep(j: int, body: FloatArray) -> None:
         body = body - body.max()
         body -= np.log(np.sum(np.exp(body)) * (_GRID[1] - _GRID[0]))
         tables[j] = np.logaddexp(np.log1p(-_WIDE) + body, wide)
 
-    each_part(table, [(j,) for j in range(k)])
+    def kept_block(j: int) -> None:
+        coarse = np.concatenate([np.linspace(-24, -5, 9), np.linspace(-4, 4, 21), [5, 7, 10]])
+        axis = proposal.root[:, j]
+        value = [proposal.gaussian(proposal.center + axis * x)[2] for x in coarse]
+        keep(j, np.interp(_GRID, coarse, value))
+
+    each_part(kept_block, [(j,) for j in range(k) if j != latent.group])
+    if (g := latent.group) is not None:
+        step = float(proposal.root[g, g])
+        first, last = (proposal.anchors[[0, -1]] - proposal.center[g]) / step
+        x = np.linspace(max(first, -_HIGH), last, 7)
+        if first < -_HIGH:
+            x = np.concatenate([[first, 0.5 * (first - _HIGH)], x])
+        theta = _place(g, proposal.center, proposal.root, x[:, None] * np.eye(k)[g])
+        keep(g, _group_table(x, proposal.evidence(theta, modes, rng), step))
     return tables

@@ -19,6 +19,7 @@ __all__ = [
     "MOST_ODDS",
     "add_members",
     "add_members_once",
+    "add_powers",
     "compiled",
     "compiled_sums",
     "group_sums",
@@ -137,6 +138,18 @@ def add_members_once(
         for c in range(column.shape[0]):
             total += weight[c, i] * f[column[c, i]]
         out[i] = total
+
+
+@compiled_sums
+def add_powers(A: SingleArray, weight: FloatArray, squares: FloatArray, cubes: FloatArray) -> None:
+    """Add the squares of A (draws, n) to ``squares`` (n,), weighted cubes to ``cubes`` (draws,)."""
+    for s in range(A.shape[0]):
+        total = 0.0
+        for i in range(A.shape[1]):
+            square = np.float64(A[s, i]) * A[s, i]
+            squares[i] += square
+            total += weight[i] * square * A[s, i]
+        cubes[s] += total
 
 
 @compiled

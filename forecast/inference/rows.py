@@ -246,6 +246,27 @@ class Rows:
         )
         return np.asarray(out)
 
+    def powers(self, W: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Sums of squares and of cubes of the predictors of many ``w`` (draws, size).
+
+        Returns
+        -------
+        squares : numpy.ndarray, shape (n,)
+            Over the draws, row by row.
+        cubes : numpy.ndarray, shape (draws,)
+            Over the rows, each times its `weight`.
+        """
+        cubes = np.zeros(len(W))
+
+        def run(s0: int, s1: int) -> FloatArray:
+            squares = np.zeros(self.n)
+            for s in range(s0, s1, self.batch):
+                end = min(s + self.batch, s1)
+                row_kernels.add_powers(self.predictors(W[s:end]), weight, squares, cubes[s:end])
+            return squares
+
+        return np.sum(each_part(run, _cut(0, len(W), _PIECES)), axis=0), cubes
+
     def _effects(self, W: FloatArray, kind: Any) -> tuple[Any, Any]:
         """What each group gets from effects it uses alike, and the effects that rows pick from.
 

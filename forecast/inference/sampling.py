@@ -61,6 +61,7 @@ def sample_design(
         method, seed=seed, draws=draws, chains=chains, tune=tune, store=store, workers=workers
     )
     stream = np.random.SeedSequence(seed)
+    groups: dict[str, xr.Dataset] = {}
     if method == "nuts":
         from forecast.inference.nuts import sample_nuts
 
@@ -117,11 +118,10 @@ def sample_design(
             "max_tree_depth": None,
             "pareto_k": sample.pareto_k,
         }
+        groups["outline"] = sample.outline.to_dataset()
     observed = xr.Dataset({"outcome": ("row", design.y.astype(np.int8))}, design.rows.coords)
-    tree = xr.DataTree.from_dict(
-        {"posterior": posterior, "sample_stats": stats, "observed_data": observed}
-    )
-    return tree, found
+    groups |= {"posterior": posterior, "sample_stats": stats, "observed_data": observed}
+    return xr.DataTree.from_dict(groups), found
 
 
 def _sample_laplace(

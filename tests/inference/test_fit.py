@@ -121,7 +121,6 @@ def test_warm_start_from_fewer_years(panel):
     late = fit(SPEC, panel, seed=3, draws=200, warm_start=early)
     assert np.isfinite(late.posterior["posterior"]["beta"]).all()
     left = WarmStart.from_arrays(early.warm_start().to_arrays())
-    assert left.covariance.shape == (len(left.scales), len(left.scales))
     again = fit(SPEC, panel, seed=3, draws=200, warm_start=left)
     assert again.id == late.id
     xr.testing.assert_identical(
@@ -129,15 +128,29 @@ def test_warm_start_from_fewer_years(panel):
     )
 
 
-def test_warm_start_from_a_fit_whose_scales_say_nothing(panel, fitted):
-    """Draws that are all the same have no covariance: only the means are used."""
-    left = fitted.warm_start()
+def test_outline_is_handed_on_while_the_rows_are_much_the_same(panel):
+    last = int(panel.data["year"].max())
+    fewer = panel.select_years(last - 14, last)
+    left = fit(SPEC, fewer, seed=3, draws=200).warm_start()
     design, _ = encode(SPEC, panel)
-    assert left.begin(design).covariance.shape == left.covariance.shape
-    for nothing in (np.zeros_like(left.covariance), np.full_like(left.covariance, np.nan)):
-        begin = dataclasses.replace(left, covariance=nothing).begin(design)
-        assert begin.covariance is None
-        assert np.isfinite(begin.theta).all()
+    assert len(design.rows.row) > 1.1 * left.outline.rows
+    assert left.begin(design).outline is None
+    design, _ = encode(SPEC, fewer)
+    begin = left.begin(design)
+    for name in ("covariance", "scales", "forces", "thirds", "labels"):
+        np.testing.assert_array_equal(getattr(begin.outline, name), getattr(left.outline, name))
+    # A level that is new is not skewed; one that is gone is left out.
+    state = next(block for block in design.blocks if block.name == "state")
+    renamed = dataclasses.replace(state, levels=np.append(state.levels[1:], "999"))
+    blocks = tuple(renamed if block is state else block for block in design.blocks)
+    moved = left.outline.moved_to(dataclasses.replace(design, blocks=blocks))
+    assert moved.forces.shape == left.outline.forces.shape
+    at = moved.labels.tolist().index("state[999]")
+    assert (moved.forces[:, at] == 0).all() and moved.thirds[at] == 0
+    before = left.outline.labels.tolist().index(f"state[{state.levels[1]}]")
+    after = moved.labels.tolist().index(f"state[{state.levels[1]}]")
+    np.testing.assert_array_equal(moved.forces[:, after], left.outline.forces[:, before])
+    assert left.outline.moved_to(dataclasses.replace(design, blocks=blocks[:-1])) is None
 
 
 def test_id_changes_with_all_that_matters(panel):

@@ -123,9 +123,11 @@ def test_warm_start_leads_to_the_same_posterior():
     cold = sample(design, draws=1000)
     w = np.concatenate([truth["beta"], truth["state"], truth["era"], truth["slope"]])
     theta = np.log([0.3, 0.5, 0.2, 0.2])
-    spread = np.cov([np.log(cold.scales[block.name]) for block in design.blocks])
-    for covariance in (None, spread, 4 * spread, spread / 4):
-        start = Start(theta, w, covariance)
+    found = cold.outline
+    wrong = dataclasses.replace(found, covariance=4 * found.covariance, thirds=-5 * found.thirds)
+    elsewhere = dataclasses.replace(found, scales=found.scales + 20.0)
+    for outline in (None, found, wrong, elsewhere):
+        start = Start(theta, w, outline)
         warm = sample_laplace(design, seed=np.random.SeedSequence(9), draws=1000, start=start)
         assert warm.pareto_k < 0.7
         sd = cold.beta.std(0)
