@@ -153,6 +153,17 @@ def test_outline_is_handed_on_while_the_rows_are_much_the_same(panel):
     assert left.outline.moved_to(dataclasses.replace(design, blocks=blocks[:-1])) is None
 
 
+def test_what_a_fit_leaves_is_the_same_after_it_was_stored(fitted, tmp_path):
+    fitted.posterior.to_netcdf(tmp_path / "posterior.nc", engine="h5netcdf")
+    with xr.open_datatree(tmp_path / "posterior.nc", engine="h5netcdf") as opened:
+        stored = dataclasses.replace(fitted, posterior=opened.load())
+    before, after = fitted.warm_start().to_arrays(), stored.warm_start().to_arrays()
+    assert "outline:forces" in before
+    assert set(before) == set(after)
+    for name, value in before.items():
+        np.testing.assert_array_equal(value, after[name], err_msg=name)
+
+
 def test_id_changes_with_all_that_matters(panel):
     data = rows_fingerprint(panel)
     base = fit_id(SPEC, data, "laplace", 1, 500, 1)
