@@ -21,13 +21,13 @@ from forecast.inference.proposal import Proposal, propose
 def test_skewed_variables(nu):
     thirds = np.array([-1.0, -0.2, 0.0, 0.05, 0.4])
     # Quantiles of x at equal steps of probability: means over them are expectations.
-    p = (np.arange(400_000) + 0.5) / 400_000
+    p = (np.arange(100_000) + 0.5) / 100_000
     x = np.repeat(t.ppf(p, nu)[:, None], thirds.size, axis=1)
     z, stretch = skewed(x, thirds, nu)
     np.testing.assert_allclose(z[:, 2], x[:, 2], atol=1e-12)
     np.testing.assert_allclose(z.mean(0), 0.0, atol=1e-3)
     np.testing.assert_allclose(z.var(0), x.var(0), rtol=0.01)
-    middle = slice(1_000, -1_000)
+    middle = slice(500, -500)
     slope = np.gradient(z[middle, :], axis=0) / np.gradient(x[middle, :], axis=0)
     np.testing.assert_allclose(slope[1:-1], np.exp(stretch[middle][1:-1]), rtol=1e-4)
     if np.isinf(nu):
@@ -77,7 +77,7 @@ def proposal(latent) -> Proposal:
 
 def share(latent: Latent, proposal: Proposal) -> float:
     """Of proposals that are worth something."""
-    rng, draws = np.random.default_rng(5), 4000
+    rng, draws = np.random.default_rng(5), 2000
     theta, density = proposal.scales(rng, draws)
     W, given = proposal.latents(theta, rng)
     value = latent.log_likelihoods(W, np.exp(theta[:, latent.group]), np.zeros(latent.levels))
@@ -102,8 +102,8 @@ def test_marginal_density_of_the_scales_is_that_of_the_weights(latent, proposal)
     many = np.empty(3)
     for i, here in enumerate(theta):
         rng = np.random.default_rng(7)
-        W, given = proposal.latents(np.repeat(here[None], 4000, axis=0), rng)
-        value = latent.log_likelihoods(W, np.full(4000, np.exp(here[group])), modes)
+        W, given = proposal.latents(np.repeat(here[None], 1500, axis=0), rng)
+        value = latent.log_likelihoods(W, np.full(1500, np.exp(here[group])), modes)
         many[i] = logsumexp(value + latent.log_prior(W, here) - given)
     np.testing.assert_allclose(found - found[1], many - many[1], atol=0.25)
 
