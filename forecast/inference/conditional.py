@@ -32,7 +32,7 @@ class Conditional:
     sums: FloatArray
     covariance: FloatArray
     gradient: FloatArray  # of the log marginal posterior by theta
-    curvature: FloatArray  # rough, positive; of minus the same
+    curvature: float  # of minus the same by the group block, rough, positive; zero without one
 
 
 def conditional(
@@ -62,7 +62,7 @@ def conditional(
         old: enough where only the gradient is wanted and the scale of the group block is the same.
     """
     Q = latent.prior_precision(theta)
-    sigma = 1.0 if latent.group is None else float(np.exp(theta[latent.group]))
+    sigma = float(np.exp(latent.group_scale(theta)))
 
     def objective(moments: Moments, w: FloatArray) -> float:
         r = w - latent.prior_mean
@@ -116,31 +116,27 @@ def _scale_gradient(
     moments: Moments,
     covariance: FloatArray,
     sums: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Gradient of the log marginal posterior of theta, and a rough curvature.
+) -> tuple[FloatArray, float]:
+    """Gradient of the log marginal posterior of theta, and `Conditional.curvature`.
 
     By Fisher's identity it is the expectation of the gradient of the joint log density, here
     under the Gaussian approximation of ``w``: −m + E[|D f|²]/σ² + 1 − σ²/s².
     """
-    gradient, curvature = np.empty(theta.size), np.empty(theta.size)
+    gradient, curvature = np.empty(theta.size), 0.0
     for b, block in enumerate(latent.design.blocks):
-        variance = float(np.exp(2 * theta[b]))
+        m, variance = len(block.levels), float(np.exp(2 * theta[b]))
+        prior = variance / block.scale_prior**2
         if b == latent.group:
             product = sums @ covariance.astype(sums.dtype)
             spread = np.einsum("gi,gi->g", product, sums) * moments.variance
             conditional_variance = moments.variance + spread
             square = float(np.sum(moments.mean**2 + conditional_variance))
             lost = float(np.sum(conditional_variance)) / variance
+            curvature = 2.0 * max(m - lost, 0.3) + 2.0 * prior
         else:
-            at = slice(latent.p + latent.slices[b].start, latent.p + latent.slices[b].stop)
-            K = latent.structures[b]
-            traced = float(np.sum(K * covariance[at, at]))
-            square = float(w[at] @ K @ w[at]) + traced
-            lost = traced / variance
-        m = len(block.levels)
-        prior = variance / block.scale_prior**2
+            at, K = latent.slices[b], latent.structures[b]
+            square = float(w[at] @ K @ w[at]) + float(np.sum(K * covariance[at, at]))
         gradient[b] = -m + square / variance + 1.0 - prior
-        curvature[b] = 2.0 * max(m - lost, 0.3) + 2.0 * prior
     return gradient, curvature
 
 
@@ -152,9 +148,7 @@ def scale_jacobian(latent: Latent, at: Conditional) -> FloatArray:
     quadratic in every group effect given ``w``.
     """
     J = np.zeros((at.theta.size, at.theta.size))
-    where = {
-        b: slice(latent.p + kept.start, latent.p + kept.stop) for b, kept in latent.slices.items()
-    }
+    where = latent.slices
     pulled = {b: latent.structures[b] @ at.mode[at_b] for b, at_b in where.items()}
     for b, at_b in where.items():
         variance, K = np.exp(2.0 * at.theta[b]), latent.structures[b]

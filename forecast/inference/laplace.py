@@ -37,8 +37,8 @@ __all__ = ["Draws", "Start", "resample", "sample_laplace", "smooth_weights"]
 FloatArray = npt.NDArray[np.float64]
 
 _MAX_ROUNDS = 16
-_DOUBTFUL = 0.6  # Pareto k̂; near the gate's .7 it is told from more proposals,
-_MOST_PROPOSALS = 3  # at most so many a draw: of 600 its standard error is about .1
+_DOUBTFUL = 0.6  # Pareto k̂ that is told from more proposals: of 600 its standard error is about .1
+_MOST_PROPOSALS = 3  # a draw, for that
 _LEAST_SHARE = 0.3  # of proposals that are worth something, from the scales of another fit
 _LARGE = 20_000  # rows
 _GROUPS = 400
@@ -140,8 +140,7 @@ def sample_laplace(
         rng = np.random.default_rng(streams[3 + done])
         theta, density = proposal.scales(rng, batch)
         W, given = proposal.latents(theta, rng)
-        sigma = np.ones(batch) if latent.group is None else np.exp(theta[:, latent.group])
-        likelihood = latent.log_likelihoods(W, sigma, modes)
+        likelihood = latent.log_likelihoods(W, np.exp(latent.group_scale(theta)), modes)
         weights.append(likelihood + latent.log_prior(W, theta) - density - given)
         thetas.append(theta)
         latents.append(W)
@@ -168,8 +167,7 @@ def sample_laplace(
             seeds = streams[2].generate_state(draws, np.uint32).astype(np.uint32)
             effects[block.name] = latent.draw_group(W, scales[block.name], modes, seeds)
         else:
-            where = latent.slices[b]
-            effects[block.name] = W[:, latent.p + where.start : latent.p + where.stop]
+            effects[block.name] = W[:, latent.slices[b]]
     tell("done", 1.0)
     return Draws(W[:, : latent.p], effects, scales, ess, k, share.size, proposal.outline)
 

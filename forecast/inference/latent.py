@@ -98,6 +98,8 @@ class Latent:
         Positions of the other blocks, in the order in which their effects stand in ``w``.
     p, m, size : int
         Coefficients, kept effects, and their sum.
+    slices : dict of int to slice
+        Where the effects of each kept block stand in ``w``.
     """
 
     def __init__(self, design: Design) -> None:
@@ -122,12 +124,12 @@ class Latent:
         self.events = np.add.reduceat(np.append(self.y, 0.0), self.start[:-1]) * (
             np.diff(self.start) > 0
         )
-        offsets = np.cumsum([0] + [len(design.blocks[b].levels) for b in self.kept])
+        offsets = self.p + np.cumsum([0] + [len(design.blocks[b].levels) for b in self.kept])
         self.slices = {
             b: slice(int(offsets[i]), int(offsets[i + 1])) for i, b in enumerate(self.kept)
         }
-        self.m = int(offsets[-1])
-        self.size = self.p + self.m
+        self.size = int(offsets[-1])
+        self.m = self.size - self.p
         self.rows = Rows(
             np.asarray(design.X, dtype=np.float64)[order],
             [design.blocks[b].matrix[order] for b in self.kept],
@@ -175,6 +177,10 @@ class Latent:
             linear -= float(np.sum(np.maximum(a - kernels.CAP, 0.0)))
             a = np.minimum(a, kernels.CAP)
         return np.exp(a), linear
+
+    def group_scale(self, theta: FloatArray) -> FloatArray:
+        """Log scale of the group block in log scales (..., blocks); zero without one."""
+        return np.zeros(theta.shape[:-1]) if self.group is None else theta[..., self.group]
 
     # -- likelihood ------------------------------------------------------------------------
 
@@ -345,11 +351,10 @@ class Latent:
         diagonal = np.einsum("ii->i", matrix)  # a view
         diagonal[: self.p] += self.design.prior_sd**-2.0
         for b, where in self.slices.items():
-            at = slice(self.p + where.start, self.p + where.stop)
             if self.design.blocks[b].structure == "iid":
-                diagonal[at] += np.exp(-2.0 * theta[b])
+                diagonal[where] += np.exp(-2.0 * theta[b])
             else:
-                matrix[at, at] += self.structures[b] * np.exp(-2.0 * theta[b])
+                matrix[where, where] += self.structures[b] * np.exp(-2.0 * theta[b])
 
     @cached_property
     def prior_pull(self) -> FloatArray:
@@ -371,8 +376,7 @@ class Latent:
             np.sum(np.log(self.design.prior_sd)) + 0.5 * self.p * np.log(2 * np.pi)
         )
         for b, where in self.slices.items():
-            f = W[..., self.p + where.start : self.p + where.stop]
-            r = self.increments(f, b)
+            r = self.increments(W[..., where], b)
             total = total - 0.5 * np.sum(r**2, axis=-1) * np.exp(-2.0 * theta[..., b])
             total = total - r.shape[-1] * (theta[..., b] + 0.5 * np.log(2 * np.pi))
         return np.asarray(total + self.log_scale_prior(theta))

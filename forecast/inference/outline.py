@@ -137,7 +137,7 @@ class Measure:
     ) -> None:
         self._latent, self._modes = latent, modes
         self._normals = rng.standard_normal((_PAIRS, latent.size))
-        sigma = _sigma(latent, at)
+        sigma = float(np.exp(latent.group_scale(at.theta)))
         low, high = (
             latent.moments(at.mode, sigma, modes.copy(), quick=True, shift=shift).residual
             for shift in (-_SHIFT, _SHIFT)
@@ -154,7 +154,8 @@ class Measure:
 
     def force(self, at: Conditional) -> FloatArray:
         """That of `Outline` at one mode."""
-        latent, sigma = self._latent, _sigma(self._latent, at)
+        latent = self._latent
+        sigma = float(np.exp(latent.group_scale(at.theta)))
         force = self._missed.copy()
         for u in self._steps(at):
             for step in (u, -u):
@@ -162,10 +163,6 @@ class Measure:
                 difference = moments.residual - at.moments.residual
                 force += latent.rows.transpose(difference) / (2 * _PAIRS)
         return force
-
-
-def _sigma(latent: Latent, at: Conditional) -> float:
-    return 1.0 if latent.group is None else float(np.exp(at.theta[latent.group]))
 
 
 def skewed(x: FloatArray, thirds: FloatArray, nu: float) -> tuple[FloatArray, FloatArray]:
@@ -208,8 +205,6 @@ def _skewed_thirds() -> tuple[FloatArray, FloatArray]:
 def _mean_root(nu: float) -> float:
     """E √(1 + x²) of a Student t variable."""
     from scipy.integrate import quad
-    from scipy.stats import norm, t
+    from scipy.stats import t
 
-    if np.isinf(nu):
-        return float(quad(lambda x: 2.0 * np.sqrt(1.0 + x * x) * norm.pdf(x), 0.0, np.inf)[0])
     return float(quad(lambda x: 2.0 * np.sqrt(1.0 + x * x) * t.pdf(x, nu), 0.0, np.inf)[0])

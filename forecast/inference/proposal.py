@@ -23,9 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 SingleArray = npt.NDArray[np.float32]
 
 _HIGH = 2.5  # standard deviations from the mode to the last anchor of the group block
-_LOW = (
-    6.0  # to the first: a block that may not be needed has an exponential tail to no scale at all
-)
+_LOW = 6.0  # to the first: that of a block that may not be needed has an exponential tail
 _LOWEST = 1.6  # log scale below the mode to go at most: a fifth of a scale is almost none
 _APART = 0.02  # of log scales of anchors, at least
 _TRIALS = 8  # antithetic pairs of proposals by which the density of a scale is found
@@ -132,8 +130,8 @@ class Proposal:
         for t, here in enumerate(theta):
             U, half, _ = self.gaussian(here)
             W = sl.solve_triangular(U, (half + z).T, check_finite=False).T
-            sigma = 1.0 if latent.group is None else float(np.exp(here[latent.group]))
-            value = latent.log_likelihoods(W, np.full(len(W), sigma), modes)
+            sigmas = np.full(len(W), np.exp(latent.group_scale(here)))
+            value = latent.log_likelihoods(W, sigmas, modes)
             value += latent.log_prior(W, here) - log_density - np.sum(np.log(np.diag(U)))
             out[t] = logsumexp(value) - np.log(len(W))
         return out
@@ -191,7 +189,7 @@ def _scale_covariance(
     J, b = scale_jacobian(latent, at), latent.group
     ends: list[Conditional] = []
     if b is not None:
-        sd = 1.0 / np.sqrt(at.curvature[b])
+        sd = 1.0 / np.sqrt(at.curvature)
         for _ in range(3):  # until the step is about one standard deviation
             ends = []
             for sign in (-1.0, 1.0):
@@ -226,22 +224,22 @@ def propose(
     outline : Outline, optional
         Of a posterior like this one; found if it is not given.
     """
-    if outline is not None and outline.spans(_group_scale(latent, at)):
-        near = _revisit(latent, at, modes, outline)
+    if outline is not None and outline.spans(float(latent.group_scale(at.theta))):
+        axes, near = _revisit(latent, at, modes, outline)
     else:
-        near, outline = _explore(latent, at, modes, rng)
+        axes, near, outline = _explore(latent, at, modes, rng)
+    scales = [float(latent.group_scale(anchor.theta)) for anchor in near]
     linears, constants = [], []
-    for anchor in near:
+    for anchor, scale in zip(near, scales, strict=True):
         Q, w, H = latent.prior_precision(anchor.theta), anchor.mode, anchor.information
-        force = outline.force(_group_scale(latent, anchor))
+        force = outline.force(scale)
         linear = (H + Q) @ (w + anchor.covariance @ force) - Q @ latent.prior_mean
         linears.append(linear)
         constants.append(anchor.moments.value - linear @ w + 0.5 * w @ H @ w)
-    force = outline.force(_group_scale(latent, at))
     flat = Proposal(
         latent,
-        *_axes(latent, at, outline.covariance, force),
-        np.array([_group_scale(latent, anchor) for anchor in near]),
+        *axes,
+        np.array(scales),
         np.array([anchor.information for anchor in near], dtype=np.float32),
         np.array(linears),
         np.array(constants),
@@ -251,51 +249,47 @@ def propose(
     return replace(flat, tables=_tables(flat, modes, rng))
 
 
-def _group_scale(latent: Latent, at: Conditional) -> float:
-    """Log scale of the group block; zero without one."""
-    return 0.0 if latent.group is None else float(at.theta[latent.group])
-
-
 def _explore(
     latent: Latent, at: Conditional, modes: FloatArray, rng: np.random.Generator
-) -> tuple[list[Conditional], Outline]:
-    """Anchors, ascending by the scale of the group block, and the outline of the posterior."""
+) -> tuple[tuple[FloatArray, FloatArray], list[Conditional], Outline]:
+    """Axes, anchors ascending by the scale of the group block, and the outline of the posterior."""
     measure = Measure(latent, at, modes, rng)
     covariance, ends = _scale_covariance(latent, at, modes)
     force = measure.force(at)
+    axes = _axes(latent, at, covariance, force)
     near = measured = [at]
     if (g := latent.group) is not None:
         middle, sd = at.theta[g], np.sqrt(covariance[g, g])
         low = min(middle - min(_LOW * sd, _LOWEST), ends[0].theta[g] - _APART)
         high = max(middle + _HIGH * sd, ends[1].theta[g] + _APART)
-        axes = _axes(latent, at, covariance, force)
         first, last = (
             _anchor(latent, axes, scale, end, modes)
             for scale, end in zip((low, high), ends, strict=True)
         )
         near, measured = [first, ends[0], at, ends[1], last], [first, at, last]
-    return near, Outline(
+    outline = Outline(
         covariance,
-        np.array([_group_scale(latent, anchor) for anchor in measured]),
+        np.array([latent.group_scale(anchor.theta) for anchor in measured]),
         np.array([force if anchor is at else measure.force(anchor) for anchor in measured]),
         measure.thirds,
         latent.labels_of(latent.design),
         tuple(block.name for block in latent.design.blocks),
         latent.rows.n,
     )
+    return axes, near, outline
 
 
 def _revisit(
     latent: Latent, at: Conditional, modes: FloatArray, outline: Outline
-) -> list[Conditional]:
-    """Anchors where those of an outline are."""
-    if latent.group is None:
-        return [at]
-    force = outline.force(_group_scale(latent, at))
+) -> tuple[tuple[FloatArray, FloatArray], list[Conditional]]:
+    """Axes, and anchors where those of an outline are."""
+    force = outline.force(float(latent.group_scale(at.theta)))
     axes = _axes(latent, at, outline.covariance, force)
+    if latent.group is None:
+        return axes, [at]
     low, _, high = outline.scales
     first, last = (_anchor(latent, axes, scale, at, modes) for scale in (low, high))
-    return [first, at, last]
+    return axes, [first, at, last]
 
 
 def _anchor(
@@ -325,8 +319,8 @@ def _axes(
     root[np.ix_(order, order)] = np.linalg.cholesky(covariance[np.ix_(order, order)])
     gradient, shift = at.gradient.copy(), at.covariance @ force
     for kept, where in latent.slices.items():
-        f0 = at.mode[latent.p + where.start : latent.p + where.stop]
-        f1 = f0 + shift[latent.p + where.start : latent.p + where.stop]
+        f0 = at.mode[where]
+        f1 = f0 + shift[where]
         K = latent.structures[kept] * np.exp(-2 * at.theta[kept])
         gradient[kept] += float(f1 @ K @ f1 - f0 @ K @ f0)
     sd = np.sqrt(np.diag(covariance))

@@ -153,7 +153,7 @@ def test_joint_density_is_that_of_pymc(small, spread):
 
 
 def scale_of(latent: Latent, theta: Any) -> float:
-    return 1.0 if latent.group is None else float(np.exp(theta[latent.group]))
+    return float(np.exp(latent.group_scale(theta)))
 
 
 def value_at(latent: Latent, w: Any, sigma: float) -> float:
@@ -233,8 +233,7 @@ def test_gradient_by_the_latent_vector_is_that_of_pymc(small):
     np.testing.assert_allclose(found[: latent.p], parts["beta"], rtol=RELATIVE, atol=1e-10)
     for b in latent.kept:
         one = design.blocks[b]
-        where = latent.slices[b]
-        mine = found[latent.p + where.start : latent.p + where.stop]
+        mine = found[latent.slices[b]]
         if one.structure == "random_walk":  # dz: f = sigma cumsum(z)
             mine = np.cumsum(mine[::-1])[::-1]
         np.testing.assert_allclose(
@@ -256,7 +255,7 @@ def test_gradient_with_the_dyads_integrated_out_is_the_slope_of_pymcs_density(sm
     def density(v: Any) -> float:
         parts = dict(effects)
         for b, where in latent.slices.items():
-            parts[design.blocks[b].name] = v[latent.p + where.start : latent.p + where.stop]
+            parts[design.blocks[b].name] = v[where]
         return oracle.marginal(v[: latent.p], theta, parts, latent.group)
 
     for _ in range(3):
