@@ -6,8 +6,15 @@ import numpy as np
 import xarray as xr
 
 from forecast.features.registry import feature
+from forecast.panel.populations import relevant_pairs
 
-__all__ = ["contiguity_closeness", "distance", "land_contiguity", "not_contiguous"]
+__all__ = [
+    "contiguity_closeness",
+    "distance",
+    "land_contiguity",
+    "not_contiguous",
+    "politically_relevant",
+]
 
 SOURCE = "Stinnett et al. 2002, COW Direct Contiguity"
 
@@ -64,6 +71,22 @@ def contiguity_closeness(world: xr.Dataset) -> np.ndarray:
 def not_contiguous(world: xr.Dataset) -> np.ndarray:
     """Whether the two are far apart: relevant only if one of them is a major power."""
     return np.asarray(contiguity_class(world) == 0)
+
+
+@feature(
+    family="geography",
+    level="dyad",
+    unit="0/1",
+    bounds=(0, 1),
+    sign="+",
+    formula="1 if the two are contiguous in any class or one of them is a COW major power",
+    source="Maoz & Russett 1993; Lemke & Reed 2001",
+    needs=("contiguity", "member"),
+    pre_treatment=True,
+)
+def politically_relevant(world: xr.Dataset) -> np.ndarray:
+    """Whether the two have the means to fight each other: neighbours, or a major power."""
+    return relevant_pairs(world)
 
 
 @feature(
