@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from forecast.panel.options import CHOICES
 from forecast.paths import data_folder
 
 if TYPE_CHECKING:
@@ -264,12 +265,7 @@ def fit_and_save(
 
 def panel_options(spec: ModelSpec) -> dict[str, Any]:
     """Arguments of `load_panel` that give the panel a specification asks for."""
-    return {
-        "unit": spec.unit,
-        "population": spec.population,
-        "outcome": spec.outcome,
-        "lag": spec.lag,
-    }
+    return {name: getattr(spec, name) for name in CHOICES}
 
 
 def report_of(

@@ -22,6 +22,7 @@ __all__ = [
     "peace_years",
     "state_disputes_recent",
     "system_disputes_recent",
+    "under_way",
 ]
 
 SOURCE = "Beck, Katz & Tucker 1998; Carter & Signorino 2010"
@@ -102,6 +103,26 @@ def disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
 def dispute_last_year(world: xr.Dataset) -> np.ndarray:
     """Whether a dispute between the two was active in the (lagged) year."""
     return np.asarray(world["dispute"].to_numpy())
+
+
+@feature(
+    family="history",
+    level="dyad",
+    unit="0/1",
+    bounds=(0, 1),
+    sign="free",
+    formula="1 if a dispute between the two was open on 31 December of s",
+    source="McGrath 2015 (rows of disputes that go on); dates of the conflict data",
+    needs=("conflict",),
+    pre_treatment=False,
+)
+def under_way(world: xr.Dataset) -> np.ndarray:
+    """Whether a dispute between the two was under way at the end of the (lagged) year.
+
+    Begun by then, and its end in a later year or not yet on record: the row's year begins with
+    it. A dispute that was active in s and over by its end is not under way.
+    """
+    return np.asarray(world["open"].to_numpy())
 
 
 @feature(

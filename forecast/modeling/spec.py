@@ -28,6 +28,7 @@ from forecast.modeling.terms import (
     Term,
     Varying,
 )
+from forecast.panel.options import UnderWay, ways_of
 from forecast.paths import models_folder
 
 __all__ = ["ModelSpec", "load_model"]
@@ -49,6 +50,7 @@ class ModelSpec(Table):
     population: Literal["politically_relevant", "all", "originators"]
     outcome: Name = "onset"
     lag: Annotated[int, Field(strict=True, ge=1)] = 1
+    under_way: UnderWay = "stratum"
     years: tuple[StrictInt | None, StrictInt | None] = (None, None)
     exclusions: tuple[Exclusion, ...] = Field(default=(), alias="exclude")
     intercept: Intercept
@@ -103,6 +105,8 @@ class ModelSpec(Table):
         for key in ("interaction", "exclude"):  # came later: models without keep their hash
             if not content[key]:
                 del content[key]
+        if len(ways_of(self.unit)) == 1 or self.under_way == "convention":
+            del content["under_way"]  # came later too: these rows are those of before
         for entry in (*content["term"], *content["smooth"]):
             if entry["at_entry"] == "missing":
                 del entry["at_entry"]

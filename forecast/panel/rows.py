@@ -6,10 +6,11 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ForecastError
+from forecast.panel.events import UnderWay
 from forecast.panel.populations import pairs_of
-from forecast.panel.window import IntArray
+from forecast.panel.window import BoolArray, IntArray
 
-__all__ = ["account", "coordinates", "dyad_rows", "state_rows"]
+__all__ = ["account", "coordinates", "dyad_rows", "state_rows", "under_way_on_1_january"]
 
 
 def account(attrs: dict[str, int]) -> None:
@@ -29,17 +30,46 @@ def coordinates(year: IntArray, **codes: np.ndarray) -> dict[str, tuple[str, np.
     return {"year": ("row", year), **{name: ("row", code) for name, code in codes.items()}}
 
 
-def dyad_rows(window: xr.Dataset, *, directed: bool, population: str) -> xr.Dataset:
+def under_way_on_1_january(world: xr.Dataset) -> xr.DataArray:
+    """Pairs whose dispute of an earlier year still went on when the year began.
+
+    Parameters
+    ----------
+    world : xarray.Dataset
+        Dense world.
+
+    Returns
+    -------
+    xarray.DataArray, shape (year, state, other), bool
+        Of the first year of the record, before which nothing is known, only those in which a
+        dispute goes on and none begins.
+    """
+    goes_on = world["dispute"] & ~world["at_risk"]
+    return world["open"].shift(year=1, fill_value=False) | goes_on
+
+
+def dyad_rows(
+    window: xr.Dataset,
+    under_way: BoolArray,
+    *,
+    directed: bool,
+    population: str,
+    keep: UnderWay,
+) -> xr.Dataset:
     """Pairs of a population at risk in each year of the window.
 
     Parameters
     ----------
     window : xarray.Dataset
         Years of the world that become rows.
+    under_way : numpy.ndarray of bool, shape (year, state, other)
+        `under_way_on_1_january` in these years.
     directed : bool
         Both orders of a pair, or only the one with the smaller number first.
     population : str
         As in `pairs_of`.
+    keep : {"stratum", "drop", "convention"}
+        Which pairs with a dispute under way are rows.
 
     Returns
     -------
@@ -51,21 +81,31 @@ def dyad_rows(window: xr.Dataset, *, directed: bool, population: str) -> xr.Data
     if not directed:
         pairs = pairs & np.triu(np.ones((n, n), dtype=bool), k=1)
     inside = pairs & pairs_of(window, population)
-    at_risk = window["at_risk"].to_numpy()
+    under_way = under_way & inside
+    if keep == "stratum":
+        at_risk = inside
+    elif keep == "drop":
+        at_risk = inside & ~under_way
+    else:
+        at_risk = inside & window["at_risk"].to_numpy()
     onset = window["onset"].to_numpy()
     happened = window["initiated"].to_numpy() if directed else onset
     unclear = window["initiator_unknown"].to_numpy() if directed else np.zeros_like(onset)
     unknown = window["onset_unknown"].to_numpy() | (unclear & ~happened)
-    keep = inside & at_risk & ~unknown
-    t, a, b = np.nonzero(keep)
+    rows = at_risk & ~unknown
+    t, a, b = np.nonzero(rows)
     outcome = happened[t, a, b].astype(np.float64)
+    left_out = int((happened & inside & ~at_risk).sum())
     attrs = {
         "episodes": int(window["episodes"].sum()),
         "onsets_total": int((happened & pairs).sum()),
-        "onsets_in_population": int(outcome.sum()),
+        "onsets_in_population": int(outcome.sum()) + left_out,
         "onsets_outside_population": int((happened & pairs & ~inside).sum()),
+        "onsets_under_way": int((happened & under_way & rows).sum()),
+        "onsets_dropped_ongoing": left_out,
+        "rows_under_way": int((under_way & rows).sum()),
         "rows_dropped_ongoing": int((inside & ~at_risk).sum()),
-        "rows_dropped_unknown": int((inside & at_risk & unknown).sum()),
+        "rows_dropped_unknown": int((at_risk & unknown).sum()),
     }
     if directed:
         attrs["onsets_dropped_initiator_unclear"] = int((unclear & pairs).sum()) // 2
