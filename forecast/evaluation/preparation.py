@@ -98,6 +98,7 @@ def make_setting(
         window=window,
         multi_step=multi_step,
         tables=panel.tables if simulated else None,
+        rule=methods[0].spec.under_way if isinstance(methods[0], ModelForecaster) else None,
     )
 
 

@@ -16,6 +16,7 @@ from forecast.modeling.messages import explain, read_toml
 from forecast.modeling.terms import (
     ALLIANCE_FAMILIES,
     OTHER_FAMILIES,
+    UNDER_WAY,
     AllianceLevel,
     Era,
     Exclusion,
@@ -181,6 +182,30 @@ class ModelSpec(Table):
             return self
         return ModelSpec.model_validate(
             self.to_dict() | {"outcome": outcome, "name": f"{self.name}_{outcome}"}
+        )
+
+    def with_under_way(self, rule: UnderWay) -> ModelSpec:
+        """The same model of the rows of another rule, for a comparison of the two.
+
+        Parameters
+        ----------
+        rule : {"stratum", "drop", "convention"}
+            As in `forecast.load_panel`; the name of the model gets it as a suffix. With
+            ``"stratum"`` a model without a term of the feature ``under_way`` is given one; with
+            the others such a term goes, since no row has the value 1 but those, by the
+            convention, that were chosen because an onset came.
+        """
+        if rule == self.under_way:
+            return self
+        content = self.to_dict() | {"under_way": rule, "name": f"{self.name}_{rule}"}
+        own = [t.name for t in self.entries if t.feature == UNDER_WAY.feature]
+        if rule == "stratum":
+            content["term"] += [] if own else [UNDER_WAY.model_dump(mode="json")]
+            return ModelSpec.model_validate(content)
+        return ModelSpec.model_validate(content)._keep(
+            {t.name for t in self.entries} - set(own),
+            alliance_level=self.alliance_level is not None,
+            name=content["name"],
         )
 
     def without(self, family: str | Iterable[str] = ALLIANCE_FAMILIES) -> ModelSpec:

@@ -105,7 +105,8 @@ def load_panel(
         ``data`` has dimension ``row`` with the coordinate ``year`` and ``ccode_a``, ``ccode_b``
         (pairs), ``ccode`` (state-years) or ``alliance_id``, sorted by them; dispute-dyads also
         have ``conflict_id``. Variables: ``outcome`` (float64 0/1) and ``region_a``, ``region_b``
-        (or ``region``), str.
+        (or ``region``), str. Dyad-years have ``under_way_1_january`` (0/1: a dispute was under way
+        then) and ``continues`` (0/1: one was, and no new one of any kind begins in the year).
 
         Dispute-dyads have besides: ``duration`` (days, from the dates as recorded, to the last
         day of the data if ``censored``), ``duration_exact`` (0/1: both ends known to the day),
@@ -216,7 +217,7 @@ def future_panel(panel: Panel, *, year: int) -> Panel:
 
 
 #: Variables of a row that say what happened in its year.
-_HAPPENED = ("onsets", "onsets_begun_by_member", "onsets_between_members", "conflicts")
+_HAPPENED = ("continues", "onsets", "onsets_begun_by_member", "onsets_between_members", "conflicts")
 
 
 def _panel(

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
-from forecast.errors import ForecastError
+from forecast.errors import ArgumentError, ForecastError
 from forecast.panel.events import UnderWay
 from forecast.panel.populations import pairs_of
 from forecast.panel.window import BoolArray, IntArray
 
-__all__ = ["account", "coordinates", "dyad_rows", "state_rows", "under_way_on_1_january"]
+if TYPE_CHECKING:
+    from forecast.panel.types import Panel
+
+__all__ = [
+    "account",
+    "coordinates",
+    "dyad_rows",
+    "rows_by",
+    "state_rows",
+    "under_way_on_1_january",
+]
 
 
 def account(attrs: dict[str, int]) -> None:
@@ -48,6 +61,44 @@ def under_way_on_1_january(world: xr.Dataset) -> xr.DataArray:
     return world["open"].shift(year=1, fill_value=False) | goes_on
 
 
+#: Rows that each rule leaves out, of those with a dispute under way on 1 January and, among them,
+#: those in whose year it merely continues.
+_LEFT_OUT: Mapping[UnderWay, Callable[[BoolArray, BoolArray], BoolArray]] = {
+    "stratum": lambda under_way, continues: np.zeros_like(under_way),
+    "drop": lambda under_way, continues: under_way,
+    "convention": lambda under_way, continues: continues,
+}
+
+
+def rows_by(panel: Panel, rule: UnderWay | None) -> Panel:
+    """The rows that a panel has by another rule of what is under way on 1 January.
+
+    Parameters
+    ----------
+    panel : Panel
+        Dyad-years. One that does not know its rule is given back as it is.
+    rule : {"stratum", "drop", "convention"} or None
+        As in `forecast.load_panel`; None for the panel's own.
+
+    Raises
+    ------
+    ArgumentError
+        The panel lacks rows: only ``"stratum"`` has those of all rules.
+    """
+    if rule is None or panel.under_way in (None, rule):
+        return panel
+    if panel.under_way != "stratum":
+        raise ArgumentError(
+            f"The panel has the rows of under_way={panel.under_way!r}, which are not all of "
+            f"under_way={rule!r}. Load it with under_way='stratum', which has those of every rule."
+        )
+    names = ("under_way_1_january", "continues")
+    out = _LEFT_OUT[rule](*(panel.data[name].to_numpy().astype(bool) for name in names))
+    chosen = panel.with_data(panel.data.isel(row=~out))
+    object.__setattr__(chosen, "under_way", rule)
+    return chosen
+
+
 def dyad_rows(
     window: xr.Dataset,
     under_way: BoolArray,
@@ -82,12 +133,8 @@ def dyad_rows(
         pairs = pairs & np.triu(np.ones((n, n), dtype=bool), k=1)
     inside = pairs & pairs_of(window, population)
     under_way = under_way & inside
-    if keep == "stratum":
-        at_risk = inside
-    elif keep == "drop":
-        at_risk = inside & ~under_way
-    else:
-        at_risk = inside & window["at_risk"].to_numpy()
+    continues = under_way & ~window["at_risk"].to_numpy()
+    at_risk = inside & ~_LEFT_OUT[keep](under_way, continues)
     onset = window["onset"].to_numpy()
     happened = window["initiated"].to_numpy() if directed else onset
     unclear = window["initiator_unknown"].to_numpy() if directed else np.zeros_like(onset)
@@ -117,6 +164,8 @@ def dyad_rows(
             "outcome": ("row", outcome),
             "region_a": ("row", region[a]),
             "region_b": ("row", region[b]),
+            "under_way_1_january": ("row", under_way[t, a, b].astype(np.int8)),
+            "continues": ("row", continues[t, a, b].astype(np.int8)),
         },
         coords=coordinates(window["year"].to_numpy()[t], ccode_a=codes[a], ccode_b=codes[b]),
         attrs=attrs,
