@@ -257,7 +257,13 @@ class Store:
             folder = Path(scratch) / "fit"
             remote = self._folder(fit_id)
             manifest = json.loads(self.fs.cat_file(f"{remote}/MANIFEST.json"))
-            _expect(manifest, "schema_version", SCHEMA_VERSION, remote)
+            if (found := manifest.get("schema_version")) != SCHEMA_VERSION:
+                model = json.loads(self.fs.cat_file(f"{remote}/fit.json"))["spec"]["name"]
+                raise ArtifactError(
+                    f"{remote}/MANIFEST.json: schema_version is {found}, expected"
+                    f" {SCHEMA_VERSION}: another version of the library saved this fit, with other"
+                    f" rows and terms. Make it anew: `forecast fit {model}`."
+                )
             _expect(manifest, "id", fit_id, remote)
             for name, facts in manifest["files"].items():
                 path = (folder / name).resolve()

@@ -77,6 +77,19 @@ def test_what_is_under_way_is_a_row_whatever_the_year_brings(tiny_tables, tiny_p
         assert (frame["outcome"] == every[frame.index]).all()
 
 
+@pytest.mark.parametrize("unit", ["dyad-year", "directed-dyad-year"])
+def test_rows_of_every_rule_are_among_those_of_the_stratum(tiny_tables, unit):
+    every = load_panel(data=tiny_tables, unit=unit)
+    for rule in ("drop", "convention"):
+        own = load_panel(data=tiny_tables, unit=unit, under_way=rule)
+        chosen = rows.rows_by(every, rule)
+        assert chosen.data.drop_attrs().equals(own.data.drop_attrs())
+        assert chosen.choices == own.choices
+        assert rows.rows_by(own, rule) is own
+        with pytest.raises(ArgumentError, match=f"rows of under_way='{rule}', which are not all"):
+            rows.rows_by(own, "stratum")
+
+
 def test_rows_under_way_are_accounted_for(tiny_tables):
     def counts(rule, unit="dyad-year"):
         attrs = load_panel(data=tiny_tables, under_way=rule, unit=unit).data.attrs
@@ -321,10 +334,11 @@ def test_fingerprint_is_of_content_and_choices(tiny_tables, tiny_panel):
             {"population": "all"},
             {"outcome": "war_onset"},
             {"lag": 2},
+            {"under_way": "convention"},
             {"years": (1995, 2000)},
         )
     }
-    assert len(others | {tiny_panel.fingerprint}) == 6
+    assert len(others | {tiny_panel.fingerprint}) == 7
 
 
 def test_future(tiny_panel):
