@@ -99,8 +99,8 @@ def conflict_variables(
         ``initiated``, directed: `state` began an onset of `outcome` against `other`;
         ``initiator_unknown``, symmetric: one began, but who began it is not clear. (year, state)
         int16: ``dispute_onset_count``, number of distinct conflicts
-        of any kind that began that year and involve the state. (year) int: ``episodes``, rows of
-        the conflicts of `outcome` that began that year.
+        of any kind that the state came into that year. (year) int: ``episodes``, rows of the
+        conflicts of `outcome` that began that year.
 
         ``dispute``, ``open``, ``at_risk`` and ``dispute_onset_count`` do not depend on `outcome`:
         the rows and the history of a dyad are the same for all outcomes.
@@ -170,14 +170,17 @@ def conflict_variables(
 
 
 def _onset_counts(table: pd.DataFrame, began: BoolArray, window: Window) -> np.ndarray:
-    """Distinct conflicts that began, by year and state: one war of many dyads counts once."""
+    """Distinct conflicts by state and the year in which the state came into them.
+
+    One war of many dyads counts once, also if it reaches a further enemy in a later year.
+    """
     rows = table.loc[began, ["conflict_id", "ccode_a", "ccode_b"]].copy()
     rows["t"] = span_years(table.loc[began])[0] - window.first
     sides = [
         rows[["conflict_id", "t", c]].set_axis(["id", "t", "c"], axis=1)
         for c in ("ccode_a", "ccode_b")
     ]
-    distinct = pd.concat(sides).drop_duplicates()
+    distinct = pd.concat(sides).sort_values("t", kind="stable").drop_duplicates(["id", "c"])
     count = np.zeros((len(window.years), len(window.states)), dtype=np.int16)
     at, _ = window.positions(distinct["c"].to_numpy())
     np.add.at(count, (distinct["t"].to_numpy(), at), 1)

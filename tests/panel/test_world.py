@@ -211,6 +211,16 @@ def test_one_war_of_many_dyads_counts_once_per_state(tiny_world):
     assert int(tiny_world["episodes"].sum()) == 13
 
 
+def test_a_war_that_reaches_a_further_enemy_later_is_still_one_conflict(tiny_frames, tiny_coverage):
+    tiny_frames["conflicts"].loc[4, "start"] = np.datetime64("2000-09-01", "s")  # 50 joins c04
+    tables = tables_from_frames(tiny_frames, coverage=tiny_coverage, name="x")
+    world = build_world(tables)
+    count = world["dispute_onset_count"]
+    assert count.sel(state=30, year=[1999, 2000]).to_numpy().tolist() == [1, 0]
+    assert count.sel(state=50, year=[1999, 2000]).to_numpy().tolist() == [0, 1]
+    assert world["onset"].sel(state=30, other=50, year=2000)  # a pair's record is its own
+
+
 def test_outcomes(tiny_tables):
     worlds = {
         name: build_world(tiny_tables, outcome=name)
