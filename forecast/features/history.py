@@ -142,7 +142,8 @@ def under_way(world: xr.Dataset) -> np.ndarray:
 def state_disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
     """Distinct conflicts that the state came into in the last `window` years.
 
-    A war counts once, in the state's first year of it, however many enemies it has. A partly covered window is scaled up as in `disputes_recent`.
+    A war counts once, in the state's first year of it, however many enemies it has. A partly
+    covered window is scaled up as in `disputes_recent`.
     """
     window = windows.positive("window", window)
     return windows.recent_count(world, world["dispute_onset_count"].to_numpy(), window)
