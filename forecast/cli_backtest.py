@@ -11,6 +11,8 @@ from forecast.errors import ArgumentError
 from forecast.terminal import AsJson, Data, Quiet, print_json, print_table
 
 if TYPE_CHECKING:
+    from forecast.modeling.spec import ModelSpec
+    from forecast.panel.events import UnderWay
     from forecast.panel.types import Panel
 
 __all__ = ["backtest", "panel"]
@@ -26,6 +28,14 @@ def panel(
         typer.Option("--model", help="Model whose rows are wanted; default: that of the data."),
     ] = None,
     data: Data = "embedded",
+    under_way: Annotated[
+        Literal["stratum", "drop", "convention"] | None,
+        typer.Option(
+            "--under-way",
+            help="Pairs whose dispute is under way on 1 January: rows, no rows, or as is the "
+            "field's custom rows only if a new one begins; default: that of the model.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a panel with its world into one file, from which `backtest --panel` runs."""
@@ -35,7 +45,7 @@ def panel(
     from forecast.run import default_model, panel_options
 
     spec = load_model(model or default_model(data))
-    made = load_panel(data=data, **panel_options(spec))
+    made = load_panel(data=data, **panel_options(spec, under_way))
     save_panel(made, out)
     about = made.to_dict()
     if as_json:
@@ -93,7 +103,7 @@ def backtest(
     if settings is not None:
         _refuse_besides(context)
     spec = load_model(model) if settings is None else settings.spec()
-    rows = _panel(panel_file, data, spec)
+    rows = _panel(panel_file, data, spec, None if settings is None else settings.under_way)
     options: dict[str, Any] = {
         "horizons": horizon or [1], "method": method, "refit": refit, "seed": seed, "draws": draws,
     }  # fmt: skip
@@ -123,12 +133,14 @@ def backtest(
         print_table(result.differences, title="Paired differences")
 
 
-def _panel(file: Path | None, data: str, spec: Any) -> Panel:
+def _panel(file: Path | None, data: str, spec: ModelSpec, under_way: UnderWay | None) -> Panel:
     from forecast.panel.build import load_panel
     from forecast.panel_file import open_panel
     from forecast.run import panel_options
 
-    return load_panel(data=data, **panel_options(spec)) if file is None else open_panel(file)
+    if file is not None:
+        return open_panel(file)
+    return load_panel(data=data, **panel_options(spec, under_way))
 
 
 #: Options that a configuration file decides.

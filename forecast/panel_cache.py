@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,15 @@ from forecast.features.gather import FeatureRequest, compute_features
 from forecast.packed import LAYOUT, open_rows, save_rows
 from forecast.panel.build import load_panel
 from forecast.panel.deferred import Deferred
-from forecast.panel.options import Escalation, Outcome, Population, Unit, choose
+from forecast.panel.options import (
+    CHOICES,
+    Escalation,
+    Outcome,
+    Population,
+    UnderWay,
+    Unit,
+    choose,
+)
 from forecast.panel.types import Panel
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
@@ -34,8 +43,6 @@ __all__ = ["cached_panel", "forget_panels", "panel_key"]
 
 #: Panels that are kept; those made longest ago go first.
 _KEPT = 24
-#: What a `Panel` says of itself besides its rows.
-_FACTS = ("unit", "population", "outcome", "lag", "fingerprint")
 
 
 def cached_panel(
@@ -49,6 +56,7 @@ def cached_panel(
     outcome: Outcome | Escalation | None = None,
     years: tuple[int, int] | None = None,
     lag: int = 1,
+    under_way: UnderWay = "stratum",
 ) -> Panel:
     """``compute_features(load_panel(...), requests)``, from the cache if it is there.
 
@@ -58,7 +66,7 @@ def cached_panel(
         Columns.
     folder : pathlib.Path, optional
         Where panels are kept; ``panels`` in the cache folder of the official files by default.
-    data, sources, unit, population, outcome, years, lag
+    data, sources, unit, population, outcome, years, lag, under_way
         As in `load_panel`.
 
     Returns
@@ -82,6 +90,7 @@ def cached_panel(
         "outcome": outcome,
         "years": years,
         "lag": lag,
+        "under_way": under_way,
     }
     key = panel_key(requests, **options)
     place = _folder(folder) / key
@@ -104,12 +113,13 @@ def panel_key(
     outcome: Outcome | Escalation | None = None,
     years: tuple[int, int] | None = None,
     lag: int = 1,
+    under_way: UnderWay = "stratum",
 ) -> str:
     """Key of a panel in the cache: a hash of all that its values depend on.
 
     Parameters
     ----------
-    requests, data, sources, unit, population, outcome, years, lag
+    requests, data, sources, unit, population, outcome, years, lag, under_way
         As in `cached_panel`.
 
     Returns
@@ -117,13 +127,13 @@ def panel_key(
     str
         64 hexadecimal digits.
     """
-    choices = choose(unit, population, outcome, lag)
+    choices = choose(unit, population, outcome, lag, under_way)
     return fingerprint_values(
         layout=LAYOUT,
         code=_code(),
         numpy=np.__version__,
         data=_content(data, sources),
-        choices=[choices.unit, choices.population, choices.outcome, choices.lag],
+        choices=asdict(choices),
         years=years,
         columns=[[r.name, *r.made] for r in requests],
     )
@@ -207,14 +217,14 @@ def _open(place: Path, key: str, options: Mapping[str, Any]) -> Panel:
         data=rows,
         world=Deferred(lambda: whole.get().world),  # type: ignore[arg-type]
         tables=Deferred(lambda: whole.get().tables),  # type: ignore[arg-type]
-        **{name: about[name] for name in _FACTS},
+        **{name: about[name] for name in (*CHOICES, "fingerprint")},
     )
 
 
 def _save(panel: Panel, place: Path, key: str) -> None:
     from forecast.store import replace_folder
 
-    facts = {name: getattr(panel, name) for name in _FACTS}
+    facts = panel.choices | {"fingerprint": panel.fingerprint}
     with replace_folder(place) as staging:
         save_rows(panel.data, staging, key=key, **facts)
     for old in _kept(place.parent)[_KEPT:]:

@@ -12,7 +12,6 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -23,12 +22,11 @@ from forecast.panel.options import choose
 from forecast.panel.types import Panel
 from forecast.sources import stored
 from forecast.sources.capability import COMPUTED
-from forecast.sources.tables import Tables
 
 __all__ = ["open_panel", "save_panel"]
 
 #: Version of the layout.
-_LAYOUT = 1
+_LAYOUT = 2
 _ABOUT = "panel.json"
 _KEYS = ("year", "ccode", "ccode_a", "ccode_b", "conflict_id", "alliance_id")
 
@@ -58,7 +56,7 @@ def save_panel(panel: Panel, path: str | Path) -> None:
         )
     year = panel.data["year"].to_numpy()
     years = (int(year.min()), int(year.max()))
-    again = _rows(panel.tables, _choices(panel), years)
+    again = load_panel(data=panel.tables, years=years, **panel.choices)
     if _digest(again.data) != _digest(panel.data):
         raise ArgumentError(
             f"The {panel.data.sizes['row']} rows of this panel are not the "
@@ -72,7 +70,7 @@ def save_panel(panel: Panel, path: str | Path) -> None:
         files[f"{name}.parquet"] = buffer.getvalue()
     about = {
         "layout": _LAYOUT,
-        "panel": _choices(panel) | {"years": list(years)},
+        "panel": panel.choices | {"years": list(years)},
         "rows": _digest(panel.data),
         "data": stored.about_tables(panel.tables),
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
@@ -140,23 +138,14 @@ def open_panel(path: str | Path) -> Panel:
                 raise ArtifactError(f"{path}: {name} has SHA-256 {found}, expected {digest}.")
             frames[name.removesuffix(".parquet")] = stored.read_frame(io.BytesIO(content))
     tables, choices = stored.tables_of(frames, about["data"]), about["panel"]
-    panel = _rows(tables, choices, tuple(choices["years"]))
+    first, last = choices.pop("years")
+    panel = load_panel(data=tables, years=(first, last), **choices)
     if _digest(panel.data) != about["rows"]:
         raise ArtifactError(
             f"{path}: this version makes other rows of its tables than the one that saved it; save "
             "the panel again from its sources."
         )
     return panel
-
-
-def _choices(panel: Panel) -> dict[str, Any]:
-    names = ("unit", "population", "outcome", "lag")
-    return {name: getattr(panel, name) for name in names}
-
-
-def _rows(tables: Tables, choices: dict[str, Any], years: tuple[int, ...]) -> Panel:
-    chosen = {name: choices[name] for name in ("unit", "population", "outcome", "lag")}
-    return load_panel(data=tables, years=(years[0], years[1]), **chosen)
 
 
 def _digest(data: xr.Dataset) -> str:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from forecast.panel.options import CHOICES
 from forecast.paths import data_folder
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
     from forecast.inference.fit import Fit
     from forecast.modeling.spec import ModelSpec
+    from forecast.panel.events import UnderWay
     from forecast.report import Report
     from forecast.scenario.scenario import Scenario
     from forecast.sources.tables import Tables
@@ -262,14 +264,10 @@ def fit_and_save(
     return fitted
 
 
-def panel_options(spec: ModelSpec) -> dict[str, Any]:
-    """Arguments of `load_panel` that give the panel a specification asks for."""
-    return {
-        "unit": spec.unit,
-        "population": spec.population,
-        "outcome": spec.outcome,
-        "lag": spec.lag,
-    }
+def panel_options(spec: ModelSpec, under_way: UnderWay | None = None) -> dict[str, Any]:
+    """Arguments of `load_panel` that give the panel a specification asks for, or another rule's."""
+    options = {name: getattr(spec, name) for name in CHOICES}
+    return options if under_way is None else options | {"under_way": under_way}
 
 
 def report_of(

@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 #: Version of the layout above; part of a fit's id, so that an old layout is never misread.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _RECORD = "RECORD.json"
 
@@ -257,7 +257,13 @@ class Store:
             folder = Path(scratch) / "fit"
             remote = self._folder(fit_id)
             manifest = json.loads(self.fs.cat_file(f"{remote}/MANIFEST.json"))
-            _expect(manifest, "schema_version", SCHEMA_VERSION, remote)
+            if (found := manifest.get("schema_version")) != SCHEMA_VERSION:
+                model = json.loads(self.fs.cat_file(f"{remote}/fit.json"))["spec"]["name"]
+                raise ArtifactError(
+                    f"{remote}/MANIFEST.json: schema_version is {found}, expected"
+                    f" {SCHEMA_VERSION}: another version of the library saved this fit, with other"
+                    f" rows and terms. Make it anew: `forecast fit {model}`."
+                )
             _expect(manifest, "id", fit_id, remote)
             for name, facts in manifest["files"].items():
                 path = (folder / name).resolve()
@@ -288,10 +294,7 @@ def _write_fit(fit: Fit, folder: Path) -> None:
         "encoding": fit.encoding.to_dict(),
         "diagnostics": fit.diagnostics.to_dict(),
         "panel": {
-            "unit": panel.unit,
-            "population": panel.population,
-            "outcome": panel.outcome,
-            "lag": panel.lag,
+            **panel.choices,
             "fingerprint": panel.fingerprint,
             "attrs": {str(key): _plain(value) for key, value in panel.data.attrs.items()},
             # What each feature column was made from; Parquet would lose it.
@@ -346,7 +349,7 @@ def _read_fit(folder: Path, fit_id: str) -> Fit:
 
 
 def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
-    from forecast.panel.options import choose
+    from forecast.panel.options import CHOICES, choose
     from forecast.panel.types import Panel
     from forecast.panel.world import build_world
 
@@ -364,7 +367,7 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
         tables = stored.tables_of(frames, facts)
         if tables.fingerprint != facts["fingerprint"]:
             raise ArtifactError("The tables of the artifact do not have their own fingerprint.")
-    options = {k: about["panel"][k] for k in ("unit", "population", "outcome", "lag")}
+    options = {name: about["panel"][name] for name in CHOICES}
     return Panel(
         data=data,
         world=None if tables is None else build_world(tables, outcome=choose(**options).events),

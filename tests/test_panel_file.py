@@ -76,7 +76,7 @@ def test_other_layouts_and_rows_are_refused(saved):
     with pytest.raises(ArtifactError, match="makes other rows of its tables"):
         open_panel(saved)
     rewrite(saved, "panel.json", changed(layout=99))
-    with pytest.raises(ArtifactError, match="layout 99, expected 1"):
+    with pytest.raises(ArtifactError, match="layout 99, expected 2"):
         open_panel(saved)
 
 

@@ -97,8 +97,9 @@ def test_a_manifest_cannot_reach_outside(saved: Path, known_fit: Fit, tmp_path: 
 def test_another_layout_is_refused(saved: Path, known_fit: Fit, tmp_path: Path) -> None:
     folder = copied(saved, tmp_path)
     path = folder / "fits" / known_fit.id / "MANIFEST.json"
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
-    with pytest.raises(ArtifactError, match="schema_version is 99, expected 1"):
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+    name = known_fit.spec.name
+    with pytest.raises(ArtifactError, match=f"version is 1, expected 2.*`forecast fit {name}`"):
         open_store(folder).load(known_fit.id)
 
 

@@ -57,7 +57,8 @@ class Backtest:
         (or ``ccode``), ``outcome``, ``model``, ``probability`` (posterior mean), ``lower`` and
         ``upper`` (equal-tailed interval of the probability, parameter uncertainty only; NaN for
         a method without draws), and where known ``stratum``, ``peace_years``, ``decade``,
-        ``region``.
+        ``region``, and ``continues`` (a dispute that was under way goes on and no new one
+        begins: no row by the field's convention).
     scores : pandas.DataFrame
         By horizon, model and group (all, stratum, decade, region, long peace).
     differences : pandas.DataFrame
@@ -248,11 +249,13 @@ def backtest(
 
     Notes
     -----
-    The rows of a target year are those at risk in that year: both states in the system,
-    politically relevant, and no dispute that merely continues. At longer horizons this part is
-    known only afterwards; the forecast is of the outcome, given that the row exists. A pair that
-    is not at risk by what is known at the origin (a state yet to come) has no simulated forecast
-    and is left out at that horizon for all methods (``rows_left_out``).
+    The rows of a target year are those of the panel: both states in the system and of the
+    population; a pair whose dispute is under way as the option ``under_way`` of the panel says.
+    At longer horizons this is known only afterwards; the forecast is of the outcome, given that
+    the row exists. All methods are scored on the same rows, but each learns from those of its own
+    rule: a model as its specification says, baselines as the model under test. A pair that is no
+    row by what is known at the origin (a state yet to come) has no simulated forecast and is left
+    out at that horizon for all methods (``rows_left_out``).
 
     Numbers depend neither on `workers` nor on interruptions. Within a calendar decade of origins
     each fit begins its search at the first fit of the decade.

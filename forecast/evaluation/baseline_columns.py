@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from forecast.features import FeatureRequest
 
-__all__ = ["ACTIVITY", "ALLIANCES", "HISTORY", "LOGGED", "STRUCTURE"]
+__all__ = ["ACTIVITY", "ALLIANCES", "HISTORY", "LOGGED", "STRUCTURE", "UNDER_WAY"]
 
 STRUCTURE = (
     # What defines the population is known of a state's first year too.
@@ -20,6 +20,8 @@ HISTORY = (
     FeatureRequest("disputes_total", "disputes_total"),
     FeatureRequest("disputes_recent", "disputes_recent", {"window": 10}),
 )
+#: Beside `HISTORY` where the rows of disputes under way are among the others.
+UNDER_WAY = FeatureRequest("under_way", "under_way")
 ACTIVITY = (
     FeatureRequest("state_disputes_max", "state_disputes_recent", {"window": 10}, "max"),
     FeatureRequest("state_disputes_min", "state_disputes_recent", {"window": 10}, "min"),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, Validat
 from forecast.errors import CoverageError, SpecificationError
 from forecast.modeling.messages import explain, read_toml
 from forecast.modeling.spec import ModelSpec, load_model
+from forecast.panel.events import UnderWay
 from forecast.panel.types import Panel
 
 __all__ = ["Origins", "Period", "SkillConfig"]
@@ -48,7 +49,8 @@ class SkillConfig(_Table):
     """Everything that decides the numbers of a backtest, but the panel.
 
     Attributes are the keys of the file; ``[origins]`` is a table, ``[[period]]`` an array of
-    tables. See `forecast.evaluation.backtest.backtest` for the meaning of the others.
+    tables. `under_way` is that of the panel whose rows are scored; by default that of the model.
+    See `forecast.evaluation.backtest.backtest` for the meaning of the others.
     """
 
     model: StrictStr
@@ -67,6 +69,7 @@ class SkillConfig(_Table):
     warm_up: Annotated[int, Field(strict=True, ge=0)] = 0
     nuts_at: tuple[StrictInt, ...] = ()
     nuts_draws: Annotated[int, Field(strict=True, ge=100)] = 500
+    under_way: UnderWay | None = None
     origins: Origins
     periods: tuple[Period, ...] = Field(default=(), alias="period")
 

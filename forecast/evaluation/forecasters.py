@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.baselines import BASELINES, Forecaster, baseline
+from forecast.evaluation.baseline_columns import HISTORY, UNDER_WAY
+from forecast.evaluation.baselines import BASELINES, Boosting, Forecaster, Logit, baseline
 from forecast.features import FeatureRequest
 from forecast.inference.warm_start import WarmStart
 from forecast.modeling.encoding import requests
 from forecast.modeling.spec import ModelSpec, load_model
+from forecast.panel.events import UnderWay
 from forecast.panel.types import Panel
 from forecast.paths import models_folder
 
@@ -133,7 +135,10 @@ def comparison(name: str | Path | ModelSpec | Forecaster, model: ModelForecaster
     name : str, Path, ModelSpec or Forecaster
         A name in `BASELINES`, ``"without_alliances"``, another model (by name, file or as a
         specification; fitted as the one under test), ``"without_alliances:MODEL"`` for another
-        model without its alliance terms, or an object with the protocol.
+        model without its alliance terms, or an object with the protocol. ``"stratum"``,
+        ``"drop"`` or ``"convention"``: the model under test, or after a colon another, learnt from
+        the rows of another rule of what is under way (`forecast.load_panel`) and forecasting the
+        rows of the panel.
     model : ModelForecaster
         The model under test.
 
@@ -151,14 +156,24 @@ def comparison(name: str | Path | ModelSpec | Forecaster, model: ModelForecaster
     if name == WITHOUT_ALLIANCES:
         return replace(model, spec=_bare(model.spec), label=WITHOUT_ALLIANCES)
     kind, _, other = name.rpartition(":")
+    for rule in get_args(UnderWay):
+        if rule in (kind, name):
+            spec = load_model(other) if kind else model.spec
+            return replace(model, spec=spec.with_under_way(rule), label="")
     if kind == WITHOUT_ALLIANCES:
         return replace(model, spec=_bare(load_model(other)), label="")
     shipped = {file.stem for file in models_folder().glob("*.toml")}
     if name in shipped or name.endswith(".toml"):
         return replace(model, spec=load_model(name), label="")
     if name not in BASELINES:
-        raise UnknownNameError("baseline", name, [*BASELINES, WITHOUT_ALLIANCES, *shipped])
-    return baseline(name)
+        known = [*BASELINES, WITHOUT_ALLIANCES, *get_args(UnderWay), *shipped]
+        raise UnknownNameError("baseline", name, known)
+    found = baseline(name)
+    tells = any(entry.feature == UNDER_WAY.feature for entry in model.spec.entries)
+    # what the model is told of its rows, its rivals are told too
+    if tells and isinstance(found, Logit | Boosting) and HISTORY[-1] in found.requests:
+        found = replace(found, requests=(*found.requests, UNDER_WAY))
+    return found
 
 
 def _bare(spec: ModelSpec) -> ModelSpec:

@@ -63,10 +63,11 @@ def simulated_forecasts(
     Returns
     -------
     dict of int to (numpy.ndarray, numpy.ndarray)
-        By horizon: probability of an onset given that the pair is at risk (no dispute of its own
-        merely continues), and probability that it is at risk in the draw's world, both (draws,
-        rows). The forecast of a row that was at risk is the mean of the first, weighted by the
-        second: Pr(onset, at risk) / Pr(at risk). A row of a pair that was not in the population at
+        By horizon: probability of an onset given that the pair is a row, and probability that it
+        is one in the draw's world, both (draws, rows). The forecast of a row is the mean of the
+        first, weighted by the second: Pr(onset, row) / Pr(row). Every pair is a row of a model
+        with ``under_way="stratum"``; for others it is one where no dispute of its own goes on. A
+        row of a pair that was not in the population at
         the origin is NaN.
 
     Raises
@@ -123,6 +124,8 @@ def simulated_forecasts(
         place = np.searchsorted(keys, wanted).clip(max=max(keys.size - 1, 0))
         there = keys[place] == wanted
         at_risk = paths.at_risk[horizon - 1][place].T
+        if fit.spec.under_way == "stratum":
+            at_risk = np.ones_like(at_risk)
         with np.errstate(invalid="ignore", divide="ignore"):
             probability = np.where(at_risk > 0, paths.annual[horizon - 1][place].T / at_risk, 0.0)
         probability = np.where(there, probability, np.nan).astype(np.float32)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from forecast.errors import ArgumentError, CoverageError
 from forecast.evaluation.baselines import unit_keys
-from forecast.evaluation.strata import NEW, stratum_of
+from forecast.evaluation.strata import NEW, UNDER_WAY, stratum_of
 from forecast.features import FeatureRequest, compute_features
 from forecast.panel.types import Panel
 
@@ -63,11 +63,16 @@ def with_strata(panel: Panel) -> Panel:
     first = np.full(index.max() + 1 if keys.size else 0, np.iinfo(np.int64).max)
     np.minimum.at(first, index, panel.data["year"].to_numpy().astype(np.int64))
     panel = panel.with_data(panel.data.assign(stratum_first_year=("row", first[index])))
-    wanted = {"stratum_peace_years": "peace_years", "stratum_disputes": "disputes_total"}
+    wanted = {
+        "stratum_peace_years": "peace_years",
+        "stratum_disputes": "disputes_total",
+        "stratum_under_way": "under_way",
+    }
     if panel.world is not None:
         return compute_features(panel, [FeatureRequest(n, f) for n, f in wanted.items()])
-    if all(feature in panel.data for feature in wanted.values()):
-        return panel.with_data(panel.data.assign({n: panel.data[f] for n, f in wanted.items()}))
+    there = {n: panel.data[f] for n, f in wanted.items() if f in panel.data}
+    if {"stratum_peace_years", "stratum_disputes"} <= set(there):
+        return panel.with_data(panel.data.assign(there))
     return panel
 
 
@@ -131,9 +136,12 @@ def check_step(panel: Panel, origin: int, horizon: int, *, window: int | None = 
 def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
     """Keys, outcome and groups of the rows of a target year.
 
-    ``stratum`` is ``"new dyad"`` (the pair was not a row in any year before the origin), and of
-    the others ``"first ever"`` (no onset between the two on record), ``"quiet"`` (one, but more
-    than ten completed years of peace) or ``"recurrent"``, as known before the origin.
+    ``stratum`` is ``"under way"`` (a dispute of the two was open on the last day before the
+    origin), of the others ``"new dyad"`` (the pair was not a row in any year before the origin),
+    and of the rest ``"first ever"`` (no onset between the two on record), ``"quiet"`` (one, but
+    more than ten completed years of peace) or ``"recurrent"``, as known before the origin.
+    ``continues``: a dispute under way on 1 January of the year goes on in it and no new one
+    begins, so that it is no row by the field's convention.
     """
     data = panel.data
     keys = [n for n in ("year", "ccode", "ccode_a", "ccode_b") if n in data.coords]
@@ -147,8 +155,13 @@ def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
     if "stratum_peace_years" in data:
         peace = data["stratum_peace_years"].to_numpy()
         known = stratum_of(peace, data["stratum_disputes"].to_numpy())
-        rows["stratum"] = np.where(data["stratum_first_year"].to_numpy() >= origin, NEW, known)
+        known = np.where(data["stratum_first_year"].to_numpy() >= origin, NEW, known)
+        if "stratum_under_way" in data:
+            known = np.where(data["stratum_under_way"].to_numpy() == 1, UNDER_WAY, known)
+        rows["stratum"] = known
         rows["peace_years"] = peace
+    if "continues" in data:
+        rows["continues"] = data["continues"].to_numpy().astype(bool)
     if "region_a" in data and "region_b" in data:
         a, b = (data[name].to_numpy().astype(str) for name in ("region_a", "region_b"))
         rows["region"] = np.where(a == b, a, "between regions")

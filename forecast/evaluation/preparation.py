@@ -21,9 +21,6 @@ __all__ = ["CHECK", "fingerprint", "identity", "known_steps", "make_setting", "n
 CHECK = " (NUTS)"
 """Ending of the name of the model's check by NUTS."""
 
-#: What a `Panel` says of itself besides its rows.
-_FACTS = ("unit", "population", "outcome", "lag", "fingerprint")
-
 
 def nuts_check(method: Forecaster, draws: int) -> ModelForecaster:
     """The model under test, fitted by NUTS."""
@@ -101,6 +98,7 @@ def make_setting(
         window=window,
         multi_step=multi_step,
         tables=panel.tables if simulated else None,
+        rule=methods[0].spec.under_way if isinstance(methods[0], ModelForecaster) else None,
     )
 
 
@@ -128,7 +126,8 @@ def _prepare(
                 data=panel.data[list(names)].compute(),
                 world=panel.world if with_world else None,
                 tables=None,
-                **{n: getattr(panel, n) for n in _FACTS},
+                fingerprint=panel.fingerprint,
+                **panel.choices,
             )
         )
     return views

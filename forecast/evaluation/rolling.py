@@ -23,6 +23,8 @@ from forecast.evaluation.baselines import Forecaster
 from forecast.evaluation.forecasters import FittedModel, ModelForecaster
 from forecast.evaluation.origins import target_panel, training_panel
 from forecast.inference.warm_start import WarmStart
+from forecast.panel.events import UnderWay
+from forecast.panel.rows import rows_by
 from forecast.panel.types import Panel
 from forecast.sources.tables import Tables
 
@@ -92,6 +94,9 @@ class Setting:
         How a model forecasts beyond horizon 1.
     tables : Tables or None
         What simulations begin from.
+    rule : str or None
+        What is under way on 1 January in the rows that methods without a rule of their own learn
+        from: that of the model under test (None: all rows of the panel).
     """
 
     methods: tuple[Forecaster, ...]
@@ -101,6 +106,13 @@ class Setting:
     window: int | None
     multi_step: MultiStep
     tables: Tables | None
+    rule: UnderWay | None = None
+
+    def learnt(self, method: int, panel: Panel, origin: int) -> Panel:
+        """Rows that a method learns from at an origin."""
+        how = self.methods[method]
+        rule = how.spec.under_way if isinstance(how, ModelForecaster) else self.rule
+        return rows_by(training_panel(panel, origin, window=self.window), rule)
 
     def simulates(self, method: int) -> bool:
         """Whether the method's longer horizons are simulated from its fit at horizon 1."""
@@ -220,7 +232,7 @@ def run_job(setting: Setting, job: Job, start: WarmStart | None) -> JobResult:
     panel = setting.views[fitted_at][job.method]
     try:
         fitted = method.fit(
-            training_panel(panel, job.fitted, window=setting.window),
+            setting.learnt(job.method, panel, job.fitted),
             seed=seeds(setting.seed, fitted_at, job.fitted, job.name)[0],
             previous=start,  # type: ignore[arg-type]
         )

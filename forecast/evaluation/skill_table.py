@@ -26,6 +26,7 @@ from forecast.evaluation.scores import (
     log_loss_rows,
     skill,
 )
+from forecast.evaluation.strata import UNDER_WAY
 from forecast.evaluation.tables import LONG_PEACE, records
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class SkillTable:
     Attributes
     ----------
     skill : pandas.DataFrame
-        By horizon, period and model: ``rows``, ``onsets``, ``auc``, ``average_precision``,
+        By horizon, period (and, where the panel has the rows of disputes that merely continue,
+        the same period without them, as is the field's convention, and those of disputes under
+        way alone) and model: ``rows``, ``onsets``, ``auc``, ``average_precision``,
         ``brier_skill``, ``log_loss``, ``log_loss_skill`` (both against the rolling climatology),
         ``log_loss_skill_constant`` (against the rate of the test rows themselves, which nobody
         knew), recalibration ``intercept`` and ``slope``, ``ratio`` (expected over observed),
@@ -151,12 +154,12 @@ def skill_table(
     ratios: list[dict[str, Any]] = []
     for horizon, whole in result.forecasts.groupby("horizon", sort=True):
         h = int(str(horizon))
-        for label, first, last in _spans(whole["year"], periods):
-            part = whole[whole["year"].between(first, last)]
+        for label, first, last, part in _parts(whole, periods):
             by_model = {str(m): rows for m, rows in part.groupby("model", sort=False)}
             base = by_model["climatology"]["probability"].to_numpy()
             for model, rows in by_model.items():
-                inside = _inside(result.counts, h, model, first, last)
+                counted = len(part) == int(whole["year"].between(first, last).sum())
+                inside = _inside(result.counts, h, model, first, last) if counted else np.nan
                 scores.append(
                     {"horizon": h, "period": label, "model": model}
                     | _scores(rows, base)
@@ -215,6 +218,22 @@ def _verdict(gains: pd.DataFrame, model: str) -> str:
         f"{words} (log loss per row {one['mean']:+.1e}, {one['level']:.0%} interval "
         f"{one['lower']:+.1e} to {one['upper']:+.1e}, {one['period']})"
     )
+
+
+def _parts(
+    whole: pd.DataFrame, periods: Sequence[Period]
+) -> Iterator[tuple[str, int, int, pd.DataFrame]]:
+    """Label, first and last year and rows of each part of the table."""
+    continues = whole.get("continues", pd.Series(data=False, index=whole.index)).to_numpy(bool)
+    for label, first, last in _spans(whole["year"], periods):
+        span = whole["year"].between(first, last).to_numpy()
+        yield label, first, last, whole[span]
+        if (span & continues).any():
+            yield f"{label}, by the convention", first, last, whole[span & ~continues]
+    if continues.any():
+        low, high = int(whole["year"].min()), int(whole["year"].max())
+        under_way = whole[(whole["stratum"] == UNDER_WAY).to_numpy()]
+        yield f"{_EVERY} ({low}–{high}), {UNDER_WAY}", low, high, under_way
 
 
 def _spans(years: pd.Series, periods: Sequence[Period]) -> Iterator[tuple[str, int, int]]:

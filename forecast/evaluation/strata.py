@@ -12,10 +12,14 @@ from forecast.evaluation.tables import LONG_PEACE
 from forecast.features.history import disputes_total, peace_years
 from forecast.panel.build import relevant_pairs
 
-__all__ = ["NEW", "OUTSIDE", "STRATA", "BaseRate", "base_rates", "stratum_of"]
+__all__ = ["NEW", "OUTSIDE", "STRATA", "UNDER_WAY", "BaseRate", "base_rates", "stratum_of"]
 
-#: No onset between the two on record; one, but more than ten years of peace; a recent one.
-STRATA: tuple[str, ...] = ("first ever", "quiet", "recurrent")
+#: A dispute of the two is open on the last day that is known.
+UNDER_WAY = "under way"
+
+#: Of the others: no onset between the two on record; one, but more than ten years of peace; a
+#: recent one.
+STRATA: tuple[str, ...] = (UNDER_WAY, "first ever", "quiet", "recurrent")
 #: In a backtest: pairs that had never been rows before the origin, whatever is on record.
 NEW = "new dyad"
 #: Pairs that are not politically relevant.
@@ -50,11 +54,23 @@ class BaseRate:
 
 
 def stratum_of(
-    peace: npt.NDArray[np.generic], disputes: npt.NDArray[np.generic]
+    peace: npt.NDArray[np.generic],
+    disputes: npt.NDArray[np.generic],
+    under_way: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.str_]:
-    """Stratum of dyads from their years of peace and number of past onsets, same shapes."""
+    """Stratum of dyads from their past, by the names in `STRATA`.
+
+    Parameters
+    ----------
+    peace, disputes : numpy.ndarray
+        Completed years of peace, and number of past onsets; same shapes.
+    under_way : numpy.ndarray of bool, optional
+        Whether a dispute is open; of the same shape. Without it those have no stratum of their
+        own.
+    """
     quiet = np.where(np.asarray(peace) > LONG_PEACE, "quiet", "recurrent")
-    return np.where(np.asarray(disputes) > 0, quiet, "first ever")
+    found = np.where(np.asarray(disputes) > 0, quiet, "first ever")
+    return found if under_way is None else np.where(under_way, UNDER_WAY, found)
 
 
 def base_rates(world: xr.Dataset, *, horizon: int) -> dict[int, dict[str, BaseRate]]:
@@ -70,11 +86,11 @@ def base_rates(world: xr.Dataset, *, horizon: int) -> dict[int, dict[str, BaseRa
     Returns
     -------
     dict of int to dict of str to BaseRate
-        By horizon; inside by the names in `STRATA` and `OUTSIDE`. A dyad-year counts when the
-        pair is at risk in it (no dispute that merely continues); its stratum is that of the
-        year before.
+        By horizon; inside by the names in `STRATA` and `OUTSIDE`. Every dyad-year counts; its
+        stratum is that of the end of the year before.
     """
-    onset, at_risk = world["onset"].to_numpy(), world["at_risk"].to_numpy()
+    onset, together = world["onset"].to_numpy(), world["together"].to_numpy()
+    is_open = world["open"].to_numpy()
     before = np.cumsum(onset, axis=0, dtype=np.int16)
     covered = world["conflict_covered"].to_numpy()
     peace = np.nan_to_num(peace_years(world).to_numpy())
@@ -84,8 +100,9 @@ def base_rates(world: xr.Dataset, *, horizon: int) -> dict[int, dict[str, BaseRa
     rows = np.zeros((horizon + 1, len(names)), dtype=np.int64)
     onsets = np.zeros_like(rows)
     for t in np.flatnonzero(covered[1:] & covered[:-1]) + 1:
-        upper = np.triu(at_risk[t], k=1)
-        stratum = np.where(relevant[t], stratum_of(peace[t - 1], disputes[t - 1]), OUTSIDE)[upper]
+        upper = np.triu(together[t], k=1)
+        stratum = stratum_of(peace[t - 1], disputes[t - 1], is_open[t - 1])
+        stratum = np.where(relevant[t], stratum, OUTSIDE)[upper]
         which = np.array([np.count_nonzero(stratum == name) for name in names])
         for h in range(1, horizon + 1):
             end = t + h - 1

@@ -64,10 +64,10 @@ def commitment_balance(
 @feature(
     family="commitment",
     level="state",
-    unit="onsets per year",
+    unit="conflicts per year",
     bounds=(0, None),
     sign="+",
-    formula="Σ_k o(i→k) · (conflicts of k that began in the last w years, per year)",
+    formula="Σ_k o(i→k) · (distinct conflicts that k came into in the last w years, per year)",
     source=SOURCE + "; Snyder 1984 on entrapment",
     needs=("obligation", "conflict", "member"),
     pre_treatment=False,

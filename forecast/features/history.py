@@ -22,6 +22,7 @@ __all__ = [
     "peace_years",
     "state_disputes_recent",
     "system_disputes_recent",
+    "under_way",
 ]
 
 SOURCE = "Beck, Katz & Tucker 1998; Carter & Signorino 2010"
@@ -49,17 +50,20 @@ def peace_years(world: xr.Dataset) -> np.ndarray:
 @feature(
     family="history",
     level="dyad",
-    unit="onsets",
+    unit="years with an onset",
     bounds=(0, None),
     sign="+",
-    formula="number of dispute onsets between the two since coverage or the later entry",
+    formula="years in which a dispute between the two began, since coverage or the later entry",
     source="Crescenzi & Enterline 2001",
     needs=("conflict",),
     pre_treatment=False,
     whole_record=True,
 )
 def disputes_total(world: xr.Dataset) -> np.ndarray:
-    """All dispute onsets between the two so far, while both were in the system."""
+    """Years with a dispute onset between the two so far, while both were in the system.
+
+    Two disputes that begin in one year are one year, as in the outcome of a dyad-year.
+    """
     return history.total_count(
         windows.dispute_onsets(world),
         member=windows.known_members(world),
@@ -70,16 +74,16 @@ def disputes_total(world: xr.Dataset) -> np.ndarray:
 @feature(
     family="history",
     level="dyad",
-    unit="onsets per window",
+    unit="years with an onset per window",
     bounds=(0, None),
     sign="+",
-    formula="number of dispute onsets between the two in the last w years",
+    formula="years of the last w in which a dispute between the two began",
     source="Goertz & Diehl 1993",
     needs=("conflict",),
     pre_treatment=False,
 )
 def disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
-    """Dispute onsets between the two in the last `window` years, this year included.
+    """Years with a dispute onset between the two in the last `window`, this one included.
 
     Where the window reaches before coverage, the count is scaled up from the covered years if
     they are at least half of it, and missing otherwise.
@@ -106,19 +110,40 @@ def dispute_last_year(world: xr.Dataset) -> np.ndarray:
 
 @feature(
     family="history",
+    level="dyad",
+    unit="0/1",
+    bounds=(0, 1),
+    sign="free",
+    formula="1 if a dispute between the two was open on 31 December of s",
+    source="McGrath 2015 (rows of disputes that go on); dates of the conflict data",
+    needs=("conflict",),
+    pre_treatment=False,
+)
+def under_way(world: xr.Dataset) -> np.ndarray:
+    """Whether a dispute between the two was under way at the end of the (lagged) year.
+
+    Begun by then, and its end in a later year or not yet on record: the row's year begins with
+    it. A dispute that was active in s and over by its end is not under way.
+    """
+    return np.asarray(world["open"].to_numpy())
+
+
+@feature(
+    family="history",
     level="state",
     unit="conflicts per window",
     bounds=(0, None),
     sign="+",
-    formula="number of conflicts with the state that began in the last w years",
+    formula="number of distinct conflicts that the state came into in the last w years",
     source="Bremer 1992",
     needs=("conflict",),
     pre_treatment=False,
 )
 def state_disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
-    """Distinct conflicts of the state that began in the last `window` years.
+    """Distinct conflicts that the state came into in the last `window` years.
 
-    A partly covered window is scaled up as in `disputes_recent`.
+    A war counts once, in the state's first year of it, however many enemies it has. A partly
+    covered window is scaled up as in `disputes_recent`.
     """
     window = windows.positive("window", window)
     return windows.recent_count(world, world["dispute_onset_count"].to_numpy(), window)
@@ -130,7 +155,7 @@ def state_disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
     unit="dyadic onsets per 100 states and year",
     bounds=(0, None),
     sign="+",
-    formula="100 · onsets of all pairs in the last w years / state-years in the system",
+    formula="100 · pair-years with an onset in the last w years / state-years in the system",
     source="Hegre et al. 2013 (global conflict as context)",
     needs=("conflict",),
     pre_treatment=False,

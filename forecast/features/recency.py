@@ -40,14 +40,15 @@ DIFFUSION = "Most & Starr 1980; Siverson & Starr 1991; Buhaug & Gleditsch 2008 o
     unit="decayed onsets",
     bounds=(0, None),
     sign="+",
-    formula="Σ_{u≤s} 2^(−(s−u)/h) · onset_ij(u), since coverage or the later entry",
+    formula="Σ_{u≤s} 2^(−(s−u)/h) · [an onset between i and j in u], since coverage or the later "
+    "entry",
     source=FADING,
     needs=("conflict",),
     pre_treatment=False,
     whole_record=True,
 )
 def disputes_decayed(world: xr.Dataset, *, half_life: float = 8.0) -> np.ndarray:
-    """Dispute onsets between the two, each fading with the half-life; one of s counts 1."""
+    """Years with a dispute onset between the two, fading with the half-life; s itself counts 1."""
     return _decayed_onsets(world, half_life)
 
 
@@ -57,7 +58,7 @@ def disputes_decayed(world: xr.Dataset, *, half_life: float = 8.0) -> np.ndarray
     unit="decayed conflicts",
     bounds=(0, None),
     sign="+",
-    formula="Σ_{u≤s} 2^(−(s−u)/h) · conflicts with i that began in u",
+    formula="Σ_{u≤s} 2^(−(s−u)/h) · distinct conflicts that i came into in u",
     source=FADING,
     needs=("conflict",),
     pre_treatment=False,
@@ -97,7 +98,7 @@ def other_disputes_decayed(world: xr.Dataset, *, half_life: float = 10.0) -> np.
     unit="dyadic onsets per 100 states and year",
     bounds=(0, None),
     sign="+",
-    formula="100 · Σ_u 2^(−(s−u)/h) onsets of all pairs in u / Σ_u 2^(−(s−u)/h) states in u",
+    formula="100 · Σ_u 2^(−(s−u)/h) pairs with an onset in u / Σ_u 2^(−(s−u)/h) states in u",
     source=FADING + "; Hegre et al. 2013 (global conflict as context)",
     needs=("conflict",),
     pre_treatment=False,

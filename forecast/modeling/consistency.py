@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from forecast.errors import nearest
+from forecast.panel.options import ways_of
 
 if TYPE_CHECKING:
     from forecast.modeling.spec import ModelSpec
@@ -42,6 +43,11 @@ def check_consistency(spec: ModelSpec) -> None:
         Window, eras, terms or varying effects that cannot be; pydantic carries the message.
     """
     _check_window(spec)
+    if spec.under_way not in ways_of(spec.unit):
+        raise ValueError(
+            f"under_way={spec.under_way!r} needs a unit of pairs and years, found {spec.unit!r}: "
+            "no other leaves rows out for a dispute that goes on"
+        )
     _check_eras(spec.eras)
     _check_terms(spec)
     _check_interactions(spec)

@@ -49,7 +49,7 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
     Raises
     ------
     ArgumentError
-        Panel and specification differ in unit, population, outcome or lag.
+        Panel and specification differ in unit, population, outcome, lag or `under_way`.
     DataError
         Missing values under policy ``error``; no row, no onset or nothing but onsets.
     SpecificationError
@@ -100,9 +100,9 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
 
 
 def _sample(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:
-    for key in ("unit", "population", "outcome", "lag"):
-        found, wanted = getattr(panel, key), getattr(spec, key)
-        if found != wanted:
+    for key, found in panel.choices.items():
+        wanted = getattr(spec, key)
+        if found not in (wanted, None):
             raise ArgumentError(
                 f"Model {spec.name!r} is of {key} {wanted!r}, the panel of {key} {found!r}"
             )

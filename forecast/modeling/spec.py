@@ -16,6 +16,7 @@ from forecast.modeling.messages import explain, read_toml
 from forecast.modeling.terms import (
     ALLIANCE_FAMILIES,
     OTHER_FAMILIES,
+    UNDER_WAY,
     AllianceLevel,
     Era,
     Exclusion,
@@ -28,6 +29,7 @@ from forecast.modeling.terms import (
     Term,
     Varying,
 )
+from forecast.panel.options import UnderWay, ways_of
 from forecast.paths import models_folder
 
 __all__ = ["ModelSpec", "load_model"]
@@ -49,6 +51,7 @@ class ModelSpec(Table):
     population: Literal["politically_relevant", "all", "originators"]
     outcome: Name = "onset"
     lag: Annotated[int, Field(strict=True, ge=1)] = 1
+    under_way: UnderWay = "stratum"
     years: tuple[StrictInt | None, StrictInt | None] = (None, None)
     exclusions: tuple[Exclusion, ...] = Field(default=(), alias="exclude")
     intercept: Intercept
@@ -103,6 +106,8 @@ class ModelSpec(Table):
         for key in ("interaction", "exclude"):  # came later: models without keep their hash
             if not content[key]:
                 del content[key]
+        if len(ways_of(self.unit)) == 1 or self.under_way == "convention":
+            del content["under_way"]  # came later too: these rows are those of before
         for entry in (*content["term"], *content["smooth"]):
             if entry["at_entry"] == "missing":
                 del entry["at_entry"]
@@ -177,6 +182,30 @@ class ModelSpec(Table):
             return self
         return ModelSpec.model_validate(
             self.to_dict() | {"outcome": outcome, "name": f"{self.name}_{outcome}"}
+        )
+
+    def with_under_way(self, rule: UnderWay) -> ModelSpec:
+        """The same model of the rows of another rule, for a comparison of the two.
+
+        Parameters
+        ----------
+        rule : {"stratum", "drop", "convention"}
+            As in `forecast.load_panel`; the name of the model gets it as a suffix. With
+            ``"stratum"`` a model without a term of the feature ``under_way`` is given one; with
+            the others such a term goes, since no row has the value 1 but those, by the
+            convention, that were chosen because an onset came.
+        """
+        if rule == self.under_way:
+            return self
+        content = self.to_dict() | {"under_way": rule, "name": f"{self.name}_{rule}"}
+        own = [t.name for t in self.entries if t.feature == UNDER_WAY.feature]
+        if rule == "stratum":
+            content["term"] += [] if own else [UNDER_WAY.model_dump(mode="json")]
+            return ModelSpec.model_validate(content)
+        return ModelSpec.model_validate(content)._keep(
+            {t.name for t in self.entries} - set(own),
+            alliance_level=self.alliance_level is not None,
+            name=content["name"],
         )
 
     def without(self, family: str | Iterable[str] = ALLIANCE_FAMILIES) -> ModelSpec:

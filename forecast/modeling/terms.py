@@ -145,6 +145,19 @@ class Term(Table):
     reason: Prose
 
 
+#: What rows with a dispute under way have of their own, where a model does not say.
+UNDER_WAY = Term(
+    name="under_way",
+    feature="under_way",
+    if_constant="drop",
+    family="history",
+    pre_treatment=False,
+    prior=Prior(sd=1.5),
+    reason="Whether two states that are in a dispute begin a further one beside it is another "
+    "question than whether two at peace begin one: wide, and of either sign.",
+)
+
+
 class Smooth(Table):
     """Natural cubic spline of a feature, with fixed knots on the feature's own scale."""
 

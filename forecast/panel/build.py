@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,12 @@ from forecast.panel.options import (
     Escalation,
     Outcome,
     Population,
+    UnderWay,
     Unit,
     choose,
 )
 from forecast.panel.populations import relevant_pairs
-from forecast.panel.rows import dyad_rows, state_rows
+from forecast.panel.rows import dyad_rows, state_rows, under_way_on_1_january
 from forecast.panel.types import Panel
 from forecast.panel.window import coverage_window
 from forecast.panel.world import build_world
@@ -41,13 +43,14 @@ def load_panel(
     outcome: Outcome | Escalation | Ending | None = None,
     years: tuple[int, int] | None = None,
     lag: int = 1,
+    under_way: UnderWay = "stratum",
 ) -> Panel:
     """Panel of a data set: who was at risk in each year, and whether a conflict began.
 
     Rows run from the first year that every table covers plus `lag`, to the last year that the
     conflicts (and what defines the rows) cover. Both states are members of the system on one day
-    of the calendar year of the row. A dyad-year in which a dispute merely continues, with no new
-    onset, is not at risk and not a row.
+    of the calendar year of the row. `under_way` says what a pair is whose dispute is under way on
+    1 January; any other pair of the population is a row, whatever the year brings.
 
     Parameters
     ----------
@@ -89,6 +92,12 @@ def load_panel(
         year that the tables behind the rows cover: lagged features are missing there.
     lag : int
         Years by which features will be lagged; at least 1.
+    under_way : {"stratum", "drop", "convention"}
+        For pairs whose dispute of any kind is under way on 1 January (begun before, its end later
+        or not yet on record): ``"stratum"``, a row, whatever the year brings (the feature
+        ``under_way`` tells them apart); ``"drop"``, no row; ``"convention"``, that of the field: a
+        year in which the dispute merely continues is no row, one in which a new one begins is,
+        which selects rows on the outcome. Only pairs have the last two.
 
     Returns
     -------
@@ -96,7 +105,8 @@ def load_panel(
         ``data`` has dimension ``row`` with the coordinate ``year`` and ``ccode_a``, ``ccode_b``
         (pairs), ``ccode`` (state-years) or ``alliance_id``, sorted by them; dispute-dyads also
         have ``conflict_id``. Variables: ``outcome`` (float64 0/1) and ``region_a``, ``region_b``
-        (or ``region``), str.
+        (or ``region``), str. Dyad-years have ``under_way_1_january`` (0/1: a dispute was under way
+        then) and ``continues`` (0/1: one was, and no new one of any kind begins in the year).
 
         Dispute-dyads have besides: ``duration`` (days, from the dates as recorded, to the last
         day of the data if ``censored``), ``duration_exact`` (0/1: both ends known to the day),
@@ -120,7 +130,11 @@ def load_panel(
         years of the panel), ``onsets_total`` (dyad-years with one, directed or state-years
         according to `unit`; dyadic conflicts for dispute-dyads and alliance-years),
         ``onsets_in_population``, ``onsets_outside_population``,
-        ``onsets_dropped_initiator_unclear``, ``rows_dropped_ongoing``, ``rows_dropped_unknown``.
+        ``onsets_dropped_initiator_unclear``, ``onsets_dropped_ongoing``. And for the rows:
+        ``rows_under_way`` (pairs with a dispute under way on 1 January, and how many of the
+        onsets they have in ``onsets_under_way``), ``rows_dropped_ongoing`` (such pairs that
+        `under_way` leaves out, with their ``onsets_dropped_ongoing``), ``rows_dropped_unknown``
+        (it is not known whether there was an onset).
 
     Raises
     ------
@@ -131,7 +145,7 @@ def load_panel(
     MissingFileError, DataError
         From reading the data.
     """
-    choices = choose(unit, population, outcome, lag)
+    choices = choose(unit, population, outcome, lag, under_way)
     tables = read_tables(data, sources=sources)
     if choices.unit == "directed-dyad-year" and not initiators_coded(tables.conflicts):
         raise DataError(
@@ -150,7 +164,7 @@ def future_panel(panel: Panel, *, year: int) -> Panel:
     Parameters
     ----------
     panel : Panel
-        A panel with its tables; unit, population, outcome and lag are taken from it.
+        A panel with its tables; its options are taken from it.
     year : int
         Calendar year after the last that the conflicts cover.
 
@@ -159,7 +173,8 @@ def future_panel(panel: Panel, *, year: int) -> Panel:
     Panel
         ``outcome`` is NaN. ``world`` runs to `year` with states, alliances, contiguity and
         capabilities of the last covered day carried forward. Every pair of the population is a
-        row: whether a running dispute will still run in `year` is not known.
+        row, as it is not known what `year` brings; but with ``under_way="drop"`` not one whose
+        dispute is open on the last day of the record in the year after it.
 
     Raises
     ------
@@ -186,7 +201,7 @@ def future_panel(panel: Panel, *, year: int) -> Panel:
             f"year={year}: the conflicts of {tables.name!r} are covered to {covered}, expected a "
             "later year. For a covered year use load_panel(years=...)."
         )
-    choices = choose(panel.unit, panel.population, panel.outcome, panel.lag)
+    choices = choose(**panel.choices)
     world = build_world(
         tables,
         first_year=int(panel.world["year"][0]),
@@ -202,7 +217,7 @@ def future_panel(panel: Panel, *, year: int) -> Panel:
 
 
 #: Variables of a row that say what happened in its year.
-_HAPPENED = ("onsets", "onsets_begun_by_member", "onsets_between_members", "conflicts")
+_HAPPENED = ("continues", "onsets", "onsets_begun_by_member", "onsets_between_members", "conflicts")
 
 
 def _panel(
@@ -210,14 +225,9 @@ def _panel(
 ) -> Panel:
     from forecast.sources.fingerprint import fingerprint_values
 
-    own = {
-        "unit": choices.unit,
-        "population": choices.population,
-        "outcome": choices.outcome,
-        "lag": choices.lag,
-    }
+    own = asdict(choices)
     fingerprint = fingerprint_values(tables=tables.fingerprint, first=first, last=last, **own)
-    return Panel(data=rows, world=world, tables=tables, fingerprint=fingerprint, **own)  # type: ignore[arg-type]
+    return Panel(data=rows, world=world, tables=tables, fingerprint=fingerprint, **own)
 
 
 def read_tables(data: str | Path | Tables, *, sources: Mapping[str, str] | None = None) -> Tables:
@@ -280,7 +290,8 @@ def _behind_rows(choices: Choices) -> tuple[str, ...]:
 
 def _rows(tables: Tables, world: xr.Dataset, choices: Choices, first: int, last: int) -> xr.Dataset:
     start = int(world["year"][0])
-    window = world.isel(year=slice(first - start, last - start + 1))
+    years = slice(first - start, last - start + 1)
+    window = world.isel(year=years)
     if choices.unit == "state-year":
         return state_rows(window, population=choices.population)
     if choices.unit == "dispute-dyad":
@@ -292,4 +303,11 @@ def _rows(tables: Tables, world: xr.Dataset, choices: Choices, first: int, last:
     if choices.unit == "alliance-year":
         return alliance_rows(tables, window, outcome=choices.events)
     directed = choices.unit == "directed-dyad-year"
-    return dyad_rows(window, directed=directed, population=choices.population)
+    ongoing = under_way_on_1_january(world).isel(year=years)
+    return dyad_rows(
+        window,
+        ongoing.to_numpy(),
+        directed=directed,
+        population=choices.population,
+        keep=choices.under_way,
+    )

@@ -1,4 +1,4 @@
-"""What happened: onsets, disputes, who began them, and which dyad-years are at risk."""
+"""What happened: onsets, disputes, who began them, and which were under way when."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ __all__ = [
     "OUTCOMES",
     "Escalation",
     "Outcome",
+    "UnderWay",
     "conflict_variables",
     "initiators_coded",
 ]
 
 Outcome = Literal["onset", "originator_onset", "force_onset", "fatal_onset", "war_onset"]
 Escalation = Literal["escalation_to_force", "escalation_to_fatality", "escalation_to_war"]
+#: What a pair is whose dispute is under way on 1 January: a row whatever the year brings; no row;
+#: or, as is the custom in the field, a row only of a year in which a new one begins.
+UnderWay = Literal["stratum", "drop", "convention"]
 
 
 def _every(table: pd.DataFrame) -> BoolArray:
@@ -87,17 +91,19 @@ def conflict_variables(
     -------
     dict
         Symmetric (year, state, other) bool: ``onset``, an episode of `outcome` between the two
-        began that year; ``dispute``, any episode was active on some day of it; ``at_risk``,
-        the pair is there and it is not a year in which a dispute merely continues without a new
-        onset; ``onset_unknown``, whether an episode of `outcome` began is not known (deaths
-        unknown, for ``fatal_onset``). ``initiated``, directed: `state` began an onset of
-        `outcome` against `other`; ``initiator_unknown``, symmetric: one began, but who began it
-        is not clear. (year, state) int16: ``dispute_onset_count``, number of distinct conflicts
-        of any kind that began that year and involve the state. (year) int: ``episodes``, rows of
-        the conflicts of `outcome` that began that year.
+        began that year; ``dispute``, any episode was active on some day of it; ``open``, one was
+        still going on at its end: begun by 31 December, its end in a later year or not yet on
+        record (never in a year past the coverage); ``at_risk``, the pair is there and it is not
+        a year in which a dispute merely continues without a new onset; ``onset_unknown``, whether
+        an episode of `outcome` began is not known (deaths unknown, for ``fatal_onset``).
+        ``initiated``, directed: `state` began an onset of `outcome` against `other`;
+        ``initiator_unknown``, symmetric: one began, but who began it is not clear. (year, state)
+        int16: ``dispute_onset_count``, number of distinct conflicts
+        of any kind that the state came into that year. (year) int: ``episodes``, rows of the
+        conflicts of `outcome` that began that year.
 
-        ``dispute``, ``at_risk`` and ``dispute_onset_count`` do not depend on `outcome`: the rows
-        at risk and the history of a dyad are the same for all outcomes.
+        ``dispute``, ``open``, ``at_risk`` and ``dispute_onset_count`` do not depend on `outcome`:
+        the rows and the history of a dyad are the same for all outcomes.
     """
     table = window.tables.conflicts
     n, years = len(window.states), len(window.years)
@@ -139,8 +145,10 @@ def conflict_variables(
     row, t = row[keep], t[keep]
     keep = together[t, a[row], b[row]]
     row, t = row[keep], t[keep]
-    dispute[t, a[row], b[row]] = True
-    dispute[t, b[row], a[row]] = True
+    going_on = np.zeros_like(dispute)
+    for happened, at in ((dispute, slice(None)), (going_on, end[row] > window.years[t])):
+        happened[t[at], a[row][at], b[row][at]] = True
+        happened[t[at], b[row][at], a[row][at]] = True
 
     if (any_onset & ~together).any() or (any_onset & ~dispute).any():
         raise ForecastError(
@@ -151,6 +159,7 @@ def conflict_variables(
     return {
         "onset": (pair, onset),
         "dispute": (pair, dispute),
+        "open": (pair, going_on),
         "at_risk": (pair, together & (any_onset | ~dispute)),
         "onset_unknown": (pair, symmetric(unknown) & ~onset),
         "initiated": (pair, initiated),
@@ -161,14 +170,17 @@ def conflict_variables(
 
 
 def _onset_counts(table: pd.DataFrame, began: BoolArray, window: Window) -> np.ndarray:
-    """Distinct conflicts that began, by year and state: one war of many dyads counts once."""
+    """Distinct conflicts by state and the year in which the state came into them.
+
+    One war of many dyads counts once, also if it reaches a further enemy in a later year.
+    """
     rows = table.loc[began, ["conflict_id", "ccode_a", "ccode_b"]].copy()
     rows["t"] = span_years(table.loc[began])[0] - window.first
     sides = [
         rows[["conflict_id", "t", c]].set_axis(["id", "t", "c"], axis=1)
         for c in ("ccode_a", "ccode_b")
     ]
-    distinct = pd.concat(sides).drop_duplicates()
+    distinct = pd.concat(sides).sort_values("t", kind="stable").drop_duplicates(["id", "c"])
     count = np.zeros((len(window.years), len(window.states)), dtype=np.int16)
     at, _ = window.positions(distinct["c"].to_numpy())
     np.add.at(count, (distinct["t"].to_numpy(), at), 1)

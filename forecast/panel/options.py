@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from forecast.errors import ArgumentError, nearest
-from forecast.panel.events import Escalation, Outcome
+from forecast.panel.events import Escalation, Outcome, UnderWay
 from forecast.panel.month_rows import Ending
 
-__all__ = ["Choices", "Ending", "Escalation", "Outcome", "Population", "Unit", "choose"]
+__all__ = [
+    "CHOICES",
+    "Choices",
+    "Ending",
+    "Escalation",
+    "Outcome",
+    "Population",
+    "UnderWay",
+    "Unit",
+    "choose",
+    "ways_of",
+]
 
 Unit = Literal[
     "dyad-year",
@@ -52,6 +63,7 @@ class Choices:
     population: Population
     outcome: Outcome | Escalation | Ending
     lag: int
+    under_way: UnderWay
 
     @property
     def events(self) -> Outcome:
@@ -59,7 +71,13 @@ class Choices:
         return "onset" if self.unit in _OUTCOMES else self.outcome  # type: ignore[return-value]
 
 
-def choose(unit: str, population: str | None, outcome: str | None, lag: int) -> Choices:
+#: Names of the options: what a panel, and a model that asks for one, say of the rows.
+CHOICES: tuple[str, ...] = tuple(option.name for option in fields(Choices))
+
+
+def choose(
+    unit: str, population: str | None, outcome: str | None, lag: int, under_way: str = "stratum"
+) -> Choices:
     """Checked options, with the defaults of the unit filled in.
 
     Raises
@@ -76,12 +94,22 @@ def choose(unit: str, population: str | None, outcome: str | None, lag: int) -> 
     for name, value, valid, known in (
         ("population", population, populations, get_args(Population)),
         ("outcome", outcome, outcomes, _ALL_OUTCOMES),
+        ("under_way", under_way, ways_of(unit), get_args(UnderWay)),
     ):
         if value not in valid:
             raise _wrong(name, value, valid, unit if value in known else None)
     if lag < 1:
         raise ArgumentError(f"lag={lag}: expected at least 1; every feature is lagged.")
-    return Choices(unit, population, outcome, lag)  # type: ignore[arg-type]
+    return Choices(unit, population, outcome, lag, under_way)  # type: ignore[arg-type]
+
+
+def ways_of(unit: str) -> tuple[str, ...]:
+    """What a pair with a dispute under way may be in a panel of a unit, the default first.
+
+    Rows that are no years of pairs are never left out for a dispute that goes on: a state in one
+    can begin another.
+    """
+    return get_args(UnderWay) if unit in ("dyad-year", "directed-dyad-year") else ("stratum",)
 
 
 def _wrong(name: str, value: str, valid: tuple[str, ...], unit: str | None = None) -> ArgumentError:

@@ -9,6 +9,7 @@ from typing import Any
 import xarray as xr
 
 from forecast.panel.deferred import OnDemand
+from forecast.panel.options import CHOICES
 from forecast.sources.tables import Tables
 
 __all__ = ["Panel"]
@@ -41,7 +42,10 @@ class Panel:
     lag : int
         Years by which every feature is lagged.
     fingerprint : str
-        SHA-256 (hex) over the tables' fingerprint and the choices above.
+        SHA-256 (hex) over the tables' fingerprint and the choices.
+    under_way : str or None
+        What pairs are whose dispute is under way on 1 January, as in `forecast.load_panel`; None
+        for rows read from a file that does not say.
     """
 
     data: xr.Dataset
@@ -52,6 +56,12 @@ class Panel:
     outcome: str
     lag: int
     fingerprint: str
+    under_way: str | None = None
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The options of `forecast.load_panel` that say which rows these are."""
+        return {name: getattr(self, name) for name in CHOICES}
 
     def with_data(self, data: xr.Dataset) -> Panel:
         """Copy with other rows or further feature variables."""
@@ -69,10 +79,7 @@ class Panel:
         year = self.data["year"].to_numpy()
         outcome = self.data["outcome"]
         return {
-            "unit": self.unit,
-            "population": self.population,
-            "outcome": self.outcome,
-            "lag": self.lag,
+            **self.choices,
             "rows": int(self.data.sizes["row"]),
             "years": [int(year.min()), int(year.max())] if year.size else [],
             "onsets": int(outcome.sum(skipna=True)),

@@ -76,9 +76,9 @@ def build_world(
         ``call_target``, ``call_level`` (call) int: when states that were owed defence were
         attacked, who was bound and who came; see `forecast.panel.calls.calls`.
 
-        ``onset``, ``dispute``, ``at_risk``, ``initiated``, ``initiator_unknown``,
-        ``onset_unknown`` (year, state, other) bool and ``dispute_onset_count`` (year, state)
-        int16: see `forecast.panel.events.conflict_variables`.
+        ``onset``, ``dispute``, ``open``, ``at_risk``, ``initiated``,
+        ``initiator_unknown``, ``onset_unknown`` (year, state, other) bool and
+        ``dispute_onset_count`` (year, state) int16: see `forecast.panel.events.conflict_variables`.
 
         ``member_covered``, ``obligation_covered``, ``conflict_covered``, ``capability_covered``,
         ``contiguity_covered``, ``carried_forward`` (year) bool. Where a mask is False the

@@ -12,6 +12,7 @@ from forecast.report.text import count, interval, listed, number, percent, point
 __all__ = ["STRATA_WORDS", "span", "summarise"]
 
 STRATA_WORDS = {
+    "under way": "pairs with a conflict under way",
     "first ever": "pairs with no conflict on record",
     "quiet": "pairs with an old conflict and more than ten years of peace since",
     "recurrent": "pairs with a conflict in the last ten years",

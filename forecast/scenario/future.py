@@ -30,6 +30,7 @@ _CHANGES = 20
 CONFLICT_VARIABLES = (
     "onset",
     "dispute",
+    "open",
     "initiated",
     "at_risk",
     "onset_unknown",

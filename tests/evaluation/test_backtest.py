@@ -9,10 +9,15 @@ import pytest
 from forecast.errors import ArgumentError, CoverageError
 from forecast.evaluation.backtest import _run
 from forecast.evaluation.baselines import Climatology, Logit, baseline
+from forecast.evaluation.forecasters import ModelForecaster, comparison
 from forecast.evaluation.origins import panel_at_horizon, training_panel
+from forecast.evaluation.rolling import Setting
 from forecast.evaluation.scores import log_loss
+from forecast.evaluation.skill_table import skill_table
 from forecast.features import FeatureRequest, compute_features
+from forecast.modeling.spec import load_model
 from forecast.panel.build import load_panel
+from forecast.panel.rows import rows_by
 
 
 @dataclass(frozen=True)
@@ -261,6 +266,53 @@ def test_steps_past_the_record_are_left_out_and_listed(embedded):
     assert set(map(tuple, r.forecasts[["origin", "horizon"]].to_numpy())) == {
         (last - 1, 1), (last, 1), (last - 1, 2),
     }  # fmt: skip
+
+
+def test_rows_under_way_are_a_stratum_and_the_convention_a_part_of_the_table(embedded):
+    r = run([baseline("history"), Climatology()], embedded, origins=(2004, 2014))
+    rows = embedded.data.isel(row=np.isin(embedded.data["year"], (2004, 2014)))
+    own = r.forecasts[r.forecasts["model"] == "history"]
+    under_way = rows["under_way_1_january"].to_numpy() == 1
+    np.testing.assert_array_equal(own["stratum"] == "under way", under_way)
+    np.testing.assert_array_equal(own["continues"], under_way & (rows["outcome"].to_numpy() == 0))
+    assert own.loc[under_way, "outcome"].sum() < 0.2 * under_way.sum()  # the table, not all onsets
+    assert "under way" in set(r.scores.loc[r.scores["kind"] == "stratum", "group"])
+    table = skill_table(r, resamples=100).skill.query("model == 'history'").set_index("period")
+    every, field, stratum = (
+        table.loc[f"all test years (2004–2014){more}"]
+        for more in ("", ", by the convention", ", under way")
+    )
+    assert every["rows"] == len(own)
+    assert field["rows"] == len(own) - own["continues"].sum()
+    assert stratum["rows"] == under_way.sum()
+    kept = own[~own["continues"]]
+    assert field["log_loss"] == log_loss(kept["outcome"], kept["probability"]).value
+    assert field["onsets"] == every["onsets"]
+    assert np.isnan(field["years_inside"])  # the counts are those of all rows
+
+
+def test_each_method_learns_from_the_rows_of_its_own_rule(embedded):
+    """A model as it says, a baseline as the model under test; forecast are the panel's rows."""
+    own, field = load_model("dyad_onset"), load_model("dyad_onset_historical")
+    subject = ModelForecaster(field)
+    methods = [subject, comparison("stratum:dyad_onset", subject), baseline("history")]
+    assert methods[1].spec == own
+    options = {"seed": 1, "level": 0.9, "window": None, "multi_step": "direct"}
+    years = embedded.select_years(1990, 2004)
+    setting = Setting(tuple(methods), {}, tables=None, rule=field.under_way, **options)
+    learnt = [setting.learnt(i, years, 2004) for i in range(3)]
+    assert [p.under_way for p in learnt] == ["convention", "stratum", "convention"]
+    continuing = int(years.select_years(1990, 2003).data["continues"].sum())
+    sizes = [p.data.sizes["row"] for p in learnt]
+    assert sizes[0] == sizes[2] == sizes[1] - continuing
+    assert continuing > 0
+    few = rows_by(years, "convention")
+    with pytest.raises(ArgumentError, match="Load it with under_way='stratum'"):
+        setting.learnt(1, few, 2004)
+    # What the model is told of its rows, its rivals are told too.
+    columns = [r.name for r in comparison("history", ModelForecaster(own)).columns()]
+    assert columns == [*(r.name for r in baseline("history").columns()), "under_way"]
+    assert comparison("history", subject) == baseline("history")
 
 
 def test_longer_horizon_lags_every_feature_further(embedded):

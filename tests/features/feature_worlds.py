@@ -93,6 +93,7 @@ class Story:
             contiguity[both, at[a], at[b]] = contiguity[both, at[b], at[a]] = kind
         onset = np.zeros((y, s, s), bool)
         dispute = np.zeros((y, s, s), bool)
+        is_open = np.zeros((y, s, s), bool)
         count = np.zeros((y, s), np.int16)
         for a, b, begin, end in self.disputes:
             for i, j in ((at[a], at[b]), (at[b], at[a])):
@@ -100,6 +101,7 @@ class Story:
                     onset[begin - first, i, j] = True
                     count[begin - first, i] += 1
                 dispute[(years >= begin) & (years <= end), i, j] = True
+                is_open[(years >= begin) & (years < end), i, j] = True
         extra = {}
         if self.rivalries is not None:
             extra["rivalry"] = np.zeros((y, s, s), bool)
@@ -130,6 +132,7 @@ class Story:
             contiguity=contiguity,
             onset=onset,
             dispute=dispute,
+            open=is_open,
             dispute_onset_count=count,
             treaty_member=belongs,
             treaty_pledge=pledged,
@@ -162,6 +165,7 @@ DIMS = {
     "contiguity": ("year", "state", "other"),
     "onset": ("year", "state", "other"),
     "dispute": ("year", "state", "other"),
+    "open": ("year", "state", "other"),
     "rivalry": ("year", "state", "other"),
     "obligations": ("year", "state", "other", "obligation"),
     "treaty_member": ("year", "treaty", "state"),

@@ -10,7 +10,7 @@ import xarray as xr
 
 from forecast.modeling.design import Design
 from forecast.modeling.encode import encode
-from forecast.modeling.encoding import Encoding
+from forecast.modeling.encoding import Encoding, complete
 from forecast.modeling.prior import prior_predictive
 from forecast.modeling.spec import load_model
 from forecast.panel.build import future_panel, load_panel
@@ -60,7 +60,8 @@ def test_priors_are_those_of_the_design() -> None:
     spec = load_model("dyad_onset")
     alliance = {"expansion", "dependency", "commitment", "deterrence", "structure"}
     for term in spec.terms:
-        assert (term.prior.mean, term.prior.sd) == (0.0, 0.5 if term.family in alliance else 1.0)
+        wide = 1.5 if term.name == "under_way" else 1.0  # a stratum of rows of its own
+        assert (term.prior.mean, term.prior.sd) == (0.0, 0.5 if term.family in alliance else wide)
     assert {group.name: group.scale.sd for group in spec.varying} == {
         "state": 0.5, "dyad": 1.0, "era": 0.3, "slope": 0.25,
     }  # fmt: skip
@@ -124,3 +125,35 @@ def test_earlier_windows_can_be_fitted(dyads: Encoded) -> None:
         _, encoding = encode(load_model("dyad_onset"), panel.select_years(1946, last))
         later = encoding.apply(panel.select_years(last + 1, last + 1))
         assert np.isfinite(later.X).all()
+
+
+def test_first_years_of_states_are_learnt_with_what_is_known_of_them(dyads: Encoded) -> None:
+    """Borders, rank and capability of the year itself, no history, alliances unknown."""
+    panel, _, encoding = dyads
+    assert panel.world is not None
+    spec = load_model("dyad_onset")
+    full = complete(panel, spec.entries)
+    world, data = panel.world, full.data
+    member = world["member"].to_numpy()
+    at = data["year"].to_numpy() - int(world["year"][0])
+    codes = world["state"].to_numpy()
+    a, b = (np.searchsorted(codes, data[c].to_numpy()) for c in ("ccode_a", "ccode_b"))
+    first = ~(member[at - 1, a] & member[at - 1, b])
+    kept = np.zeros(first.size, dtype=bool)
+    kept[encoding.apply(full).kept] = True
+    onsets = data["outcome"].to_numpy()
+    # All 1,189 rows with 21 onsets but those before 1951, when no row has its windows.
+    assert (first.sum(), onsets[first].sum()) == (1_189, 21)
+    assert ((first & kept).sum(), onsets[first & kept].sum()) == (1_125, 14)
+    assert (data["year"].to_numpy()[first & ~kept] < 1951).all()
+    for entry in spec.entries:
+        values = data[entry.name].to_numpy()[first & kept]
+        if entry.family in ("geography", "power"):
+            assert entry.at_entry == "current"
+            assert np.isfinite(values).all(), entry.name
+        elif entry.family == "history":
+            assert np.isfinite(values).all(), entry.name
+            if entry.name not in ("state_disputes_recent", "system_disputes_recent"):
+                assert (values == 0).all(), entry.name  # nothing can have been between the two
+        else:
+            assert np.isnan(values).all(), entry.name  # a zero would be a claim

@@ -220,6 +220,25 @@ def test_dictionary_round_trip(name: str) -> None:
 # ---------------------------------------------------------------------------- derived models
 
 
+def test_the_rule_of_what_is_under_way() -> None:
+    own = load_model("dyad_onset")
+    field = own.with_under_way("convention")
+    assert (own.under_way, field.under_way) == ("stratum", "convention")
+    assert field.name == "dyad_onset_convention"
+    assert field.sha256 != own.sha256
+    # By the convention only rows with an onset have the value 1: a term would learn just that.
+    assert {t.name for t in own.terms} - {t.name for t in field.terms} == {"under_way"}
+    again = field.with_under_way("stratum")
+    assert [t.name for t in again.terms if t.feature == "under_way"] == ["under_way"]
+    assert own.with_under_way("stratum") is own
+
+
+def test_only_pairs_have_a_rule_of_what_is_under_way() -> None:
+    content = load_model("state_onset").to_dict() | {"under_way": "drop"}
+    with pytest.raises(SpecificationError, match="under_way='drop' needs a unit of pairs"):
+        ModelSpec.from_dict(content)
+
+
 def test_without_one_family() -> None:
     less = spec().without("deterrence")
     assert [t.name for t in less.terms] == ["border", "ratio"]
@@ -250,6 +269,7 @@ def test_what_if_keeps_pre_treatment_terms() -> None:
     assert all(t.pre_treatment for t in model.terms)
     gone = {t.name for t in load_model("dyad_onset").terms} - {t.name for t in model.terms}
     assert gone == {
+        "under_way",
         "dispute_last_year",
         "disputes_total",
         "disputes_recent",

@@ -42,10 +42,10 @@ def test_rows_start_one_lag_after_the_coverage(tiny_tables, tiny_panel):
 
 
 def test_politically_relevant_is_judged_in_the_year_of_the_row(tiny_panel):
-    # Contiguous since Cora's entry in 1995, until Dara leaves in 2003; with the running years out.
+    # Contiguous since Cora's entry in 1995, until Dara leaves in 2003.
     assert rows_of(tiny_panel, ccode_a=30, ccode_b=40) == {
-        1995: 0.0, 1996: 0.0, 1997: 0.0, 1998: 0.0, 1999: 1.0, 2001: 0.0, 2002: 0.0, 2003: 0.0,
-    }  # fmt: skip
+        y: float(y == 1999) for y in range(1995, 2004)
+    }
     # Eron is a major power, so each of its pairs is a row while both are states.
     assert list(rows_of(tiny_panel, ccode_a=50, ccode_b=60)) == [
         *range(1991, 1999), *range(2001, 2011),
@@ -54,15 +54,73 @@ def test_politically_relevant_is_judged_in_the_year_of_the_row(tiny_panel):
     assert rows_of(tiny_panel, ccode_a=10, ccode_b=60) == {}
 
 
-def test_continuing_disputes_are_not_rows(tiny_panel):
-    pair = rows_of(tiny_panel, ccode_a=10, ccode_b=20)
-    assert 1995 not in pair
-    assert 1996 not in pair
-    assert pair[1994] == 1.0
-    assert pair[1997] == 0.0
-    pair = rows_of(tiny_panel, ccode_a=20, ccode_b=30)
-    assert pair[2005] == pair[2006] == 1.0
-    assert 2007 not in pair
+def test_what_is_under_way_is_a_row_whatever_the_year_brings(tiny_tables, tiny_panel):
+    """Not only if a new onset comes: that would select rows on the outcome."""
+    keys = ("year", "ccode_a", "ccode_b")
+    frames = {
+        rule: load_panel(data=tiny_tables, under_way=rule).data.to_dataframe().set_index([*keys])
+        for rule in ("stratum", "drop", "convention")
+    }
+    asked = compute_features(tiny_panel, [FeatureRequest("under_way", "under_way")])
+    under_way = asked.data.to_dataframe().set_index([*keys])["under_way"] == 1
+    going_on = {
+        (1995, 10, 20), (1996, 10, 20), (2000, 30, 40), (2000, 30, 50), (2006, 20, 30),
+        (2007, 20, 30),
+    }  # fmt: skip
+    assert set(under_way.index[under_way]) == going_on
+    every = frames["stratum"]["outcome"]
+    assert every[under_way].sum() == 1  # c11 began in 2006 while c10 went on
+    assert set(frames["drop"].index) == set(every.index) - going_on
+    # The field's: of those rows only the one with a new onset.
+    assert set(frames["convention"].index) == set(every.index) - going_on | {(2006, 20, 30)}
+    for frame in frames.values():  # what is not under way is the same for all three
+        assert (frame["outcome"] == every[frame.index]).all()
+
+
+@pytest.mark.parametrize("unit", ["dyad-year", "directed-dyad-year"])
+def test_rows_of_every_rule_are_among_those_of_the_stratum(tiny_tables, unit):
+    every = load_panel(data=tiny_tables, unit=unit)
+    for rule in ("drop", "convention"):
+        own = load_panel(data=tiny_tables, unit=unit, under_way=rule)
+        chosen = rows.rows_by(every, rule)
+        assert chosen.data.drop_attrs().equals(own.data.drop_attrs())
+        assert chosen.choices == own.choices
+        assert rows.rows_by(own, rule) is own
+        with pytest.raises(ArgumentError, match=f"rows of under_way='{rule}', which are not all"):
+            rows.rows_by(own, "stratum")
+
+
+def test_rows_under_way_are_accounted_for(tiny_tables):
+    def counts(rule, unit="dyad-year"):
+        attrs = load_panel(data=tiny_tables, under_way=rule, unit=unit).data.attrs
+        names = ("rows_under_way", "onsets_under_way", "rows_dropped_ongoing")
+        return [attrs[n] for n in (*names, "onsets_dropped_ongoing", "onsets_in_population")]
+
+    assert counts("stratum") == [6, 1, 0, 0, 10]
+    assert counts("drop") == [0, 0, 6, 1, 10]
+    assert counts("convention") == [1, 1, 5, 0, 10]
+    assert counts("stratum", "directed-dyad-year")[:3] == [12, 1, 0]
+    assert counts("convention", "directed-dyad-year")[:3] == [2, 1, 10]
+
+
+def test_the_rule_is_part_of_the_panel(tiny_tables):
+    panels = {rule: load_panel(data=tiny_tables, under_way=rule) for rule in ("stratum", "drop")}
+    assert panels["drop"].under_way == panels["drop"].to_dict()["under_way"] == "drop"
+    assert panels["drop"].fingerprint != panels["stratum"].fingerprint
+    # c12 of 2010 has no end on record: under way on 1 January 2011, and no row if those are none.
+    ahead = {rule: future_panel(panel, year=2011) for rule, panel in panels.items()}
+    assert 2011 in rows_of(ahead["stratum"], ccode_a=20, ccode_b=50)
+    assert 2011 not in rows_of(ahead["drop"], ccode_a=20, ccode_b=50)
+    later = future_panel(panels["drop"], year=2012)  # whether it lasts so long is not known
+    assert 2012 in rows_of(later, ccode_a=20, ccode_b=50)
+
+
+@pytest.mark.parametrize("unit", ["state-year", "dispute-dyad", "alliance-year"])
+def test_only_pairs_can_be_left_out_for_a_dispute_that_goes_on(tiny_tables, unit):
+    with pytest.raises(ArgumentError, match=r"under_way='drop': expected one of stratum for unit"):
+        load_panel(data=tiny_tables, unit=unit, under_way="drop")
+    with pytest.raises(ArgumentError, match=r"under_way='conventoin'.*Did you mean 'convention'"):
+        load_panel(data=tiny_tables, under_way="conventoin")
 
 
 def test_every_onset_is_accounted_for(tiny_panel):
@@ -73,7 +131,10 @@ def test_every_onset_is_accounted_for(tiny_panel):
         "onsets_total": 11,
         "onsets_in_population": 10,
         "onsets_outside_population": 1,
-        "rows_dropped_ongoing": 5,
+        "onsets_under_way": 1,
+        "onsets_dropped_ongoing": 0,
+        "rows_under_way": 6,
+        "rows_dropped_ongoing": 0,
         "rows_dropped_unknown": 0,
     }
     assert tiny_panel.data["outcome"].sum() == 10
@@ -86,7 +147,7 @@ def test_all_dyads(tiny_tables):
     member = panel.world["member"].to_numpy()[1:]
     states = member.sum(axis=1)
     pairs = (states * (states - 1) // 2).sum()
-    assert panel.data.sizes["row"] == pairs - panel.data.attrs["rows_dropped_ongoing"]
+    assert panel.data.sizes["row"] == pairs
 
 
 def test_a_lost_onset_is_an_error():
@@ -273,10 +334,11 @@ def test_fingerprint_is_of_content_and_choices(tiny_tables, tiny_panel):
             {"population": "all"},
             {"outcome": "war_onset"},
             {"lag": 2},
+            {"under_way": "convention"},
             {"years": (1995, 2000)},
         )
     }
-    assert len(others | {tiny_panel.fingerprint}) == 6
+    assert len(others | {tiny_panel.fingerprint}) == 7
 
 
 def test_future(tiny_panel):

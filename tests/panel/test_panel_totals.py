@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from forecast.panel.build import load_panel
+from forecast.panel.rows import rows_by
 from forecast.panel.world import build_world
 from forecast.sources.spells import expand_years, span_years
 
@@ -44,11 +45,15 @@ def test_directed_dyads_of_every_year(historical, reference):
 
 def test_all_dyad_years(historical, reference):
     """656,500 ± 0.2 percent without continuing years, 2,845 GML onsets."""
-    panel = load_panel(data=historical, population="all", years=YEARS)
+    every = load_panel(data=historical, population="all", years=YEARS)
+    panel = rows_by(every, "convention")
     assert panel.data.sizes["row"] == 656_512
     assert abs(panel.data.sizes["row"] / 656_500 - 1) < 0.002
     assert panel.data["outcome"].sum() == 2_845
-    assert panel.data.attrs["rows_dropped_ongoing"] == 4_280 - 2_845
+    # 4,280 dyad-years have a dispute of GML; in 1,435 of them it merely continues.
+    assert every.data.sizes["row"] - panel.data.sizes["row"] == 4_280 - 2_845
+    attrs = every.data.attrs
+    assert (attrs["rows_under_way"], attrs["onsets_under_way"]) == (4_280 - 2_845 + 205, 205)
     processed = pd.read_csv(reference / "processed/gml_mid_ddydisps.csv.gz")
     assert onsets(panel) == pairs(processed, "gmlmidonset")
     # The first year with lagged features is the second.
@@ -59,12 +64,24 @@ def test_all_dyad_years(historical, reference):
 
 def test_politically_relevant_dyads(historical):
     """By the five official classes of contiguity, and majors."""
-    panel = load_panel(data=historical, years=YEARS)
-    attrs = panel.data.attrs
+    every = load_panel(data=historical, years=YEARS)
+    panel = rows_by(every, "convention")
     assert panel.data.sizes["row"] == 93_296
-    assert panel.data["outcome"].sum() == 2_400
-    assert attrs["rows_dropped_ongoing"] + panel.data.sizes["row"] == 94_404
-    assert attrs["onsets_outside_population"] == 2_845 - 2_400
+    assert panel.data["outcome"].sum() == every.data["outcome"].sum() == 2_400
+    assert every.data.sizes["row"] == 94_404
+    assert every.data.attrs["onsets_outside_population"] == 2_845 - 2_400
+
+
+def test_what_the_convention_selects(historical):
+    """Of 544 pair-years under way in 1960-2000 it keeps the 104 with an onset, and no other."""
+    counts = {
+        rule: load_panel(data=historical, years=(1960, 2000), under_way=rule).data
+        for rule in ("stratum", "drop", "convention")
+    }
+    rows = {rule: data.sizes["row"] for rule, data in counts.items()}
+    onsets = {rule: int(data["outcome"].sum()) for rule, data in counts.items()}
+    assert rows == {"stratum": 49_469, "drop": 49_469 - 544, "convention": 49_469 - 544 + 104}
+    assert onsets == {"stratum": 1_130, "drop": 1_130 - 104, "convention": 1_130}
 
 
 def test_the_widely_quoted_total_counts_gaps_as_contiguity(historical, reference):
@@ -86,7 +103,7 @@ def test_the_widely_quoted_total_counts_gaps_as_contiguity(historical, reference
         }
     )
     wide = replace(historical, contiguity=pd.concat([historical.contiguity, spells]))
-    panel = load_panel(data=wide, years=YEARS)
+    panel = load_panel(data=wide, years=YEARS, under_way="convention")
     assert panel.data.sizes["row"] == 94_528
     assert panel.data["outcome"].sum() == 2_428
 

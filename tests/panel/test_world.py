@@ -164,7 +164,7 @@ def test_onsets_and_disputes(tiny_world):
     assert years_true(tiny_world["dispute"].sel(state=20, other=10)) == [1990, 1994, 1995, 1996]
     assert years_true(tiny_world["onset"].sel(state=20, other=30)) == [1997, 2005, 2006]
     assert years_true(tiny_world["dispute"].sel(state=20, other=30)) == [1997, 2005, 2006, 2007]
-    for name in ("onset", "dispute", "at_risk", "initiator_unknown"):
+    for name in ("onset", "dispute", "open", "at_risk", "initiator_unknown"):
         values = tiny_world[name].to_numpy()
         assert (values == values.transpose(0, 2, 1)).all(), name
         assert not values[:, range(6), range(6)].any(), name
@@ -175,6 +175,23 @@ def test_at_risk_is_not_a_year_in_which_a_dispute_merely_continues(tiny_world):
     # 2006 has a new onset while an older dispute goes on; 2007 does not.
     assert [y for y in range(1995, 2011) if y not in years_true(risk)] == [2007]
     assert years_true(risk)[0] == 1995
+
+
+def test_open_is_a_dispute_that_ends_in_a_later_year_or_not_on_record(
+    tiny_world, tiny_frames, tiny_coverage
+):
+    is_open = tiny_world["open"]
+    assert years_true(is_open.sel(state=20, other=10)) == [1994, 1995]
+    # c10 goes on to 2007; c11 begins and ends inside it.
+    assert years_true(is_open.sel(state=20, other=30)) == [2005, 2006]
+    assert years_true(is_open.sel(state=30, other=50)) == [1999]
+    assert not is_open.sel(state=10, other=50).any()  # both of 2001 were over by its end
+    assert years_true(is_open.sel(state=50, other=20)) == [2010]  # no end on record
+    assert not (is_open & ~tiny_world["dispute"]).any()
+    # The last day of the year is still in it: a dispute that ends then is not under way after it.
+    tiny_frames["conflicts"].loc[1, "end"] = np.datetime64("1995-12-31", "s")
+    tables = tables_from_frames(tiny_frames, coverage=tiny_coverage, name="x")
+    assert years_true(build_world(tables)["open"].sel(state=20, other=10)) == [1994]
 
 
 def test_initiators(tiny_world):
@@ -194,6 +211,16 @@ def test_one_war_of_many_dyads_counts_once_per_state(tiny_world):
     assert int(tiny_world["episodes"].sum()) == 13
 
 
+def test_a_war_that_reaches_a_further_enemy_later_is_still_one_conflict(tiny_frames, tiny_coverage):
+    tiny_frames["conflicts"].loc[4, "start"] = np.datetime64("2000-09-01", "s")  # 50 joins c04
+    tables = tables_from_frames(tiny_frames, coverage=tiny_coverage, name="x")
+    world = build_world(tables)
+    count = world["dispute_onset_count"]
+    assert count.sel(state=30, year=[1999, 2000]).to_numpy().tolist() == [1, 0]
+    assert count.sel(state=50, year=[1999, 2000]).to_numpy().tolist() == [0, 1]
+    assert world["onset"].sel(state=30, other=50, year=2000)  # a pair's record is its own
+
+
 def test_outcomes(tiny_tables):
     worlds = {
         name: build_world(tiny_tables, outcome=name)
@@ -206,7 +233,7 @@ def test_outcomes(tiny_tables):
     assert not worlds["fatal_onset"]["onset"].sel(state=10, other=60).any()
     assert years_true(worlds["fatal_onset"]["onset_unknown"].sel(state=10, other=60)) == [2002]
     for world in worlds.values():
-        for name in ("dispute", "at_risk", "dispute_onset_count"):
+        for name in ("dispute", "open", "at_risk", "dispute_onset_count"):
             assert (world[name] == worlds["onset"][name]).all()
 
 
@@ -238,6 +265,7 @@ def test_carrying_forward_repeats_the_last_day_not_the_last_year(tiny_frames, ti
             == world["capability"].sel(year=2010, state=10))  # fmt: skip
     # An ongoing dispute is not known to go on past the data.
     assert years_true(world["dispute"].sel(state=20, other=50)) == [2010]
+    assert years_true(world["open"].sel(state=20, other=50)) == [2010]
     assert years_true(world["major"].sel(state=50))[-1] == 2012
 
 
