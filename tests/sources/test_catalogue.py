@@ -44,6 +44,7 @@ from forecast.sources.catalogue import (
     status as status_of_cache,
 )
 from forecast.sources.entries import load_catalogue
+from forecast.sources.historical import load_historical
 from forecast.sources.lock import read_lock, sha256_of
 from forecast.sources.official import cow_states
 from forecast.sources.schemas import SCHEMAS
@@ -728,20 +729,24 @@ def test_a_whole_folder_of_real_files(reference: Path, cache: Path) -> None:
     )
     assert available() == [source for source in catalogue().sources if source in files]
     assert recipe()["conflicts"] == "gml_2_2_1"
-    # Of 5.1 only the directed dyad-years are there, which name no member.
-    assert recipe()["members"] == "atop_4_01"
-    assert recipe()["states"] == "cow_states_2016"  # 2024 is preferred, but is not there
+    assert recipe()["members"] == "atop_5_1"
+    assert recipe()["states"] == "cow_states_2024"
+    assert recipe()["powers"] == "cow_majors_2016"  # 2024 is preferred, but is not there
     # What an entry says that its files give is what they give.
     small_ones = ("atop_5_1", "atop_5_0", "cow_alliances_4_1", "cow_trade_4_0", "gml_2_0")
     for source in (*small_ones, "cow_wars_4_0", "cow_states_2016", "rivalries_td"):
         given = {reading.table for reading in read_source(source)}
         assert given == set(catalogue()[source].facts_of(files[source])), source
     assert any(
-        "states cow_states_2024 is preferred to cow_states_2016" in sentence
+        "powers cow_majors_2024 is preferred to cow_majors_2016" in sentence
         for sentence in advice()
     )
+    # What was taken in as valid is what the panels are made from.
+    historical = load_historical()
+    assert historical.coverage["members"].version == "5.1"
+    assert historical.coverage["states"].version == "2024"
     shutil.rmtree(cache)
-    assert recipe()["states"] == "cow_states_2024"
+    assert recipe()["powers"] == "cow_majors_2024"
 
 
 @pytest.mark.reference
