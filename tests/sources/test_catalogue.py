@@ -22,6 +22,7 @@ from forecast.errors import (
     SpecificationError,
     UnknownNameError,
 )
+from forecast.files import MARKER
 from forecast.sources.catalogue import (
     RECIPE,
     Network,
@@ -233,6 +234,23 @@ def test_copies_by_name_role_gzip_folder_and_archive(
     assert add("plain", named, cache=cache / "third")["states"].name == "my states.csv"
 
 
+def test_a_folder_of_others_in_the_cache_is_left_alone(
+    small: Publisher, cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "states2016.csv").write_bytes(STATES)
+    (cache / "plain").mkdir(parents=True)
+    (cache / "plain" / "thesis.txt").write_text("mine")
+    for replace in (False, True):
+        with pytest.raises(ArgumentError, match=r"holds thesis\.txt"):
+            add("plain", tmp_path / "states2016.csv", replace=replace)
+    assert (cache / "plain" / "thesis.txt").read_text() == "mine"
+    (cache / "plain" / "thesis.txt").unlink()
+    add("plain", tmp_path / "states2016.csv")
+    # As an earlier version left it: the lock tells what is ours.
+    (cache / "plain" / MARKER).unlink()
+    add("plain", tmp_path / "states2016.csv", replace=True)
+
+
 def test_all_files_of_a_source_or_none(small: Publisher, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "MIDA.csv").write_bytes(MIDA)
     with pytest.raises(MissingFileError, match=r"pair: midb \(MIDB\.csv\) is missing; give all"):
@@ -245,7 +263,8 @@ def test_all_files_of_a_source_or_none(small: Publisher, cache: Path, tmp_path: 
     (tmp_path / "MIDB.csv").write_bytes(MIDB)
     add("pair", tmp_path)
     before = _snapshot(cache)
-    assert set(before) == {"pair/MIDA.csv", "pair/MIDB.csv", "locks/pair.json"}
+    files = {"pair/MIDA.csv", "pair/MIDB.csv", "locks/pair.json"}
+    assert set(before) == {*files, f"pair/{MARKER}"}
     # One changed file keeps the other, unchanged one from being replaced too.
     (tmp_path / "MIDB.csv").write_bytes(MIDB.replace(b",150,", b",151,"))
     with pytest.raises(ChangedFileError):
@@ -457,7 +476,7 @@ def test_the_same_bytes_under_another_name(small: Publisher, cache: Path, tmp_pa
     assert add("plain", {"states": tmp_path / "mine.csv"})["states"].name == "mine.csv"
     again = read_lock(cache, "plain").files["states"]
     assert (again.origin, again.first) == (first.origin, first.first)
-    assert [path.name for path in (cache / "plain").iterdir()] == ["mine.csv"]
+    assert {path.name for path in (cache / "plain").iterdir()} == {"mine.csv", MARKER}
 
 
 def test_a_cached_file_that_was_changed_is_not_read(
