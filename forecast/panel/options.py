@@ -9,8 +9,9 @@ from typing import Literal, get_args
 from forecast.errors import ArgumentError, nearest
 from forecast.panel.events import Escalation, Outcome
 from forecast.panel.month_rows import Ending
+from forecast.unmeasured import why_unmeasured
 
-__all__ = ["Choices", "Ending", "Escalation", "Outcome", "Population", "Unit", "choose"]
+__all__ = ["OUTCOMES", "Choices", "Ending", "Escalation", "Outcome", "Population", "Unit", "choose"]
 
 Unit = Literal[
     "dyad-year",
@@ -41,7 +42,8 @@ _OUTCOMES: Mapping[str, tuple[str, ...]] = {
     "dispute-dyad": tuple(reversed(get_args(Escalation))),
     "dispute-dyad-month": get_args(Ending),
 }
-_ALL_OUTCOMES = (*get_args(Outcome), *get_args(Escalation), *get_args(Ending))
+#: Outcomes of all units.
+OUTCOMES: tuple[str, ...] = (*get_args(Outcome), *get_args(Escalation), *get_args(Ending))
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def choose(unit: str, population: str | None, outcome: str | None, lag: int) -> 
     outcome = outcomes[0] if outcome is None else outcome
     for name, value, valid, known in (
         ("population", population, populations, get_args(Population)),
-        ("outcome", outcome, outcomes, _ALL_OUTCOMES),
+        ("outcome", outcome, outcomes, OUTCOMES),
     ):
         if value not in valid:
             raise _wrong(name, value, valid, unit if value in known else None)
@@ -85,6 +87,8 @@ def choose(unit: str, population: str | None, outcome: str | None, lag: int) -> 
 
 
 def _wrong(name: str, value: str, valid: tuple[str, ...], unit: str | None = None) -> ArgumentError:
+    if name == "outcome" and unit is None and (reason := why_unmeasured(str(value), OUTCOMES)):
+        raise ArgumentError(f"{name}={value!r}: {reason} The outcomes are {', '.join(valid)}.")
     of = f" for unit={unit!r}" if unit else ""
     near = None if unit else nearest(str(value), valid)
     hint = f" Did you mean {near!r}?" if near else ""

@@ -319,7 +319,7 @@ def merge_memberships(states: pd.DataFrame) -> pd.DataFrame:
     ends = np.flatnonzero(np.append(~goes_on, True))
     return ordered.iloc[ends].assign(
         start=runs["start"].first().to_numpy(),
-        name=pd.array(names.to_list(), dtype=states["name"].dtype),
+        name=names.astype(states["name"].dtype).array,
     )
 
 
