@@ -14,7 +14,7 @@ import typer
 from forecast.cli_backtest import backtest, panel
 from forecast.cli_data import app as data_app
 from forecast.errors import ForecastError, GateRefusedError
-from forecast.terminal import AsJson, Data, Quiet, print_json, print_table, records
+from forecast.terminal import AsJson, Data, Quiet, print_json, print_table, records, use_stand_ins
 
 __all__ = ["app", "main"]
 
@@ -292,6 +292,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     from typer.exceptions import Abort, TyperException
 
+    use_stand_ins()
     try:
         code = app(arguments, standalone_mode=False, prog_name="forecast")
         return code if isinstance(code, int) else DONE

@@ -96,8 +96,13 @@ def backtest(
     """Refit at every origin, forecast without hindsight, score against the baselines."""
     from forecast.evaluation.backtest import backtest as run_backtest
     from forecast.evaluation.config import SkillConfig
-    from forecast.evaluation.skill_table import skill_table
+    from forecast.evaluation.skill_table import FILES, skill_table
+    from forecast.files import refuse_foreign
     from forecast.modeling.spec import load_model
+
+    if out is not None:
+        refuse_foreign(out, FILES)
+        refuse_foreign(out / "tables")
 
     settings = None if config is None else SkillConfig.from_toml(config)
     if settings is not None:

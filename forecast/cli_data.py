@@ -174,16 +174,19 @@ def _given(texts: list[str]) -> list[str] | dict[str, str]:
 def check_command(
     sources: Sources = None, data: Data = "embedded", as_json: AsJson = False
 ) -> None:
-    """Check sources in the cache (hash, layout, schema, years); by default the embedded data."""
+    """Check sources in the cache (hash, layout, schema, spells, years); by default embedded data.
+
+    With --data a data set as the panels read it: 'historical' puts the cache together.
+    """
     if sources:
         _check_sources(sources, as_json=as_json)
         return
     import pandas as pd
 
-    from forecast.sources.embedded import load_tables
+    from forecast.panel.build import read_tables
     from forecast.sources.tables import TABLES
 
-    tables = load_tables(None if data == "embedded" else data)
+    tables = read_tables(data)
     rows = [
         {"table": name, "rows": len(getattr(tables, name)), **tables.coverage[name].to_dict()}
         for name in TABLES

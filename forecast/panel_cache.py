@@ -222,7 +222,7 @@ def _open(place: Path, key: str, options: Mapping[str, Any]) -> Panel:
 
 
 def _save(panel: Panel, place: Path, key: str) -> None:
-    from forecast.store import replace_folder
+    from forecast.files import replace_folder
 
     facts = panel.choices | {"fingerprint": panel.fingerprint}
     with replace_folder(place) as staging:

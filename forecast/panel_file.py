@@ -47,7 +47,7 @@ def save_panel(panel: Panel, path: str | Path) -> None:
     ArgumentError
         The panel was read from rows alone, or its rows were changed since it was made.
     """
-    from forecast.store import write_atomically
+    from forecast.files import write_atomically
 
     if panel.tables is None:
         raise ArgumentError(

@@ -205,7 +205,12 @@ def run(
     ------
     GateRefusedError
         The fit did not pass the publication gate; nothing is written.
+    ArgumentError
+        `folder` holds something else than an earlier report; found before the fit.
     """
+    from forecast.report.earlier import read_earlier
+
+    read_earlier(Path(folder))
     clock = _Clock(progress)
     fitted = fit_and_save(
         data=data,
@@ -299,7 +304,12 @@ def report_of(
     ------
     GateRefusedError
         The fit did not pass the publication gate; nothing is written.
+    ArgumentError
+        `folder` holds something else than an earlier report.
     """
+    from forecast.report.earlier import read_earlier
+
+    read_earlier(Path(folder))
     written, _ = _report(
         fit,
         folder=Path(folder),

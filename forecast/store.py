@@ -17,11 +17,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,9 +42,6 @@ __all__ = [
     "SCHEMA_VERSION",
     "Store",
     "open_store",
-    "replace_folder",
-    "save_tables",
-    "write_atomically",
 ]
 
 #: Version of the layout above; part of a fit's id, so that an old layout is never misread.
@@ -57,49 +51,6 @@ _RECORD = "RECORD.json"
 
 #: Coordinates of a panel's rows beside the year, in any unit.
 _ROW_KEYS = ("ccode", "ccode_a", "ccode_b", "conflict_id", "alliance_id")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: into a sibling first, then renamed over `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        staging.write_bytes(content)
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
-
-
-@contextmanager
-def replace_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes `target` when the block ends without an error.
-
-    An existing `target` is swapped out only at the end; after an error, or a kill, it is still
-    there as it was.
-    """
-    target = target.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    staging.mkdir()
-    try:
-        yield staging
-        if target.exists():
-            old = target.with_name(f".{target.name}.{uuid.uuid4().hex}.old")
-            target.replace(old)
-            staging.replace(target)
-            shutil.rmtree(old)
-        else:
-            staging.replace(target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def save_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
-    """Write each table as Parquet and CSV into a folder, replaced as a whole."""
-    with replace_folder(folder) as staging:
-        for name, table in tables.items():
-            table.to_parquet(staging / f"{name}.parquet", index=False)
-            table.to_csv(staging / f"{name}.csv", index=False, lineterminator="\n")
 
 
 def _sha256(path: Path) -> str:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
+import sys
+import unicodedata
 from typing import Annotated, Any
 
 import typer
 
-__all__ = ["AsJson", "Data", "Quiet", "print_json", "print_table", "records"]
+__all__ = [
+    "AsJson",
+    "Data",
+    "Quiet",
+    "print_json",
+    "print_table",
+    "records",
+    "use_stand_ins",
+]
+
+#: What a legacy code page lacks, in ASCII; letters with accents lose them, the rest is "?".
+_STAND_INS = str.maketrans(
+    {"–": "-", "—": "-", "−": "-", "…": "...", "→": "->", "×": "x", "·": "*", "≤": "<=", "≥": ">=",
+     "“": '"', "”": '"', "‘": "'", "’": "'", "„": '"', "√": "sqrt", "∑": "sum", "Σ": "sum"}
+)  # fmt: skip
 
 Data = Annotated[
     str,
@@ -21,9 +39,32 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program t
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on the terminal.")]
 
 
+def use_stand_ins() -> None:
+    """Let output to a terminal or file of a legacy code page print stand-ins, and never fail."""
+    codecs.register_error("stand-in", _stand_in)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not _is_unicode(stream):
+            stream.reconfigure(errors="stand-in")
+
+
+def _is_unicode(stream: Any) -> bool:
+    return str(getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
+
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    found = []
+    for character in error.object[error.start : error.end]:
+        plain = unicodedata.normalize("NFKD", character.translate(_STAND_INS))
+        found.append("".join(c for c in plain if c.isascii()) or "?")
+    return "".join(found), error.end
+
+
 def print_json(content: Any) -> None:
-    """Print one JSON document on standard output."""
-    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+    """Print one JSON document on standard output; with escapes on a legacy code page."""
+    escaped = not _is_unicode(sys.stdout)
+    typer.echo(json.dumps(content, indent=1, ensure_ascii=escaped))
 
 
 def print_table(frame: Any, *, title: str, whole: tuple[str, ...] = ()) -> None:

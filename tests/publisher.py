@@ -121,7 +121,6 @@ def publish(certificate: Path | None = None) -> Iterator[Publisher]:
             publisher.requests.append((self.path, self.headers.get("Range")))
             queue = publisher.answers.get(self.path, [status(404)])
             answer = queue.pop(0) if len(queue) > 1 else queue[0]
-            self.close_connection = True
             # The client goes away, as it should, from some of these answers.
             with suppress(OSError):
                 answer(self)
@@ -158,6 +157,9 @@ def _head(handler: BaseHTTPRequestHandler, code: int, **headers: object) -> None
     handler.send_response(code)
     for name, value in headers.items():
         handler.send_header(name.replace("_", "-"), str(value))
+    # HTTP/1.1 obliges a server to say that it will close: a client that follows a redirection may
+    # send the next request on a connection that is about to end.
+    handler.send_header("Connection", "close")
     handler.end_headers()
 
 
@@ -229,7 +231,7 @@ def unsized(body: bytes) -> Answer:
     """The file without its length: its end is that of the connection."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        _head(handler, 200, Connection="close")
+        _head(handler, 200)
         handler.wfile.write(body)
 
     return answer
@@ -257,5 +259,10 @@ def status(code: int, **headers: object) -> Answer:
 
 
 def redirect(to: str) -> Answer:
-    """Another address."""
-    return status(302, Location=to)
+    """Another address; the connection lingers, as on a busy machine, until the client is there."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        status(302, Location=to)(handler)
+        time.sleep(0.05)
+
+    return answer

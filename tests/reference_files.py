@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-#: Files of the reference folder for each source of the catalogue.
+#: Files of the reference folder for each source of the catalogue. Of ATOP 5.1 only the dyad-years,
+#: which name no member: the treaties whose facts the tests know are those of 4.01.
 REFERENCE_FILES: dict[str, tuple[str, ...]] = {
+    "cow_states_2024": ("official/cow_states/statelist2024.csv",),
     "cow_states_2016": ("official/cow_states/states2016.csv",),
     "cow_majors_2016": ("processed/cow_majors.csv.gz",),
     "cow_contiguity_3_2": ("official/cow_contiguity/DirectContiguity320.zip",),

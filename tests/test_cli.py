@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,27 @@ def test_a_refused_fit_is_exit_code_2(
     monkeypatch.setattr("forecast.run.fit_and_save", refused)
     assert cli.main(["fit", "--quiet"]) == 2
     assert "R-hat 1.3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp437", "shift_jis", "cp1252"])
+def test_legacy_code_pages_get_stand_ins(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    assert cli.main(["features"]) == 0
+    assert cli.main(["features", "--markdown"]) == 0
+    assert cli.main(["fit", "Türkiye–\u2603"]) == 1
+    shown = []
+    for stream in (out, err):
+        stream.flush()
+        shown.append(stream.buffer.getvalue().decode(encoding))  # type: ignore[attr-defined]
+    assert "D(i, s-w)" in shown[0].replace("−", "-")
+    assert "rkiye-?" in shown[1].replace("–", "-")
+    monkeypatch.setattr(sys, "stdout", json_out := io.TextIOWrapper(io.BytesIO(), encoding))
+    assert cli.main(["features", "--json"]) == 0
+    json_out.flush()
+    rows = json.loads(json_out.buffer.getvalue())  # type: ignore[attr-defined]
+    assert any("−" in row["formula"] for row in rows)  # what a program reads is whole
 
 
 def test_a_defect_is_exit_code_3(

@@ -9,6 +9,7 @@ import pytest
 from publisher import MIDA, MIDB, STATES, TOML, Publisher, publish, redirect, status, whole
 
 from forecast import cli
+from forecast.sources.lock import sha256_of
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,46 @@ def test_what_fails_is_said_and_is_exit_code_1(
     assert cli.main(["data", "get", "plain", "--quiet"]) == 1
     assert "--replace" in capsys.readouterr().err
     assert cli.main(["data", "get", "plain", "--quiet", "--replace"]) == 0
+
+
+def test_spells_that_no_panel_can_have_are_refused_at_the_door(
+    small: Publisher, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `data get` takes in and `data check` calls valid, a panel can be made from."""
+    row = STATES.splitlines()[1].replace(b",1816,1,1,", b",1900,1,1,")
+    file = tmp_path / "states2016.csv"
+    file.write_bytes(STATES + row + b"\n")
+    assert cli.main(["data", "get", "plain", "--from", str(file)]) == 1
+    assert "states2016.csv, rows 2 and" in capsys.readouterr().err
+    assert not (tmp_path / "cache" / "plain").exists()
+    # As if an earlier version had taken it in.
+    file.write_bytes(STATES)
+    assert cli.main(["data", "get", "plain", "--from", str(file), "--quiet"]) == 0
+    held = tmp_path / "cache" / "plain" / "states2016.csv"
+    held.write_bytes(STATES + row + b"\n")
+    lock = tmp_path / "cache" / "locks" / "plain.json"
+    text = lock.read_text(encoding="utf-8").replace(sha256_of(file), sha256_of(held))
+    lock.write_text(text, encoding="utf-8")
+    capsys.readouterr()
+    assert cli.main(["data", "check", "plain"]) == 1
+    assert "overlap" in capsys.readouterr().err
+
+
+def test_the_historical_data_set_is_checked_as_panels_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORECAST_DATA", str(tmp_path))
+    assert cli.main(["data", "check", "--data", "historical"]) == 1
+    assert "which the historical data need" in capsys.readouterr().err
+
+
+@pytest.mark.reference
+def test_the_real_historical_data_set_is_valid(
+    historical_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORECAST_DATA", str(historical_cache))
+    assert cli.main(["data", "check", "--data", "historical"]) == 0
+    assert "Data set historical: valid" in capsys.readouterr().out
 
 
 def test_help_says_how(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from forecast.errors import ArgumentError, ArtifactError, MissingFileError, Unkn
 from forecast.evaluation.record import CalibrationRecord, calibration_record
 from forecast.inference.fit import Fit
 from forecast.inference.predict import predict
-from forecast.store import open_store, replace_folder, write_atomically
+from forecast.store import open_store
 
 
 @pytest.fixture(scope="module")
@@ -137,19 +137,6 @@ def test_any_fsspec_url(known_fit: Fit) -> None:
     store = open_store("memory://forecast-test")
     store.save(known_fit)
     assert open_store("memory://forecast-test").load(known_fit.id).id == known_fit.id
-
-
-def test_files_and_folders_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "a" / "x.txt", b"one")
-    write_atomically(tmp_path / "a" / "x.txt", b"two")
-    assert (tmp_path / "a" / "x.txt").read_bytes() == b"two"
-    with replace_folder(tmp_path / "out") as staging:
-        (staging / "page").write_text("first")
-    with pytest.raises(RuntimeError), replace_folder(tmp_path / "out") as staging:
-        (staging / "page").write_text("half")
-        raise RuntimeError
-    assert (tmp_path / "out" / "page").read_text() == "first"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "out"]
 
 
 def test_extra_tables_go_with_a_fit(known_fit: Fit, tmp_path: Path) -> None:

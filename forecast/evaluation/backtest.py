@@ -131,16 +131,25 @@ class Backtest:
         Parameters
         ----------
         folder : str or Path
-            Replaced as a whole.
+            New, empty, or that of an earlier call, which is replaced as a whole.
+
+        Raises
+        ------
+        ArgumentError
+            The folder holds something that this library did not write.
         """
         import json
 
-        from forecast.store import save_tables, write_atomically
+        from forecast.files import replace_folder
 
         named = {name: getattr(self, name) for name in ("forecasts", *_TABLES)}
-        save_tables({n: t for n, t in named.items() if len(t.columns)}, Path(folder))
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-        write_atomically(Path(folder) / "backtest.json", text.encode())
+        with replace_folder(Path(folder)) as staging:
+            for name, table in named.items():
+                if len(table.columns):
+                    table.to_parquet(staging / f"{name}.parquet", index=False)
+                    table.to_csv(staging / f"{name}.csv", index=False, lineterminator="\n")
+            (staging / "backtest.json").write_text(text, encoding="utf-8")
 
 
 _TABLES = (

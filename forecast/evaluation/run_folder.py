@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArtifactError
-from forecast.store import write_atomically
+from forecast.files import write_atomically
 
 __all__ = ["Progress", "RunFolder"]
 

@@ -102,19 +102,29 @@ class SkillTable:
         return "\n".join(lines) + "\n"
 
     def save(self, folder: str | Path) -> None:
-        """Write ``table.txt``, ``table.json`` and one CSV file for each part into a folder."""
+        """Write `FILES` into a folder: the table as text and JSON, and its parts as CSV.
+
+        Raises
+        ------
+        ArgumentError
+            A file of such a name is there that this library did not write.
+        """
         import json
 
-        from forecast.store import write_atomically
+        from forecast.files import write_files
 
-        folder = Path(folder)
-        write_atomically(folder / "table.txt", self.to_text().encode())
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-        write_atomically(folder / "table.json", text.encode())
-        for name in ("skill", "ratios", "gains"):
-            content = getattr(self, name).to_csv(index=False, lineterminator="\n")
-            write_atomically(folder / f"{name}.csv", content.encode())
+        csv = {
+            f"{name}.csv": getattr(self, name).to_csv(index=False, lineterminator="\n").encode()
+            for name in _PARTS
+        }
+        files = {"table.txt": self.to_text().encode(), "table.json": text.encode(), **csv}
+        write_files(Path(folder), files)
 
+
+_PARTS = ("skill", "ratios", "gains")
+#: What `SkillTable.save` writes.
+FILES = ("table.txt", "table.json", *(f"{name}.csv" for name in _PARTS))
 
 _COLUMNS = {
     "model": "model",

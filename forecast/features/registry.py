@@ -16,11 +16,11 @@ import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.features.shared import shared
+from forecast.unmeasured import UNMEASURABLE, why_unmeasured
 
 __all__ = [
     "FAMILIES",
     "LEVELS",
-    "UNMEASURABLE",
     "Feature",
     "feature",
     "feature_table",
@@ -77,20 +77,6 @@ NEEDS: Mapping[str, str | None] = MappingProxyType(
         "trade": "trade_covered",
         "igo": "igo_covered",
         "distance": "distance_covered",
-    }
-)
-
-_NO_SOURCE = "No source covers it by state and year; it is refused rather than guessed."
-
-#: What people ask for and cannot have, with the reason.
-UNMEASURABLE: Mapping[str, str] = MappingProxyType(
-    {
-        "trade_openness": "Trade over GDP cannot be measured: the data with trade have no GDP on "
-        "the same footing. trade_dependence is the share of one partner in a state's trade.",
-        **dict.fromkeys(
-            ("cyber", "terrorism", "climate", "pandemics", "ai", "public_trust", "communication"),
-            _NO_SOURCE,
-        ),
     }
 )
 
@@ -318,8 +304,8 @@ def get_feature(name: str) -> Feature:
     """
     if name in _REGISTRY:
         return _REGISTRY[name]
-    if name in UNMEASURABLE:
-        raise UnknownNameError("feature", name, (), UNMEASURABLE[name])
+    if reason := why_unmeasured(str(name), _REGISTRY):
+        raise UnknownNameError("feature", name, (), reason)
     raise UnknownNameError("feature", name, _REGISTRY)
 
 

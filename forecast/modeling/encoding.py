@@ -17,6 +17,7 @@ from forecast.modeling.columns import ColumnCode
 from forecast.modeling.products import ProductCode
 from forecast.modeling.terms import Smooth, Term
 from forecast.panel.types import Panel
+from forecast.unmeasured import why_unmeasured
 
 if TYPE_CHECKING:
     from forecast.features.gather import FeatureRequest
@@ -286,10 +287,11 @@ def complete(panel: Panel, terms: Iterable[Term | Smooth | ColumnCode]) -> Panel
         if term.feature is None and term.name not in panel.data:
             columns = [str(name) for name in panel.data.data_vars]
             hint = nearest(term.name, columns)
+            reason = why_unmeasured(term.name, columns)
             raise ArgumentError(
                 f"Term {term.name!r} names no registered feature, so the panel must hold a column "
                 f"of that name; found {', '.join(columns)}"
-                + (f". Did you mean {hint!r}?" if hint else "")
+                + (f". {reason}" if reason else f". Did you mean {hint!r}?" if hint else "")
             )
     return compute_features(panel, requests(terms))
 

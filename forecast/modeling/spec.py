@@ -83,12 +83,13 @@ class ModelSpec(Table):
         SpecificationError
             For every unknown key, wrong value or contradiction, with the nearest valid key.
         """
+        from forecast.modeling.vocabulary import check_features, refuse_unmeasured
+
+        refuse_unmeasured(content, source)
         try:
             spec = cls.model_validate(dict(content))
         except ValidationError as error:
             raise SpecificationError(explain(error, content, cls, source)) from None
-        from forecast.modeling.vocabulary import check_features
-
         check_features(spec, source)
         return spec
 
@@ -177,12 +178,16 @@ class ModelSpec(Table):
         ----------
         outcome : str
             Outcome of a panel of the unit; the name of the model gets it as a suffix.
+
+        Raises
+        ------
+        SpecificationError
+            The outcome is no name, or one that no source here measures.
         """
         if outcome == self.outcome:
             return self
-        return ModelSpec.model_validate(
-            self.to_dict() | {"outcome": outcome, "name": f"{self.name}_{outcome}"}
-        )
+        content = self.to_dict() | {"outcome": outcome, "name": f"{self.name}_{outcome}"}
+        return ModelSpec.from_dict(content, source=self.name)
 
     def with_under_way(self, rule: UnderWay) -> ModelSpec:
         """The same model of the rows of another rule, for a comparison of the two.

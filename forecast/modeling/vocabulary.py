@@ -2,14 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from forecast.errors import ArgumentError, SpecificationError, UnknownNameError
 
 if TYPE_CHECKING:
     from forecast.modeling.spec import ModelSpec
 
-__all__ = ["check_features"]
+__all__ = ["check_features", "refuse_unmeasured"]
+
+
+def refuse_unmeasured(content: Mapping[str, Any], source: str = "model") -> None:
+    """Refuse an outcome or a term's feature that no source here measures, however it is written.
+
+    Parameters
+    ----------
+    content : mapping
+        Keys of a model file, not yet validated.
+    source : str
+        File or name for the message.
+
+    Raises
+    ------
+    SpecificationError
+        Names file and term, and gives the reason.
+    """
+    from forecast.features.registry import registered_features
+    from forecast.panel.options import OUTCOMES
+    from forecast.unmeasured import why_unmeasured
+
+    features = [feature.name for feature in registered_features()]
+    entries = (content.get(key) for key in ("term", "smooth"))
+    terms = [t for part in entries if isinstance(part, list | tuple) for t in part]
+    asked = [("outcome", content.get("outcome"), OUTCOMES)] + [
+        (f"term {term.get('name')!r}: feature", term.get("feature"), features)
+        for term in terms
+        if isinstance(term, Mapping)
+    ]
+    for what, name, valid in asked:
+        if not isinstance(name, str) or name in valid:
+            continue
+        if reason := why_unmeasured(name, valid):
+            raise SpecificationError(f"{source}: {what} = {name!r}: {reason}")
 
 
 def check_features(spec: ModelSpec, source: str = "model") -> None:

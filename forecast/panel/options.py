@@ -9,9 +9,11 @@ from typing import Literal, get_args
 from forecast.errors import ArgumentError, nearest
 from forecast.panel.events import Escalation, Outcome, UnderWay
 from forecast.panel.month_rows import Ending
+from forecast.unmeasured import why_unmeasured
 
 __all__ = [
     "CHOICES",
+    "OUTCOMES",
     "Choices",
     "Ending",
     "Escalation",
@@ -52,7 +54,8 @@ _OUTCOMES: Mapping[str, tuple[str, ...]] = {
     "dispute-dyad": tuple(reversed(get_args(Escalation))),
     "dispute-dyad-month": get_args(Ending),
 }
-_ALL_OUTCOMES = (*get_args(Outcome), *get_args(Escalation), *get_args(Ending))
+#: Outcomes of all units.
+OUTCOMES: tuple[str, ...] = (*get_args(Outcome), *get_args(Escalation), *get_args(Ending))
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def choose(
     outcome = outcomes[0] if outcome is None else outcome
     for name, value, valid, known in (
         ("population", population, populations, get_args(Population)),
-        ("outcome", outcome, outcomes, _ALL_OUTCOMES),
+        ("outcome", outcome, outcomes, OUTCOMES),
         ("under_way", under_way, ways_of(unit), get_args(UnderWay)),
     ):
         if value not in valid:
@@ -113,6 +116,8 @@ def ways_of(unit: str) -> tuple[str, ...]:
 
 
 def _wrong(name: str, value: str, valid: tuple[str, ...], unit: str | None = None) -> ArgumentError:
+    if name == "outcome" and unit is None and (reason := why_unmeasured(str(value), OUTCOMES)):
+        raise ArgumentError(f"{name}={value!r}: {reason} The outcomes are {', '.join(valid)}.")
     of = f" for unit={unit!r}" if unit else ""
     near = None if unit else nearest(str(value), valid)
     hint = f" Did you mean {near!r}?" if near else ""

@@ -29,14 +29,11 @@ class Earlier:
         Its risks.
     changes : pandas.DataFrame or None
         What had changed in it against the report before.
-    foreign : tuple of Path
-        Files in its folder that it did not write; they are kept.
     """
 
     facts: dict[str, Any]
     risks: pd.DataFrame
     changes: pd.DataFrame | None
-    foreign: tuple[Path, ...]
 
 
 def read_earlier(folder: Path) -> Earlier | None:
@@ -80,11 +77,7 @@ def read_earlier(folder: Path) -> Earlier | None:
         raise ArtifactError(
             f"The earlier report in {folder} cannot be read ({error}); move the folder away."
         ) from error
-    foreign = tuple(
-        sorted(p for p in folder.rglob("*") if p.is_file()
-               and p.relative_to(folder).as_posix() not in written)
-    )  # fmt: skip
-    return Earlier(facts=facts, risks=risks, changes=earlier, foreign=foreign)
+    return Earlier(facts=facts, risks=risks, changes=earlier)
 
 
 def changes_since(risks: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from forecast.files import replace_folder
 from forecast.report import Report
 from forecast.report.earlier import KIND, Earlier, changes_since, read_earlier
 from forecast.report.files import as_csv, digest, rounded, write_tables
 from forecast.report.page import Setting, render_page
 from forecast.report.summary import summarise
 from forecast.report.tables import origin_year, tables_of
-from forecast.store import replace_folder
 
 if TYPE_CHECKING:
     from forecast.report import Findings
@@ -46,7 +45,7 @@ def write_report(findings: Findings, folder: Path) -> Report:
     findings : Findings
         Results to show.
     folder : Path
-        Absent, empty, or an earlier report; files in it that are not of the report are kept.
+        Absent, empty, or an earlier report; what is in it and not of the report is kept.
 
     Returns
     -------
@@ -55,7 +54,8 @@ def write_report(findings: Findings, folder: Path) -> Report:
     Raises
     ------
     ArgumentError
-        The folder holds other things, or the findings lack what a report shows.
+        The folder holds other things, or one that has the name of a file of the report; or the
+        findings lack what a report shows.
     ArtifactError
         The earlier report in the folder cannot be read.
 
@@ -92,7 +92,8 @@ def write_report(findings: Findings, folder: Path) -> Report:
         passed=passed,
     )
     page = render_page(findings, tables, since.changes, summary, setting)
-    with replace_folder(folder) as staging:
+    ours = earlier.facts["files"] if earlier else ()
+    with replace_folder(folder, ours=ours, keep=True) as staging:
         written = write_tables(tables, csv, staging)
         if since.changes is not None:
             since_then = {"changes": since.changes}
@@ -106,11 +107,6 @@ def write_report(findings: Findings, folder: Path) -> Report:
             json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
             encoding="utf-8",
         )
-        for path in earlier.foreign if earlier else ():
-            kept = staging / path.relative_to(folder)
-            if not kept.exists():
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, kept)
     return Report(
         page=folder / "index.html",
         tables=tuple(folder / name for names in written.values() for name in names),

@@ -16,13 +16,13 @@ import scipy.sparse as sp
 import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.files import write_atomically
 from forecast.scenario.apply import apply_scenario
 from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import Record
 from forecast.scenario.engine import Paths, simulate_paths
 from forecast.scenario.future import Future, prepare_future
 from forecast.scenario.scenario import Scenario
-from forecast.store import write_atomically
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit

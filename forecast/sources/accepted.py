@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from forecast.errors import DataError
 from forecast.sources.entries import OfficialFile, catalogue
+from forecast.sources.integrity import check_spells
 from forecast.sources.lock import sha256_of
 
 if TYPE_CHECKING:
@@ -33,14 +34,18 @@ def read_files(source: str, files: Mapping[str, Path]) -> list[Reading]:
     Raises
     ------
     DataError
-        A file breaks its layout or schema (names file, line and column), or is of another
-        release: it is the published file of another source, or its column ``version`` does not
-        hold what the catalogue states.
+        A file breaks its layout or schema (names file, line and column), a spell of it ends
+        before it starts or overlaps another of its key, or it is of another release: it is the
+        published file of another source, or its column ``version`` does not hold what the
+        catalogue states.
     """
     entry = catalogue()[source]
     for role, path in files.items():
         _refuse_file_of_another(source, role, path)
     readings: list[Reading] = import_module(f"forecast.sources.official.{entry.reader}").read(files)
+    names = ", ".join(path.name for path in files.values())
+    for reading in readings:
+        check_spells(reading.table, reading.frame, file=names)
     for role, path in files.items():
         if entry.files[role].versions:
             _refuse_other_version(source, role, path)

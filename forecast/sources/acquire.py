@@ -168,11 +168,13 @@ def store_copies(
     dict of str to pathlib.Path
         As in `add`.
     """
-    from forecast.store import replace_folder
+    from forecast.files import replace_folder
 
     entry = catalogue()[source]
     root = cache_folder() if cache is None else Path(cache)
     old = read_lock(root, source)
+    # The lock tells what of the folder is ours, also when its content is no longer wanted.
+    ours = [file.name for file in old.files.values()]
     if replace:
         old = Lock(source=source)
     kept = {role: lf for role, lf in old.files.items() if (root / source / lf.name).is_file()}
@@ -184,7 +186,7 @@ def store_copies(
     now = datetime.now(UTC).isoformat(timespec="seconds")
     locked = dict(old.files)
     without: MissingMemberError | None = None
-    with replace_folder(root / source) as staging:
+    with replace_folder(root / source, ours=ours) as staging:
         staged: dict[str, Path] = {}
         for role, copy in copies.items():
             # A folder for each role while files are staged: two may have the same name.

@@ -118,7 +118,7 @@ def save_tables(folder: Path, key: str, tables: Tables) -> None:
     tables : Tables
         With their computed columns.
     """
-    from forecast.store import replace_folder
+    from forecast.files import replace_folder
 
     with replace_folder(folder / FOLDER / key) as staging:
         files = {}
@@ -133,6 +133,7 @@ def save_tables(folder: Path, key: str, tables: Tables) -> None:
             "files": files,
         }
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    kept = sorted((folder / FOLDER).iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
+    found = (path for path in (folder / FOLDER).iterdir() if (path / MANIFEST).is_file())
+    kept = sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)
     for old in kept[_KEPT:]:
         shutil.rmtree(old, ignore_errors=True)

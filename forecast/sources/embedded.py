@@ -13,7 +13,7 @@ from forecast.errors import DataError, MissingFileError
 from forecast.paths import data_folder
 from forecast.sources.capability import COMPUTED, with_capability
 from forecast.sources.fingerprint import fingerprint_tables
-from forecast.sources.spells import cut_members
+from forecast.sources.spells import cut_members, merge_memberships
 from forecast.sources.tables import EXTRA_TABLES, TABLES, Coverage, Tables
 
 __all__ = ["finish_tables", "load_tables", "read_coverage", "tables_from_frames"]
@@ -139,6 +139,7 @@ def finish_tables(
     DataError
         For the first that cannot be.
     """
+    frames = {**frames, "states": merge_memberships(frames["states"])}
     if check:
         from forecast.sources.integrity import check_tables
 

@@ -20,7 +20,7 @@ from forecast.sources.spells import (
 )
 from forecast.sources.tables import Coverage
 
-__all__ = ["check_tables", "never_together"]
+__all__ = ["check_spells", "check_tables", "never_together"]
 
 Frames = Mapping[str, pd.DataFrame]
 
@@ -41,10 +41,7 @@ def check_tables(frames: Frames, *, coverage: Mapping[str, Coverage] | None = No
         Names file, row, column, what was found and what was expected.
     """
     for table, frame in frames.items():
-        if "end" in frame:
-            _check_order(table, frame)
-        if table in OVERLAP_KEYS:
-            _check_overlap(table, frame, OVERLAP_KEYS[table])
+        check_spells(table, frame, file=f"{table}.csv")
     codes = frames["states"]["ccode"]
     for table, columns in _STATE_KEYS.items():
         for column in columns:
@@ -56,6 +53,29 @@ def check_tables(frames: Frames, *, coverage: Mapping[str, Coverage] | None = No
     _check_conflicts(frames)
     if coverage is not None:
         _check_coverage(frames, coverage)
+
+
+def check_spells(table: str, frame: pd.DataFrame, *, file: str) -> None:
+    """Raise for the first spell of a table that ends before it starts, or overlaps another.
+
+    Parameters
+    ----------
+    table : str
+        Kind of fact, which says within which key spells may not overlap.
+    frame : pandas.DataFrame
+        Valid under the schema of the table, indexed by line number.
+    file : str
+        Name used in messages.
+
+    Raises
+    ------
+    DataError
+        Names file, row, what was found and what was expected.
+    """
+    if "end" in frame:
+        _check_order(file, frame)
+    if table in OVERLAP_KEYS:
+        _check_overlap(file, frame, OVERLAP_KEYS[table])
 
 
 _STATE_KEYS: dict[str, tuple[str, ...]] = {
@@ -85,24 +105,24 @@ def _first(mask: npt.NDArray[np.bool_]) -> int:
     return int(np.flatnonzero(mask)[0])
 
 
-def _check_order(table: str, frame: pd.DataFrame) -> None:
+def _check_order(file: str, frame: pd.DataFrame) -> None:
     wrong = ends_before_start(frame)
     if wrong.any():
         at = _first(wrong)
         raise DataError(
-            f"{table}.csv, row {frame.index[at]}, column 'end': found {_day(frame['end'].iloc[at])}"
+            f"{file}, row {frame.index[at]}, column 'end': found {_day(frame['end'].iloc[at])}"
             f", expected a day no earlier than the start {_day(frame['start'].iloc[at])}."
             + _more(wrong)
         )
 
 
-def _check_overlap(table: str, frame: pd.DataFrame, key: Sequence[str]) -> None:
+def _check_overlap(file: str, frame: pd.DataFrame, key: Sequence[str]) -> None:
     pairs = overlapping(frame, on=key)
     if len(pairs):
         earlier, later = (int(p) for p in pairs[0])
         values = ", ".join(f"{c}={frame[c].iloc[later]}" for c in key)
         raise DataError(
-            f"{table}.csv, rows {frame.index[earlier]} and {frame.index[later]}: the spells of "
+            f"{file}, rows {frame.index[earlier]} and {frame.index[later]}: the spells of "
             f"{values} overlap ({_spell(frame, earlier)} and {_spell(frame, later)}), expected "
             "spells without a common day."
             + (f" ({len(pairs) - 1} more of this kind in the file.)" if len(pairs) > 1 else "")

@@ -114,7 +114,7 @@ def _broken(path: Path, why: str) -> ChangedFileError:
 
 def write_lock(cache: Path, lock: Lock) -> None:
     """Write the lock of a source, whole or not at all."""
-    from forecast.store import write_atomically
+    from forecast.files import write_atomically
 
     content = {"version": VERSION, **asdict(lock)}
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"

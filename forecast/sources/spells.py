@@ -20,6 +20,7 @@ __all__ = [
     "day_year",
     "ends_before_start",
     "expand_years",
+    "merge_memberships",
     "outside",
     "overlapping",
     "span_days",
@@ -282,6 +283,44 @@ def expand_years(
     row = np.repeat(np.arange(len(first), dtype=np.int64), length)
     offset = np.arange(len(row), dtype=np.int64) - np.repeat(np.cumsum(length) - length, length)
     return row, first[row] + offset
+
+
+def merge_memberships(states: pd.DataFrame) -> pd.DataFrame:
+    """Membership spells of the state system, those of one state that touch as one.
+
+    A list may end one spell and begin the next on the day of a hand-over, or on the day after
+    (Yugoslavia and Serbia, number 345, on 2006-06-03). The state goes on, and with it all that is
+    counted from its entry: its age, years of peace, past disputes.
+
+    Parameters
+    ----------
+    states : pandas.DataFrame
+        Table of that name.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `states` itself if no two touch. Else sorted by number and start, with one row for each
+        run of spells: the last of them from the start of the first, under the name
+        "last/first" where it changed. Spells that share more than one day, or follow one with an
+        open end, contradict each other and stay two.
+    """
+    first, last = span_days(states)
+    code = states["ccode"].to_numpy()
+    order = np.lexsort((last, first, code))
+    later, before = order[1:], order[:-1]
+    goes_on = (code[later] == code[before]) & np.isin(first[later] - last[before], (0, 1))
+    if not goes_on.any():
+        return states
+    run = np.cumsum(np.concatenate(([True], ~goes_on)))
+    ordered = states.iloc[order]
+    runs = ordered.groupby(run)
+    names = runs["name"].agg(lambda own: "/".join(dict.fromkeys(own.iloc[::-1])))
+    ends = np.flatnonzero(np.append(~goes_on, True))
+    return ordered.iloc[ends].assign(
+        start=runs["start"].first().to_numpy(),
+        name=names.astype(states["name"].dtype).array,
+    )
 
 
 def cut_members(members: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,8 @@ import pytest
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.features import feature_table, features_markdown, get_feature
-from forecast.features.registry import FAMILIES, UNMEASURABLE, feature, registered_features
+from forecast.features.registry import FAMILIES, feature, registered_features
+from forecast.unmeasured import UNMEASURABLE
 
 #: What issues 2 and 3 ask for by name.
 REQUIRED = {

@@ -22,6 +22,7 @@ from forecast.errors import (
     SpecificationError,
     UnknownNameError,
 )
+from forecast.files import MARKER
 from forecast.sources.catalogue import (
     RECIPE,
     Network,
@@ -44,6 +45,7 @@ from forecast.sources.catalogue import (
     status as status_of_cache,
 )
 from forecast.sources.entries import load_catalogue
+from forecast.sources.historical import load_historical
 from forecast.sources.lock import read_lock, sha256_of
 from forecast.sources.official import cow_states
 from forecast.sources.schemas import SCHEMAS
@@ -232,6 +234,23 @@ def test_copies_by_name_role_gzip_folder_and_archive(
     assert add("plain", named, cache=cache / "third")["states"].name == "my states.csv"
 
 
+def test_a_folder_of_others_in_the_cache_is_left_alone(
+    small: Publisher, cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "states2016.csv").write_bytes(STATES)
+    (cache / "plain").mkdir(parents=True)
+    (cache / "plain" / "thesis.txt").write_text("mine")
+    for replace in (False, True):
+        with pytest.raises(ArgumentError, match=r"holds thesis\.txt"):
+            add("plain", tmp_path / "states2016.csv", replace=replace)
+    assert (cache / "plain" / "thesis.txt").read_text() == "mine"
+    (cache / "plain" / "thesis.txt").unlink()
+    add("plain", tmp_path / "states2016.csv")
+    # As an earlier version left it: the lock tells what is ours.
+    (cache / "plain" / MARKER).unlink()
+    add("plain", tmp_path / "states2016.csv", replace=True)
+
+
 def test_all_files_of_a_source_or_none(small: Publisher, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "MIDA.csv").write_bytes(MIDA)
     with pytest.raises(MissingFileError, match=r"pair: midb \(MIDB\.csv\) is missing; give all"):
@@ -244,7 +263,8 @@ def test_all_files_of_a_source_or_none(small: Publisher, cache: Path, tmp_path: 
     (tmp_path / "MIDB.csv").write_bytes(MIDB)
     add("pair", tmp_path)
     before = _snapshot(cache)
-    assert set(before) == {"pair/MIDA.csv", "pair/MIDB.csv", "locks/pair.json"}
+    files = {"pair/MIDA.csv", "pair/MIDB.csv", "locks/pair.json"}
+    assert set(before) == {*files, f"pair/{MARKER}"}
     # One changed file keeps the other, unchanged one from being replaced too.
     (tmp_path / "MIDB.csv").write_bytes(MIDB.replace(b",150,", b",151,"))
     with pytest.raises(ChangedFileError):
@@ -456,7 +476,7 @@ def test_the_same_bytes_under_another_name(small: Publisher, cache: Path, tmp_pa
     assert add("plain", {"states": tmp_path / "mine.csv"})["states"].name == "mine.csv"
     again = read_lock(cache, "plain").files["states"]
     assert (again.origin, again.first) == (first.origin, first.first)
-    assert [path.name for path in (cache / "plain").iterdir()] == ["mine.csv"]
+    assert {path.name for path in (cache / "plain").iterdir()} == {"mine.csv", MARKER}
 
 
 def test_a_cached_file_that_was_changed_is_not_read(
@@ -728,20 +748,24 @@ def test_a_whole_folder_of_real_files(reference: Path, cache: Path) -> None:
     )
     assert available() == [source for source in catalogue().sources if source in files]
     assert recipe()["conflicts"] == "gml_2_2_1"
-    # Of 5.1 only the directed dyad-years are there, which name no member.
-    assert recipe()["members"] == "atop_4_01"
-    assert recipe()["states"] == "cow_states_2016"  # 2024 is preferred, but is not there
+    assert recipe()["members"] == "atop_5_1"
+    assert recipe()["states"] == "cow_states_2024"
+    assert recipe()["powers"] == "cow_majors_2016"  # 2024 is preferred, but is not there
     # What an entry says that its files give is what they give.
     small_ones = ("atop_5_1", "atop_5_0", "cow_alliances_4_1", "cow_trade_4_0", "gml_2_0")
     for source in (*small_ones, "cow_wars_4_0", "cow_states_2016", "rivalries_td"):
         given = {reading.table for reading in read_source(source)}
         assert given == set(catalogue()[source].facts_of(files[source])), source
     assert any(
-        "states cow_states_2024 is preferred to cow_states_2016" in sentence
+        "powers cow_majors_2024 is preferred to cow_majors_2016" in sentence
         for sentence in advice()
     )
+    # What was taken in as valid is what the panels are made from.
+    historical = load_historical()
+    assert historical.coverage["members"].version == "5.1"
+    assert historical.coverage["states"].version == "2024"
     shutil.rmtree(cache)
-    assert recipe()["states"] == "cow_states_2024"
+    assert recipe()["powers"] == "cow_majors_2024"
 
 
 @pytest.mark.reference

@@ -6,17 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from reference_files import REFERENCE_FILES
 
 from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownNameError
 from forecast.features.gather import FeatureRequest, feature_arrays
 from forecast.features.registry import get_feature
+from forecast.modeling.encoding import complete
+from forecast.modeling.spec import load_model
 from forecast.panel.build import load_panel
 from forecast.panel.world import build_world
 from forecast.sources import derived, historical
 from forecast.sources.acquire import add
 from forecast.sources.assembly import Sourced, assemble
-from forecast.sources.codes import resolve_state
+from forecast.sources.codes import resolve_state, state_label
 from forecast.sources.historical import load_historical
 from forecast.sources.tables import EXTRA_TABLES, TABLES, Reading
 
@@ -43,7 +46,8 @@ def test_every_table_says_where_it_comes_from(tables):
     assert set(TABLES) | set(tables.extra) == set(tables.coverage)
     assert set(tables.extra) == set(EXTRA_TABLES) - {"dyadic_trade"}
     years = {name: (c.first, c.last) for name, c in tables.coverage.items()}
-    assert years["states"] == years["powers"] == years["contiguity"] == (1816, 2016)
+    assert years["states"] == (1816, 2024)
+    assert years["powers"] == years["contiguity"] == (1816, 2016)
     assert years["capabilities"] == (1816, 2022)
     assert years["conflicts"] == (1816, 2000)
     assert years["alliances"] == years["members"] == (1815, 2025)
@@ -184,6 +188,47 @@ def test_without_amendments_the_alliances_end_with_their_source(core_cache):
     assert not build_world(plain, first_year=2010, last_year=2016)["amended"].any()
 
 
+# ------------------------------------------------------------------ one state list and the next
+
+
+@pytest.mark.parametrize("conflicts", ["gml_2_2_1", "ucdp_acd_25_1"])
+def test_panels_to_2016_do_not_depend_on_the_release_of_the_state_list(historical_cache, conflicts):
+    """Release 2024 has Yugoslavia and Serbia as two spells that share a day: one membership."""
+    spec = load_model("dyad_onset_historical")
+    panels = []
+    for release in ("cow_states_2024", "cow_states_2016"):
+        sources = {"states": release, "conflicts": conflicts}
+        data = load_historical(cache=historical_cache, sources=sources)
+        panel = load_panel(data=data, years=(1947, 2016) if "ucdp" in conflicts else None)
+        panels.append(complete(panel, (*spec.terms, *spec.smooths)))
+    new, old = panels
+    xr.testing.assert_identical(new.data, old.data)
+    assert len(new.data.data_vars) > len(spec.terms)
+    # Every other panel and feature is made from these arrays and from nothing else.
+    worlds = [
+        build_world(panel.tables, first_year=1816, last_year=2016, carry_forward=True)
+        for panel in panels
+    ]
+    xr.testing.assert_equal(*(w.drop_vars(["name", "abbrev"]) for w in worlds))
+    renamed = (worlds[0]["name"] != worlds[1]["name"]).to_series()
+    assert renamed[renamed].index.tolist() == [345]
+    if "ucdp" in conflicts:
+        row = (new.data["ccode_a"] == 345) & (new.data["ccode_b"] == 355)
+        row &= new.data["year"] == 2007
+        assert new.data["peace_years"].to_numpy()[row].tolist() == [60]
+        age = get_feature("state_age")(worlds[0]).sel(year=2006, state=345)
+        assert float(age) == 62
+
+
+def test_a_hand_over_is_told_and_names_both(tables):
+    assert len(tables.states) == 243
+    (note,) = tables.coverage["states"].notes
+    assert note.startswith("1 spells joined to the one before")
+    assert resolve_state(tables, "YUG", year=1950) == resolve_state(tables, "Serbia", year=2010)
+    names = [state_label(tables, 345, year=year) for year in (1900, 1990, 2010)]
+    assert names == ["Yugoslavia", "Yugoslavia", "Serbia"]
+
+
 # ------------------------------------------------------------------------- choice of sources
 
 
@@ -210,11 +255,11 @@ def test_interstate_conflicts_of_ucdp(core_cache, reference):
     assert (tables.conflicts["ccode_a"] < tables.conflicts["ccode_b"]).all()
     panel = load_panel(data=tables, population="all")
     assert panel.data["year"].to_numpy().min() == 1947
-    assert panel.data["year"].to_numpy().max() == 2016
+    assert panel.data["year"].to_numpy().max() == 2024
     raw = pd.read_csv(reference / "processed/ucdp_acd.csv.gz")
-    interstate = raw[(raw["type_of_conflict"] == "interstate") & raw["year"].between(1947, 2016)]
-    active = panel.world["dispute"].sel(year=slice(1947, 2016)).to_numpy().any(axis=(1, 2))
-    years = set(panel.world["year"].sel(year=slice(1947, 2016)).to_numpy()[active].tolist())
+    interstate = raw[(raw["type_of_conflict"] == "interstate") & raw["year"].between(1947, 2024)]
+    active = panel.world["dispute"].sel(year=slice(1947, 2024)).to_numpy().any(axis=(1, 2))
+    years = set(panel.world["year"].sel(year=slice(1947, 2024)).to_numpy()[active].tolist())
     assert years == set(interstate["year"])
     assert 0 < panel.data["outcome"].sum() < len(interstate)
     # UCDP does not say who began: nothing directed is made up from it.
@@ -230,7 +275,7 @@ def test_interstate_conflicts_of_ucdp(core_cache, reference):
         ({"conflicts": "gml_2_2_2"}, UnknownNameError, "gml_2_2_1"),
         ({"conflicts": "atop_4_01"}, ArgumentError, "this source provides alliances"),
         ({"members": "atop_4_01", "alliances": "cow_alliances_4_1"}, ArgumentError, "same source"),
-        ({"states": "cow_states_2024"}, MissingFileError, "forecast data get cow_states_2024"),
+        ({"powers": "cow_majors_2024"}, MissingFileError, "forecast data get cow_majors_2024"),
         ({"alliances": "atop_5_1"}, MissingFileError, "alliances: the cache .* of atop_5_1, which"),
     ],
 )

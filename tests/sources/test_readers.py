@@ -290,7 +290,7 @@ def test_a_spell_of_one_day_is_a_spell(folder):
 @pytest.mark.parametrize(
     ("table", "line", "old", "new", "rows"),
     [
-        ("states", 8, "2001-01-01", "1998-12-31", "rows 7 and 8"),
+        ("states", 8, "2001-01-01", "1998-12-30", "rows 7 and 8"),
         ("contiguity", 5, "2000-01-01", "1999-12-31", "rows 4 and 5"),
         ("members", 4, "2001-01-01", "1998-12-31", "rows 3 and 4"),
     ],
@@ -300,6 +300,16 @@ def test_overlapping_spells(folder, table, line, old, new, rows):
     text = message(folder)
     assert text.startswith(f"{table}.csv, {rows}: the spells of ")
     assert "without a common day" in text
+
+
+@pytest.mark.parametrize("day", ["1998-12-31", "1999-01-01"])
+def test_memberships_that_touch_are_one(folder, day):
+    before = load_tables(folder).states
+    edit_line(folder / "states.csv", 8, "2001-01-01", day)
+    states = load_tables(folder).states
+    assert len(states) == len(before) - 1
+    (own,) = states[states["ccode"] == 60].itertuples()
+    assert own.start == before.loc[before["ccode"] == 60, "start"].iloc[0]
 
 
 def test_overlapping_power_spells(folder):

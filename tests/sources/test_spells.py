@@ -12,6 +12,7 @@ from forecast.sources.spells import (
     clip_spells,
     ends_before_start,
     expand_years,
+    merge_memberships,
     outside,
     overlapping,
     span_days,
@@ -117,6 +118,37 @@ def test_outside():
 def test_no_inner_spells(function):
     outer = spells(("a", "2000-01-01", None))
     assert function(outer.iloc[:0], outer, on=["k"]).tolist() == []
+
+
+def states(*rows):
+    """Table of states of (number, start, end, name)."""
+    frame = spells(*(row[:3] for row in rows), key="ccode")
+    return frame.assign(name=pd.array([row[3] for row in rows], dtype="str"))
+
+
+def test_memberships_that_touch_are_merged_under_both_names():
+    frame = states(
+        (9, "2010-01-01", None, "C"),
+        (9, "2000-01-01", "2005-06-03", "A"),
+        (8, "1990-01-01", None, "Other"),
+        (9, "2005-06-03", "2009-12-31", "B"),
+        (7, "1999-01-01", "1999-12-31", "Old"),
+    )
+    merged = merge_memberships(frame)
+    assert merged["ccode"].tolist() == [7, 8, 9]
+    assert merged["name"].tolist() == ["Old", "Other", "C/B/A"]
+    assert merged["start"].astype(str).tolist() == ["1999-01-01", "1990-01-01", "2000-01-01"]
+    assert merged["end"].isna().tolist() == [False, True, True]
+    pd.testing.assert_series_equal(merged.dtypes, frame.dtypes)
+
+
+@pytest.mark.parametrize(
+    ("end", "start"),
+    [("2000-01-01", "2000-01-03"), ("2000-01-02", "2000-01-01"), (None, "2000-01-01")],
+)
+def test_memberships_with_a_gap_or_in_conflict_stay_two(end, start):
+    frame = states((9, "1999-01-01", end, "A"), (9, start, "2001-01-01", "A"))
+    assert merge_memberships(frame) is frame
 
 
 # Against a calendar of HORIZON days, where a set of days can be written out.

@@ -11,7 +11,8 @@ Roles
     its spells begin on 1 January and end on 31 December.
 
 Traps: a spell that ends on the last day of the data (31 December of the release) is that of a
-state that is still a member; its end is open here. The files have no ISO codes.
+state that is still a member; its end is open here. Release 2024 ends Yugoslavia (345) and begins
+Serbia (345) on 2006-06-03: one membership, as in release 2016. The files have no ISO codes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from forecast.sources.official.dates import dates_of
 from forecast.sources.official.roles import given_roles
 from forecast.sources.official.text import read_official
 from forecast.sources.official.years import spells_of_years, year_dates
+from forecast.sources.spells import merge_memberships
 from forecast.sources.tables import Reading
 
 __all__ = ["CODE_SYSTEM", "ROLES", "read"]
@@ -71,7 +73,21 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
         index=spells.index,
     ).sort_values(["ccode", "start"], kind="stable")
     validate("states", frame, file=path.name)
-    return [Reading("states", frame, int(frame["start"].min().year), int(end_of_data.year))]
+    whole = merge_memberships(frame)
+    return [
+        Reading(
+            "states",
+            whole,
+            int(whole["start"].min().year),
+            int(end_of_data.year),
+            notes=_merged_note(len(frame) - len(whole)),
+        )
+    ]
+
+
+def _merged_note(number: int) -> tuple[str, ...]:
+    text = "spells joined to the one before: of the same number, and no day is between them"
+    return (f"{number:,} {text}",) if number else ()
 
 
 def _region(ccode: int) -> str:

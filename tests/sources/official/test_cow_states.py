@@ -36,6 +36,21 @@ def test_layout_of_2024(write: Write) -> None:
     assert frame["region"].tolist()[::3] == ["Americas", "Middle East and North Africa"]
 
 
+def test_a_hand_over_is_one_membership(write: Write) -> None:
+    rows = (
+        "YUG,345,Yugoslavia,1878,7,13,1941,4,20,2024",
+        "YUG,345,Yugoslavia,1944,10,20,2006,6,3,2024",
+        "SRB,345,Serbia,2006,6,3,2024,12,31,2024",
+    )
+    (reading,) = cow_states.read({"states": write("statelist2024.csv", HEADER, *rows)})
+    frame = reading.frame
+    assert frame["start"].astype(str).tolist() == ["1878-07-13", "1944-10-20"]
+    assert frame["end"].isna().tolist() == [False, True]
+    assert frame["name"].tolist() == ["Yugoslavia", "Serbia/Yugoslavia"]
+    assert frame["abbrev"].tolist() == ["YUG", "SRB"]
+    assert reading.notes[0].startswith("1 spells joined")
+
+
 def test_years_of_the_system_become_spells(write: Write) -> None:
     rows = [f"{c},{a},{y},2024" for c, a, y in [(255, "GMY", 1944), (255, "GMY", 1945)]]
     rows += [f"2,USA,{y},2024" for y in range(1943, 1948)] + ["255,GMY,1947,2024"]
@@ -128,6 +143,18 @@ def test_real_states(reference: Path, name: str) -> None:
     counts = pd.read_csv(reference / "processed/cow_ddy_counts_by_year.csv.gz", index_col="year")
     expected = counts.loc[1816:2016, "states"]
     assert members.groupby("year").size().tolist() == expected.tolist()
+
+
+@pytest.mark.reference
+def test_the_real_list_of_2024_has_the_memberships_of_2016(reference: Path) -> None:
+    new, old = (
+        cow_states.read({"states": reference / "official/cow_states" / name})[0].frame
+        for name in ("statelist2024.csv", "states2016.csv")
+    )
+    spell = ["ccode", "start", "end"]
+    pd.testing.assert_frame_equal(
+        new[spell].reset_index(drop=True), old[spell].reset_index(drop=True)
+    )
 
 
 @pytest.mark.reference

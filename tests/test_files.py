@@ -1,0 +1,189 @@
+"""Folders are written whole or not at all, and nothing of others is replaced."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from forecast import cli
+from forecast.errors import ArgumentError
+from forecast.files import MARKER, refuse_foreign, replace_folder, write_atomically, write_files
+
+
+def _write(folder: Path, *, keep: bool = False, **files: str) -> None:
+    with replace_folder(folder, keep=keep) as staging:
+        for name, text in files.items():
+            (staging / name).write_text(text)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_files_and_folders_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a" / "x.txt", b"one")
+    write_atomically(tmp_path / "a" / "x.txt", b"two")
+    assert (tmp_path / "a" / "x.txt").read_bytes() == b"two"
+    _write(tmp_path / "out", page="first")
+    with pytest.raises(RuntimeError), replace_folder(tmp_path / "out") as staging:
+        (staging / "page").write_text("half")
+        raise RuntimeError
+    assert (tmp_path / "out" / "page").read_text() == "first"
+    assert _names(tmp_path) == ["a", "out"]
+
+
+def test_what_was_written_before_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    _write(tmp_path / "out", old="1", page="1")
+    _write(tmp_path / "out", page="2")
+    assert _names(tmp_path / "out") == [MARKER, "page"]
+    (tmp_path / "latest").symlink_to("out")
+    _write(tmp_path / "latest", page="3")
+    assert (tmp_path / "latest").is_symlink()
+    assert (tmp_path / "out" / "page").read_text() == "3"
+
+
+def _file(folder: Path) -> None:
+    folder.write_text("mine")
+
+
+def _link_to_other(folder: Path) -> None:
+    _other(folder.with_name("thesis"))
+    folder.symlink_to("thesis")
+
+
+def _link_to_nothing(folder: Path) -> None:
+    folder.symlink_to("nowhere")
+
+
+def _other(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "page").write_text("mine")
+
+
+def _added(folder: Path) -> None:
+    _write(folder, page="1")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "a.txt").write_text("mine")
+
+
+def _empty_folder_inside(folder: Path) -> None:
+    _write(folder, page="1")
+    (folder / "later").mkdir()
+
+
+def _name_is_a_link_now(folder: Path) -> None:
+    _write(folder, page="1")
+    (folder / "page").unlink()
+    (folder / "page").symlink_to("/etc/hostname")
+
+
+def _damaged_marker(folder: Path) -> None:
+    _write(folder, page="1")
+    (folder / MARKER).write_text("{")
+
+
+def _pipe(folder: Path) -> None:
+    os.mkfifo(folder)
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (_file, "is no folder"),
+        (_pipe, "is no folder"),
+        (_link_to_nothing, "is no folder"),
+        (_link_to_other, "holds page"),
+        (_other, "holds page"),
+        (_added, r"holds notes/a\.txt"),
+        (_empty_folder_inside, "holds later"),
+        (_name_is_a_link_now, "holds page"),
+        (_damaged_marker, "holds page"),
+    ],
+)
+def test_what_others_made_is_refused_before_the_work_begins(tmp_path: Path, make, found) -> None:
+    out = tmp_path / "out"
+    make(out)
+    before = {p: os.lstat(p) for p in sorted(tmp_path.rglob("*"))}
+    with pytest.raises(ArgumentError, match=f"out.*{found}.*move it away"):
+        refuse_foreign(out)
+    with pytest.raises(ArgumentError, match=found), replace_folder(out):
+        pytest.fail("the work began")
+    assert {p: os.lstat(p) for p in sorted(tmp_path.rglob("*"))} == before
+
+
+def test_what_comes_during_the_work_is_not_lost(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    _write(out, page="1")
+    with pytest.raises(ArgumentError, match="holds late"), replace_folder(out) as staging:
+        (staging / "page").write_text("2")
+        (out / "late").write_text("mine")
+    assert ((out / "page").read_text(), (out / "late").read_text()) == ("1", "mine")
+    assert _names(tmp_path) == ["out"]
+
+
+def test_what_others_put_there_goes_along_as_it_is(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    _write(out, page="1", old="1")
+    (out / "dir").mkdir()
+    (out / "dir" / "file").write_text("mine")
+    (out / "dir" / "file").chmod(0o600)
+    (out / "empty").mkdir()
+    (out / "link").symlink_to("dir")
+    (out / "dangling").symlink_to("nowhere")
+    for text in "23":
+        _write(out, keep=True, page=text)
+        assert _names(out) == [MARKER, "dangling", "dir", "empty", "link", "page"]
+        assert (out / "page").read_text() == text
+        assert (out / "dir" / "file").stat().st_mode & 0o777 == 0o600
+        assert (out / "link").readlink() == Path("dir")
+        assert (out / "dangling").readlink() == Path("nowhere")
+    (out / "new").write_text("mine")
+    with pytest.raises(ArgumentError, match="holds new"):
+        _write(out, keep=True, page="4", new="4")
+    assert (out / "new").read_text() == "mine"
+    os.mkfifo(out / "pipe")
+    with pytest.raises(ArgumentError, match="pipe is no file, folder or link"):
+        _write(out, keep=True, page="5")
+    assert (out / "page").read_text() == "3"
+
+
+def test_single_files_beside_those_of_others(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("mine")
+    write_files(tmp_path, {"a.csv": b"1"})
+    write_files(tmp_path, {"a.csv": b"2", "b.csv": b"2"})
+    assert (tmp_path / "a.csv").read_bytes() == b"2"
+    with pytest.raises(ArgumentError, match=r"holds mine\.csv"):
+        write_files(tmp_path, {"a.csv": b"3", "mine.csv": b"3"})
+    assert (tmp_path / "a.csv").read_bytes() == b"2"
+    assert (tmp_path / "mine.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["tables/thesis.txt", "skill.csv", "tables"])
+def test_a_backtest_into_a_folder_of_others_is_refused_at_once(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("the work began")
+
+    monkeypatch.setattr("forecast.panel.build.load_panel", never)
+    mine = tmp_path / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    assert cli.main(["backtest", "--out", str(tmp_path)]) == 1
+    assert "move it away" in capsys.readouterr().err
+    assert mine.read_text() == "mine"
+    assert cli.main(["backtest", "--out", str(mine)]) == 1
+    assert "is no folder" in capsys.readouterr().err
+
+
+def test_the_main_job_refuses_its_folder_before_it_fits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forecast.run.fit_and_save", lambda **_: pytest.fail("the work began"))
+    (tmp_path / "thesis.tex").write_text("years of work")
+    assert cli.main(["run", "--quiet", "--out", str(tmp_path)]) == 1
+    assert "holds no report" in capsys.readouterr().err
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
