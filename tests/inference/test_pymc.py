@@ -179,14 +179,14 @@ def test_log_likelihood_and_probability_are_ours(either: Fit) -> None:
 
 def test_prior_density_of_the_draws(fitted: Callable[[str, str], Fit]) -> None:
     """Of the effects as they are in the posterior, walks as wholes."""
-    import pymc as pm
+    from pymc.stats import compute_log_prior
     from scipy.stats import norm
 
     one = fitted("laplace", "pairs")
     posterior = one.posterior["posterior"].isel(draw=slice(5)).to_dataset()
     tree = xr.DataTree.from_dict({"posterior": posterior})
     model = build(one.spec, one.panel)
-    found = pm.compute_log_prior(tree, model=model, extend_inferencedata=False, **QUICK)
+    found = compute_log_prior(tree, model=model, extend_inferencedata=False, **QUICK)
     for code in one.encoding.blocks:
         effect = flat(posterior[f"effect_{code.name}"])
         sigma = flat(posterior[f"sigma_{code.name}"])[:, None]
@@ -280,6 +280,7 @@ def test_what_does_not_belong_together_is_refused(
         build(one.spec, early, encoding=one.encoding)
 
 
+@pytest.mark.long
 def test_pymc_samples_the_built_model_to_the_same_predictions(
     fitted: Callable[[str, str], Fit],
 ) -> None:
@@ -301,6 +302,7 @@ def test_pymc_samples_the_built_model_to_the_same_predictions(
     assert abs(drawn.sum() / p.sum() - 1.0) < 0.1
 
 
+@pytest.mark.filterwarnings("ignore:Cannot cache compiled function")
 def test_iran_2012_to_2025(tables: Tables) -> None:
     """19 onsets; draws of effects from their priors in place of their posterior give ten."""
     import pymc as pm
@@ -312,7 +314,9 @@ def test_iran_2012_to_2025(tables: Tables) -> None:
     iran = ((a == 630) | (b == 630)) & (year >= 2012)
     assert one.posterior["observed_data"]["outcome"].to_numpy()[iran].sum() == 19
     model = build(one.spec, panel)
-    found = pm.sample_posterior_predictive(one.posterior, model=model, random_seed=2, **QUICK)
+    found = pm.sample_posterior_predictive(
+        one.posterior, model=model, random_seed=2, progressbar=False
+    )
     drawn = flat(found["posterior_predictive"]["outcome"])[:, iran].sum(axis=1)
     expected = predict(one, panel).to_numpy()[:, iran].sum(axis=1)
     assert expected.mean() > 14.0
