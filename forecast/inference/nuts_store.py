@@ -159,8 +159,7 @@ def _chain(folder: Path, k: int, group: str, draws: int) -> xr.Dataset:
         if variable.dims[:2] != ("chain", "draw")
         or (group == "sample_stats" and variable.ndim > 2)
         or variable.dtype.kind not in "fiub"
-        or str(name).startswith("z_")
-        or str(name).endswith("_log__")
+        or str(name).endswith("__")
     ]
     found = found.drop_vars(
         [*extra, *(c for c in ("row", "unconstrained_parameter") if c in found)]

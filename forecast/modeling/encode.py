@@ -10,7 +10,7 @@ import xarray as xr
 
 from forecast.errors import ArgumentError, DataError, SpecificationError
 from forecast.modeling.alliance import AllianceCode, fit_alliance
-from forecast.modeling.blocks import BlockCode, fit_block
+from forecast.modeling.blocks import BlockCode, RowBlock, fit_block
 from forecast.modeling.columns import ColumnCode, fit_columns
 from forecast.modeling.design import Block, Design
 from forecast.modeling.encoding import (
@@ -25,7 +25,7 @@ from forecast.modeling.products import ProductCode, fit_product
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
-__all__ = ["Encoding", "Rows", "encode"]
+__all__ = ["Encoding", "Rows", "encode", "encode_as"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -97,6 +97,48 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
     used = tuple(block.apply(rows, encoded.X, encoded.names) for block in blocks)
     encoded = replace(encoded, blocks=(*used, *encoded.blocks))
     return _design(spec, encoding, encoded, y), encoding
+
+
+def encode_as(
+    spec: ModelSpec, encoding: Encoding, panel: Panel
+) -> tuple[Design, tuple[RowBlock, ...], bool]:
+    """Design arrays of new rows, in the columns and levels of a fit.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Specification of the fit: its priors.
+    encoding : Encoding
+        Encoding of the fit.
+    panel : Panel
+        Rows; no outcome is needed.
+
+    Returns
+    -------
+    design : Design
+        An outcome that is not known stands as 0. A ``marginal_base_rate`` intercept has the prior
+        that the spread of these rows gives.
+    blocks : tuple of RowBlock
+        How the rows use levels that the fit did not see.
+    known : bool
+        Whether the outcome of every row is known.
+
+    Raises
+    ------
+    ArgumentError
+        The encoding is of another specification; see also `Encoding.apply`.
+    """
+    wanted = [entry.name for entry in spec.entries]
+    if (found := [code.name for code in encoding.terms]) != wanted:
+        raise ArgumentError(
+            f"The encoding has the terms {found}, model {spec.name!r} has {wanted}: it is of "
+            "another fit"
+        )
+    rows = encoding.apply(panel)
+    outcome = panel.data["outcome"].to_numpy()[rows.kept] if "outcome" in panel.data else np.nan
+    y = np.broadcast_to(outcome, rows.kept.shape).astype(np.float64)
+    design = _design(spec, encoding, rows, np.nan_to_num(y))
+    return design, rows.blocks, bool(np.isfinite(y).all())
 
 
 def _sample(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:

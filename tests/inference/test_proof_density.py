@@ -68,7 +68,7 @@ class Oracle:
         out: dict[str, Any] = {"beta": beta}
         for b, one in enumerate(self.design.blocks):
             f = effects[one.name]
-            out[f"z_{one.name}"] = one.increments(f) * np.exp(-theta[b])
+            out[f"effect_{one.name}_z__"] = one.increments(f) * np.exp(-theta[b])
             out[f"sigma_{one.name}_log__"] = np.asarray(theta[b])
         return out
 
@@ -91,7 +91,7 @@ class Oracle:
         return total - sum(
             theta[b] * len(one.levels)
             for b, one in enumerate(self.design.blocks)
-            if f"z_{one.name}" != without
+            if f"effect_{one.name}" != without
         )
 
     def marginal(self, beta: Any, theta: Any, effects: dict[str, Any], group: int) -> float:
@@ -102,13 +102,13 @@ class Oracle:
         for k, value in enumerate(z):
             effect = np.full(len(one.levels), value * np.exp(theta[group]))
             terms = self.terms(self.point(beta, theta, effects | {one.name: effect}))
-            joint[k] = terms[f"z_{one.name}"]
+            joint[k] = terms[f"effect_{one.name}"]
             joint[k] += np.bincount(levels, terms["outcome"], len(one.levels))
         integral = logsumexp(joint, axis=0) + np.log(z[1] - z[0])
         flat = {one.name: np.zeros(len(one.levels))}
         terms = self.terms(self.point(beta, theta, effects | flat))
         rest = sum(
-            float(v.sum()) for n, v in terms.items() if n not in ("outcome", f"z_{one.name}")
+            float(v.sum()) for n, v in terms.items() if n not in ("outcome", f"effect_{one.name}")
         )
         rest -= sum(
             theta[b] * len(other.levels) for b, other in enumerate(self.design.blocks) if b != group
@@ -237,7 +237,7 @@ def test_gradient_by_the_latent_vector_is_that_of_pymc(small):
         if one.structure == "random_walk":  # dz: f = sigma cumsum(z)
             mine = np.cumsum(mine[::-1])[::-1]
         np.testing.assert_allclose(
-            mine * np.exp(theta[b]), parts[f"z_{one.name}"], rtol=RELATIVE, atol=1e-10
+            mine * np.exp(theta[b]), parts[f"effect_{one.name}_z__"], rtol=RELATIVE, atol=1e-10
         )
 
 
