@@ -98,7 +98,6 @@ def sensitivity(table: pd.DataFrame, limit: float) -> Figure:
     axes = figure.subplots()
     axes.plot(table["likelihood"], table["prior"], "o", ms=4, color=_BLUE)
     axes.axhline(limit, color=_ORANGE, lw=1)
-    axes.axvline(limit, color=_ORANGE, lw=1)
     for row in table[table["prior"] >= limit].itertuples():
         axes.annotate(str(row.parameter), (row.likelihood, row.prior), fontsize=7)
     axes.set(xlabel="sensitivity to the likelihood", ylabel="sensitivity to the prior")

@@ -56,7 +56,6 @@ class Thresholds:
     min_ebfmi: float = 0.3
     max_pareto_k: float = KHAT_LIMIT
 
-
     def pareto_k(self, diagnostics: Diagnostics) -> float:
         """Limit of the tail shape for the proposals that a fit has weighted."""
         proposals = diagnostics.proposals
