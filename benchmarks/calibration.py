@@ -287,7 +287,9 @@ def main() -> None:
     parser.add_argument("--checks", choices=("fitted", "dependent", "prior"))
     arguments = parser.parse_args()
     if arguments.checks:
-        rates(arguments)
+        import calibration  # by its name, under which worker processes find its functions
+
+        calibration.rates(arguments)
         return
     design = panel(**PANELS[arguments.panel])
     begun, done = time.perf_counter(), 0

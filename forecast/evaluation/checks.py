@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import UnknownNameError
@@ -19,7 +20,7 @@ from forecast.evaluation import figures
 from forecast.evaluation.check_result import RATE, CheckResult, listed
 from forecast.evaluation.inputs import FloatArray
 from forecast.evaluation.record_check import reliability_of
-from forecast.evaluation.replicates import judged, replicated_statistics
+from forecast.evaluation.replicates import earlier_onsets, judged, replicated_statistics
 from forecast.evaluation.sensitivity import power_scaling
 from forecast.inference.diagnostics import khat_limit
 
@@ -148,29 +149,30 @@ def check_diagnostics(context: CheckContext) -> CheckResult:
 
 
 def check_prior_predictive(context: CheckContext) -> CheckResult:
-    """Yearly onsets, and units with none and with five or more, before any outcome is seen."""
+    """Yearly onsets, first ones of their units and others, before any outcome is seen."""
     from forecast.modeling.prior import prior_predictive
 
     draws = 200
     design, of = _some_units(context)
-    simulated = prior_predictive(design, draws=draws, seed=context.seed_of("prior"))
+    simulated = prior_predictive(
+        design, draws=draws, seed=context.seed_of("prior"), group=_repeats(design)
+    )
+    years = simulated.sizes["year"]
     statistics = {
         "onsets a year": (
             simulated["onsets"].mean("year").to_numpy(),
             float(simulated["observed_onsets"].mean("year")),
         ),
-        "share of units without an onset": (
-            simulated["share_without"].to_numpy(),
-            float(simulated["observed_share_without"]),
-        ),
-        "share of units with 5 or more onsets": (
-            simulated["share_5_or_more"].to_numpy(),
-            float(simulated["observed_share_5_or_more"]),
-        ),
     }
+    for at, name in enumerate(("first onsets a year", "further onsets a year")):
+        if at < simulated.sizes["group"]:
+            statistics[name] = (
+                simulated["onsets_by_group"].to_numpy()[:, at] / years,
+                float(simulated["observed_onsets_by_group"][at]) / years,
+            )
     table, limit = _predictive_table(statistics)
     yearly = table.iloc[0]
-    rows = float(design.y.size / np.unique(design.rows["year"]).size)
+    rows = design.y.size / years
     # a prior under which most rows are onsets in a tenth of its draws believes the impossible
     wild = float((statistics["onsets a year"][0] > rows / 4).mean())
     passed = bool(table["plausible"].all() and wild <= 0.05)
@@ -184,6 +186,17 @@ def check_prior_predictive(context: CheckContext) -> CheckResult:
     return CheckResult(
         "prior_predictive", passed, table, text, partial(figures.predictive, statistics)
     )
+
+
+def _repeats(design: Design) -> npt.NDArray[np.int64]:
+    """1 for rows of units that had an onset in an earlier year, otherwise 0."""
+    from forecast.evaluation.insample import unit_index
+
+    unit, year = unit_index(design.rows), design.rows["year"].to_numpy().astype(np.int64)
+    order = np.lexsort((year, unit))
+    found = np.zeros(unit.size, dtype=np.int64)
+    found[order] = earlier_onsets(design.y[order], unit[order], year[order])[1] > 0
+    return found
 
 
 def _some_units(context: CheckContext) -> tuple[Design, str]:

@@ -193,7 +193,7 @@ def judged(
     """
     values = np.sqrt(np.column_stack([np.append(d, o) for d, o in statistics.values()]))
     spread = values.std(axis=0)
-    distance = np.abs(values - values.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
+    distance = np.abs(values - values.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf)
     largest = np.sort(distance.max(axis=1))[::-1]
     # as many members of the whole, the observed one among them, as may lie above the limit
     return distance[-1], float(largest[int(rate * largest.size)])
