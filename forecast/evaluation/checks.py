@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import norm
 
 from forecast.errors import UnknownNameError
 from forecast.evaluation import figures
@@ -42,7 +43,7 @@ FEWEST = 200
 PRIOR_ROWS = 100_000
 """Rows on which the prior is simulated; of more, those of units taken at random."""
 LOO_OVER = {"row": 0.001, "unit": 0.05}
-"""Largest share of what is left out whose Pareto k may be over the limit."""
+"""Largest share of what is left out whose Pareto k may be over the limit; beyond: not judged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +239,7 @@ def check_posterior_predictive(context: CheckContext) -> CheckResult:
 
 
 def check_loo(context: CheckContext) -> CheckResult:
-    """Leave-one-out log score by row and by unit, with the rows where it cannot be trusted."""
+    """Whether the log score, leaving out rows and units, is better than that of the base rate."""
     s = context.sample
     y = s.outcome
     within = np.log(np.where(y == 1.0, s.probability, 1.0 - s.probability))
@@ -256,7 +257,19 @@ def check_loo(context: CheckContext) -> CheckResult:
     )
     effective = float(within.sum() - s.row_elpd.sum())
     share = table["over_limit"] / table["count"]
-    passed = bool((share <= table["left_out"].map(LOO_OVER)).all())
+    trusted = share <= table["left_out"].map(LOO_OVER)
+    far = norm.isf(RATE / 2)
+    worse = table["gain"] < -far * table["gain_se"]
+    passed = None if not trusted.all() else not worse.any()
+    verdict = (
+        "Not judged: beyond these shares of Pareto k the score is not to be trusted; more draws of "
+        "a fit help."
+        if passed is None
+        else f"Neither is worse than the base rate by more than {far:.2f} s.e."
+        if passed
+        else f"Worse than the base rate by more than {far:.2f} s.e., leaving out: "
+        f"{listed(table.loc[worse, 'left_out'])}."
+    )
     row, unit = table.iloc[0], table.iloc[1]
     how = (
         "its own effect integrated out, so as a unit never seen before"
@@ -269,12 +282,13 @@ def check_loo(context: CheckContext) -> CheckResult:
     text = (
         f"Leaving out one row at a time the log score is {row['elpd']:.1f} "
         f"(s.e. {row['se']:.1f}; {s.draws} draws), a skill of {row['skill']:.3f} against the base "
-        f"rate, with {effective:.1f} effective parameters. Pareto k exceeds {limits[0]:.2f}, the "
+        f"rate (gain {row['gain']:.1f}, s.e. {row['gain_se']:.1f}), with {effective:.1f} effective "
+        f"parameters. Pareto k exceeds {limits[0]:.2f}, the "
         f"limit for so many draws, for {row['over_limit']} of {row['count']} rows (at most "
         f"{LOO_OVER['row']:.1%}). Leaving out all rows of a unit ({how}; {s.unit_draws} draws) it "
-        f"is {unit['elpd']:.1f} (s.e. {unit['se']:.1f}), a skill of {unit['skill']:.3f}; k exceeds "
-        f"{limits[1]:.2f} for {unit['over_limit']} of {unit['count']} units (at most "
-        f"{LOO_OVER['unit']:.0%})."
+        f"is {unit['elpd']:.1f} (s.e. {unit['se']:.1f}), a skill of {unit['skill']:.3f} (gain "
+        f"{unit['gain']:.1f}, s.e. {unit['gain_se']:.1f}); k exceeds {limits[1]:.2f} for "
+        f"{unit['over_limit']} of {unit['count']} units (at most {LOO_OVER['unit']:.0%}). {verdict}"
     )
     figure = partial(figures.khat, s.row_khat, s.unit_khat, limits)
     return CheckResult("loo", passed, table, text, figure)
@@ -370,21 +384,27 @@ def _loo_row(
     weight: FloatArray,
 ) -> dict[str, Any]:
     total, base = float(weight @ elpd), float(weight @ climate)
-    count = float(weight.sum())
-    spread = float(weight @ (elpd - total / count) ** 2)
     limit = khat_limit(draws)
     return {
         "left_out": left_out,
         "count": int(elpd.size),
         "elpd": total,
-        "se": float(np.sqrt(spread)),
+        "se": _error(elpd, weight),
         "base_rate_elpd": base,
         "skill": 1.0 - total / base,
+        "gain": total - base,
+        "gain_se": _error(elpd - climate, weight),
         "over_limit": int((khat > limit).sum()),
         "limit": limit,
         "largest_khat": float(khat.max()) if np.isfinite(khat.max()) else np.nan,
         "draws": draws,
     }
+
+
+def _error(values: FloatArray, weight: FloatArray) -> float:
+    """Standard error of a weighted sum."""
+    mean = float(weight @ values) / float(weight.sum())
+    return float(np.sqrt(weight @ (values - mean) ** 2))
 
 
 def _verdict(table: pd.DataFrame, limit: float, members: str) -> str:

@@ -137,10 +137,14 @@ def test_posterior_predictive_and_loo_fail_when_the_model_is_wrong(context):
     assert sample.probability.sum() > 2 * sample.outcome.sum()
     good, bad = ck.check_loo(context), ck.check_loo(wrong)
     assert bad.table["elpd"].iloc[0] < good.table["elpd"].iloc[0]
+    assert good.passed
+    assert bad.passed is False
+    assert "s.e., leaving out: row, unit." in bad.text
     khat = np.minimum(context.sample.row_khat, 0.6)
     khat[:100] = 0.65  # of 2,200 draws that would do
     trust = ck.check_loo(changed(context, sample=replace(context.sample, row_khat=khat)))
-    assert not trust.passed
+    assert trust.passed is None
+    assert "Not judged" in trust.text
     assert "exceeds 0.62, the limit for so many draws, for 100 of" in trust.text
 
 
