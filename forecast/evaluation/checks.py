@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,9 @@ from scipy.stats import norm
 from forecast.errors import UnknownNameError
 from forecast.evaluation import figures
 from forecast.evaluation.check_result import RATE, CheckResult, listed
-from forecast.evaluation.inputs import FloatArray
+from forecast.evaluation.check_tables import LEVEL, loo_row, predictive_table, verdict
 from forecast.evaluation.record_check import reliability_of
-from forecast.evaluation.replicates import earlier_onsets, judged, replicated_statistics
+from forecast.evaluation.replicates import earlier_onsets, replicated_statistics
 from forecast.evaluation.sensitivity import power_scaling
 from forecast.inference.diagnostics import khat_limit
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "CheckContext", "CheckResult", "check"]
 
-LEVEL = 0.9
-"""Probability of every interval in the tables."""
 DRAWS = 1000
 """Most posterior draws that the checks use."""
 CELLS = 200_000_000
@@ -171,7 +169,7 @@ def check_prior_predictive(context: CheckContext) -> CheckResult:
                 simulated["onsets_by_group"].to_numpy()[:, at] / years,
                 float(simulated["observed_onsets_by_group"][at]) / years,
             )
-    table, limit = _predictive_table(statistics)
+    table, limit = predictive_table(statistics)
     yearly = table.iloc[0]
     rows = design.y.size / years
     # a prior under which most rows are onsets in a tenth of its draws believes the impossible
@@ -181,7 +179,7 @@ def check_prior_predictive(context: CheckContext) -> CheckResult:
         f"Before it sees an outcome the model expects {yearly['median']:.1f} onsets a year{of} "
         f"({LEVEL:.0%} equal-tailed interval {yearly['lower']:.1f} to {yearly['upper']:.1f}, "
         f"{draws} draws); {yearly['observed']:.1f} were observed. "
-        + _verdict(table, limit, "prior draws")
+        + verdict(table, limit, "prior draws")
         + f" A quarter of all rows or more are onsets in {wild:.1%} of the draws (at most 5%)."
     )
     return CheckResult(
@@ -224,12 +222,12 @@ def check_posterior_predictive(context: CheckContext) -> CheckResult:
     )
     names = {int(code): str(name) for code, name in spells}
     statistics = replicated_statistics(context.sample, names=names)
-    table, limit = _predictive_table(statistics)
+    table, limit = predictive_table(statistics)
     passed = bool(table["plausible"].all())
     text = (
         f"Numbers of onsets in {len(table)} groups of rows were compared with those of "
         f"{context.sample.draws} replicated data sets. "
-        + _verdict(table, limit, "replicates")
+        + verdict(table, limit, "replicates")
         + " Replicates are one year ahead: each row keeps the history that was observed, and "
         "recurrence shows in the onsets by years since the last one."
     )
@@ -249,8 +247,8 @@ def check_loo(context: CheckContext) -> CheckResult:
     ones = np.ones(y.size)
     table = pd.DataFrame(
         [
-            _loo_row("row", s.row_elpd, s.row_khat, climate, s.draws, ones),
-            _loo_row(
+            loo_row("row", s.row_elpd, s.row_khat, climate, s.draws, ones),
+            loo_row(
                 "unit", s.unit_elpd, s.unit_khat, by_unit[s.units], s.unit_draws, s.unit_weight
             ),
         ]
@@ -261,7 +259,7 @@ def check_loo(context: CheckContext) -> CheckResult:
     far = norm.isf(RATE / 2)
     worse = table["gain"] < -far * table["gain_se"]
     passed = None if not trusted.all() else not worse.any()
-    verdict = (
+    found = (
         "Not judged: beyond these shares of Pareto k the score is not to be trusted; more draws of "
         "a fit help."
         if passed is None
@@ -288,7 +286,7 @@ def check_loo(context: CheckContext) -> CheckResult:
         f"{LOO_OVER['row']:.1%}). Leaving out all rows of a unit ({how}; {s.unit_draws} draws) it "
         f"is {unit['elpd']:.1f} (s.e. {unit['se']:.1f}), a skill of {unit['skill']:.3f} (gain "
         f"{unit['gain']:.1f}, s.e. {unit['gain_se']:.1f}); k exceeds {limits[1]:.2f} for "
-        f"{unit['over_limit']} of {unit['count']} units (at most {LOO_OVER['unit']:.0%}). {verdict}"
+        f"{unit['over_limit']} of {unit['count']} units (at most {LOO_OVER['unit']:.0%}). {found}"
     )
     figure = partial(figures.khat, s.row_khat, s.unit_khat, limits)
     return CheckResult("loo", passed, table, text, figure)
@@ -347,75 +345,6 @@ def check_prior_sensitivity(context: CheckContext) -> CheckResult:
     return CheckResult(
         "prior_sensitivity", passed, table, text, partial(figures.sensitivity, table, limit)
     )
-
-
-def _predictive_table(
-    statistics: dict[str, tuple[FloatArray, float]],
-) -> tuple[pd.DataFrame, float]:
-    """Observed value, predictive median, interval and distance, and the largest plausible one."""
-    tail = (1.0 - LEVEL) / 2.0
-    distance, limit = judged(statistics, rate=RATE)
-    rows = []
-    for (name, (draws, observed)), far in zip(statistics.items(), distance, strict=True):
-        lower, median, upper = np.quantile(draws, [tail, 0.5, 1.0 - tail])
-        above = float((draws > observed).mean() + 0.5 * (draws == observed).mean())
-        rows.append(
-            {
-                "statistic": name,
-                "observed": observed,
-                "median": float(median),
-                "lower": float(lower),
-                "upper": float(upper),
-                "level": LEVEL,
-                "tail_probability": 2.0 * min(above, 1.0 - above),
-                "distance": float(far),
-                "plausible": bool(far <= limit),
-            }
-        )
-    return pd.DataFrame(rows), limit
-
-
-def _loo_row(
-    left_out: str,
-    elpd: FloatArray,
-    khat: FloatArray,
-    climate: FloatArray,
-    draws: int,
-    weight: FloatArray,
-) -> dict[str, Any]:
-    total, base = float(weight @ elpd), float(weight @ climate)
-    limit = khat_limit(draws)
-    return {
-        "left_out": left_out,
-        "count": int(elpd.size),
-        "elpd": total,
-        "se": _error(elpd, weight),
-        "base_rate_elpd": base,
-        "skill": 1.0 - total / base,
-        "gain": total - base,
-        "gain_se": _error(elpd - climate, weight),
-        "over_limit": int((khat > limit).sum()),
-        "limit": limit,
-        "largest_khat": float(khat.max()) if np.isfinite(khat.max()) else np.nan,
-        "draws": draws,
-    }
-
-
-def _error(values: FloatArray, weight: FloatArray) -> float:
-    """Standard error of a weighted sum."""
-    mean = float(weight @ values) / float(weight.sum())
-    return float(np.sqrt(weight @ (values - mean) ** 2))
-
-
-def _verdict(table: pd.DataFrame, limit: float, members: str) -> str:
-    """Which statistics are too far from their draws, and how far that is."""
-    bad = table.loc[~table["plausible"], "statistic"]
-    rule = (
-        f"{limit:.1f} s.d., the distance that {1 - RATE:.0%} of the {members} keep in all of them"
-    )
-    if bad.empty:
-        return f"All {len(table)} observed values lie within {rule}."
-    return f"Within {rule}, lie {len(table) - len(bad)} of {len(table)}, not: {listed(bad)}."
 
 
 CHECKS: dict[str, Callable[[CheckContext], CheckResult]] = {
