@@ -13,6 +13,9 @@ from forecast.evaluation.check_result import RATE, CheckResult, listed
 from forecast.evaluation.record_tables import FROM_DRAWS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from forecast.evaluation.inputs import FloatArray
     from forecast.evaluation.record import CalibrationRecord
 
 __all__ = ["reliability_of"]
@@ -30,11 +33,10 @@ def reliability_of(record: CalibrationRecord) -> CheckResult:
     tests: list[tuple[str, float]] = []
     totals = "No predictive distribution of yearly totals is on record. "
     if (counts["kind"] == FROM_DRAWS).all():
-        pit = counts["pit"].to_numpy(dtype=np.float64)
-        tail = min(1.0, float(2.0 * np.minimum(pit, 1.0 - pit).min() * pit.size))
+        tail = min(1.0, float(_tails(counts).min()) * len(counts))
         tests.append(("yearly totals", tail))
         totals = (
-            f"{int(counts['inside'].sum())} of {pit.size} yearly totals lie inside their "
+            f"{int(counts['inside'].sum())} of {len(counts)} yearly totals lie inside their "
             f"{counts['level'].iloc[0]:.0%} predictive intervals (tail probability of the "
             f"farthest, for as many years: {tail:.3f}). "
         )
@@ -72,3 +74,20 @@ def reliability_of(record: CalibrationRecord) -> CheckResult:
     curve = record.reliability
     figure = partial(figures.reliability_curve, curve)
     return CheckResult("reliability", passed, curve.curve, text, figure)
+
+
+def _tails(counts: pd.DataFrame) -> FloatArray:
+    """Two-sided tail probability of each yearly total in its predictive distribution.
+
+    The larger of that of the draws, which a total beyond all of a few hundred draws has none of,
+    and that of a normal distribution of the square root with the width of the interval.
+    """
+    pit = counts["pit"].to_numpy(dtype=np.float64)
+    root = {n: np.sqrt(counts[n].to_numpy(dtype=np.float64)) for n in ("lower", "upper", "mean")}
+    width = norm.isf((1.0 - counts["level"].to_numpy(dtype=np.float64)) / 2.0)
+    # the square root of a count has an s.d. of a half at least, unless next to none is expected
+    spread = np.maximum((root["upper"] - root["lower"]) / (2.0 * width), 0.25)
+    seen = np.sqrt(counts["observed"].to_numpy(dtype=np.float64))
+    smooth = 2.0 * norm.sf(np.abs(seen - root["mean"]) / spread)
+    tails: FloatArray = np.maximum(2.0 * np.minimum(pit, 1.0 - pit), smooth)
+    return tails
