@@ -188,7 +188,7 @@ def check(fit: FitId = None, store: StoreUrl = "artifacts", as_json: AsJson = Fa
         print_json([result.to_dict() for result in results])
     else:
         for result in results:
-            mark = {True: "passed", False: "FAILED", None: "shown"}[result.passed]
+            mark = {True: "passed", False: "FAILED", None: "not judged"}[result.passed]
             typer.echo(f"{result.name}: {mark}. {result.text}")
 
 

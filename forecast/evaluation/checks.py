@@ -9,74 +9,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from scipy.stats import norm
 
 from forecast.errors import UnknownNameError
 from forecast.evaluation import figures
-from forecast.evaluation.calibration import expected_to_observed, recalibrate
-from forecast.evaluation.corp import reliability
-from forecast.evaluation.inputs import FloatArray
-from forecast.evaluation.psis import KHAT_LIMIT
-from forecast.evaluation.replicates import replicated_statistics
-from forecast.evaluation.scores import score_forecasts
-from forecast.evaluation.sensitivity import SENSITIVE, power_scaling
+from forecast.evaluation.check_result import RATE, CheckResult, listed
+from forecast.evaluation.check_tables import LEVEL, loo_row, predictive_table, verdict
+from forecast.evaluation.record_check import reliability_of
+from forecast.evaluation.replicates import earlier_onsets, replicated_statistics
+from forecast.evaluation.sensitivity import power_scaling
+from forecast.inference.diagnostics import khat_limit
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from forecast.evaluation.insample import InSample, PosteriorDraws
     from forecast.inference.fit import Fit
     from forecast.modeling.design import Design
 
 __all__ = ["CHECKS", "CheckContext", "CheckResult", "check"]
 
-LEVEL = 0.9
-"""Probability of every interval in the tables."""
 DRAWS = 1000
 """Most posterior draws that the checks use."""
-
-
-@dataclass(frozen=True, eq=False)
-class CheckResult:
-    """Outcome of one check.
-
-    Attributes
-    ----------
-    name : str
-        Name in `CHECKS`.
-    passed : bool
-        Whether it met the thresholds that `text` states.
-    table : pandas.DataFrame
-        Its numbers.
-    text : str
-        What was checked, against which threshold, and what was found, in plain sentences.
-    figure : callable or None
-        Makes a matplotlib figure.
-    """
-
-    name: str
-    passed: bool
-    table: pd.DataFrame
-    text: str
-    figure: Callable[[], Figure] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Name, verdict, sentences and table as plain values."""
-        return {
-            "name": self.name,
-            "passed": self.passed,
-            "text": self.text,
-            "table": [
-                {
-                    str(k): None if isinstance(v, float) and np.isnan(v) else v
-                    for k, v in row.items()
-                }
-                for row in self.table.astype(object).to_dict(orient="records")
-            ],
-        }
+CELLS = 200_000_000
+"""Most rows times draws of one pass: about ten seconds. Of more rows fewer draws are used."""
+FEWEST = 200
+"""Draws that are used however many rows there are."""
+PRIOR_ROWS = 100_000
+"""Rows on which the prior is simulated; of more, those of units taken at random."""
+LOO_OVER = {"row": 0.001, "unit": 0.05}
+"""Largest share of what is left out whose Pareto k may be over the limit; beyond: not judged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +68,11 @@ class CheckContext:
 
     @cached_property
     def posterior(self) -> PosteriorDraws:
-        """At most `DRAWS` draws, evenly spaced."""
+        """At most `DRAWS` draws, evenly spaced; of many rows no more than `CELLS` allows."""
         from forecast.evaluation.insample import posterior_draws
 
-        return posterior_draws(self.fit, self.design, draws=DRAWS)
+        draws = min(DRAWS, max(FEWEST, CELLS // self.design.y.size))
+        return posterior_draws(self.fit, self.design, draws=draws)
 
     @cached_property
     def sample(self) -> InSample:
@@ -182,39 +148,38 @@ def check_diagnostics(context: CheckContext) -> CheckResult:
 
 
 def check_prior_predictive(context: CheckContext) -> CheckResult:
-    """Yearly onsets, and shares of units with none and with five or more, before any outcome."""
+    """Yearly onsets, first ones of their units and others, before any outcome is seen."""
     from forecast.modeling.prior import prior_predictive
 
     draws = 200
-    simulated = prior_predictive(context.design, draws=draws, seed=context.seed_of("prior"))
+    design, of = _some_units(context)
+    simulated = prior_predictive(
+        design, draws=draws, seed=context.seed_of("prior"), group=_repeats(design)
+    )
+    years = simulated.sizes["year"]
     statistics = {
         "onsets a year": (
             simulated["onsets"].mean("year").to_numpy(),
             float(simulated["observed_onsets"].mean("year")),
         ),
-        "share of units without an onset": (
-            simulated["share_without"].to_numpy(),
-            float(simulated["observed_share_without"]),
-        ),
-        "share of units with 5 or more onsets": (
-            simulated["share_5_or_more"].to_numpy(),
-            float(simulated["observed_share_5_or_more"]),
-        ),
     }
-    table = _predictive_table(statistics)
-    table["plausible"] = (table["observed"] >= table["lower"]) & (
-        table["observed"] <= table["upper"]
-    )
+    for at, name in enumerate(("first onsets a year", "further onsets a year")):
+        if at < simulated.sizes["group"]:
+            statistics[name] = (
+                simulated["onsets_by_group"].to_numpy()[:, at] / years,
+                float(simulated["observed_onsets_by_group"][at]) / years,
+            )
+    table, limit = predictive_table(statistics)
     yearly = table.iloc[0]
-    rows = float(context.design.y.size / np.unique(context.design.rows["year"]).size)
+    rows = design.y.size / years
     # a prior under which most rows are onsets in a tenth of its draws believes the impossible
     wild = float((statistics["onsets a year"][0] > rows / 4).mean())
     passed = bool(table["plausible"].all() and wild <= 0.05)
     text = (
-        f"Before it sees an outcome the model expects {yearly['median']:.1f} onsets a year "
+        f"Before it sees an outcome the model expects {yearly['median']:.1f} onsets a year{of} "
         f"({LEVEL:.0%} equal-tailed interval {yearly['lower']:.1f} to {yearly['upper']:.1f}, "
         f"{draws} draws); {yearly['observed']:.1f} were observed. "
-        + _sentence(table, "plausible", "The observed value lies inside the prior interval for")
+        + verdict(table, limit, "prior draws")
         + f" A quarter of all rows or more are onsets in {wild:.1%} of the draws (at most 5%)."
     )
     return CheckResult(
@@ -222,8 +187,34 @@ def check_prior_predictive(context: CheckContext) -> CheckResult:
     )
 
 
+def _repeats(design: Design) -> npt.NDArray[np.int64]:
+    """1 for rows of units that had an onset in an earlier year, otherwise 0."""
+    from forecast.evaluation.insample import unit_index
+
+    unit, year = unit_index(design.rows), design.rows["year"].to_numpy().astype(np.int64)
+    order = np.lexsort((year, unit))
+    found = np.zeros(unit.size, dtype=np.int64)
+    found[order] = earlier_onsets(design.y[order], unit[order], year[order])[1] > 0
+    return found
+
+
+def _some_units(context: CheckContext) -> tuple[Design, str]:
+    """The design, or the rows of units taken at random, with the words that say so."""
+    from forecast.evaluation.insample import unit_index
+
+    design = context.design
+    if design.y.size <= PRIOR_ROWS:
+        return design, ""
+    unit = unit_index(design.rows)
+    size = np.bincount(unit)
+    order = np.random.default_rng(context.seed_of("units")).permutation(size.size)
+    chosen = order[: int(np.searchsorted(np.cumsum(size[order]), PRIOR_ROWS))]
+    rows = np.flatnonzero(np.isin(unit, chosen))
+    return design.chosen(rows), f" among {chosen.size} of {size.size} units, taken at random"
+
+
 def check_posterior_predictive(context: CheckContext) -> CheckResult:
-    """Replicated outcomes against what was observed, on statistics the model was not told."""
+    """Replicated onsets against those observed, in groups of rows that the past decides."""
     tables = context.fit.panel.tables
     # spells are in order, so the last name of a state stands
     spells = (
@@ -231,14 +222,14 @@ def check_posterior_predictive(context: CheckContext) -> CheckResult:
     )
     names = {int(code): str(name) for code, name in spells}
     statistics = replicated_statistics(context.sample, names=names)
-    table = _predictive_table(statistics)
-    table["plausible"] = table["tail_probability"] >= 0.01
+    table, limit = predictive_table(statistics)
     passed = bool(table["plausible"].all())
     text = (
-        f"{len(table)} statistics of the outcomes were compared with those of "
+        f"Numbers of onsets in {len(table)} groups of rows were compared with those of "
         f"{context.sample.draws} replicated data sets. "
-        + _sentence(table, "plausible", "The two-sided tail probability is at least 1% for")
-        + " Replicates are one year ahead: each row keeps the history that was observed."
+        + verdict(table, limit, "replicates")
+        + " Replicates are one year ahead: each row keeps the history that was observed, and "
+        "recurrence shows in the onsets by years since the last one."
     )
     return CheckResult(
         "posterior_predictive", passed, table, text, partial(figures.predictive, statistics)
@@ -246,154 +237,114 @@ def check_posterior_predictive(context: CheckContext) -> CheckResult:
 
 
 def check_loo(context: CheckContext) -> CheckResult:
-    """Leave-one-out log score by row and by unit, with the rows where it cannot be trusted."""
+    """Whether the log score, leaving out rows and units, is better than that of the base rate."""
     s = context.sample
     y = s.outcome
     within = np.log(np.where(y == 1.0, s.probability, 1.0 - s.probability))
     climate = np.log(np.where(y == 1.0, y.mean(), 1.0 - y.mean()))
-    n_unit = int(s.unit[-1]) + 1
+    by_unit = np.bincount(s.unit, weights=climate, minlength=int(s.unit[-1]) + 1)
+    limits = khat_limit(s.draws), khat_limit(s.unit_draws)
+    ones = np.ones(y.size)
     table = pd.DataFrame(
         [
-            _loo_row("row", s.row_elpd, s.row_khat, climate, s.draws),
-            _loo_row(
-                "unit",
-                s.unit_elpd,
-                s.unit_khat,
-                np.bincount(s.unit, weights=climate, minlength=n_unit),
-                s.unit_draws,
+            loo_row("row", s.row_elpd, s.row_khat, climate, s.draws, ones),
+            loo_row(
+                "unit", s.unit_elpd, s.unit_khat, by_unit[s.units], s.unit_draws, s.unit_weight
             ),
         ]
     )
     effective = float(within.sum() - s.row_elpd.sum())
-    limit = {"row": 0.001, "unit": 0.01}
     share = table["over_limit"] / table["count"]
-    passed = bool((share.to_numpy() <= np.array([limit["row"], limit["unit"]])).all())
+    trusted = share <= table["left_out"].map(LOO_OVER)
+    far = norm.isf(RATE / 2)
+    worse = table["gain"] < -far * table["gain_se"]
+    passed = None if not trusted.all() else not worse.any()
+    found = (
+        "Not judged: beyond these shares of Pareto k the score is not to be trusted; more draws of "
+        "a fit help."
+        if passed is None
+        else f"Neither is worse than the base rate by more than {far:.2f} s.e."
+        if passed
+        else f"Worse than the base rate by more than {far:.2f} s.e., leaving out: "
+        f"{listed(table.loc[worse, 'left_out'])}."
+    )
     row, unit = table.iloc[0], table.iloc[1]
     how = (
         "its own effect integrated out, so as a unit never seen before"
         if s.integrated
         else "by importance sampling of its rows together"
     )
+    quiet = int((s.unit_weight > 1.0).sum())
+    if quiet:
+        how += f"; of {by_unit.size} units all with an onset and {quiet} others, weighted"
     text = (
         f"Leaving out one row at a time the log score is {row['elpd']:.1f} "
         f"(s.e. {row['se']:.1f}; {s.draws} draws), a skill of {row['skill']:.3f} against the base "
-        f"rate, with {effective:.1f} effective parameters. Pareto k exceeds {KHAT_LIMIT} for "
-        f"{row['over_limit']} of {row['count']} rows (at most {limit['row']:.1%}). "
-        f"Leaving out all rows of a unit ({how}; {s.unit_draws} draws) it is "
-        f"{unit['elpd']:.1f} (s.e. {unit['se']:.1f}), a skill of {unit['skill']:.3f}; k exceeds "
-        f"{KHAT_LIMIT} for {unit['over_limit']} of {unit['count']} units (at most "
-        f"{limit['unit']:.0%})."
+        f"rate (gain {row['gain']:.1f}, s.e. {row['gain_se']:.1f}), with {effective:.1f} effective "
+        f"parameters. Pareto k exceeds {limits[0]:.2f}, the "
+        f"limit for so many draws, for {row['over_limit']} of {row['count']} rows (at most "
+        f"{LOO_OVER['row']:.1%}). Leaving out all rows of a unit ({how}; {s.unit_draws} draws) it "
+        f"is {unit['elpd']:.1f} (s.e. {unit['se']:.1f}), a skill of {unit['skill']:.3f} (gain "
+        f"{unit['gain']:.1f}, s.e. {unit['gain_se']:.1f}); k exceeds {limits[1]:.2f} for "
+        f"{unit['over_limit']} of {unit['count']} units (at most {LOO_OVER['unit']:.0%}). {found}"
     )
-    return CheckResult("loo", passed, table, text, partial(figures.khat, s.row_khat, s.unit_khat))
+    figure = partial(figures.khat, s.row_khat, s.unit_khat, limits)
+    return CheckResult("loo", passed, table, text, figure)
 
 
 def check_reliability(context: CheckContext) -> CheckResult:
-    """In-sample reliability by isotonic regression; says nothing about forecasts yet to come."""
-    s = context.sample
-    curve = reliability(
-        s.outcome, s.probability, seed=context.seed_of("reliability"), level=LEVEL, resamples=100
-    )
-    ratio = expected_to_observed(s.outcome, s.probability, level=LEVEL).iloc[0]
-    line = recalibrate(s.outcome, s.probability, level=LEVEL)
-    scores = score_forecasts(
-        s.outcome, s.probability, reference=np.full(s.outcome.size, s.outcome.mean())
-    )
-    parts = curve.decompositions["brier"]
-    table = curve.curve
-    passed = bool(ratio["lower"] <= 1.0 <= ratio["upper"] and curve.outside <= 0.25)
-    text = (
-        f"In sample, expected over observed onsets is {ratio['ratio']:.2f} ({LEVEL:.0%} interval "
-        f"{ratio['lower']:.2f} to {ratio['upper']:.2f}; should hold 1). The isotonic reliability "
-        f"curve leaves its {LEVEL:.0%} consistency band for {curve.outside:.0%} of the rows (at "
-        f"most 25%). Brier score {parts.score:.5f} = miscalibration {parts.miscalibration:.5f} - "
-        f"discrimination {parts.discrimination:.5f} + uncertainty {parts.uncertainty:.5f}. "
-        f"Recalibration slope {line.slope:.2f} (above 1 is usual in sample, since effects are "
-        f"shrunk), intercept {line.intercept:.2f}. AUC {scores['auc']:.3f}, average precision "
-        f"{scores['average_precision']:.3f}. In sample is no evidence of forecast skill; the "
-        "backtest is."
-    )
-    return CheckResult(
-        "reliability", passed, table, text, partial(figures.reliability_curve, curve)
-    )
+    """Reliability out of sample, from the calibration record that travels with the fit."""
+    fit = context.fit
+    record = fit.record
+    if record is None or record.specification not in ("", fit.spec.sha256):
+        why = "there is none" if record is None else "it is of another specification"
+        text = (
+            "Not judged: whether probabilities can be relied upon is told from forecasts of years "
+            f"that the fit did not know, kept in its calibration record, and {why}. In sample even "
+            "a true model looks too timid, since effects are shrunk. A report with a backtest "
+            "makes the record."
+        )
+        return CheckResult("reliability", None, pd.DataFrame(columns=["forecast"]), text)
+    return reliability_of(record)
 
 
 def check_prior_sensitivity(context: CheckContext) -> CheckResult:
-    """How the posterior of coefficients and scales moves when the prior is raised to a power."""
-    table = power_scaling(context.design, context.posterior, context.sample.log_likelihood)
-    conflict = table.loc[table["diagnosis"] == "possible prior-data conflict", "parameter"]
-    weak = table.loc[table["diagnosis"] == "weak likelihood", "parameter"]
-    passed = conflict.empty
+    """Whether the posterior follows the prior, and whether the two disagree."""
+    table = power_scaling(
+        context.design,
+        context.posterior,
+        context.sample.log_likelihood,
+        seed=context.seed_of("sensitivity"),
+        rate=RATE,
+    )
+    of = {kind: part["parameter"] for kind, part in table.groupby("diagnosis")}
+    passed = "prior-data conflict" not in of
     worst = table.sort_values("prior", ascending=False).iloc[0]
+    far = table.iloc[int(table["z"].abs().argmax())]
+    limit, z_limit = worst["limit"], worst["z_limit"]
     text = (
         f"Power-scaling of the priors of {len(table)} coefficients and scales: the most sensitive "
-        f"is {worst['parameter']} ({worst['prior']:.3f}; below {SENSITIVE} is little). "
+        f"is {worst['parameter']} ({worst['prior']:.3f}; below {limit:.3f} is little, or noise of "
+        f"{context.posterior.draws} draws). The posterior mean farthest from its prior is that of "
+        f"{far['parameter']} ({far['z']:+.1f} s.d. of what the prior expects of it; one of "
+        f"{len(table)} is beyond {z_limit:.1f} in {RATE:.0%} of models that are true). "
         + (
-            "None is sensitive to prior and likelihood at once, which would mean that they "
-            "disagree."
+            "None that is sensitive to the prior is that far from it."
             if passed
-            else f"Prior and likelihood pull apart for {_listed(conflict)}."
+            else f"Prior and data pull apart for {listed(of['prior-data conflict'])}."
         )
-        + (
-            f" The data say little about {_listed(weak)}: there the prior speaks."
-            if len(weak)
-            else ""
+        + "".join(
+            f" {words} {listed(of[kind])}."
+            for kind, words in (
+                ("informative prior", "Both prior and data speak, and agree, for"),
+                ("weak likelihood", "The prior speaks where the data say little:"),
+            )
+            if kind in of
         )
     )
     return CheckResult(
-        "prior_sensitivity", passed, table, text, partial(figures.sensitivity, table, SENSITIVE)
+        "prior_sensitivity", passed, table, text, partial(figures.sensitivity, table, limit)
     )
-
-
-def _predictive_table(
-    statistics: dict[str, tuple[FloatArray, float]],
-) -> pd.DataFrame:
-    """Observed value, predictive median and interval, and two-sided mid-tail probability."""
-    tail = (1.0 - LEVEL) / 2.0
-    rows = []
-    for name, (draws, observed) in statistics.items():
-        lower, median, upper = np.quantile(draws, [tail, 0.5, 1.0 - tail])
-        above = float((draws > observed).mean() + 0.5 * (draws == observed).mean())
-        rows.append(
-            {
-                "statistic": name,
-                "observed": observed,
-                "median": float(median),
-                "lower": float(lower),
-                "upper": float(upper),
-                "level": LEVEL,
-                "tail_probability": 2.0 * min(above, 1.0 - above),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _loo_row(
-    left_out: str, elpd: FloatArray, khat: FloatArray, climate: FloatArray, draws: int
-) -> dict[str, Any]:
-    return {
-        "left_out": left_out,
-        "count": int(elpd.size),
-        "elpd": float(elpd.sum()),
-        "se": float(elpd.std() * np.sqrt(elpd.size)),
-        "base_rate_elpd": float(climate.sum()),
-        "skill": float(1.0 - elpd.sum() / climate.sum()),
-        "over_limit": int((khat > KHAT_LIMIT).sum()),
-        "largest_khat": float(khat.max()) if np.isfinite(khat.max()) else np.nan,
-        "draws": draws,
-    }
-
-
-def _sentence(table: pd.DataFrame, column: str, start: str) -> str:
-    good = int(table[column].sum())
-    if good == len(table):
-        return f"{start} all {good}."
-    bad = table.loc[~table[column], "statistic"]
-    return f"{start} {good} of {len(table)}, but not for: {_listed(bad)}."
-
-
-def _listed(names: Iterable[object]) -> str:
-    listed = [str(name) for name in names]
-    return ", ".join(listed[:8]) + (f" and {len(listed) - 8} more" if len(listed) > 8 else "")
 
 
 CHECKS: dict[str, Callable[[CheckContext], CheckResult]] = {

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecast.evaluation.inputs import FloatArray
-from forecast.evaluation.psis import KHAT_LIMIT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,15 +44,15 @@ def predictive(
     return figure
 
 
-def khat(rows: FloatArray, units: FloatArray) -> Figure:
-    """Sorted Pareto shapes of rows and units that have a tail to smooth."""
+def khat(rows: FloatArray, units: FloatArray, limits: tuple[float, float]) -> Figure:
+    """Sorted Pareto shapes of rows and units that have a tail to smooth, each with its limit."""
     figure = _figure(7.0, 3.0)
-    for axes, values, title in zip(
-        figure.subplots(1, 2, sharey=True), (rows, units), ("rows", "units"), strict=True
+    for axes, values, title, limit in zip(
+        figure.subplots(1, 2, sharey=True), (rows, units), ("rows", "units"), limits, strict=True
     ):
         shown = np.sort(values[np.isfinite(values)])[::-1]
         axes.plot(np.arange(1, shown.size + 1), shown, ".", ms=3, color=_BLUE)
-        axes.axhline(KHAT_LIMIT, color=_ORANGE, lw=1)
+        axes.axhline(limit, color=_ORANGE, lw=1)
         axes.set_xlabel(f"{title} with a tail ({shown.size} of {values.size}), by rank")
         if shown.size:
             axes.set_xscale("log")
@@ -99,7 +98,6 @@ def sensitivity(table: pd.DataFrame, limit: float) -> Figure:
     axes = figure.subplots()
     axes.plot(table["likelihood"], table["prior"], "o", ms=4, color=_BLUE)
     axes.axhline(limit, color=_ORANGE, lw=1)
-    axes.axvline(limit, color=_ORANGE, lw=1)
     for row in table[table["prior"] >= limit].itertuples():
         axes.annotate(str(row.parameter), (row.likelihood, row.prior), fontsize=7)
     axes.set(xlabel="sensitivity to the likelihood", ylabel="sensitivity to the prior")

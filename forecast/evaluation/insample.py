@@ -25,12 +25,13 @@ from forecast.modeling.design import Block, Design
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
-__all__ = ["InSample", "PosteriorDraws", "in_sample", "posterior_draws"]
+__all__ = ["InSample", "PosteriorDraws", "in_sample", "posterior_draws", "unit_index"]
 
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _CELLS = 4_000_000  # rows × draws held at once: 16 MB an array in float32
+_UNITS = 2_000  # units without an onset that are left out whole
 _WIDE = 4  # a block with more uses per row than this is multiplied as a dense matrix
 
 
@@ -80,8 +81,12 @@ class InSample:
         Draw and row of every onset of the replicated outcomes, sorted by draw, then row.
     row_elpd, row_khat : numpy.ndarray, shape (n,)
         Leave-one-row-out log predictive density and Pareto shape (-inf: no tail to smooth).
-    unit_elpd, unit_khat : numpy.ndarray, shape (units,)
-        The same, leaving out all rows of a unit.
+    units : numpy.ndarray, shape (m,)
+        Units that were left out whole: all, or of many those with an onset and some others.
+    unit_weight : numpy.ndarray, shape (m,)
+        Units that each of them stands for.
+    unit_elpd, unit_khat : numpy.ndarray, shape (m,)
+        Log predictive density and Pareto shape, leaving out all rows of a unit.
     unit_draws : int
         Posterior draws behind `unit_elpd`.
     integrated : bool
@@ -99,6 +104,8 @@ class InSample:
     replicated: tuple[IntArray, IntArray]
     row_elpd: FloatArray
     row_khat: FloatArray
+    units: IntArray
+    unit_weight: FloatArray
     unit_elpd: FloatArray
     unit_khat: FloatArray
     unit_draws: int
@@ -143,7 +150,7 @@ def posterior_draws(fit: Fit, design: Design, *, draws: int) -> PosteriorDraws:
 
 
 def in_sample(
-    design: Design, posterior: PosteriorDraws, *, seed: int, unit_draws: int = 250
+    design: Design, posterior: PosteriorDraws, *, seed: int, unit_draws: int = 500
 ) -> InSample:
     """Go once through the rows of a fit.
 
@@ -156,29 +163,31 @@ def in_sample(
     seed : int
         Seed of the replicated outcomes.
     unit_draws : int
-        Most draws for leaving out whole units, where the unit's effect is integrated out.
+        Most draws for leaving out whole units, where the unit's effect is integrated out. Of
+        more than `_UNITS` units without an onset, that many taken at random are left out.
 
     Returns
     -------
     InSample
     """
     year = design.rows["year"].to_numpy().astype(np.int64)
-    unit = _unit_index(design.rows)
+    unit = unit_index(design.rows)
     order = np.lexsort((year, unit))
     unit, year, y = unit[order], year[order], design.y[order]
     own = _own_block(design, unit, order)
     start = np.concatenate([[0], np.flatnonzero(np.diff(unit)) + 1, [unit.size]])
-    n, units = y.size, start.size - 1
+    n = y.size
+    rngs = np.random.SeedSequence(seed)
+    left, weight = _left_out(np.add.reduceat(y, start[:-1]) > 0.0, rngs.spawn(1)[0])
     probability, row_elpd, row_khat = np.empty(n), np.empty(n), np.empty(n)
     total = np.zeros(posterior.draws)
     some = np.unique(
         np.linspace(0, posterior.draws - 1, min(unit_draws, posterior.draws)).round().astype(int)
     )
-    by_unit = np.empty((some.size if own else posterior.draws, units))
+    by_unit = np.empty((some.size if own else posterior.draws, left.size))
     found_draw: list[IntArray] = []
     found_row: list[IntArray] = []
     predictor = _Predictor(design, posterior, own)
-    rngs = np.random.SeedSequence(seed)
     for first, last in _chunks(start, posterior.draws):
         rows = slice(start[first], start[last])
         positions = order[rows]
@@ -192,15 +201,21 @@ def in_sample(
         row, draw = np.nonzero(rng.random(p.shape, dtype=np.float32) < p)
         found_draw.append(draw)
         found_row.append(row + start[first])
-        bounds = start[first : last + 1] - start[first]
+        begin, end = np.searchsorted(left, [first, last])
+        if begin == end:
+            continue
+        size = start[left[begin:end] + 1] - start[left[begin:end]]
+        bounds = np.concatenate([[0], np.cumsum(size)])
+        chosen = np.repeat(start[left[begin:end]] - start[first] - bounds[:-1], size)
+        chosen += np.arange(bounds[-1])
         if own is None:
-            by_unit[:, first:last] = np.add.reduceat(
-                log_likelihood.astype(np.float64), bounds[:-1], axis=1
+            by_unit[:, begin:end] = np.add.reduceat(
+                log_likelihood[:, chosen].astype(np.float64), bounds[:-1], axis=1
             )
         else:
-            by_unit[:, first:last] = _integrated(
-                np.ascontiguousarray(rest[:, some].T, dtype=np.float64),
-                outcome,
+            by_unit[:, begin:end] = _integrated(
+                np.ascontiguousarray(rest[np.ix_(chosen, some)].T, dtype=np.float64),
+                outcome[chosen],
                 bounds.astype(np.int64),
                 posterior.sigma[own.name][some],
             )
@@ -218,6 +233,8 @@ def in_sample(
         replicated=(draw[by_draw], row[by_draw]),
         row_elpd=row_elpd,
         row_khat=row_khat,
+        units=left,
+        unit_weight=weight,
         unit_elpd=unit_elpd,
         unit_khat=unit_khat,
         unit_draws=int(by_unit.shape[0]),
@@ -279,11 +296,22 @@ def _chunks(start: IntArray, draws: int) -> Iterator[tuple[int, int]]:
         first = last
 
 
-def _unit_index(rows: xr.Dataset) -> IntArray:
+def unit_index(rows: xr.Dataset) -> IntArray:
     """Position of each row's unit, 0 … units - 1."""
     names = ["ccode"] if "ccode" in rows else ["ccode_a", "ccode_b"]
     codes = np.stack([rows[name].to_numpy().astype(np.int64) for name in names], axis=1)
     return np.unique(codes, axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+
+
+def _left_out(
+    event: npt.NDArray[np.bool_], seed: np.random.SeedSequence
+) -> tuple[IntArray, FloatArray]:
+    """Units to leave out, ascending, and how many each stands for: all those with an onset."""
+    quiet = np.flatnonzero(~event)
+    kept = min(quiet.size, _UNITS)
+    sampled = np.random.default_rng(seed).choice(quiet, kept, replace=False)
+    left = np.sort(np.concatenate([np.flatnonzero(event), sampled]))
+    return left, np.where(event[left], 1.0, quiet.size / max(kept, 1))
 
 
 def _own_block(design: Design, unit: IntArray, order: IntArray) -> Block | None:

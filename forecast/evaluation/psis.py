@@ -14,10 +14,7 @@ from scipy.special import logsumexp
 from forecast.errors import ArgumentError
 from forecast.evaluation.inputs import FloatArray
 
-__all__ = ["KHAT_LIMIT", "loo_from_log_likelihood", "smooth_log_weights"]
-
-KHAT_LIMIT = 0.7
-"""Pareto shape above which an importance-sampling estimate is not to be trusted."""
+__all__ = ["loo_from_log_likelihood", "smooth_log_weights"]
 
 _FEWEST_DRAWS = 25
 

@@ -18,6 +18,7 @@ from forecast.evaluation.tables import EVERY
 
 __all__ = [
     "EVERY",
+    "FROM_DRAWS",
     "KEYS",
     "band_rows",
     "bands_of",
@@ -33,7 +34,8 @@ KEYS = ("ccode", "ccode_a", "ccode_b")
 
 _KINDS = ("stratum",)
 _PLUG_IN = "rows independent, at their mean probability (no uncertainty of parameters)"
-_DRAWS = "posterior predictive"
+FROM_DRAWS = "posterior predictive"
+"""Kind of a yearly count whose distribution holds the uncertainty of parameters."""
 
 
 def reference_of(
@@ -133,7 +135,7 @@ def count_rows(
         for name, value in (("model", model), ("horizon", horizon), ("group", EVERY)):
             own = own[own[name] == value] if name in own else own
         if sorted(own["year"]) == sorted(rows["year"].unique()):
-            return own[columns].assign(kind=_DRAWS).reset_index(drop=True)
+            return own[columns].assign(kind=FROM_DRAWS).reset_index(drop=True)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     years, observed, draws = [], [], []
     for year, part in rows.groupby("year", sort=True):

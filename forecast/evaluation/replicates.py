@@ -1,4 +1,13 @@
-"""Statistics of replicated outcomes, from the list of replicated onsets."""
+"""Statistics of replicated outcomes, from the list of replicated onsets.
+
+A replicate keeps the history that was observed. What it can be held against are therefore numbers
+of onsets in groups of rows that are told from the past alone (a decade, a state, the years since
+the pair's last onset): given the past, the outcome of such a row is a draw from its probability
+if the model is true, so that observed less expected is a martingale, whose variance is that of the
+replicates. Statistics of the outcomes as a sequence (runs of peace, shares that recur, units
+with many onsets) are none of these: an onset makes the next one likelier in the record, but a
+replicated onset does not, and a true model with state dependence would fail.
+"""
 
 from __future__ import annotations
 
@@ -13,85 +22,73 @@ from forecast.evaluation.inputs import FloatArray
 if TYPE_CHECKING:
     from forecast.evaluation.insample import InSample
 
-__all__ = ["Events", "replicated_statistics"]
+__all__ = ["counts", "earlier_onsets", "judged", "replicated_statistics"]
 
 IntArray = npt.NDArray[np.int64]
-RECURRENCE = 5
-"""Years within which a further onset counts as recurrence."""
+SINCE = (1, 2, 3, 6, 11, 26)
+"""First years of the groups of years since the last onset."""
+EARLIER = (1, 2, 5)
+"""First numbers of the groups of earlier onsets."""
 
 
-class Events:
-    """Onsets of many data sets over the same rows.
+def counts(draw: IntArray, row: IntArray, draws: int, group: IntArray, size: int) -> IntArray:
+    """Onsets by data set and group of rows.
 
     Parameters
     ----------
     draw, row : numpy.ndarray, shape (k,)
-        Data set and row of each onset, sorted by data set, then row.
+        Data set and row of each onset.
     draws : int
         Number of data sets.
-    unit, year : numpy.ndarray, shape (n,)
-        Of the rows, sorted by unit, then year.
+    group : numpy.ndarray, shape (n,)
+        Group of each row; -1 is left out.
+    size : int
+        Number of groups.
+
+    Returns
+    -------
+    numpy.ndarray, shape (draws, size)
     """
+    label = group[row]
+    keep = label >= 0
+    flat = np.bincount(draw[keep] * size + label[keep], minlength=draws * size)
+    return flat.reshape(draws, size).astype(np.int64)
 
-    def __init__(
-        self, draw: IntArray, row: IntArray, draws: int, unit: IntArray, year: IntArray
-    ) -> None:
-        self.draw, self.row, self.draws = draw, row, draws
-        self.unit, self.year = unit, year
-        # an onset and the one before it in the same data set and unit
-        self.follows = np.zeros(row.size, dtype=bool)
-        self.follows[1:] = (draw[1:] == draw[:-1]) & (unit[row[1:]] == unit[row[:-1]])
 
-    def counts(self, group: IntArray, size: int) -> IntArray:
-        """Onsets by data set and group of rows, shape (draws, size); group -1 is left out."""
-        label = group[self.row]
-        keep = label >= 0
-        flat = np.bincount(self.draw[keep] * size + label[keep], minlength=self.draws * size)
-        return flat.reshape(self.draws, size).astype(np.int64)
+def earlier_onsets(
+    outcome: FloatArray, unit: IntArray, year: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Years since the unit's last onset in an earlier year, and how many there were.
 
-    def recurrence(self, last: int) -> FloatArray:
-        """Share of onsets, of those five years before `last`, with another within five years.
+    Parameters
+    ----------
+    outcome, unit, year : numpy.ndarray, shape (n,)
+        Of the rows, sorted by unit, then year. An onset before the first row is not known.
 
-        NaN for a data set without such onsets.
-        """
-        year = self.year[self.row]
-        again = np.zeros(self.row.size, dtype=bool)
-        again[:-1] = self.follows[1:] & (year[1:] - year[:-1] <= RECURRENCE)
-        early = year <= last - RECURRENCE
-        starts = np.bincount(self.draw[early], minlength=self.draws)
-        followed = np.bincount(self.draw[early & again], minlength=self.draws)
-        share: FloatArray = followed / np.where(starts > 0, starts, np.nan)
-        return share
-
-    def longest_peace(self) -> FloatArray:
-        """Mean over units of their longest run of rows without an onset."""
-        start = np.concatenate([[0], np.flatnonzero(np.diff(self.unit)) + 1])
-        length = np.diff(np.concatenate([start, [self.unit.size]]))
-        units = start.size
-        unit = np.searchsorted(start, self.row, side="right") - 1
-        key = self.draw * units + unit
-        before = self.row - start[unit]
-        before[1:] = np.where(self.follows[1:], self.row[1:] - self.row[:-1] - 1, before[1:])
-        last = np.append(~self.follows[1:], True) if self.row.size else np.zeros(0, dtype=bool)
-        after = np.where(last, start[unit] + length[unit] - 1 - self.row, 0)
-        longest = np.maximum(before, after)
-        # the longest run of units with onsets, less the length that the others keep whole
-        first = np.flatnonzero(~self.follows)
-        best = np.maximum.reduceat(longest, first) if first.size else np.zeros(0, dtype=np.int64)
-        lost = np.bincount(
-            key[first] // units, weights=best - length[unit[first]], minlength=self.draws
-        )
-        mean: FloatArray = (length.sum() + lost) / units
-        return mean
+    Returns
+    -------
+    since : numpy.ndarray, shape (n,)
+        Years; -1 where no onset came before.
+    number : numpy.ndarray, shape (n,)
+        Onsets of the unit in years before that of the row.
+    """
+    base = int(year.min())
+    span = int(year.max()) - base + 1
+    key = unit * span + (year - base)
+    onset = key[outcome == 1.0]
+    before = np.searchsorted(onset, key)  # a row of the same year is not earlier
+    number = before - np.searchsorted(onset, unit * span)
+    last = onset[np.maximum(before - 1, 0)] if onset.size else np.zeros_like(key)
+    return np.where(number > 0, key - last, -1), number
 
 
 def replicated_statistics(
     sample: InSample, *, names: Mapping[int, str] | None = None
 ) -> dict[str, tuple[FloatArray, float]]:
-    """Draws and observed value of every statistic.
+    """Draws and observed value of every statistic: numbers of onsets in groups of rows.
 
-    Onsets in total, by decade and by each of the ten states with most of them; units with three
-    and five or more; longest peace; recurrence within five years.
+    In total, by decade, of each of the ten states of which most are expected, by years since the
+    unit's last onset, and by its number of earlier onsets.
 
     Parameters
     ----------
@@ -105,55 +102,98 @@ def replicated_statistics(
     dict of str to (numpy.ndarray, float)
         Statistic by name: its draws, shape (draws,), and the observed value.
     """
-    draw, row = sample.replicated
     seen = np.flatnonzero(sample.outcome == 1.0)
-    replicated = Events(draw, row, sample.draws, sample.unit, sample.year)
-    observed = Events(np.zeros_like(seen), seen, 1, sample.unit, sample.year)
-    both = (replicated, observed)
     found: dict[str, tuple[FloatArray, float]] = {}
 
-    def add(name: str, draws: npt.NDArray[np.generic], value: float) -> None:
-        found[name] = (np.asarray(draws, dtype=np.float64), float(value))
+    def both(group: IntArray, size: int) -> tuple[IntArray, IntArray]:
+        replicated = counts(*sample.replicated, sample.draws, group, size)
+        return replicated, counts(np.zeros_like(seen), seen, 1, group, size)[0]
 
-    total = [e.counts(np.zeros_like(sample.year), 1)[:, 0] for e in both]
-    add("onsets", total[0], total[1][0])
-    labels = names or {}
+    def add(labels: list[str], group: IntArray) -> None:
+        replicated, observed = both(group, len(labels))
+        used = np.bincount(group[group >= 0], minlength=len(labels)) > 0
+        for j in np.flatnonzero(used):
+            found[labels[j]] = (replicated[:, j].astype(np.float64), float(observed[j]))
+
+    add(["onsets"], np.zeros_like(sample.year))
     decades, index = np.unique(sample.year // 10 * 10, return_inverse=True)
-    by_decade = [e.counts(index.astype(np.int64), decades.size) for e in both]
-    for j, decade in enumerate(decades):
-        add(f"onsets in the {decade}s", by_decade[0][:, j], by_decade[1][0, j])
-    for state, (draws, value) in _by_state(sample, both).items():
-        add(f"onsets of {labels.get(state, f'state {state}')}", draws, value)
-    units = int(sample.unit[-1]) + 1
-    by_unit = [e.counts(sample.unit, units) for e in both]
-    for many in (3, 5):
-        shares = [(c >= many).sum(axis=1) for c in by_unit]
-        add(f"units with {many} or more onsets", shares[0], shares[1][0])
-    peace = [e.longest_peace() for e in both]
-    add("longest peace, years, mean over units", peace[0], peace[1][0])
-    last = int(sample.year.max())
-    again = [e.recurrence(last) for e in both]
-    if not np.isnan(again[1][0]):
-        drawn = again[0][~np.isnan(again[0])]
-        if drawn.size:
-            add(f"share of onsets that recur within {RECURRENCE} years", drawn, again[1][0])
+    add([f"onsets in the {decade}s" for decade in decades], index.astype(np.int64))
+    codes, places = _states(sample)
+    known = names or {}
+    by_state = [both(place, codes.size) for place in places]
+    for j, code in enumerate(codes.tolist()):
+        found[f"onsets of {known.get(code, f'state {code}')}"] = (
+            np.sum([r[:, j] for r, _ in by_state], axis=0, dtype=np.float64),
+            float(sum(o[j] for _, o in by_state)),
+        )
+    since, number = earlier_onsets(sample.outcome, sample.unit, sample.year)
+    add(
+        [f"onsets {span} after the last" for span in _spans(SINCE, "year", "years")]
+        + ["first onsets"],
+        np.where(since < 0, len(SINCE), np.searchsorted(SINCE, since, side="right") - 1),
+    )
+    add(
+        [f"onsets after {span}" for span in _spans(EARLIER, "earlier one", "earlier ones")],
+        np.searchsorted(EARLIER, number, side="right") - 1,
+    )
     return found
 
 
-def _by_state(
-    sample: InSample, both: tuple[Events, Events], top: int = 10
-) -> dict[int, tuple[IntArray, int]]:
-    """Onsets of the states with most observed onsets; a dyad's onset counts for both sides."""
-    names = [n for n in ("ccode", "ccode_a", "ccode_b") if n in sample.rows]
-    codes = [sample.rows[name].to_numpy().astype(np.int64) for name in names]
-    states = np.unique(np.concatenate(codes))
-    place = [np.searchsorted(states, code) for code in codes]
-    observed = sum(both[1].counts(p, states.size)[0] for p in place)
-    order = np.argsort(-np.asarray(observed), kind="stable")[:top]
+def _spans(firsts: tuple[int, ...], one: str, many: str) -> list[str]:
+    """Names of the groups that begin at `firsts`, the last one open."""
+    names = []
+    for first, after in zip(firsts, (*firsts[1:], 0), strict=True):
+        last = after - 1
+        if last == first:
+            names.append(f"{first} {one if first == 1 else many}")
+        else:
+            names.append(f"{first} or more {many}" if after == 0 else f"{first}–{last} {many}")
+    return names
+
+
+def _states(sample: InSample, top: int = 10) -> tuple[IntArray, list[IntArray]]:
+    """States of which most onsets are expected, and their place in each row (-1: not there).
+
+    A dyad's onset counts for both sides. Chosen by what is expected: those with most observed
+    onsets would be those that luck has favoured.
+    """
+    sides = [n for n in ("ccode", "ccode_a", "ccode_b") if n in sample.rows]
+    values = [sample.rows[name].to_numpy().astype(np.int64) for name in sides]
+    states = np.unique(np.concatenate(values))
+    place = [np.searchsorted(states, code) for code in values]
+    expected = sum(np.bincount(p, sample.probability, minlength=states.size) for p in place)
+    order = np.argsort(-np.asarray(expected), kind="stable")[:top]
     chosen = np.full(states.size, -1)
     chosen[order] = np.arange(order.size)
-    replicated = sum(both[0].counts(chosen[p], order.size) for p in place)
-    return {
-        int(states[s]): (np.asarray(replicated)[:, j], int(np.asarray(observed)[s]))
-        for j, s in enumerate(order)
-    }
+    return states[order], [chosen[p] for p in place]
+
+
+def judged(
+    statistics: Mapping[str, tuple[FloatArray, float]], *, rate: float
+) -> tuple[FloatArray, float]:
+    """How far each observed value lies from its draws, and how far is too far for any of them.
+
+    Distances are of square roots (which spread about alike whatever the number of onsets), in
+    s.d. of the draws. The limit is that which the largest distance of a draw over all statistics
+    exceeds at a rate of at most `rate`: with the observed values taken as one more draw, a true
+    model fails no more often than that.
+
+    Parameters
+    ----------
+    statistics : mapping of str to (numpy.ndarray, float)
+        Draws, shape (draws,), and observed value of each; at least 0.
+    rate : float
+        Of failing by chance, for all statistics together.
+
+    Returns
+    -------
+    distance : numpy.ndarray, shape (statistics,)
+        Too far when greater than the limit.
+    limit : float
+    """
+    values = np.sqrt(np.column_stack([np.append(d, o) for d, o in statistics.values()]))
+    spread = values.std(axis=0)
+    distance = np.abs(values - values.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf)
+    largest = np.sort(distance.max(axis=1))[::-1]
+    # as many members of the whole, the observed one among them, as may lie above the limit
+    return distance[-1], float(largest[int(rate * largest.size)])

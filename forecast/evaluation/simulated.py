@@ -42,7 +42,7 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 Method = Literal["laplace", "nuts"]
 
-_DIAGNOSTICS = ("pareto_k", "min_ess_bulk", "max_rhat", "divergences")
+_DIAGNOSTICS = ("pareto_k", "proposals", "min_ess_bulk", "max_rhat", "divergences")
 
 
 # ---------------------------------------------------------------------------------------- truth
@@ -277,7 +277,8 @@ class SimulatedCalibration:
     data : xarray.Dataset
         ``rank`` (simulation, parameter), ``inside`` (simulation, parameter, level); by
         simulation ``events``, ``seconds`` and what the method knows of ``pareto_k``,
-        ``min_ess_bulk``, ``max_rhat``, ``divergences``. Coordinate ``kind`` of each parameter.
+        ``proposals``, ``min_ess_bulk``, ``max_rhat``, ``divergences``. Coordinate ``kind`` of
+        each parameter.
     """
 
     data: xr.Dataset

@@ -12,7 +12,21 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-__all__ = ["GATE", "Diagnostics", "GateResult", "Thresholds", "gate", "peak_memory_mb"]
+from forecast.errors import ArgumentError
+
+__all__ = [
+    "GATE",
+    "KHAT_LIMIT",
+    "Diagnostics",
+    "GateResult",
+    "Thresholds",
+    "gate",
+    "khat_limit",
+    "peak_memory_mb",
+]
+
+KHAT_LIMIT = 0.7
+"""Pareto shape above which no number of draws makes an importance-sampling estimate usable."""
 
 #: Parameters whose diagnostics are computed together: ranks and spectra take several copies.
 _AT_ONCE = 128
@@ -33,17 +47,39 @@ class Thresholds:
     min_ebfmi : float
         Smallest energy Bayesian fraction of missing information over the chains.
     max_pareto_k : float
-        Shape of the tail of the importance weights (Vehtari et al. 2024, JMLR 25:72).
+        Shape of the tail of the importance weights; of few proposals less, see `khat_limit`.
     """
 
     max_rhat: float = 1.01
     min_ess: float = 400.0
     max_divergences: int = 0
     min_ebfmi: float = 0.3
-    max_pareto_k: float = 0.7
+    max_pareto_k: float = KHAT_LIMIT
+
+    def pareto_k(self, diagnostics: Diagnostics) -> float:
+        """Limit of the tail shape for the proposals that a fit has weighted."""
+        proposals = diagnostics.proposals
+        limit = KHAT_LIMIT if proposals is None else khat_limit(proposals)
+        return min(self.max_pareto_k, limit)
 
 
 GATE = Thresholds()
+
+
+def khat_limit(draws: int) -> float:
+    """Pareto shape up to which so many draws give a usable importance-sampling estimate.
+
+    min(1 - 1 / log10(S), 0.7) for S draws: .58 for 250, .63 for 500, .67 for 1,000 and .7 from
+    2,155 on (Vehtari, Simpson, Gelman, Yao and Gabry 2024, JMLR 25:72, section 3.2.4).
+
+    Raises
+    ------
+    ArgumentError
+        Not more than ten draws, which no tail can be told from.
+    """
+    if draws <= 10:
+        raise ArgumentError(f"draws={draws}, expected more than 10 draws for a limit of Pareto k.")
+    return float(min(1.0 - 1.0 / np.log10(draws), KHAT_LIMIT))
 
 
 @dataclass(frozen=True)
@@ -67,6 +103,8 @@ class Diagnostics:
         Deepest tree after tuning. NUTS only.
     pareto_k : float or None
         Tail shape of the importance weights. Laplace only.
+    proposals : int or None
+        Proposals that were weighted, on which the limit of `pareto_k` depends. Laplace only.
     wall_seconds : float
         From the specification to the posterior, compilation included.
     peak_memory_mb : float
@@ -83,6 +121,7 @@ class Diagnostics:
     wall_seconds: float
     peak_memory_mb: float
     worst: str | None = None
+    proposals: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
@@ -155,9 +194,11 @@ def gate(diagnostics: Diagnostics, thresholds: Thresholds = GATE) -> GateResult:
             "levels, often because a scale is hardly identified. Try a longer tune=, or leave "
             "out the group of effects with the smallest scale."
         )
-    if d.pareto_k is not None and not d.pareto_k <= t.max_pareto_k:
+    limit = t.pareto_k(d)
+    if d.pareto_k is not None and not d.pareto_k <= limit:
+        of = f" (of {d.proposals} proposals)" if limit < t.max_pareto_k else ""
         failures.append(
-            f"Pareto k {d.pareto_k:.2f} > {t.max_pareto_k}: the Laplace approximation is too far "
+            f"Pareto k {d.pareto_k:.2f} > {limit:.2g}{of}: the Laplace approximation is too far "
             'from the posterior for its importance weights to be trusted. Try method="nuts"; '
             "columns with very few onsets behind them are the usual cause."
         )

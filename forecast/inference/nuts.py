@@ -152,6 +152,7 @@ def sample_nuts(
         "min_ebfmi": float(ebfmi.min()),
         "max_tree_depth": int(stats["depth"].max()),
         "pareto_k": None,
+        "proposals": None,
         "worst": worst,
     }
     if store is not None:

@@ -117,6 +117,7 @@ def sample_design(
             "min_ebfmi": None,
             "max_tree_depth": None,
             "pareto_k": sample.pareto_k,
+            "proposals": sample.proposals,
         }
         groups["outline"] = sample.outline.to_dataset()
     observed = xr.Dataset({"outcome": ("row", design.y.astype(np.int8))}, design.rows.coords)

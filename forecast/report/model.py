@@ -116,13 +116,13 @@ def diagnostics_table(fit: Fit) -> pd.DataFrame:
         ("Effective sample size (tail), smallest", d.min_ess_tail, "≥", GATE.min_ess),
         ("Divergent transitions", d.divergences, "≤", GATE.max_divergences),
         ("E-BFMI, smallest", d.min_ebfmi, "≥", GATE.min_ebfmi),
-        ("Pareto k of the importance weights", d.pareto_k, "≤", GATE.max_pareto_k),
+        ("Pareto k of the importance weights", d.pareto_k, "≤", GATE.pareto_k(d)),
     ]
     return pd.DataFrame(
         [
             {
                 "diagnostic": name,
-                "threshold": f"{sign} {limit:g}",
+                "threshold": f"{sign} {limit:.3g}",
                 "found": np.nan if found is None else float(found),
                 "applies": found is not None,
                 "passed": found is None or bool(found <= limit if sign == "≤" else found >= limit),

@@ -180,14 +180,18 @@ def _scenarios(tables: Mapping[str, pd.DataFrame], names: list[str]) -> str:
 
 def _trust(tables: Mapping[str, pd.DataFrame], model: str, passed: bool) -> str:
     checks = tables["checks"]
-    failed = [str(name).replace("_", " ") for name in checks.loc[~checks["passed"], "check"]]
+    judged = checks[checks["passed"].notna()]
+    fell = judged.loc[~judged["passed"].astype(bool), "check"]
+    failed = [str(name).replace("_", " ") for name in fell]
     verdict = (
-        f"all {len(checks)} checks passed"
+        f"all {len(judged)} checks passed"
         if not failed
-        else f"{len(failed)} of {len(checks)} checks failed ({listed(failed)})"
+        else f"{len(failed)} of {len(judged)} checks failed ({listed(failed)})"
     )
-    if len(checks) == 0:
+    if len(judged) == 0:
         verdict = "no check was run"
+    elif len(judged) < len(checks):
+        verdict += f" ({len(checks) - len(judged)} more could not be judged)"
     if not passed:
         verdict += (
             ", and the fit missed the publication gate, so that no number here should be used"

@@ -8,8 +8,13 @@ from forecast.evaluation.baseline_columns import ALLIANCES
 from forecast.panel.types import Panel
 
 
-def simulate_panel(*, seed=0, states=25, first=1950, last=1999, intercept=-4.0, slope=1.0):
-    """Dyad-years whose risk falls with peace years, differs by pair and rises with an alliance."""
+def simulate_panel(
+    *, seed=0, states=25, first=1950, last=1999, intercept=-4.0, slope=1.0, again=0.0, late=0.0
+):
+    """Dyad-years whose risk falls with peace years, differs by pair and rises with an alliance.
+
+    `again` is added in the year after an onset, `late` in the last five years.
+    """
     rng = np.random.default_rng(seed)
     a, b = np.triu_indices(states, 1)
     land = rng.uniform(size=a.size) < 0.3
@@ -42,6 +47,7 @@ def simulate_panel(*, seed=0, states=25, first=1950, last=1999, intercept=-4.0, 
         columns |= {r.name: np.zeros(a.size) for r in ALLIANCES}
         columns[ALLIANCES[0].name] = ally.astype(float)
         eta = intercept + 1.2 * land + 0.6 * major + taste - 0.06 * peace + 0.5 * slope * ally
+        eta = eta + again * (peace == 0) + late * (year > last - 5)
         y = (rng.uniform(size=a.size) < expit(eta)).astype(float)
         parts.append((np.full(a.size, year), a + 2, b + 2, y, columns))
         peace = np.where(y > 0, 0.0, peace + 1)
@@ -62,5 +68,5 @@ def simulate_panel(*, seed=0, states=25, first=1950, last=1999, intercept=-4.0, 
         population="all",
         outcome="onset",
         lag=1,
-        fingerprint=f"simulated-{seed}",
+        fingerprint=f"simulated-{seed}-{again}-{late}",
     )

@@ -212,6 +212,7 @@ def test_a_good_fit_passes_the_gate():
         GOOD, max_rhat=None, divergences=None, min_ebfmi=None, pareto_k=0.3
     )
     assert gate(laplace).passed
+    assert gate(dataclasses.replace(laplace, pareto_k=0.64, proposals=1000)).passed
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,9 @@ def test_a_good_fit_passes_the_gate():
         ({"min_ess_tail": 0.0}, r"\(tail\) 0 < 400.*about 10 times"),
         ({"divergences": 1}, "1 divergent transitions > 0.*target_accept"),
         ({"min_ebfmi": 0.2}, "E-BFMI 0.20 < 0.3"),
-        ({"pareto_k": 0.71}, 'Pareto k 0.71 > 0.7.*method="nuts"'),
+        ({"pareto_k": 0.71}, 'Pareto k 0.71 > 0.7: .*method="nuts"'),
+        ({"pareto_k": 0.71, "proposals": 9000}, "Pareto k 0.71 > 0.7: "),
+        ({"pareto_k": 0.64, "proposals": 500}, r"Pareto k 0.64 > 0.63 \(of 500 proposals\)"),
         ({"pareto_k": float("nan")}, "Pareto k nan"),
     ],
 )

@@ -248,6 +248,7 @@ def make_checks() -> list[CheckResult]:
             "Expected < 1, found 4 & more.",
             partial(figures.predictive, statistics),
         ),
+        CheckResult("reliability", None, pd.DataFrame(columns=["forecast"]), "Not judged: why."),
     ]
 
 

@@ -61,7 +61,11 @@ def test_report_json_names_what_a_program_needs(written: Report) -> None:
     assert facts["fit"]["panel"]["coverage"]["conflicts"]["last"] == 2010
     assert facts["summary"] == list(written.summary)
     assert facts["changed"] is None
-    assert facts["checks"] == {"diagnostics": True, "prior_predictive": False}
+    assert facts["checks"] == {
+        "diagnostics": True,
+        "prior_predictive": False,
+        "reliability": None,
+    }
 
 
 def test_page_needs_no_network_and_escapes_names(written: Report) -> None:
@@ -87,7 +91,7 @@ def test_summary_is_five_sentences_with_numbers_units_and_limits(written: Report
     assert "9.0% a year" in pairs
     assert "within 5 years" in states
     assert "association, not causal effect" in scenarios and "+5.0 points" in scenarios
-    assert "1 of 2 checks failed (prior predictive)" in trust
+    assert "1 of 2 checks failed (prior predictive) (1 more could not be judged)" in trust
     assert "skill of" in trust and "without them" in trust
 
 
@@ -226,3 +230,11 @@ def test_the_page_shows_the_calibration_record(findings: Findings, tmp_path: Pat
     assert bands["rows"].sum() == 2 * record.rows
     bare = report(replace(findings, backtest=None), tmp_path / "bare").page
     assert "made without a backtest: nothing here" in bare.read_text(encoding="utf-8")
+
+
+def test_a_check_that_is_not_judged_is_no_failure(written: Report) -> None:
+    page = written.page.read_text(encoding="utf-8")
+    assert '<span class="verdict ">not judged</span> reliability' in page
+    assert page.count('<span class="verdict bad">failed</span>') == 1
+    checks = pd.read_parquet(written.page.parent / "checks.parquet").set_index("check")
+    assert checks["passed"].to_dict()["reliability"] is None
