@@ -45,7 +45,9 @@ MOST_SINGLE = 8.0  # largest predictor whose odds are kept in single precision
 _POWERS = 6
 _SMALLEST = 0.02  # integral below which one minus the integral says too little about it
 _ERROR = 1e-8  # of the log integral of a group
-_END = 1e-9  # largest share of the integrand at either end of the nodes
+_FEW = 0.06  # Σ_i e_i t up to which six powers of t are enough: 5e-8 of it is left
+_END = 1e-7  # largest share of the integrand at either end of the nodes
+_LITTLE = 1e-200
 _MOST_POWER = 600.0  # largest logarithm of odds to the power of the events
 
 _ONE = np.float32(1.0)
@@ -230,32 +232,60 @@ def _series(S: FloatArray, t: FloatArray, q: FloatArray) -> None:
         q[s] = y * power
 
 
+@compiled_values
+def _expansion(S: FloatArray, H: FloatArray) -> None:
+    """Fill ``H`` (6, draws) with minus the coefficients of t^j, j = 1..6, of Π_i (1 + e_i t)^(−1).
+
+    Up to the sign they are the complete symmetric polynomials of the e_i, by Newton's identities;
+    row j of ``S`` is Σ_i e_i^(j+1) / (j + 1).
+    """
+    for s in range(H.shape[1]):
+        p1, p2, p3 = -S[0, s], 2.0 * S[1, s], -3.0 * S[2, s]
+        p4, p5, p6 = 4.0 * S[3, s], -5.0 * S[4, s], 6.0 * S[5, s]
+        h2 = (p1 * p1 + p2) / 2.0
+        h3 = (p1 * h2 + p2 * p1 + p3) / 3.0
+        h4 = (p1 * h3 + p2 * h2 + p3 * p1 + p4) / 4.0
+        h5 = (p1 * h4 + p2 * h3 + p3 * h2 + p4 * p1 + p5) / 5.0
+        h6 = (p1 * h5 + p2 * h4 + p3 * h3 + p4 * h2 + p5 * p1 + p6) / 6.0
+        H[0, s], H[1, s], H[2, s], H[3, s], H[4, s], H[5, s] = -p1, -h2, -h3, -h4, -h5, -h6
+
+
 @compiled_sums
 def _quiet_group(
     E: SingleArray,
     S: FloatArray,
     grids: Grids,
     b: int,
+    H: FloatArray,
     P: SingleArray,
     q: FloatArray,
     old: FloatArray,
     new: FloatArray,
     value: FloatArray,
 ) -> bool:
-    """Fill ``value`` with log ∫ Normal(d) Π_i (1 + e_i exp(d))^(−1) dd; False if it did not settle.
+    """Fill ``value`` with ∫ Normal(d) Π_i (1 + e_i exp(d))^(−1) dd; False if it did not settle.
 
-    One minus the integral is what is added up: for most groups that is next to nothing.
+    One minus the integrand is what is added up: for most groups that is next to nothing.
     """
-    most = 0.0
+    first_power, sixth_power = 0.0, 0.0
     for s in range(q.size):
-        most = max(most, S[5, s])
+        first_power, sixth_power = max(first_power, S[0, s]), max(sixth_power, 6.0 * S[5, s])
+    _expansion(S, H)
     old[:] = 0.0
     spacing = grids.spacing[b]
     for level in range(grids.quiet.shape[1]):
         new[:] = 0.0
-        first = grids.first[b, level]
-        for k in range(first, first + grids.quiet[b, level]):
-            if most <= grids.limit[k]:
+        k = grids.first[b, level]
+        end = k + grids.quiet[b, level]
+        while k < end and first_power * grids.highest[k] <= _FEW:
+            k += 1
+        if k > grids.first[b, level]:
+            M = grids.below[k - 1]
+            for j in range(_POWERS):
+                for s in range(q.size):
+                    new[s] += H[j, s] * M[j, s]
+        while k < end:
+            if sixth_power <= grids.limit[k]:
                 _series(S, grids.t[k], q)
             else:
                 _product(E, grids.single[k], P)
@@ -264,6 +294,7 @@ def _quiet_group(
             weight = grids.density[k]
             for s in range(q.size):
                 new[s] += weight * (1.0 - q[s])
+            k += 1
         if level:
             spacing *= 0.5
             worst, largest = 0.0, 0.0
@@ -276,7 +307,7 @@ def _quiet_group(
                 return False
             if worst <= 0.0:
                 for s in range(q.size):
-                    value[s] = np.log1p(-spacing * (old[s] + new[s]))
+                    value[s] = 1.0 - spacing * (old[s] + new[s])
                 return True
         for s in range(q.size):
             old[s] += new[s]
@@ -297,13 +328,13 @@ def _busy_group(
     value: FloatArray,
     failed: FlagArray,
 ) -> None:
-    """Fill ``value`` with log ∫ Normal(d) exp(events d) Π_i (1 + e_i exp(d))^(−1) dd.
+    """Fill ``value`` with ∫ Normal(d) exp(events d) Π_i (1 + e_i exp(d))^(−1) dd.
 
     ``failed`` says for which draws the nodes do not do: to be done in another way.
     """
     most = 0.0
     for s in range(q.size):
-        most = max(most, S[5, s])
+        most = max(most, 6.0 * S[5, s])
     old[:] = 0.0
     failed[:] = True
     spacing, levels = grids.spacing[b], grids.quiet.shape[1]
@@ -341,8 +372,8 @@ def _busy_group(
                 apart = old[s] - new[s]
                 good = apart * apart <= _ERROR * total * total
                 settled = settled and good
-                if good and max(first[s], last[s]) <= _END * total and 1e-250 < total < 1e250:
-                    value[s] = log(spacing * total)
+                if good and max(first[s], last[s]) <= _END * total and _LITTLE < total < 1.0 / _LITTLE:
+                    value[s] = spacing * total
                     failed[s] = False
                 else:
                     failed[s] = True
@@ -362,7 +393,7 @@ def chunk_values(
     total: FloatArray,
     failed: FlagArray,
 ) -> int:
-    """Sum of `_quiet_group` or `_busy_group` over the groups of a chunk.
+    """Sum of the logarithms of `_quiet_group` or `_busy_group` over the groups of a chunk.
 
     Parameters
     ----------
@@ -388,12 +419,14 @@ def chunk_values(
     sums, S = np.empty((_POWERS, lanes), np.float32), np.empty((_POWERS, lanes))
     most, single = np.empty(lanes, np.float32), np.empty(lanes, np.float32)
     P, q, old, new = np.empty(lanes), np.empty(lanes), np.empty(lanes), np.empty(lanes)
-    value, bad = np.empty(lanes), np.empty(lanes, np.bool_)
+    value, bad, kept = np.empty(lanes), np.empty(lanes, np.bool_), np.empty(lanes)
+    H = np.empty((_POWERS, lanes))
     count = 0
     for b in range(draws.B.shape[0]):
         flags = failed[b]
         flags[:] = False
         total[b] = 0.0
+        kept[:] = 1.0
         if not grids.usable[b]:
             flags[:] = True
             count += flags.size
@@ -411,15 +444,20 @@ def chunk_values(
                     S[j, s] = sums[j, s] / (j + 1.0)
             bad[:] = False
             if events[g] > 0.0 or not _quiet_group(
-                E[r0:r1], S, grids, b, single, q, old, new, value
+                E[r0:r1], S, grids, b, H, single, q, old, new, value
             ):
                 _busy_group(E[r0:r1], S, events[g], grids, b, P, q, old, new, value, bad)
             for s in range(lanes):
                 if bad[s] or not most[s] < MOST_SINGLE:
                     flags[g - g0, s] = True
                     count += 1
+                elif _LITTLE < kept[s] * value[s] < 1.0 / _LITTLE:
+                    kept[s] *= value[s]  # one logarithm for many groups
                 else:
-                    total[b, s] += value[s]
+                    total[b, s] += log(kept[s])
+                    kept[s] = value[s]
+        for s in range(lanes):
+            total[b, s] += log(kept[s])
     return count
 
 

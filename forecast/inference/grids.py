@@ -21,6 +21,7 @@ by Taylor's theorem for every t, so that a bound on S_6 says at which nodes that
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,9 @@ class Grids(NamedTuple):
     density : numpy.ndarray, shape (nodes,)
         Standard normal.
     t : numpy.ndarray, shape (nodes, draws of a batch)
-        exp(d_k); `single` is the same in single precision.
+        exp(d_k); `single` is the same in single precision, `highest` (nodes,) the largest.
+    below : numpy.ndarray, shape (nodes, 6, draws of a batch)
+        Σ density t^j over the nodes of a level up to this one, j = 1..6.
     limit, strict : numpy.ndarray, shape (nodes,)
         Largest S_6 for which the series does: for a group without events, and for any.
     """
@@ -72,6 +75,8 @@ class Grids(NamedTuple):
     density: FloatArray
     t: FloatArray
     single: SingleArray
+    highest: FloatArray
+    below: FloatArray
     limit: FloatArray
     strict: FloatArray
 
@@ -106,7 +111,10 @@ def grids(sigmas: FloatArray) -> Grids:
     at = np.concatenate([np.empty(0), *z])
     density = np.exp(-0.5 * at**2) / np.sqrt(2.0 * np.pi)
     t = np.exp(at[:, None] * sigmas[place])
-    sixth = np.max(t, axis=1, initial=0.0) ** 6
+    highest = np.max(t, axis=1, initial=0.0)
+    below = density[:, None, None] * t[:, None] ** np.arange(1.0, 7.0)[:, None]
+    for i, j in pairwise([*first[:, :-1].ravel().tolist(), end]):
+        np.cumsum(below[i:j], axis=0, out=below[i:j])
     weight = density * spacing[place] / 2.0
     return Grids(
         usable,
@@ -117,6 +125,8 @@ def grids(sigmas: FloatArray) -> Grids:
         density,
         t,
         t.astype(np.float32),
-        6.0 * np.maximum(_CUT / weight, _CUT_ALWAYS) / sixth,
-        6.0 * _CUT_ALWAYS / sixth,
+        highest,
+        below,
+        6.0 * np.maximum(_CUT / weight, _CUT_ALWAYS) / highest**6,
+        6.0 * _CUT_ALWAYS / highest**6,
     )

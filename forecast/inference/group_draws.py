@@ -68,21 +68,23 @@ def _total(e: FloatArray) -> float:
 
 
 @compiled
-def _draw_quiet(e: FloatArray, total: float, sigma: float) -> float:
+def _draw_quiet(e: FloatArray, total: float, sigma: float, z: float, u: float) -> float:
     """A draw of the effect of a group without events: its prior, thinned by the likelihood.
 
     exp(−x) ≤ Π_i (1 + e_i exp(d))^(−1) ≤ 1 / (1 + x) with x = exp(d) Σ_i e_i: between the two,
-    which is seldom, the product decides.
+    which is seldom, the product decides. ``z`` (standard normal) and ``u`` (uniform) are used first.
     """
     for _ in range(10_000):
-        d = sigma * np.random.standard_normal()  # noqa: NPY002
+        d = sigma * z
         factor = exp(min(d, CAP))
         x = total * factor
-        u = np.random.random()  # noqa: NPY002
-        if u * (1.0 + x) > 1.0:
-            continue
-        if u <= exp(-x) or u * odds_product(e, factor) <= 1.0:
+        # exp(−x) is at least 1 − x.
+        if u <= 1.0 - x:
             break
+        if u * (1.0 + x) <= 1.0 and (u <= exp(-x) or u * odds_product(e, factor) <= 1.0):
+            break
+        z = np.random.standard_normal()  # noqa: NPY002
+        u = np.random.random()  # noqa: NPY002
     return d
 
 
@@ -144,13 +146,16 @@ def _draw_any(e: FloatArray, events: float, sigma: float, guess: float) -> float
 
 
 @compiled
-def _draw(e: FloatArray, total: float, events: float, sigma: float, guess: float) -> float:
-    """An exact draw of the effect of a group; ``total`` is Σ_i e_i.
+def _draw(
+    e: FloatArray, events: float, sigma: float, guess: float, z: float, u: float
+) -> float:
+    """An exact draw of the effect of a group, from a normal and a uniform number and what it needs.
 
     Where no event was expected and none came the prior is thinned.
     """
+    total = _total(e)
     if events == 0.0 and total < exp(-0.5 * sigma * sigma):
-        return _draw_quiet(e, total, sigma)
+        return _draw_quiet(e, total, sigma, z, u)
     return _draw_any(e, events, sigma, guess)
 
 
@@ -170,8 +175,8 @@ def draw_effects(
     """
     np.random.seed(seed)  # noqa: NPY002 (the generator that compiled code has per thread)
     for g in range(start.shape[0] - 1):
-        rows = e[start[g] : start[g + 1]]
-        out[g] = _draw(rows, _total(rows), events[g], sigma, guess[g])
+        z, u = np.random.standard_normal(), np.random.random()  # noqa: NPY002
+        out[g] = _draw(e[start[g] : start[g + 1]], events[g], sigma, guess[g], z, u)
 
 
 @compiled
@@ -183,6 +188,8 @@ def chunk_draws(
     sigma: FloatArray,
     guess: FloatArray,
     seeds: npt.NDArray[np.uint32],
+    normal: FloatArray,
+    uniform: FloatArray,
     first: IntArray,
     place: IntArray,
     out: FloatArray,
@@ -197,7 +204,8 @@ def chunk_draws(
     events, guess : numpy.ndarray, shape (groups,)
     sigma : numpy.ndarray, shape (batches, LANES)
     seeds : numpy.ndarray, shape (batches,)
-        Of the draws of this chunk.
+        Of what is needed beyond the first numbers of each draw, which are made faster elsewhere:
+    normal, uniform : numpy.ndarray, shape (copies, groups of the chunk)
     first : numpy.ndarray, shape (batches * LANES + 1,)
         Where in `place` the rows of ``out`` begin that get draws given each ``w``.
     place : numpy.ndarray, shape (copies,)
@@ -232,5 +240,6 @@ def chunk_draws(
             for c in range(first[b * lanes + s], first[b * lanes + s + 1]):
                 for g in range(span.g0, span.g1):
                     e = column[rows.start[g] - i0 : rows.start[g + 1] - i0]
-                    out[place[c], g] = _draw(e, _total(e), events[g], sigma[b, s], guess[g])
+                    z, u = normal[c, g - span.g0], uniform[c, g - span.g0]
+                    out[place[c], g] = _draw(e, events[g], sigma[b, s], guess[g], z, u)
     return any_failed

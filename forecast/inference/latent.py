@@ -29,7 +29,6 @@ __all__ = ["Latent", "Moments", "check_design"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_SEED_STEP = 0x9E3779B9  # between the seeds of two chunks
 # The groups are always cut into this many parts, whatever the number of threads, so that sums are
 # taken in the same order and the numbers do not depend on the machine's load.
 _PARTS = 4
@@ -146,11 +145,9 @@ class Latent:
         self.m = self.size - self.p
         matrices = [design.blocks[b].matrix for b in self.kept]
         self.rows = Rows(design.X, matrices, self.start, order)
-        at = np.flatnonzero(design.y > 0.5)
+        self._events_at = np.flatnonzero(self.y > 0.5)
         #: Derivative by ``w`` of the part of the log likelihood that is linear in it, Σ_i y_i a_i.
-        self.pull = np.concatenate(
-            [design.X[at].sum(axis=0), *(matrix[at].sum(axis=0) for matrix in matrices)]
-        )
+        self._pull = self.rows.total(self._events_at)
         self._group_parts = self._balanced_parts()
 
     @staticmethod
@@ -239,7 +236,7 @@ class Latent:
             return float(np.sum(value))
 
         values = each_part(part, self._group_parts)
-        linear = float(self.pull @ w) + shift * float(np.sum(self.events))
+        linear = float(self._pull @ w) + shift * float(np.sum(self.events))
         value = linear + float(sum(values)) - lost
         return Moments(value, residual, weight, slope, bend, mean, variance)
 
@@ -310,9 +307,15 @@ class Latent:
                 return total
 
             values = np.sum(self.rows.each_chunk(run), axis=0)
+            # Rounded as the odds are, so that what rounding does to both cancels.
+            for B, totals in zip(draws, self.rows.totals(self._events_at), strict=True):
+                k = totals.size
+                values += np.einsum(
+                    "bks,k->bs", B.reshape(-1, k, shape[1]), totals.ravel(), dtype=np.float64
+                )
         out = np.empty(len(W))
         out[lanes] = values.ravel()
-        return out if self.group is None else out + W @ self.pull
+        return out
 
     def _of_groups(self, groups: IntArray, w: FloatArray) -> tuple[FloatArray, IntArray]:
         """Predictors of the rows of some groups, and where those of each group begin."""
@@ -359,22 +362,23 @@ class Latent:
 
         def run(c: int, span: kernels.Span) -> None:
             failed = np.empty(shape, dtype=np.bool_)
-            own = seeds[:: shape[1]] + np.uint32(c * _SEED_STEP & 0xFFFFFFFF)
+            rng = np.random.Generator(np.random.SFC64([c, *seeds[:4].tolist()]))
+            own = rng.integers(0, 2**32, shape[0], dtype=np.uint32)
+            size = copies.size, span.g1 - span.g0
             if chunk_draws(
-                self.rows.chunks, draws, span, self.events, scale, modes, own, first, place, out,
-                failed,
+                self.rows.chunks, draws, span, self.events, scale, modes, own,
+                rng.standard_normal(size), rng.random(size), first, place, out, failed,
             ):  # fmt: skip
                 groups = np.arange(span.g0, span.g1)
                 some = slice(span.g0, span.g1)
                 for s in np.flatnonzero(failed.ravel()[: len(W)]):
                     a, start = self._of_groups(groups, W[s])
                     e, _ = _odds(a)
-                    for k, at in enumerate(place[first[s] : first[s + 1]]):
-                        seed = int(own[s // shape[1]]) + 1 + s + k * len(W)
+                    for at in place[first[s] : first[s + 1]]:
+                        seed = int(rng.integers(0, 2**32))
                         draw_effects(
-                            e, self.events[some], start, sigmas[s], modes[some],
-                            seed & 0xFFFFFFFF, out[at, some],
-                        )  # fmt: skip
+                            e, self.events[some], start, sigmas[s], modes[some], seed, out[at, some]
+                        )
 
         self.rows.each_chunk(run)
         return out

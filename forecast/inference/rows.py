@@ -156,7 +156,7 @@ class Rows:
         self._commons = C = stacked(shared, np.minimum(start[:-1], max(self.n - 1, 0)))
         #: The other plain memberships.
         self.rest = levels(plain)
-        Z = stacked(plain, ours)
+        self._members = Z = stacked(plain, ours)
         self._entries = Z.indptr.astype(np.int64), Z.indices.astype(np.int32), Z.data
         self._chunks = kernels.ChunkRows(
             self._copied(_SINGLE), segments, place, start, *self._entries,
@@ -253,9 +253,7 @@ class Rows:
         B = np.stack([S @ w for S in self._spread])[:, : self.p]
         a = np.einsum("ij,ij->i", self._source[self._from[ours]], B[self._part[ours]])
         a += (self._commons @ w[self._common])[self._theirs[rows]]
-        indptr, indices, data = self._entries
-        Z = sp.csr_array((data, indices, indptr), shape=(self.n, self.rest.size))
-        return np.asarray(a + Z[ours] @ w[self.rest])
+        return np.asarray(a + self._members[ours] @ w[self.rest])
 
     def batches(self, W: FloatArray) -> kernels.Batches:
         """Many ``w`` (draws, size) in batches, the last one filled up with the last ``w``."""
@@ -271,6 +269,24 @@ class Rows:
             side_by_side(W[:, self.rest]),
             side_by_side(W[:, self._common]),
         )
+
+    def totals(self, rows: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Sums over some rows: X by part (parts, width), weights of `rest`, of effects of groups."""
+        ours = self._chunks.place[rows].astype(np.int64)
+        X = np.zeros((len(self._spread), self._chunks.X.shape[1]))
+        np.add.at(X[:, : self.p], self._part[ours], self._source[self._from[ours]])
+        common = self._commons[self._theirs[rows]]
+        return X, self._members[ours].sum(axis=0), np.asarray(common.sum(axis=0))
+
+    def total(self, rows: IntArray) -> FloatArray:
+        """Derivative of the sum of some rows' predictors by ``w``, (size,)."""
+        X, rest, common = self.totals(rows)
+        out = np.zeros(self.size)
+        for S, of_part in zip(self._spread, X, strict=True):
+            out += S.T @ of_part
+        out[self.rest] += rest
+        out[self._common] += common
+        return out
 
     def each_chunk(self, work: Callable[[int, kernels.Span], Any]) -> list[Any]:
         """Results of ``work(number, span)`` of every chunk, in order."""
