@@ -309,10 +309,8 @@ class Latent:
             values = np.sum(self.rows.each_chunk(run), axis=0)
             # Rounded as the odds are, so that what rounding does to both cancels.
             for B, totals in zip(draws, self.rows.totals(self._events_at), strict=True):
-                k = totals.size
-                values += np.einsum(
-                    "bks,k->bs", B.reshape(-1, k, shape[1]), totals.ravel(), dtype=np.float64
-                )
+                B = B.reshape(shape[0], totals.size, shape[1])
+                values += np.einsum("bks,k->bs", B, totals.ravel(), dtype=np.float64)
         out = np.empty(len(W))
         out[lanes] = values.ravel()
         return out
