@@ -165,7 +165,9 @@ def sample_laplace(
     for b, block in enumerate(blocks):
         if b == latent.group:
             seeds = streams[2].generate_state(draws, np.uint32).astype(np.uint32)
-            effects[block.name] = latent.draw_group(W, scales[block.name], modes, seeds)
+            first, copies = np.unique(chosen, return_index=True, return_inverse=True)[1:]
+            sigmas = scales[block.name][first]
+            effects[block.name] = latent.draw_group(W[first], sigmas, modes, seeds, copies)
         else:
             effects[block.name] = W[:, latent.slices[b]]
     tell("done", 1.0)

@@ -8,7 +8,6 @@ log-concave in ``w``, has a few hundred dimensions, and is close to Gaussian.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -18,18 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.errors import DataError
-from forecast.inference import group_kernels as kernels
-from forecast.inference import row_kernels
-from forecast.inference.group_draws import draw_effects
+from forecast.inference import batch_kernels as kernels
+from forecast.inference import group_kernels, row_kernels
+from forecast.inference.grids import grids
+from forecast.inference.group_draws import chunk_draws, draw_effects
 from forecast.inference.rows import Rows, each_part
 from forecast.modeling.design import Block, Design
 
 __all__ = ["Latent", "Moments", "check_design"]
 
 FloatArray = npt.NDArray[np.float64]
-SingleArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
 
-_MOST_SINGLE = 8.0  # largest predictor whose odds are kept in single precision
 # The groups are always cut into this many parts, whatever the number of threads, so that sums are
 # taken in the same order and the numbers do not depend on the machine's load.
 _PARTS = 4
@@ -59,6 +58,21 @@ def check_design(design: Design) -> None:
                 f"Block {block.name!r} has {len(block.levels)} levels, expected at least one, "
                 "with weights that are finite."
             )
+
+
+def _odds(a: Any) -> tuple[Any, float]:
+    """exp(a), capped, and the sum of what the cap cut off.
+
+    In single precision only where ``a`` is and nothing can overflow; then in the place of ``a``.
+    """
+    if a.dtype == np.float32:
+        if a.max(initial=0.0) < kernels.MOST_SINGLE:
+            return np.exp(a, out=a), 0.0
+        a = a.astype(np.float64)
+    if a.max(initial=0.0) > group_kernels.CAP:
+        lost = float(np.sum(np.maximum(a - group_kernels.CAP, 0.0)))
+        return np.exp(np.minimum(a, group_kernels.CAP)), lost
+    return np.exp(a), 0.0
 
 
 def _eliminable(block: Block) -> bool:
@@ -120,7 +134,6 @@ class Latent:
             # A level without rows is an empty range; its posterior is its prior.
             self.start = np.searchsorted(level[order], np.arange(self.levels + 1)).astype(np.int64)
         self.y = np.ascontiguousarray(design.y[order], dtype=np.float64)
-        self._events_at = np.flatnonzero(self.y > 0.5)
         self.events = np.add.reduceat(np.append(self.y, 0.0), self.start[:-1]) * (
             np.diff(self.start) > 0
         )
@@ -130,11 +143,11 @@ class Latent:
         }
         self.size = int(offsets[-1])
         self.m = self.size - self.p
-        self.rows = Rows(
-            np.asarray(design.X, dtype=np.float64)[order],
-            [design.blocks[b].matrix[order] for b in self.kept],
-            self.start,
-        )
+        matrices = [design.blocks[b].matrix for b in self.kept]
+        self.rows = Rows(design.X, matrices, self.start, order)
+        self._events_at = np.flatnonzero(self.y > 0.5)
+        #: Derivative by ``w`` of the part of the log likelihood that is linear in it, Σ_i y_i a_i.
+        self._pull = self.rows.total(self._events_at)
         self._group_parts = self._balanced_parts()
 
     @staticmethod
@@ -161,22 +174,6 @@ class Latent:
             cuts = np.searchsorted(self.start, cuts)
             cuts[0], cuts[-1] = 0, self.levels
         return [(int(i), int(j)) for i, j in pairwise(cuts) if j > i]
-
-    def _odds(self, a: FloatArray | SingleArray) -> tuple[Any, float]:
-        """exp(a), capped, and the part of the log likelihood that is linear in ``a``.
-
-        In single precision only where ``a`` is and nothing can overflow; then in the place of
-        ``a``.
-        """
-        linear = float(np.sum(a[self._events_at], dtype=np.float64))
-        if a.dtype == np.float32:
-            if a.max() < _MOST_SINGLE:
-                return np.exp(a, out=a), linear
-            a = a.astype(np.float64)
-        if a.max() > kernels.CAP:
-            linear -= float(np.sum(np.maximum(a - kernels.CAP, 0.0)))
-            a = np.minimum(a, kernels.CAP)
-        return np.exp(a), linear
 
     def group_scale(self, theta: FloatArray) -> FloatArray:
         """Log scale of the group block in log scales (..., blocks); zero without one."""
@@ -220,26 +217,28 @@ class Latent:
             )
             none = np.empty(0)
             return Moments(float(sum(values)), residual, weight, none, none, none, none)
-        e, linear = self._odds(a)
+        e, lost = _odds(a)
         residual, weight, slope, bend = (np.empty(n, e.dtype) for _ in range(4))
-        rule = kernels.rule(sigma, 0.5 if quick else 2.0)
+        rule = group_kernels.rule(sigma, 0.5 if quick else 2.0)
         mean, variance = np.empty(self.levels), np.empty(self.levels)
 
         def part(g0: int, g1: int) -> float:
-            mode, d, factor, share, value = kernels.node_values(
+            mode, d, factor, share, value = group_kernels.node_values(
                 e, self.events, self.start, g0, g1, sigma, modes, *rule
             )
             modes[g0:g1] = mode
             first, second = np.empty_like(d), np.empty_like(d)
-            kernels.polynomials(d, share, mean[g0:g1], variance[g0:g1], first, second)
-            kernels.row_moments(
+            group_kernels.polynomials(d, share, mean[g0:g1], variance[g0:g1], first, second)
+            group_kernels.row_moments(
                 e, self.y, self.start, g0, g1, factor, share, first, second, residual, weight,
                 slope, bend,
             )  # fmt: skip
             return float(np.sum(value))
 
         values = each_part(part, self._group_parts)
-        return Moments(linear + float(sum(values)), residual, weight, slope, bend, mean, variance)
+        linear = float(self._pull @ w) + shift * float(np.sum(self.events))
+        value = linear + float(sum(values)) - lost
+        return Moments(value, residual, weight, slope, bend, mean, variance)
 
     def information(self, moments: Moments) -> tuple[FloatArray, FloatArray]:
         """Negative Hessian of the log likelihood by ``w``, and the groups' sums of ``slope``.
@@ -280,50 +279,107 @@ class Latent:
         -------
         numpy.ndarray, shape (draws,)
         """
+        order = np.argsort(sigmas, kind="stable")  # those of one batch are to be alike
+        draws = self.rows.batches(W[order])
+        shape = len(draws.B), kernels.LANES
+        lanes = np.append(order, np.repeat(order[-1:], draws.B.size and -len(W) % kernels.LANES))
+        if self.group is None:
+
+            def plain(_: int, span: kernels.Span) -> FloatArray:
+                total = np.empty(shape)
+                kernels.chunk_plain(self.rows.chunks, draws, span, self.y, total)
+                return total
+
+            values = np.sum(self.rows.each_chunk(plain), axis=0)
+        else:
+            nodes = grids(sigmas[lanes].reshape(shape))
+
+            def run(_: int, span: kernels.Span) -> FloatArray:
+                total = np.empty(shape)
+                failed = np.empty((shape[0], span.g1 - span.g0, shape[1]), dtype=np.bool_)
+                if kernels.chunk_values(
+                    self.rows.chunks, draws, span, self.events, nodes, total, failed
+                ):
+                    for b, s in zip(*np.nonzero(failed.any(axis=1)), strict=True):
+                        at = lanes[b * shape[1] + s]
+                        groups = span.g0 + np.flatnonzero(failed[b, :, s])
+                        total[b, s] += self._direct(groups, W[at], sigmas[at], modes)
+                return total
+
+            values = np.sum(self.rows.each_chunk(run), axis=0)
+            # Rounded as the odds are, so that what rounding does to both cancels.
+            for B, totals in zip(draws, self.rows.totals(self._events_at), strict=True):
+                B = B.reshape(shape[0], totals.size, shape[1])
+                values += np.einsum("bks,k->bs", B, totals.ravel(), dtype=np.float64)
         out = np.empty(len(W))
-
-        def one(s: int, a: SingleArray) -> None:
-            if self.group is None:
-                out[s] = row_kernels.plain_log_likelihood(a, self.y, 0, a.size)
-            else:
-                e, linear = self._odds(a)
-                *_, value = kernels.node_values(
-                    e,
-                    self.events,
-                    self.start,
-                    0,
-                    self.levels,
-                    sigmas[s],
-                    modes,
-                    *kernels.rule(sigmas[s]),
-                )
-                out[s] = linear + float(np.sum(value))
-
-        self._each_draw(W, one)
+        out[lanes] = values.ravel()
         return out
+
+    def _of_groups(self, groups: IntArray, w: FloatArray) -> tuple[FloatArray, IntArray]:
+        """Predictors of the rows of some groups, and where those of each group begin."""
+        first, last = self.start[groups], self.start[groups + 1]
+        start = np.concatenate([[0], np.cumsum(last - first)])
+        at = np.arange(start[-1]) + np.repeat(first - start[:-1], last - first)
+        return self.rows.predictor_of(at, w), start
+
+    def _direct(self, groups: IntArray, w: FloatArray, sigma: float, modes: FloatArray) -> float:
+        """Log likelihood of some groups but its linear part: by nodes around each mode."""
+        a, start = self._of_groups(groups, w)
+        e, lost = _odds(a)
+        found = group_kernels.node_values(
+            e, self.events[groups], start, 0, groups.size, sigma, modes[groups],
+            *group_kernels.rule(sigma),
+        )  # fmt: skip
+        return float(np.sum(found[-1])) - lost
 
     def draw_group(
-        self, W: FloatArray, sigmas: FloatArray, modes: FloatArray, seeds: npt.NDArray[np.uint32]
+        self,
+        W: FloatArray,
+        sigmas: FloatArray,
+        modes: FloatArray,
+        seeds: npt.NDArray[np.uint32],
+        copies: IntArray | None = None,
     ) -> FloatArray:
-        """An exact draw of every group effect given each ``w``; shape (draws, levels)."""
-        out = np.empty((len(W), self.levels))
+        """An exact draw of every group effect given each ``w``; shape (draws, levels).
 
-        def one(s: int, a: SingleArray) -> None:
-            e, _ = self._odds(a)
-            draw_effects(e, self.events, self.start, sigmas[s], modes, seeds[s], out[s])
+        Parameters
+        ----------
+        W, sigmas, modes
+            See `log_likelihoods`.
+        seeds : numpy.ndarray, shape (draws,)
+        copies : numpy.ndarray, optional
+            Which ``w`` each row of the result is given; one each by default.
+        """
+        copies = np.arange(len(W)) if copies is None else copies
+        draws = self.rows.batches(W)
+        shape = len(draws.B), kernels.LANES
+        place = np.argsort(copies, kind="stable")
+        first = np.searchsorted(copies[place], np.arange(draws.B.shape[0] * shape[1] + 1))
+        scale = np.append(sigmas, np.repeat(sigmas[-1:], -len(W) % shape[1])).reshape(shape)
+        out = np.empty((copies.size, self.levels))
 
-        self._each_draw(W, one)
+        def run(c: int, span: kernels.Span) -> None:
+            failed = np.empty(shape, dtype=np.bool_)
+            rng = np.random.Generator(np.random.SFC64([c, *seeds[:4].tolist()]))
+            own = rng.integers(0, 2**32, shape[0], dtype=np.uint32)
+            size = copies.size, span.g1 - span.g0
+            if chunk_draws(
+                self.rows.chunks, draws, span, self.events, scale, modes, own,
+                rng.standard_normal(size), rng.random(size), first, place, out, failed,
+            ):  # fmt: skip
+                groups = np.arange(span.g0, span.g1)
+                some = slice(span.g0, span.g1)
+                for s in np.flatnonzero(failed.ravel()[: len(W)]):
+                    a, start = self._of_groups(groups, W[s])
+                    e, _ = _odds(a)
+                    for at in place[first[s] : first[s + 1]]:
+                        seed = int(rng.integers(0, 2**32))
+                        draw_effects(
+                            e, self.events[some], start, sigmas[s], modes[some], seed, out[at, some]
+                        )
+
+        self.rows.each_chunk(run)
         return out
-
-    def _each_draw(self, W: FloatArray, one: Callable[[int, SingleArray], None]) -> None:
-        """Call ``one(s, X beta_s + Z f_s)`` for every draw; predictors are made in batches."""
-
-        def run(s0: int, s1: int) -> None:
-            for s, a in enumerate(self.rows.predictors(W[s0:s1]), start=s0):
-                one(s, a)
-
-        size = self.rows.batch
-        each_part(run, [(s, min(s + size, len(W))) for s in range(0, len(W), size)])
 
     # -- prior -----------------------------------------------------------------------------
 

@@ -156,13 +156,12 @@ class Measure:
         """That of `Outline` at one mode."""
         latent = self._latent
         sigma = float(np.exp(latent.group_scale(at.theta)))
-        force = self._missed.copy()
+        difference = np.zeros_like(at.moments.residual)
         for u in self._steps(at):
             for step in (u, -u):
                 moments = latent.moments(at.mode + step, sigma, self._modes.copy(), quick=True)
-                difference = moments.residual - at.moments.residual
-                force += latent.rows.transpose(difference) / (2 * _PAIRS)
-        return force
+                difference += moments.residual - at.moments.residual
+        return self._missed + latent.rows.transpose(difference) / (2 * _PAIRS)
 
 
 def skewed(x: FloatArray, thirds: FloatArray, nu: float) -> tuple[FloatArray, FloatArray]:

@@ -18,17 +18,15 @@ __all__ = [
     "LARGE_SINGLE",
     "MOST_ODDS",
     "add_members",
-    "add_members_once",
-    "add_powers",
     "compiled",
     "compiled_sums",
+    "compiled_values",
     "group_sums",
     "log_odds_product",
     "member_products",
     "member_sums",
     "odds_product",
     "odds_score",
-    "plain_log_likelihood",
     "plain_moments",
     "segment_sums",
     "spread_sums",
@@ -63,13 +61,12 @@ def compiled_sums[F: Callable[..., Any]](function: F) -> F:
     return typed
 
 
-@compiled
-def plain_log_likelihood(a: FloatArray | SingleArray, y: FloatArray, i0: int, i1: int) -> float:
-    """Bernoulli-logit log likelihood of rows i0..i1."""
-    total = 0.0
-    for i in range(i0, i1):
-        total += y[i] * a[i] - max(a[i], 0.0) - np.log1p(exp(-abs(a[i])))
-    return total
+def compiled_values[F: Callable[..., Any]](function: F) -> F:
+    """As `compiled`, and a product may be fused with a sum, but nothing is reordered."""
+    loose = {"contract", "nsz"}
+    machine: Any = nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=loose)(function)
+    typed: F = machine
+    return typed
 
 
 @compiled
@@ -88,68 +85,30 @@ def plain_moments(
     return total
 
 
-@compiled_sums
-def add_members(
-    A: SingleArray,
-    place: UnsignedArray,
-    start: IntArray,
-    common: SingleArray,
-    column: UnsignedArray,
-    weight: SingleArray,
-    F: SingleArray,
-    out: SingleArray,
-) -> None:
-    """Fill ``out[s, i] = A[place[i], s] + common[g, s] + Σ_c weight[c, i] F[column[c, i], s]``.
-
-    Row i is of group g if start[g] ≤ i < start[g + 1]. Draws s stand side by side on the way in,
-    so that a row is a few vector instructions, and row by row on the way out.
-    """
-    total = np.empty(A.shape[1], A.dtype)
-    for g in range(start.size - 1):
-        base = common[g]
-        for i in range(start[g], start[g + 1]):
-            source = A[place[i]]
-            for s in range(total.size):
-                total[s] = source[s] + base[s]
-            for c in range(column.shape[0]):
-                w, f = weight[c, i], F[column[c, i]]
-                for s in range(total.size):
-                    total[s] += w * f[s]
-            for s in range(total.size):
-                out[s, i] = total[s]
-
-
 @compiled
-def add_members_once(
+def add_members(
     a: FloatArray | SingleArray,
     place: UnsignedArray,
     group: Int32Array,
     common: FloatArray | SingleArray,
-    column: UnsignedArray,
-    weight: FloatArray | SingleArray,
+    indptr: IntArray,
+    indices: Int32Array,
+    data: FloatArray,
     f: FloatArray | SingleArray,
     i0: int,
     i1: int,
     out: FloatArray | SingleArray,
 ) -> None:
-    """`add_members` of one draw, for rows i0..i1 that are of groups ``group``."""
+    """Fill ``out[i] = a[r] + common[group[i]] + Σ_j data[j] f[indices[j]]`` of rows i0..i1.
+
+    Row i of the caller is row r = place[i] of ``a`` and of the memberships, in compressed rows.
+    """
     for i in range(i0, i1):
-        total = a[place[i]] + common[group[i]]
-        for c in range(column.shape[0]):
-            total += weight[c, i] * f[column[c, i]]
+        r = np.int64(place[i])
+        total = a[r] + common[group[i]]
+        for j in range(indptr[r], indptr[r + 1]):
+            total += a.dtype.type(data[j]) * f[indices[j]]
         out[i] = total
-
-
-@compiled_sums
-def add_powers(A: SingleArray, weight: FloatArray, squares: FloatArray, cubes: FloatArray) -> None:
-    """Add the squares of A (draws, n) to ``squares`` (n,), weighted cubes to ``cubes`` (draws,)."""
-    for s in range(A.shape[0]):
-        total = 0.0
-        for i in range(A.shape[1]):
-            square = np.float64(A[s, i]) * A[s, i]
-            squares[i] += square
-            total += weight[i] * square * A[s, i]
-        cubes[s] += total
 
 
 @compiled

@@ -2,10 +2,11 @@
 
 Varying slopes (an effect for each era times a column of X) would put a dozen entries into every
 row of the sparse matrix, and reading them would take most of the time of a fit. But within one
-era they only change the coefficients of X. So rows are kept sorted by *part* (era), and each part
-has its own coefficients ``B_e = S_e w``: dense products with X do all of it, and only the plain
-memberships stay sparse. Those that are the same in all rows of a group (the two states of a dyad)
-are taken once a group instead of once a row.
+era they only change the coefficients of X. So the rows are cut into chunks that fit into the
+cache, and in each chunk they are kept sorted by *part* (era, stratum), which has its own
+coefficients ``B_e = S_e w``: dense products with X do all of it, and only the plain memberships
+stay sparse. Those that are the same in all rows of a group (the two states of a dyad) are taken
+once a group instead of once a row.
 
 Work that only has to find a proposal is done in single precision, block of rows by block of rows
 with sums of blocks in double: a few parts in a million.
@@ -14,10 +15,9 @@ with sums of blocks in double: a few parts in a million.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from forecast.inference import batch_kernels as kernels
 from forecast.inference import row_kernels
 from forecast.threads import cores
 
@@ -32,13 +33,11 @@ __all__ = ["Rows", "each_part", "threads"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-UnsignedArray = npt.NDArray[np.uint32]
 SingleArray = npt.NDArray[np.float32]
 
-_BATCH = 16
-_MOST_VALUES = 4_000_000  # predictors held at once by one thread
+_CHUNK = 2048  # rows whose columns stay in the cache
+_COPIED = 65_536  # rows that are put into another order at once
 _MAX_PARTS = 64
-_MOST_MEMBERS = 8
 _LANES = 8
 _PROBES = 256
 _BLOCK = 4096  # rows whose products are summed in the precision of the rows
@@ -73,71 +72,73 @@ class Rows:
     Parameters
     ----------
     X : numpy.ndarray, shape (n, p)
-        Population-level columns, rows in the order of the caller.
+        Population-level columns.
     matrices : sequence of scipy.sparse.csr_array, each (n, m_b)
         Weights with which the rows use the effects of each block; ``f`` holds the effects of
         the blocks one after the other.
     start : numpy.ndarray, shape (groups + 1,)
         First row of each group, and n.
+    order : numpy.ndarray, shape (n,)
+        Which rows of `X` and `matrices` the rows sorted by group are; in all that follows they
+        are in that order, the caller's.
 
     Attributes
     ----------
     n, p, size : int
         Rows, columns of X, length of ``w``.
+    spans : list of Span
+        Chunks of rows, at the ends of groups if there are several.
     """
 
-    def __init__(self, X: FloatArray, matrices: Sequence[sp.csr_array], start: IntArray) -> None:
+    def __init__(
+        self, X: FloatArray, matrices: Sequence[sp.csr_array], start: IntArray, order: IntArray
+    ) -> None:
         self.n, self.p = X.shape
         offsets = self.p + np.cumsum([0] + [int(matrix.shape[1]) for matrix in matrices])
         self.size = int(offsets[-1])
-        self._kept = threading.local()
-        self._start = start
-        self._groups = start.size - 1
-        group = np.repeat(np.arange(self._groups, dtype=np.int32), np.diff(start))
+        self._source, self._start, self._groups = X, start, start.size - 1
+        self._theirs = np.repeat(np.arange(self._groups, dtype=np.int32), np.diff(start))
         part = np.zeros(self.n, dtype=np.int64)
         slopes: list[tuple[IntArray, IntArray, IntArray]] = []
+        members: dict[int, sp.csr_array] = {}
         shared: list[int] = []
-        plain: list[int] = []
         for b, matrix in enumerate(matrices):
             found = _interaction(X, matrix)
             joint = None if found is None else _joint(part, found[0])
             if found is not None and joint is not None and joint.max(initial=0) < _MAX_PARTS:
                 part = joint
                 slopes.append((found[0], found[1], found[2] + int(offsets[b])))
-            elif sp.csr_array(matrix - matrix[start[group]]).count_nonzero() == 0:
+                continue
+            members[b] = mine = sp.csr_array(matrix[order])
+            if sp.csr_array(mine - mine[start[self._theirs]]).count_nonzero() == 0:
                 shared.append(b)
-            else:
-                plain.append(b)
-        order = np.argsort(part, kind="stable")
-        self._order = order
-        self._sorted = bool((np.diff(part) >= 0).all())
-        place = np.empty(self.n, dtype=np.uint32)  # where the row of the caller is in our order
-        place[order] = np.arange(self.n)
-        self._place = place
-        # Rows of a whole number of vector registers: twice as fast as 29 columns.
-        self.width = -(-self.p // _LANES) * _LANES
-        dense = np.zeros((self.n, self.width))
-        dense[:, : self.p] = X if self._sorted else X[order]
-        self._dense: dict[Any, Any] = {dense.dtype: dense, _SINGLE: dense.astype(_SINGLE)}
-        self._theirs = group
-        self._group = group if self._sorted else group[order]
-        ends = np.searchsorted(part[order], np.arange(int(part.max(initial=0)) + 2))
-        bounds = [(int(ends[e]), int(ends[e + 1])) for e in range(ends.size - 1)]
-        self._bounds = bounds
-        self._spread = [self._coefficients(order[i0], slopes) for i0, _ in bounds]
+        plain = [b for b in members if b not in shared]
+        edges = self._edges()
+        parts = int(part.max(initial=0)) + 1
+        key = np.repeat(np.arange(edges.size - 1), np.diff(edges)) * parts + part[order]
+        ours = np.argsort(key, kind="stable")
+        self._order, self._sorted = ours, bool((np.diff(key) >= 0).all())
+        self._from = order[ours]
+        place = np.empty(self.n, dtype=np.uint32)
+        place[ours] = np.arange(self.n)
+        key = key[ours]
+        ends = np.flatnonzero(np.diff(key, prepend=-1, append=-1))
+        segments = np.stack([key[ends[:-1]] % parts, ends[:-1], ends[1:]], axis=1)
+        self.spans = self._cut(edges, segments)
+        # A row of each part: what it multiplies holds for all.
+        some = np.zeros(parts, dtype=np.int64)
+        some[part] = np.arange(self.n)
+        self._part = part[self._from].astype(np.uint8)
+        self._spread = [self._coefficients(row, slopes) for row in some]
         #: Columns of X and effects of the slopes of each part.
         self._slopes = [
             (
                 np.concatenate([columns for _, columns, _ in slopes] or [_NONE]),
-                np.concatenate([e[pattern[order[i0]]] for pattern, _, e in slopes] or [_NONE]),
+                np.concatenate([e[pattern[row]] for pattern, _, e in slopes] or [_NONE]),
             )
-            for i0, _ in bounds
+            for row in some
         ]
-        self._pieces = [
-            (e, int(i), int(j))
-            for e, (i0, i1) in enumerate(bounds)
-            for i, j in _cut(i0, i1, max(1, round(_PIECES * (i1 - i0) / max(self.n, 1))))
-        ]
+        self._group = self._theirs[ours]
 
         def levels(chosen: list[int]) -> IntArray:
             ranges = [np.arange(offsets[b], offsets[b + 1]) for b in chosen]
@@ -146,49 +147,75 @@ class Rows:
         def stacked(chosen: list[int], rows: Any) -> sp.csr_array:
             if not chosen or not self.n:
                 return sp.csr_array((len(rows), levels(chosen).size), dtype=np.float64)
-            Z = sp.csr_array(sp.hstack([matrices[b] for b in chosen], format="csr"))[rows]
+            Z = sp.csr_array(sp.hstack([members[b] for b in chosen], format="csr"))[rows]
             Z.sum_duplicates()  # sorts the columns of each row as well
             return sp.csr_array(Z, dtype=np.float64)
 
         #: Effects that all rows of a group use alike, and their weights by group.
         self._common = levels(shared)
-        self._commons = stacked(shared, np.minimum(start[:-1], max(self.n - 1, 0)))
+        self._commons = C = stacked(shared, np.minimum(start[:-1], max(self.n - 1, 0)))
         #: The other plain memberships.
         self.rest = levels(plain)
-        Z = stacked(plain, np.arange(self.n))
-        ours = Z if self._sorted else sp.csr_array(Z[order])
-        narrow = int(np.diff(Z.indptr).max(initial=0)) <= _MOST_MEMBERS
-        #: Memberships as they are, if padding all rows to the longest would be wasteful.
-        self._wide = None if narrow else ours
-        self._members = self._fixed_width(Z if narrow else sp.csr_array(Z.shape))
-        self._entries = (
-            ours.indptr.astype(np.int64), ours.indices.astype(np.int32), ours.data,
+        self._members = Z = stacked(plain, ours)
+        self._entries = Z.indptr.astype(np.int64), Z.indices.astype(np.int32), Z.data
+        self._chunks = kernels.ChunkRows(
+            self._copied(_SINGLE), segments, place, start, *self._entries,
+            C.indptr.astype(np.int64), C.indices.astype(np.int32), C.data,
         )  # fmt: skip
 
-    def _fixed_width(self, Z: sp.csr_array) -> tuple[UnsignedArray, dict[Any, Any]]:
-        """Columns of each row, (most per row, n), padded, and weights by precision."""
-        uses = np.diff(Z.indptr)
-        most = int(uses.max(initial=0))
-        column = np.full((most, self.n), Z.shape[1], dtype=np.uint32)
-        weight = np.zeros((most, self.n))
-        row = np.repeat(np.arange(self.n), uses)
-        which = np.arange(row.size) - Z.indptr[row]
-        column[which, row], weight[which, row] = Z.indices, Z.data
-        return column, {weight.dtype: weight, _SINGLE: weight.astype(_SINGLE)}
+    def _edges(self) -> IntArray:
+        """First row of each chunk, and n."""
+        wanted = np.arange(0, self.n + _CHUNK, _CHUNK)
+        if self._groups > 1:
+            wanted = self._start[np.minimum(np.searchsorted(self._start, wanted), self._groups)]
+        return np.unique(np.append(wanted[wanted < self.n], self.n)).astype(np.int64)
 
-    def _scratch(self, name: str, shape: tuple[int, int], kind: Any) -> Any:
-        """An array of this thread that is used again by the next call; its values are anything."""
-        key, size = f"{name}_{kind}", shape[0] * shape[1]
-        kept = getattr(self._kept, key, None)
-        if kept is None or kept.size < size:
-            kept = np.empty(size, kind)
-            setattr(self._kept, key, kept)
-        return kept[:size].reshape(shape)
+    def _cut(self, edges: IntArray, segments: IntArray) -> list[kernels.Span]:
+        """Ranges of segments, groups and rows of each chunk."""
+        if self._groups > 1:
+            at = np.searchsorted(self._start, edges)
+            at[0], at[-1:] = 0, self._groups
+            groups = np.stack([at[:-1], at[1:]], axis=1)
+        else:
+            groups = np.tile([0, self._groups], (edges.size - 1, 1))
+        first = np.searchsorted(segments[:, 1], edges)
+        return [
+            kernels.Span(*(int(k) for k in (s0, s1, g0, g1, i0, i1)))
+            for s0, s1, (g0, g1), i0, i1 in zip(
+                first[:-1], first[1:], groups, edges[:-1], edges[1:], strict=True
+            )
+        ]
 
-    @property
-    def batch(self) -> int:
-        """Draws whose predictors are best made in one pass over the rows."""
-        return int(np.clip(_MOST_VALUES // max(self.n, 1), 1, _BATCH))
+    def _copied(self, kind: Any) -> Any:
+        """X in our order. Rows of a whole number of vector registers: twice as fast as 29."""
+        X = np.zeros((self.n, -(-self.p // _LANES) * _LANES), kind)
+        for i in range(0, self.n, _COPIED):
+            X[i : i + _COPIED, : self.p] = self._source[self._from[i : i + _COPIED]]
+        return X
+
+    @cached_property
+    def _double(self) -> FloatArray:
+        return np.asarray(self._copied(np.float64))
+
+    def _columns(self, kind: Any) -> Any:
+        """X in our order and a precision."""
+        return self._chunks.X if np.dtype(kind) == _SINGLE else self._double
+
+    @cached_property
+    def _pieces(self) -> list[tuple[int, kernels.Span]]:
+        """Consecutive chunks as one span each, with their number."""
+        made = []
+        for i, j in _cut(0, len(self.spans), _PIECES):
+            first, last = self.spans[i], self.spans[j - 1]
+            span = kernels.Span(first.s0, last.s1, first.g0, last.g1, first.i0, last.i1)
+            made.append((len(made), span))
+        return made
+
+    def _segments(self, span: kernels.Span) -> Iterable[tuple[int, int, int]]:
+        """Part, first row and end, ours, of rows that are one product."""
+        for e, j0, j1 in self._chunks.segments[span.s0 : span.s1].tolist():
+            for j in range(j0, j1, _BLOCK):
+                yield e, j, min(j + _BLOCK, j1)
 
     def _coefficients(
         self, row: int, slopes: Sequence[tuple[IntArray, IntArray, IntArray]]
@@ -199,52 +226,76 @@ class Rows:
             column.append(columns)
             at.append(effects[pattern[row]])
         i, j = np.concatenate(column), np.concatenate(at)
-        return sp.csr_array((np.ones(i.size), (i, j)), shape=(self.width, self.size))
+        width = -(-self.p // _LANES) * _LANES
+        return sp.csr_array((np.ones(i.size), (i, j)), shape=(width, self.size))
 
     def predictor(self, w: FloatArray, kind: Any = np.float64) -> Any:
         """X beta + Z f in the caller's order and the precision `kind`, shape (n,)."""
-        X, kind = self._dense[np.dtype(kind)], np.dtype(kind)
+        X, kind = self._columns(kind), np.dtype(kind)
         a, out = np.empty(self.n, kind), np.empty(self.n, kind)
         B = [(S @ w).astype(kind) for S in self._spread]
-        each_part(
-            lambda e, i0, i1: np.matmul(X[i0:i1], B[e], out=a[i0:i1]),
-            self._pieces,
-        )
-        common, F = self._effects(w, kind)
-        if self._wide is not None:
-            a += self._wide @ F[:-1]
-        column, weight = self._members
-        cuts = _cut(0, self.n, _PIECES)
-        each_part(
-            lambda i0, i1: row_kernels.add_members_once(
-                a, self._place, self._theirs, common, column, weight[kind], F, i0, i1, out
-            ),
-            cuts,
-        )
+        F, common = w[self.rest].astype(kind), (self._commons @ w[self._common]).astype(kind)
+
+        def run(_: int, span: kernels.Span) -> None:
+            for e, j0, j1 in self._segments(span):
+                np.matmul(X[j0:j1], B[e], out=a[j0:j1])
+            row_kernels.add_members(
+                a, self._chunks.place, self._theirs, common, *self._entries, F, span.i0, span.i1,
+                out,
+            )  # fmt: skip
+
+        each_part(run, self._pieces)
         return out
 
-    def predictors(self, W: FloatArray) -> SingleArray:
-        """`predictor` of each of a few ``w`` (draws, size) in single precision, one thread.
+    def predictor_of(self, rows: IntArray, w: FloatArray) -> FloatArray:
+        """`predictor` of some rows, in double precision."""
+        ours = self._chunks.place[rows].astype(np.int64)
+        B = np.stack([S @ w for S in self._spread])[:, : self.p]
+        a = np.einsum("ij,ij->i", self._source[self._from[ours]], B[self._part[ours]])
+        a += (self._commons @ w[self._common])[self._theirs[rows]]
+        return np.asarray(a + self._members[ours] @ w[self.rest])
 
-        Returns
-        -------
-        numpy.ndarray, shape (draws, n)
-            To be used, or overwritten, before the next call in the same thread: memory that is
-            taken anew for every batch costs more than the work.
-        """
-        X = self._dense[_SINGLE]
-        A = self._scratch("dense", (self.n, len(W)), _SINGLE)
-        for S, (i0, i1) in zip(self._spread, self._bounds, strict=True):
-            np.matmul(X[i0:i1], (S @ W.T).astype(_SINGLE), out=A[i0:i1])
-        common, F = self._effects(W.T, _SINGLE)
-        if self._wide is not None:
-            A += self._wide @ F[:-1]
-        column, weight = self._members
-        out = self._scratch("whole", (len(W), self.n), _SINGLE)
-        row_kernels.add_members(
-            A, self._place, self._start, common, column, weight[_SINGLE], F, out
+    def batches(self, W: FloatArray) -> kernels.Batches:
+        """Many ``w`` (draws, size) in batches, the last one filled up with the last ``w``."""
+        lanes = kernels.LANES
+        W = np.concatenate([W, np.repeat(W[-1:], -len(W) % lanes, axis=0)])
+
+        def side_by_side(values: Any) -> SingleArray:  # (draws, k) -> (batches, k, lanes)
+            values = np.asarray(values, dtype=_SINGLE).reshape(len(W) // lanes, lanes, -1)
+            return np.ascontiguousarray(values.transpose(0, 2, 1))
+
+        return kernels.Batches(
+            np.stack([side_by_side((S @ W.T).T) for S in self._spread], axis=1),
+            side_by_side(W[:, self.rest]),
+            side_by_side(W[:, self._common]),
         )
-        return np.asarray(out)
+
+    def totals(self, rows: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Sums over some rows: X by part (parts, width), weights of `rest`, of effects of groups."""
+        ours = self._chunks.place[rows].astype(np.int64)
+        X = np.zeros((len(self._spread), self._chunks.X.shape[1]))
+        np.add.at(X[:, : self.p], self._part[ours], self._source[self._from[ours]])
+        common = self._commons[self._theirs[rows]]
+        return X, self._members[ours].sum(axis=0), np.asarray(common.sum(axis=0))
+
+    def total(self, rows: IntArray) -> FloatArray:
+        """Derivative of the sum of some rows' predictors by ``w``, (size,)."""
+        X, rest, common = self.totals(rows)
+        out = np.zeros(self.size)
+        for S, of_part in zip(self._spread, X, strict=True):
+            out += S.T @ of_part
+        out[self.rest] += rest
+        out[self._common] += common
+        return out
+
+    def each_chunk(self, work: Callable[[int, kernels.Span], Any]) -> list[Any]:
+        """Results of ``work(number, span)`` of every chunk, in order."""
+        return each_part(work, list(enumerate(self.spans)))
+
+    @property
+    def chunks(self) -> kernels.ChunkRows:
+        """What kernels read."""
+        return self._chunks
 
     def powers(self, W: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Sums of squares and of cubes of the predictors of many ``w`` (draws, size).
@@ -256,41 +307,33 @@ class Rows:
         cubes : numpy.ndarray, shape (draws,)
             Over the rows, each times its `weight`.
         """
-        cubes = np.zeros(len(W))
+        # What fills up the last batch is to add nothing.
+        draws = self.batches(np.concatenate([W, np.zeros((-len(W) % kernels.LANES, self.size))]))
+        squares = np.empty(self.n)
 
-        def run(s0: int, s1: int) -> FloatArray:
-            squares = np.zeros(self.n)
-            for s in range(s0, s1, self.batch):
-                end = min(s + self.batch, s1)
-                row_kernels.add_powers(self.predictors(W[s:end]), weight, squares, cubes[s:end])
-            return squares
+        def run(_: int, span: kernels.Span) -> FloatArray:
+            cubes = np.empty((len(draws.B), kernels.LANES))
+            kernels.chunk_powers(self._chunks, draws, span, weight, squares, cubes)
+            return cubes.ravel()
 
-        return np.sum(each_part(run, _cut(0, len(W), _PIECES)), axis=0), cubes
-
-    def _effects(self, W: FloatArray, kind: Any) -> tuple[Any, Any]:
-        """What each group gets from effects it uses alike, and the effects that rows pick from.
-
-        The last of the latter is that of no membership. Draws, if any, are along the last axis.
-        """
-        F = np.zeros((self.rest.size + 1, *W.shape[1:]), kind)
-        F[:-1] = W[self.rest]
-        return np.ascontiguousarray(self._commons @ W[self._common], dtype=kind), F
+        return squares, np.sum(self.each_chunk(run), axis=0)[: len(W)]
 
     def transpose(self, r: Any) -> FloatArray:
         """(X, Z)' r for r in the caller's order, shape (size,)."""
-        X = self._dense[r.dtype]
+        X = self._columns(r.dtype)
         ours = r if self._sorted else r[self._order]
 
-        def run(e: int, i0: int, i1: int) -> tuple[int, FloatArray, FloatArray]:
-            b, f = np.zeros(self.width), np.zeros(self.rest.size)
-            for i, j in _blocks(i0, i1):
-                b += ours[i:j] @ X[i:j]
-            row_kernels.member_sums(*self._entries, ours, i0, i1, f)
-            return e, b, f
+        def run(_: int, span: kernels.Span) -> tuple[FloatArray, FloatArray]:
+            b, f = np.zeros((len(self._spread), X.shape[1])), np.zeros(self.rest.size)
+            for e, j0, j1 in self._segments(span):
+                b[e] += ours[j0:j1] @ X[j0:j1]
+            row_kernels.member_sums(*self._entries, ours, span.i0, span.i1, f)
+            return b, f
 
         out = np.zeros(self.size)
-        for e, b, f in each_part(run, self._pieces):
-            out += self._spread[e].T @ b
+        for b, f in each_part(run, self._pieces):
+            for S, of_part in zip(self._spread, b, strict=True):
+                out += S.T @ of_part
             out[self.rest] += f
         if self._common.size:
             out[self._common] = self._commons.T @ row_kernels.segment_sums(r, self._start)
@@ -298,30 +341,31 @@ class Rows:
 
     def cross(self, weight: Any) -> FloatArray:
         """(X, Z)' diag(weight) (X, Z) for weights of 0 or more, shape (size, size)."""
-        X = self._dense[weight.dtype]
+        X = self._columns(weight.dtype)
         ours = weight if self._sorted else weight[self._order]
         root = np.sqrt(ours)[:, None]
-        m = self.rest.size
+        parts, width, m = len(self._spread), X.shape[1], self.rest.size
 
-        def run(e: int, i0: int, i1: int) -> tuple[int, FloatArray, FloatArray, FloatArray]:
-            XX = np.zeros((self.width, self.width))
-            ZX, ZZ = np.zeros((m, self.width)), np.zeros((m, m))
-            for i, j in _blocks(i0, i1):
-                scaled = X[i:j] * root[i:j]
-                XX += scaled.T @ scaled
-            if m:
-                row_kernels.member_products(X, *self._entries, ours, i0, i1, ZX, ZZ)
-            return e, XX, ZX, ZZ
+        def run(_: int, span: kernels.Span) -> tuple[FloatArray, FloatArray, FloatArray]:
+            XX = np.zeros((parts, width, width))
+            ZX, ZZ = np.zeros((parts, m, width)), np.zeros((m, m))
+            for e, j0, j1 in self._segments(span):
+                scaled = X[j0:j1] * root[j0:j1]
+                XX[e] += scaled.T @ scaled
+                if m:
+                    row_kernels.member_products(X, *self._entries, ours, j0, j1, ZX[e], ZZ)
+            return XX, ZX, ZZ
 
         H = np.zeros((self.size, self.size))
         rest, common = self.rest, self._common
-        for e, XX, ZX, ZZ in each_part(run, self._pieces):
-            S = self._spread[e]
-            H += S.T @ (S.T @ XX).T
+        for XX, ZX, ZZ in each_part(run, self._pieces):
+            for e, S in enumerate(self._spread):
+                H += S.T @ (S.T @ XX[e]).T
+                if m:
+                    block = (S.T @ ZX[e].T).T  # (m, size)
+                    H[rest] += block
+                    H[:, rest] += block.T
             if m:
-                block = (S.T @ ZX.T).T  # (m, size)
-                H[rest] += block
-                H[:, rest] += block.T
                 H[np.ix_(rest, rest)] += ZZ + np.tril(ZZ, -1).T
         if common.size:
             # All rows of a group have these memberships, so that sums by group are enough.
@@ -337,22 +381,26 @@ class Rows:
         value : numpy.ndarray, shape (n,)
             In the caller's order; its precision is that of the result.
         """
-        X = self._dense[value.dtype]
+        X = self._columns(value.dtype)
         ours = value if self._sorted else value[self._order]
         out = np.zeros((self._groups, self.size), value.dtype)
-        for (columns, effects), (i0, i1) in zip(self._slopes, self._bounds, strict=True):
-            row_kernels.group_sums(
-                X, self.p, columns, effects, self.rest, *self._entries, ours, self._group, i0, i1,
-                out,
-            )  # fmt: skip
+
+        def run(_: int, span: kernels.Span) -> None:
+            for e, j0, j1 in self._segments(span):
+                row_kernels.group_sums(
+                    X, self.p, *self._slopes[e], self.rest, *self._entries, ours, self._group,
+                    j0, j1, out,
+                )  # fmt: skip
+
+        if self._groups > 1:  # each in one piece
+            each_part(run, self._pieces)
+        else:
+            for piece in self._pieces:
+                run(*piece)
         if self._common.size:
             G, total = self._commons, row_kernels.segment_sums(value, self._start)
             row_kernels.spread_sums(G.indptr, G.indices, G.data, total, self._common, out)
         return out
-
-
-def _blocks(i0: int, i1: int) -> Iterable[tuple[int, int]]:
-    return ((i, min(i + _BLOCK, i1)) for i in range(i0, i1, _BLOCK))
 
 
 def _cut(i0: int, i1: int, pieces: int) -> list[tuple[int, int]]:

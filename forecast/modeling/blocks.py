@@ -22,6 +22,7 @@ IntArray = npt.NDArray[np.int64]
 
 #: Labels of a dyad are "a-b"; inside, the key a * _BASE + b sorts them by number.
 _BASE = 100_000
+_MOST_LISTED = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -327,7 +328,11 @@ def fit_block(
         disputes = tuple(np.unique(dispute_of(rows)).tolist())
         return BlockCode(**{**bare.__dict__, "levels": disputes})
     try:
-        keys = np.unique(bare._keys(rows, X, names)[0])
+        if bare.is_slope:  # of every column in every part
+            part, parts = bare._parts(rows, X, names)
+            keys = np.add.outer(np.arange(len(columns)) * parts, np.unique(part)).ravel()
+        else:
+            keys = np.unique(bare._keys(rows, X, names)[0])
     except ArgumentError as error:
         raise SpecificationError(str(error)) from None
     if group.structure == "random_walk":
@@ -366,7 +371,17 @@ def split_levels(
     unknown : scipy.sparse.csr_array, shape (n, extra)
     extra : numpy.ndarray, shape (extra,), ascending
     """
-    n = keys.shape[0]
+    n, k = keys.shape
+    every = (known, keys)
+    if k > 1 and all(v.size and v.min() >= 0 and v.max() < _MOST_LISTED for v in every):
+        # Many uses of few levels: a table of their places is quicker than a search for each.
+        places = np.full(_MOST_LISTED, -1, dtype=np.int32)
+        places[known] = np.arange(known.size)
+        place = places[keys]
+        if (place >= 0).all() and (place[:, 1:] > place[:, :-1]).all():
+            indptr = np.arange(n + 1, dtype=np.int64) * k
+            matrix = sp.csr_array((weights.ravel(), place.ravel(), indptr), (n, known.size))
+            return matrix, sp.csr_array((n, 0), dtype=np.float64), known[:0]
     order = np.argsort(known)
     ranked = known[order]
     place = np.minimum(np.searchsorted(ranked, keys), max(known.size - 1, 0))

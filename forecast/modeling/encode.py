@@ -16,6 +16,7 @@ from forecast.modeling.design import Block, Design
 from forecast.modeling.encoding import (
     Encoding,
     Rows,
+    chosen_rows,
     complete,
     coordinates,
     raw_values,
@@ -28,6 +29,8 @@ from forecast.panel.types import Panel
 __all__ = ["Encoding", "Rows", "encode", "encode_as"]
 
 FloatArray = npt.NDArray[np.float64]
+
+_BLOCK = 65_536  # rows that are centred at once
 
 
 def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
@@ -58,7 +61,7 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
     panel, dropped = _sample(spec, panel)
     data = panel.data
     kept, missing = usable_rows(spec.entries, data)
-    data = data.isel(row=kept)
+    data = chosen_rows(data, kept)
     y = data["outcome"].to_numpy().astype(np.float64)
     if y.size == 0 or y.min() == y.max():
         raise DataError(
@@ -161,7 +164,7 @@ def _sample(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:
         if count := int((out & known).sum()):
             dropped["excluded years"] = count
         known &= ~out
-    panel = panel.with_data(panel.data.isel(row=known))
+    panel = panel.with_data(chosen_rows(panel.data, np.flatnonzero(known)))
     return complete(panel, spec.entries), dropped
 
 
@@ -199,16 +202,25 @@ def _with_products(spec: ModelSpec, encoding: Encoding, X: FloatArray) -> Encodi
     return replace(encoding, interactions=tuple(products), notes=(*encoding.notes, *notes))
 
 
+def _centred_products(X: FloatArray) -> FloatArray:
+    """Sums of products of the columns of X less their means, (p, p), without a copy of X."""
+    mean, total = X.mean(axis=0), np.zeros((X.shape[1], X.shape[1]))
+    for i in range(0, len(X), _BLOCK):
+        part = X[i : i + _BLOCK] - mean
+        total += part.T @ part
+    return total
+
+
 def _check_independent(X: FloatArray, names: tuple[str, ...]) -> list[str]:
     """Refuse linearly dependent columns; remark on pairs that are nearly the same."""
     if X.shape[1] < 3:
         return []
-    centred = X[:, 1:] - X[:, 1:].mean(axis=0)
-    length = np.sqrt((centred**2).sum(axis=0))
+    products = _centred_products(X[:, 1:])
+    length = np.sqrt(np.diag(products))
     flat = np.flatnonzero(length <= 1e-12 * np.sqrt(X.shape[0]))
     if flat.size:
         raise SpecificationError(f"Column {names[1 + int(flat[0])]!r} is constant in the sample")
-    correlation = (centred / length).T @ (centred / length)
+    correlation = products / np.outer(length, length)
     values, vectors = np.linalg.eigh(correlation)
     if values[0] < 1e-9:
         involved = np.flatnonzero(np.abs(vectors[:, 0]) > 0.05)
@@ -275,11 +287,15 @@ def _intercept_mean(spec: ModelSpec, design: Design, rate: float) -> float:
     if spec.intercept.mean == "base_rate":
         return logit
     variance = float((design.X[:, 1:] @ design.prior_mean[1:]).var())
-    variance += float(design.prior_sd[1:] ** 2 @ design.X[:, 1:].var(axis=0))
+    spread = np.diag(_centred_products(design.X[:, 1:])) / design.y.size
+    variance += float(design.prior_sd[1:] ** 2 @ spread)
     for block in design.blocks:
         # E[sigma^2] is the square of the half-normal's scale; a walk's variance grows by step.
         steps = np.arange(len(block.levels)) % (len(block.levels) // block.chains)
         growth = steps + 1 if block.structure == "random_walk" else 1.0
-        squared = np.asarray((block.matrix**2).sum(axis=0)) / design.y.size
+        squared = np.bincount(
+            block.matrix.indices, block.matrix.data**2, minlength=len(block.levels)
+        )
+        squared /= design.y.size
         variance += block.scale_prior**2 * float((squared * growth).sum())
     return logit * float(np.sqrt(1.0 + (16.0 * np.sqrt(3.0) / (15.0 * np.pi)) ** 2 * variance))

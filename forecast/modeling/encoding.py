@@ -185,10 +185,17 @@ class Encoding:
             new = complete(new, self.terms)
         data = new.data if isinstance(new, Panel) else new
         kept, dropped = usable_rows(self.terms, data)
-        data = data.isel(row=kept)
+        data = chosen_rows(data, kept)
         rows = coordinates(data)
-        n = rows.sizes["row"]
-        parts = [np.ones((n, 1))]
+        X = np.empty((rows.sizes["row"], len(self.names)))
+        X[:, 0] = 1.0
+        filled = 1
+
+        def put(columns: FloatArray) -> None:
+            nonlocal filled
+            X[:, filled : filled + columns.shape[1]] = columns
+            filled += columns.shape[1]
+
         imputed: dict[str, int] = {}
         for term in self.terms:
             raw = raw_values(data, term.name)
@@ -202,18 +209,17 @@ class Encoding:
             missing = int(np.isnan(raw).sum())
             if missing:
                 imputed[term.name] = missing
-            parts.append(columns)
-        if self.interactions:
-            values = np.concatenate(parts[1:], axis=1)
-            parts += [product(values, self.term_names) for product in self.interactions]
+            put(columns)
+        values = X[:, 1:filled]
+        for product in self.interactions:
+            put(product(values, self.term_names))
         alliance: list[RowBlock] = []
         if self.alliance is not None:
             world = new.world if isinstance(new, Panel) else None
             columns, block, at_mean = self.alliance.apply(world, rows)
             imputed |= {f"alliance:{name}": count for name, count in at_mean.items()}
-            parts.append(columns)
+            put(columns)
             alliance.append(block)
-        X = np.ascontiguousarray(np.concatenate(parts, axis=1))
         blocks = tuple(code.apply(rows, X, self.names) for code in self.blocks)
         return Rows(X, self.names, (*blocks, *alliance), rows, kept, dropped, imputed)
 
@@ -315,6 +321,11 @@ def raw_values(data: xr.Dataset, name: str) -> FloatArray:
             f"{tuple(map(str, column.dims))}"
         )
     return column.to_numpy().astype(np.float64)
+
+
+def chosen_rows(data: xr.Dataset, rows: IntArray) -> xr.Dataset:
+    """Some rows of a dataset; itself, not a copy, if that is all of them."""
+    return data if rows.size == data.sizes["row"] else data.isel(row=rows)
 
 
 def usable_rows(

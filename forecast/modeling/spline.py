@@ -11,6 +11,8 @@ __all__ = ["natural_cubic"]
 
 FloatArray = npt.NDArray[np.float64]
 
+_MANY = 1000
+
 
 def natural_cubic(x: npt.ArrayLike, knots: Sequence[float]) -> FloatArray:
     """Cardinal basis of the natural cubic splines with the given knots.
@@ -37,6 +39,10 @@ def natural_cubic(x: npt.ArrayLike, knots: Sequence[float]) -> FloatArray:
     """
     t = np.asarray(knots, dtype=np.float64)
     values = np.asarray(x, dtype=np.float64)
+    if values.size > _MANY:
+        distinct, where = np.unique(values, return_inverse=True)
+        if distinct.size <= _MANY:  # whole years, say: each is worked out once
+            return np.asarray(natural_cubic(distinct, knots)[where])
     k = t.size
     h = np.diff(t)
     inner = np.arange(k - 2)
