@@ -105,8 +105,7 @@ def simulated_forecasts(
         paths=capability_paths,
         seed=seed,
     )
-    keep = future.complete
-    future = replace(future, rows=future.rows.isel(row=keep), X=future.X[:, :, keep])
+    future = future.where(future.complete)
     past = build_world(_conflicts_only(known))
     states = future.world["state"].to_numpy()
     coefficients = Coefficients(fit, draws=None, seed=seed)

@@ -131,7 +131,8 @@ class Record:
     @property
     def status(self) -> npt.NDArray[np.str_]:
         """How things stood at the end of the origin year, (R,); see `STATUSES`."""
-        return np.asarray(STATUSES)[self.active.astype(int) + self.under_way]
+        which = self.active.astype(np.int64) + self.under_way
+        return np.asarray(np.asarray(STATUSES)[which])
 
     @cached_property
     def row_of(self) -> npt.NDArray[np.int32]:
@@ -270,9 +271,9 @@ class Track:
         """
         shape = probability.shape
         onset, going = np.empty(shape, dtype=bool), np.empty(shape, dtype=np.int16)
-        numbers = (rng.random(shape, dtype=np.float32) for _ in range(2))
+        first, second = (rng.random(shape, dtype=np.float32) for _ in range(2))
         before = np.ascontiguousarray(np.broadcast_to(self.going, shape))
-        kernels.begin_and_end(probability, stays, severe, *numbers, before, onset, going)
+        kernels.begin_and_end(probability, stays, severe, first, second, before, onset, going)
         self._advance(onset, going)
 
     def _advance(self, onset: BoolArray, going: IndexArray) -> None:

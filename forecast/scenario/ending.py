@@ -88,7 +88,8 @@ def ending_panel(tables: Tables, *, last: int) -> Panel:
 
 
 def _severe(table: pd.DataFrame) -> IntArray:
-    return (table["deaths_class"] >= _SEVERE).fillna(False).to_numpy(dtype=np.int64)
+    severe = (table["deaths_class"] >= _SEVERE).fillna(False)
+    return np.asarray(severe.to_numpy(dtype=bool), dtype=np.int64)
 
 
 def _columns(age: IntArray, severe: IntArray) -> dict[str, tuple[str, Float64Array]]:
@@ -183,7 +184,8 @@ class Endings:
         age, severe = np.divmod(np.arange(2 * ages), 2)
         year = ("row", np.full(age.size, self.origin + 1))
         rows = xr.Dataset(_columns(age, severe), coords={"year": year})
-        return 1.0 - predict(self.fit, rows, draws=self.draws).to_numpy().T
+        ends = predict(self.fit, rows, draws=self.draws).to_numpy()
+        return np.ascontiguousarray(1.0 - ends.T, dtype=np.float32)
 
     def survival(self, code: int, horizon: int) -> Float32Array:
         """Probability that a dispute of the origin is still open after 1 … h years; (h, D).
@@ -195,4 +197,4 @@ class Endings:
         horizon : int
         """
         yearly = self.stays(code // 2 + horizon)[code : code + 2 * horizon : 2]
-        return np.cumprod(yearly, axis=0, dtype=np.float32)
+        return np.asarray(np.multiply.accumulate(yearly, axis=0))

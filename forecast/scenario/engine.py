@@ -127,14 +127,15 @@ def simulate_paths(
             annual[h] *= ~real.under_way
             if risky is not None:
                 risky[h] = ~real.under_way
-        # The two tracks differ only where something began.
         hazard[h] = annual[h]
-        some = np.flatnonzero(apart)
-        own = np.empty((some.size, draws), dtype=np.float32)
-        kernels.probability(effects[some] + frame(quiet, some).log_odds(beta, strata), own)
-        hazard[h, some] = own
-        mine = under_way.rows
-        hazard[h, mine] = under_way.hazard(frame(quiet, mine), effects[mine], beta, strata)
+        # The tracks differ only where something has begun, and what is under way may have ended.
+        if (some := np.flatnonzero(apart)).size:
+            own = np.empty((some.size, draws), dtype=np.float32)
+            log_odds = effects[some] + frame(quiet, some).log_odds(beta, strata)
+            kernels.probability(log_odds, own)
+            hazard[h, some] = own
+        if (mine := under_way.rows).size:
+            hazard[h, mine] = under_way.hazard(frame(quiet, mine), effects[mine], beta, strata)
 
         rng = np.random.default_rng(np.random.SeedSequence([seed, 2, h]))
         real.step(annual[h], stays, endings.severe, rng)

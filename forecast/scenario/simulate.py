@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,10 +107,10 @@ def simulate(
         chance of the events), the others hold the uncertainty of the parameters.
 
         Coordinates of ``dyad``: ``ccode_a``, ``ccode_b``, ``region``, ``status`` (at the end of
-        the record: ``"at peace"``, ``"ended"`` or ``"under way"``), ``changed`` (a feature of the pair differs
-        between scenario and status quo; allies' simulated disputes do not count). Attributes
-        name kind and level of the intervals,
-        population, unit, seed, draws, data vintage, edits and the caution text.
+        the record: ``"at peace"``, ``"ended"`` or ``"under way"``), ``changed`` (a feature of
+        the pair differs between scenario and status quo; allies' simulated disputes do not
+        count). Attributes name kind and level of the intervals, population, unit, seed, draws,
+        data vintage, edits and the caution text.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def simulate_all(
     futures += [prepare_future(fit, other, rows=futures[0].rows, **options) for other in edited]
     keep = np.logical_and.reduce([future.complete for future in futures])
     if not keep.all():
-        futures = [_keep(future, keep) for future in futures]
+        futures = [future.where(keep) for future in futures]
     base = futures[0]
     coefficients = Coefficients(fit, draws=draws, seed=seed)
     record = _record(fit, base)
@@ -270,7 +270,7 @@ def status_quo(fit: Fit, *, horizon: int, draws: int | None, seed: int) -> Statu
     future = prepare_future(
         fit, tables, rows=None, origin=origin, horizon=horizon, paths=_CAPABILITY_PATHS, seed=seed
     )
-    future = _keep(future, future.complete)
+    future = future.where(future.complete)
     record = _record(fit, future)
     coefficients = Coefficients(fit, draws=draws, seed=seed)
     endings = Endings(tables, origin=origin, draws=coefficients.draws, seed=seed)
@@ -293,13 +293,6 @@ def _record(fit: Fit, future: Future) -> Record:
     return Record.of(
         fit.panel.world, future.rows, future.origin, states=states, tables=_tables(fit)
     )
-
-
-def _keep(future: Future, keep: npt.NDArray[np.bool_]) -> Future:
-    return replace(
-        future, rows=future.rows.isel(row=keep), X=future.X[:, :, keep],
-        complete=future.complete,
-    )  # fmt: skip
 
 
 class _Summary:
