@@ -282,9 +282,7 @@ class Track:
         self.peace = np.where(self.active, 0, self.peace + 1).astype(np.int16)
         self.total = (self.total + onset).astype(np.int16)
         self.onsets.append(onset)
-        for keep, faded in self._faded.items():
-            faded *= np.float32(keep)
-            faded += onset
+        self._faded = {k: np.float32(k) * faded + onset for k, faded in self._faded.items()}
 
     def faded(self, keep: float) -> Float32Array:
         """Simulated onsets, weighing `keep` times as much with each year that passed; (R, D)."""

@@ -189,7 +189,8 @@ class _UnderWay:
         if not self._waits:
             self._open *= 1.0 - risk(frame)
         self._over = [none * (1.0 - risk(frame.at_peace(j))) for j, none in enumerate(self._over)]
-        hazard = 1.0 - (self._open + sum(self._over)) / before
+        none = self._open + sum(self._over)
+        hazard = 1.0 - np.divide(none, before, out=np.zeros_like(none), where=before > 0)
         goes_on = self._table[self._code]
         self._over = [self._open * (1.0 - goes_on), *self._over]
         self._open *= goes_on
