@@ -209,7 +209,10 @@ class Risk:
                 end = _when(self.ended.end, self.ended.end_precision)
                 since = _when(self.ended.since, self.ended.since_precision)
                 before = f" after the conflict of the two that began {since} and ended {end}"
-            text = f"{pair}: probability {risk} that a dispute begins {span}{before}; {base}."
+            text = (
+                f"{pair}: probability {self.rounded['text']} that a dispute begins {span}{before}"
+                f" ({kind} {self.rounded['interval']}); {base}."
+            )
         several = " For the first of these years alone:" if self.horizon > 1 else ""
         return f"{text}{several if self.calibration['covered'] else ''} {self.calibration['text']}"
 
