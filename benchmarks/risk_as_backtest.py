@@ -54,7 +54,10 @@ def main(first: int = 2005, last: int = 2025, population: str = "politically_rel
     sums |= {"backtest expects": ("backtest", "sum"), "risk says": ("probability", "sum")}
     print(asked.groupby("status").agg(**sums).round(1).to_string())
     active = asked[asked["status"] != "at peace"]
-    print("active in the last year:", active[["outcome", "backtest", "probability"]].sum().round(1).to_dict())
+    print(
+        "active in the last year:",
+        active[["outcome", "backtest", "probability"]].sum().round(1).to_dict(),
+    )
 
 
 if __name__ == "__main__":

@@ -111,7 +111,9 @@ def simulate_paths(
         year = record.origin + 1 + h
         beta = coefficients.at(year)
         rows = future.rows.assign_coords(year=("row", np.full(count, year)))
-        effects = np.sum(list(coefficients.effects(rows).values()), axis=0, dtype=np.float32)
+        effects = np.zeros((count, draws), dtype=np.float32)
+        for effect in coefficients.effects(rows).values():
+            effects += effect
         now = ties[int(np.searchsorted(years, year - 1))]
         allies = Allies.of(record, now, real.active, elsewhere=elsewhere, first=h == 0)
 
