@@ -2,12 +2,12 @@
 
     uv run python benchmarks/endings.py [DATA FIRST LAST]
 
-For each origin every candidate learns from the years before it and says of each dispute that is open
-on 31 December when it ends. Scores, by log loss: whether it ends in the next year; when it ends
-within five years, or not (one number a dispute and origin); and whether a dispute ends in the year
-in which it begins. Differences are to the shares by age, with 90% intervals from a bootstrap of
-origins. Deaths are those that disputes came to (sources code them once), so that what they add is an
-upper bound.
+For each origin every candidate learns from the years before it and says of each dispute that is
+open on 31 December when it ends. Scores, by log loss: whether it ends in the next year; when it
+ends within five years, or not (one number a dispute and origin); and whether a dispute ends in the
+year in which it begins. Differences are to the shares by age, with 90% intervals from a bootstrap
+of origins. Deaths are those that disputes came to (sources code them once), so that what they add
+is an upper bound.
 """
 
 from __future__ import annotations

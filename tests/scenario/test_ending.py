@@ -63,9 +63,8 @@ def test_what_still_runs_and_what_may_lie_past_the_list_is_censored(tables: Tabl
 def test_deaths_are_those_recorded_and_unknown_is_few(tables: Tables) -> None:
     span = ("2024-05-01", "2024-06-01", "day")
     data = ending_panel(with_disputes(tables, span, span, span), last=2025).data
-    assert dict(zip(*(data[n].to_numpy().tolist() for n in ("conflict_id", "deaths_25")), strict=True)) == {
-        "d0": 0, "d1": 1, "d2": 0,
-    }  # fmt: skip
+    names, severe = (data[name].to_numpy().tolist() for name in ("conflict_id", "deaths_25"))
+    assert dict(zip(names, severe, strict=True)) == {"d0": 0, "d1": 1, "d2": 0}
 
 
 def test_the_first_of_several_open_disputes_says_how_things_stand(tables: Tables) -> None:
