@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 from weakref import WeakKeyDictionary
 
 from forecast.errors import ArgumentError
+from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +24,63 @@ if TYPE_CHECKING:
 
     type Evidence = Backtest | CalibrationRecord
 
-__all__ = ["Risk", "forget", "risk"]
+__all__ = ["Ended", "Risk", "UnderWay", "forget", "risk"]
 
 State = str | int
 Many = list[str] | list[int] | list[State] | tuple[State, ...]
 _REMEMBERED = 4
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """A dispute of the pair that is open on the last day of the record.
+
+    Of several the one that began first.
+
+    Attributes
+    ----------
+    conflict_id, name : str
+        Of the conflict in the data.
+    since, since_precision : str
+        ISO date of its first day as recorded, and whether day, month or only year is known.
+    age : int
+        Years since the one in which it began, on the first day of the forecast.
+    years : tuple of dict
+        For each year of the forecast ``year`` and, with equal-tailed intervals
+        (``still_interval`` …): ``still``, the probability that it is still under way at the end of
+        the year; ``ended``, that it has ended by then; ``further``, that at least one further
+        dispute has begun by then (None for a pair outside of the model's population).
+    severity : str
+        What the deaths of the dispute are: those recorded so far.
+    """
+
+    conflict_id: str
+    name: str
+    since: str
+    since_precision: str
+    age: int
+    years: tuple[dict[str, Any], ...]
+    severity: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last dispute of the pair that ended in the last year of the record.
+
+    Attributes
+    ----------
+    conflict_id, name : str
+        Of the conflict in the data.
+    since, since_precision, end, end_precision : str
+        ISO dates of its first and last day as recorded, and how precisely each is known.
+    """
+
+    conflict_id: str
+    name: str
+    since: str
+    since_precision: str
+    end: str
+    end_precision: str
 
 
 @dataclass(frozen=True)
@@ -44,8 +97,16 @@ class Risk:
         Years of the forecast, both included.
     horizon : int
         Number of these years.
+    status : {"at peace", "ended", "under way"}
+        How things stood on the last day of the record: no dispute of the two was active in its
+        last year; one was, and is over; one is open.
+    under_way : UnderWay or None
+        The dispute that is under way: since when, and whether it still is at the end of each year.
+    ended : Ended or None
+        The dispute that has ended.
     probability : float
-        Probability that at least one dispute begins between the two in these years.
+        Probability that at least one dispute begins between the two in these years: if one is
+        under way, beside it or after it.
     lower, upper : float
         Interval of that probability.
     interval_kind, interval_level : str, float
@@ -53,10 +114,13 @@ class Risk:
     unit : str
         Unit and population of the probability.
     stratum : str
-        ``"first ever"`` (no onset between the two on record), ``"quiet"`` (one, but more than
-        ten years of peace), ``"recurrent"``, or ``"outside the population"``.
+        ``"under way"`` (where the fit has rows of such pairs), ``"first ever"`` (no onset between
+        the two on record), ``"quiet"`` (one, but more than ten years of peace), ``"recurrent"``,
+        or ``"outside the population"``.
     base_rate : float
         Observed share of the stratum's dyads with an onset within as many years.
+    base_population : str
+        Whose share it is: the population of the fit, or what lies outside of it.
     base_rows : int
         Dyad-years from which it was counted.
     ratio : float
@@ -66,14 +130,13 @@ class Risk:
         average dyad-year of the fit: ``term``, ``log_odds``, ``value``.
     effects : dict
         Log-odds of what no feature explains: ``state`` and ``dyad`` effects.
-    ongoing : bool
-        A dispute of the two was active at the end of the record; while it continues no new one
-        can begin, and the probability allows for that.
     handling : str
         Which method answered: the model, or the observed rate for a pair outside its population.
     support : dict
-        Rows of the fit in the stratum and of this dyad; levels new to the fit; features
-        outside the range seen in the fit.
+        ``rows_in_stratum`` and ``rows_of_dyad``, of the fit; ``new_levels``, groups of effects of
+        which the pair has a level that is new to the fit; ``outside_range``, features whose value
+        in the first year lies outside of the range seen in the fit: ``term``, ``value``,
+        ``range``.
     calibration : dict
         How forecasts like that of the first year did, in this stratum and band of probability:
         ``covered`` (whether there is a record of such forecasts out of sample), ``source``,
@@ -97,6 +160,9 @@ class Risk:
     first_year: int
     last_year: int
     horizon: int
+    status: str
+    under_way: UnderWay | None
+    ended: Ended | None
     probability: float
     lower: float
     upper: float
@@ -105,11 +171,11 @@ class Risk:
     unit: str
     stratum: str
     base_rate: float
+    base_population: str
     base_rows: int
     ratio: float
     drivers: tuple[dict[str, Any], ...]
     effects: dict[str, float]
-    ongoing: bool
     handling: str
     support: dict[str, Any]
     calibration: dict[str, Any]
@@ -123,19 +189,57 @@ class Risk:
 
     def __str__(self) -> str:
         """The answer and its record, with no more digits than they support."""
+        pair = f"{self.state_a}–{self.state_b}"
         span = (
             f"in {self.first_year}"
             if self.horizon == 1
             else f"in {self.first_year}–{self.last_year}"
         )
-        several = " For the first of these years alone:" if self.horizon > 1 else ""
-        return (
-            f"{self.state_a}–{self.state_b}: probability {self.rounded['text']} that a"
-            f" dispute begins {span} ({self.interval_level:.0%} {self.interval_kind} interval"
-            f" {self.rounded['interval']}); base rate of the stratum"
-            f" '{self.stratum}' {self.rounded['base_rate']}."
-            f"{several if self.calibration['covered'] else ''} {self.calibration['text']}"
+        kind = f"{self.interval_level:.0%} {self.interval_kind} interval"
+        risk = f"{self.rounded['text']} ({kind} {self.rounded['interval']})"
+        base = (
+            f"base rate of the stratum '{self.stratum}' ({self.base_population})"
+            f" {self.rounded['base_rate']}"
         )
+        if self.under_way is not None:
+            text = f"{pair}: {self._going_on(self.under_way, kind, risk, base)}"
+        else:
+            before = ""
+            if self.ended is not None:
+                end = _when(self.ended.end, self.ended.end_precision)
+                since = _when(self.ended.since, self.ended.since_precision)
+                before = f" after the conflict of the two that began {since} and ended {end}"
+            text = (
+                f"{pair}: probability {self.rounded['text']} that a dispute begins {span}{before}"
+                f" ({kind} {self.rounded['interval']}); {base}."
+            )
+        several = " For the first of these years alone:" if self.horizon > 1 else ""
+        return f"{text}{several if self.calibration['covered'] else ''} {self.calibration['text']}"
+
+    def _going_on(self, dispute: UnderWay, kind: str, risk: str, base: str) -> str:
+        """What leads the answer where a dispute is under way."""
+        shown = dispute.years if self.horizon <= 2 else (dispute.years[0], dispute.years[-1])
+        parts = []
+        for year in shown:
+            lower, upper = year["still_interval"]
+            step = rounding_step(year["still"], [upper - lower])
+            still = percentage(year["still"], step)
+            parts.append(
+                f"at the end of {year['year']} with {still} ({kind}"
+                f" {percentage_interval(lower, upper, step)})"
+            )
+        since = _when(dispute.since, dispute.since_precision)
+        text = f"a conflict of the two is under way since {since}. It is still under way "
+        text += " and ".join(parts)
+        if dispute.years[0]["further"] is None:
+            return f"{text}. The model says nothing of a further one: {self.handling}"
+        beside = "beside it" if self.horizon == 1 else f"by the end of {self.last_year}"
+        return f"{text}; a further one begins {beside} with {risk}; {base}."
+
+
+def _when(date: str, precision: str) -> str:
+    """As much of an ISO date as is known."""
+    return date[: {"day": 10, "month": 7}.get(precision, 4)]
 
 
 @overload
@@ -188,7 +292,8 @@ def risk(
     Risk or pandas.DataFrame
         One answer for one pair. For many: one row per pair and year ahead h = 1 … `horizon`
         with ``probability`` (within h years), ``lower``, ``upper``, ``base_rate``, ``ratio``,
-        ``stratum``, ``ongoing``, ``handling``.
+        ``base_population``, ``stratum``, ``status``, ``still_under_way`` with ``still_lower`` and
+        ``still_upper`` (NaN unless under way), ``handling``.
 
     Raises
     ------

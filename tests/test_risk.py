@@ -6,13 +6,22 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from known import make_known_fit
 
 import forecast
 from forecast.errors import ArgumentError, UnknownNameError
+from forecast.evaluation.knowledge import known_before
+from forecast.evaluation.origins import target_panel, training_panel
 from forecast.evaluation.record import CalibrationRecord, calibration_record
+from forecast.evaluation.strata import OUTSIDE, STRATA, base_rates
 from forecast.inference.fit import Fit
+from forecast.inference.predict import predict
+from forecast.modeling.spec import load_model
+from forecast.panel.build import Population
+from forecast.panel.events import UnderWay
 from forecast.risk import Risk, risk
 from forecast.scenario.simulate import simulate
+from forecast.sources.tables import Tables
 
 
 def test_the_order_and_the_kind_of_name_do_not_matter(known_fit: Fit) -> None:
@@ -96,20 +105,159 @@ def test_a_pair_outside_the_population_says_how_it_was_handled(known_fit: Fit) -
     assert table["probability"].iloc[1] == pytest.approx(answer.probability)
 
 
-def test_base_rates_are_shares_of_the_record(known_fit: Fit) -> None:
-    from forecast.evaluation.strata import STRATA, base_rates
-
-    assert known_fit.panel.world is not None
-    rates = base_rates(known_fit.panel.world, horizon=3)
-    data = known_fit.panel.tables
-    assert data is not None
+@pytest.mark.parametrize("population", ["politically_relevant", "all"])
+@pytest.mark.parametrize("rule", ["stratum", "drop", "convention"])
+def test_base_rates_are_shares_of_the_rows_of_a_fit(
+    tables: Tables, population: Population, rule: UnderWay
+) -> None:
+    """Every row of the fit's population and rule, and every onset, is in one of the strata."""
+    full = forecast.load_panel(data=tables, population=population, under_way=rule)
+    assert full.world is not None
+    rates = base_rates(full.world, population=population, under_way=rule, horizon=3)
     for h in (1, 2, 3):
         assert rates[h]["first ever"].rate < rates[h]["quiet"].rate < rates[h]["recurrent"].rate
     assert rates[1]["quiet"].onsets <= rates[2]["quiet"].onsets <= rates[3]["quiet"].onsets + 30
-    # All onsets of politically relevant pairs at risk are in one of the strata.
-    full = forecast.load_panel(data=data)
     assert sum(rates[1][s].rows for s in STRATA) == full.data.sizes["row"]
     assert sum(rates[1][s].onsets for s in STRATA) == int(full.data["outcome"].sum())
+    assert (rates[1]["under way"].rows > 0) == (rule == "stratum")
+    assert (rates[1][OUTSIDE].rows > 0) == (population != "all")
+
+
+def test_a_base_rate_is_that_of_the_fits_population(known_fit: Fit) -> None:
+    answer = risk(known_fit, "IND", "PAK")
+    assert answer.base_population == "politically relevant pairs"
+    assert "'recurrent' (politically relevant pairs)" in str(answer)
+    assert known_fit.panel.world is not None
+    spec = known_fit.spec.model_copy(update={"population": "all"})
+    whole = replace(
+        known_fit, spec=spec, id="all", panel=replace(known_fit.panel, population="all")
+    )
+    of_all = risk(whole, "IND", "PAK", draws=10)
+    assert of_all.base_population == "all pairs of states"
+    assert of_all.base_rate < answer.base_rate
+    rates = base_rates(
+        known_fit.panel.world, population="all", under_way="stratum", horizon=1
+    )  # fmt: skip
+    assert of_all.base_rate == rates[1]["recurrent"].rate
+
+
+# What is under way ------------------------------------------------------------------------------
+
+
+def test_a_conflict_under_way_leads_the_answer(known_fit: Fit) -> None:
+    answer = risk(known_fit, "RUS", "UKR", level=0.8)
+    assert answer.status == "under way" and answer.ended is None
+    found = answer.under_way
+    assert found is not None
+    assert (found.since, found.since_precision, found.age) == ("2022-02-24", "day", 4)
+    (year,) = found.years
+    assert year["year"] == 2026
+    assert year["still"] + year["ended"] == pytest.approx(1)
+    assert year["further"] == pytest.approx(answer.probability)
+    for name in ("still", "ended", "further"):
+        assert year[f"{name}_interval"][0] < year[name] < year[f"{name}_interval"][1]
+    assert str(answer).startswith(
+        "Russia–Ukraine: a conflict of the two is under way since 2022-02-24. It is still under way"
+        " at the end of 2026 with "
+    )
+    assert f"a further one begins beside it with {answer.rounded['text']} (80%" in str(answer)
+    longer = risk(known_fit, "RUS", "UKR", horizon=5)
+    assert longer.under_way is not None
+    still = [y["still"] for y in longer.under_way.years]
+    assert still == sorted(still, reverse=True) and len(still) == 5
+    assert "at the end of 2026 with" in str(longer) and "at the end of 2030 with" in str(longer)
+    content = json.loads(json.dumps(longer.to_dict(), allow_nan=False))
+    assert content["under_way"]["years"][0]["year"] == 2026
+
+
+def test_a_conflict_that_has_ended_is_over(known_fit: Fit) -> None:
+    answer = risk(known_fit, "IND", "PAK")
+    assert answer.status == "ended" and answer.under_way is None
+    assert answer.ended is not None and answer.ended.end == "2025-05-10"
+    assert "that began 2025-04-24 and ended 2025-05-10" in str(answer)
+    peace = risk(known_fit, "USA", "CAN")
+    assert (peace.status, peace.under_way, peace.ended) == ("at peace", None, None)
+
+
+def test_the_table_says_what_is_under_way(known_fit: Fit) -> None:
+    table = risk(known_fit, horizon=2)
+    assert set(table["status"]) == {"at peace", "ended", "under way"}
+    going = table["status"] == "under way"
+    assert (table["still_under_way"].notna() == going).all()
+    row = table[(table["ccode_a"] == 365) & (table["ccode_b"] == 369)].iloc[0]
+    single = risk(known_fit, "RUS", "UKR").under_way
+    assert single is not None
+    assert row["still_under_way"] == pytest.approx(single.years[0]["still"])
+
+
+def test_what_is_under_way_outside_the_population(known_fit: Fit) -> None:
+    """The hazard of ending needs no row of the pair; the model says nothing of a further one."""
+    tables = known_fit.panel.tables
+    assert tables is not None
+    conflicts = tables.conflicts.copy()
+    last = conflicts[(conflicts["ccode_a"] == 365) & (conflicts["ccode_b"] == 369)].iloc[[-1]]
+    added = last.assign(ccode_a=145, ccode_b=712, conflict_id="invented")
+    twin = replace(tables, conflicts=pd.concat([conflicts, added], ignore_index=True))
+    fit = replace(known_fit, id="more", panel=replace(known_fit.panel, tables=twin))
+    answer = risk(fit, "Bolivia", "Mongolia", horizon=2, draws=100)
+    assert answer.status == "under way" and answer.under_way is not None
+    assert answer.under_way.years[1]["further"] is None
+    assert "The model says nothing of a further one" in str(answer)
+
+
+def test_features_outside_the_range_of_the_fit_are_named(known_fit: Fit) -> None:
+    encoding = known_fit.encoding
+    narrow = tuple(
+        replace(code, seen=(0.0, 1.0)) if code.name == "disputes_total" else code
+        for code in encoding.terms
+    )
+    fit = replace(known_fit, id="narrow", encoding=replace(encoding, terms=narrow))
+    (found,) = risk(fit, "IND", "PAK", draws=10).support["outside_range"]
+    assert found["term"] == "disputes_total" and found["range"] == [0.0, 1.0]
+    assert found["value"] > 10
+    # Nothing lies outside of the range of its own rows but what has just grown.
+    table = risk(known_fit, horizon=1).head(200)
+    for a, b in zip(table["ccode_a"], table["ccode_b"], strict=True):
+        for outside in risk(known_fit, int(a), int(b)).support["outside_range"]:
+            low, high = outside["range"]
+            assert not low <= outside["value"] <= high
+
+
+@pytest.mark.parametrize(
+    ("population", "rule", "origin"),
+    [
+        ("politically_relevant", "stratum", 2015), ("politically_relevant", "drop", 2009),
+        ("all", "stratum", 2006),
+    ],
+)  # fmt: skip
+def test_risk_says_what_a_backtest_says(
+    tables: Tables, population: Population, rule: UnderWay, origin: int
+) -> None:
+    """Same pair, origin and data: the same number, for every pair of the population."""
+    spec = load_model("dyad_onset").model_copy(update={"population": population})
+    spec = spec.with_under_way(rule)
+    options = {"population": population, "under_way": rule}
+    panel = forecast.load_panel(data=tables, years=(1990, origin), **options)
+    fit = make_known_fit(training_panel(panel, origin), model=spec, draws=100)
+    rows = predict(fit, target_panel(panel, origin))
+    expected = pd.DataFrame(
+        {name: rows[name].to_numpy() for name in ("ccode_a", "ccode_b")}
+        | {"backtest": rows.mean("draw").to_numpy()}
+    )
+    known = forecast.load_panel(
+        data=known_before(tables, origin), years=(1990, origin - 1), **options
+    )
+    table = risk(replace(fit, panel=known), horizon=1)
+    both = table.merge(expected, on=["ccode_a", "ccode_b"], how="outer", indicator=True)
+    both = both[both["handling"].isna() | (both["handling"] == "model")]
+    # Nobody knows of a state before it is there; all other pairs are answered both ways.
+    entered = tables.states["start"].dt.year == origin
+    new = both[["ccode_a", "ccode_b"]].isin(set(tables.states.loc[entered, "ccode"])).any(axis=1)
+    assert (both.loc[~new, "_merge"] == "both").all()
+    both = both[both["_merge"] == "both"]
+    assert len(both) > (18_000 if population == "all" else 1_700)
+    assert ((both["status"] == "under way").any()) == (rule == "stratum")
+    np.testing.assert_allclose(both["probability"], both["backtest"], rtol=3e-6)
 
 
 def test_an_interval_is_the_quantiles_of_the_draws(known_fit: Fit) -> None:

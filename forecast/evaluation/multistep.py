@@ -63,11 +63,11 @@ def simulated_forecasts(
     Returns
     -------
     dict of int to (numpy.ndarray, numpy.ndarray)
-        By horizon: probability of an onset given that the pair is a row, and probability that it
-        is one in the draw's world, both (draws, rows). The forecast of a row is the mean of the
+        By horizon: probability of an onset given that the pair is a row, and whether it is one in
+        the draw's world (0 or 1), both (draws, rows). The forecast of a row is the mean of the
         first, weighted by the second: Pr(onset, row) / Pr(row). Every pair is a row of a model
-        with ``under_way="stratum"``; for others it is one where no dispute of its own goes on. A
-        row of a pair that was not in the population at
+        with ``under_way="stratum"``; for others it is one where no dispute of its own is under
+        way. A row of a pair that was not in the population at
         the origin is NaN.
 
     Raises
@@ -77,6 +77,7 @@ def simulated_forecasts(
     """
     from forecast.scenario.coefficients import Coefficients
     from forecast.scenario.dynamics import Record
+    from forecast.scenario.ending import Endings
     from forecast.scenario.engine import simulate_paths
     from forecast.scenario.future import prepare_future
 
@@ -104,15 +105,16 @@ def simulated_forecasts(
         paths=capability_paths,
         seed=seed,
     )
-    keep = future.complete
-    future = replace(future, rows=future.rows.isel(row=keep), X=future.X[:, :, keep])
+    future = future.where(future.complete)
     past = build_world(_conflicts_only(known))
-    record = Record.of(past, future.rows, last, states=future.world["state"].to_numpy())
+    states = future.world["state"].to_numpy()
+    coefficients = Coefficients(fit, draws=None, seed=seed)
     paths = simulate_paths(
         fit,
         future,
-        record,
-        Coefficients(fit, draws=None, seed=seed),
+        Record.of(past, future.rows, last, states=states, tables=known),
+        coefficients,
+        Endings(known, origin=last, draws=coefficients.draws, seed=seed),
         seed=seed,
         keep_at_risk=True,
     )
@@ -124,8 +126,6 @@ def simulated_forecasts(
         place = np.searchsorted(keys, wanted).clip(max=max(keys.size - 1, 0))
         there = keys[place] == wanted
         at_risk = paths.at_risk[horizon - 1][place].T
-        if fit.spec.under_way == "stratum":
-            at_risk = np.ones_like(at_risk)
         with np.errstate(invalid="ignore", divide="ignore"):
             probability = np.where(at_risk > 0, paths.annual[horizon - 1][place].T / at_risk, 0.0)
         probability = np.where(there, probability, np.nan).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,8 @@ import xarray as xr
 
 from forecast.evaluation.tables import LONG_PEACE
 from forecast.features.history import disputes_total, peace_years
-from forecast.panel.build import relevant_pairs
+from forecast.panel.events import UnderWay
+from forecast.panel.populations import pairs_of
 
 __all__ = ["NEW", "OUTSIDE", "STRATA", "UNDER_WAY", "BaseRate", "base_rates", "stratum_of"]
 
@@ -22,7 +24,7 @@ UNDER_WAY = "under way"
 STRATA: tuple[str, ...] = (UNDER_WAY, "first ever", "quiet", "recurrent")
 #: In a backtest: pairs that had never been rows before the origin, whatever is on record.
 NEW = "new dyad"
-#: Pairs that are not politically relevant.
+#: Pairs that are not of the population, such as politically relevant ones.
 OUTSIDE = "outside the population"
 
 
@@ -73,45 +75,59 @@ def stratum_of(
     return found if under_way is None else np.where(under_way, UNDER_WAY, found)
 
 
-def base_rates(world: xr.Dataset, *, horizon: int) -> dict[int, dict[str, BaseRate]]:
-    """Observed rates within 1 … `horizon` years, by stratum of the politically relevant dyads.
+def base_rates(
+    world: xr.Dataset, *, population: str, under_way: UnderWay, horizon: int
+) -> dict[int, dict[str, BaseRate]]:
+    """Observed rates within 1 … `horizon` years, by stratum of the dyads of a population.
 
     Parameters
     ----------
     world : xarray.Dataset
         Dense world; only years whose conflicts, and the year before, are covered count.
+    population : str
+        Pairs that are told apart by stratum, as in `forecast.load_panel`; the others are
+        `OUTSIDE`.
+    under_way : {"stratum", "drop", "convention"}
+        Which dyad-years with a dispute under way on 1 January count, as in `forecast.load_panel`;
+        only with ``"stratum"`` they are a stratum of their own.
     horizon : int
         Longest horizon in years.
 
     Returns
     -------
     dict of int to dict of str to BaseRate
-        By horizon; inside by the names in `STRATA` and `OUTSIDE`. Every dyad-year counts; its
-        stratum is that of the end of the year before.
+        By horizon; inside by the names in `STRATA` and `OUTSIDE`. The stratum of a dyad-year is
+        that of the end of the year before.
     """
-    onset, together = world["onset"].to_numpy(), world["together"].to_numpy()
-    is_open = world["open"].to_numpy()
-    before = np.cumsum(onset, axis=0, dtype=np.int16)
-    covered = world["conflict_covered"].to_numpy()
-    peace = np.nan_to_num(peace_years(world).to_numpy())
-    disputes = np.nan_to_num(disputes_total(world).to_numpy())
-    relevant = relevant_pairs(world)
-    names = (*STRATA, OUTSIDE)
-    rows = np.zeros((horizon + 1, len(names)), dtype=np.int64)
-    onsets = np.zeros_like(rows)
-    for t in np.flatnonzero(covered[1:] & covered[:-1]) + 1:
-        upper = np.triu(together[t], k=1)
-        stratum = stratum_of(peace[t - 1], disputes[t - 1], is_open[t - 1])
-        stratum = np.where(relevant[t], stratum, OUTSIDE)[upper]
-        which = np.array([np.count_nonzero(stratum == name) for name in names])
-        for h in range(1, horizon + 1):
-            end = t + h - 1
-            if end >= covered.size or not covered[end]:
-                break
-            event = ((before[end] - before[t - 1]) > 0)[upper]
-            rows[h] += which
-            onsets[h] += [np.count_nonzero(stratum[event] == name) for name in names]
-    return {
-        h: {name: BaseRate(int(rows[h, i]), int(onsets[h, i])) for i, name in enumerate(names)}
-        for h in range(1, horizon + 1)
-    }
+    states = world.sizes["state"]
+    a, b = np.triu_indices(states, k=1)
+    covered = np.flatnonzero(world["conflict_covered"].to_numpy())
+    years, shape = slice(covered[0], covered[-1] + 1), (world.sizes["year"], states, states)
+
+    def of_pairs(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Of the covered years, (year, pair)."""
+        return np.broadcast_to(values, shape)[years, a, b]
+
+    rows = of_pairs(world["at_risk" if under_way == "convention" else "together"].to_numpy())[1:]
+    goes_on = of_pairs(world["open"].to_numpy())[:-1]
+    if under_way == "drop":
+        rows = rows & ~goes_on
+    peace, disputes = (
+        of_pairs(np.nan_to_num(values.to_numpy()))[:-1]
+        for values in (peace_years(world), disputes_total(world))
+    )
+    stratum = stratum_of(peace, disputes, goes_on if under_way == "stratum" else None)
+    inside = of_pairs(pairs_of(world, population))[1:]
+    chosen = {name: rows & inside & (stratum == name) for name in STRATA}
+    chosen[OUTSIDE] = rows & ~inside
+    onset = of_pairs(world["onset"].to_numpy())[1:]
+    found, event = {}, np.zeros_like(rows)
+    for h in range(1, horizon + 1):
+        # The years after which h more are known.
+        seen = max(len(rows) - h + 1, 0)
+        event = event[:seen] | onset[h - 1 :]
+        found[h] = {
+            name: BaseRate(int(mask[:seen].sum()), int((mask[:seen] & event).sum()))
+            for name, mask in chosen.items()
+        }
+    return found

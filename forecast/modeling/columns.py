@@ -101,6 +101,8 @@ class ColumnCode:
         Whether the value column(s) and the has-a-value column are in the design.
     at_entry : {"missing", "current"}
         What a state's first year does.
+    seen : tuple of (float, float) or None
+        Smallest and largest raw value in the rows of the fit; None if there was none.
     """
 
     name: str
@@ -116,6 +118,7 @@ class ColumnCode:
     value: bool
     indicator: bool
     at_entry: Literal["missing", "current"] = "missing"
+    seen: tuple[float, float] | None = None
 
     @property
     def value_names(self) -> tuple[str, ...]:
@@ -199,6 +202,7 @@ def fit_columns(term: Term | Smooth, raw: FloatArray) -> tuple[ColumnCode, list[
         value=True,
         indicator=False,
         at_entry=term.at_entry,
+        seen=None if np.isnan(raw).all() else (float(np.nanmin(raw)), float(np.nanmax(raw))),
     )
     x = transform(raw, term.transform)
     undefined = ~np.isnan(raw) & ~np.isfinite(x)

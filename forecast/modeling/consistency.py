@@ -22,6 +22,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "state-year": ("state", "era", "year", "slope"),
     "dispute-dyad": ("state", "dyad", "dispute", "era", "year", "slope"),
     "dispute-dyad-month": ("state", "dyad", "dispute", "era", "year", "slope"),
+    "dispute-dyad-year": ("state", "dyad", "dispute", "era", "year", "slope"),
 }
 
 _RESERVED = frozenset(

@@ -46,8 +46,9 @@ class ModelSpec(Table):
     name: Name
     description: Prose
     unit: Literal[
-        "dyad-year", "directed-dyad-year", "state-year", "dispute-dyad", "dispute-dyad-month"
-    ]
+        "dyad-year", "directed-dyad-year", "state-year", "dispute-dyad", "dispute-dyad-month",
+        "dispute-dyad-year",
+    ]  # fmt: skip
     population: Literal["politically_relevant", "all", "originators"]
     outcome: Name = "onset"
     lag: Annotated[int, Field(strict=True, ge=1)] = 1

@@ -162,7 +162,8 @@ def _pairs(
 ) -> dict[str, Any]:
     """Every pair with its numbers by horizon: what the table of the page sorts and filters.
 
-    ``p`` holds, per horizon of `horizons`: probability, lower, upper, base rate, ratio, change.
+    ``p`` holds, per horizon of `horizons`: probability, lower, upper, base rate, ratio, change,
+    and the probability that a conflict under way still is (None where none is).
     """
     region = dict(zip(states["ccode"], states["region"], strict=True))
     change = {}
@@ -181,16 +182,18 @@ def _pairs(
                 "b": str(row["state_b"]),
                 "r": [str(region.get(code, "")) for code in key],
                 "s": str(row["stratum"]),
-                "o": bool(row["ongoing"]),
+                "o": str(row["status"]),
                 "m": row["handling"] == "model",
                 "p": [],
             },
         )
         numbers = [float(row[k]) for k in ("probability", "lower", "upper", "base_rate", "ratio")]
         since = change.get((*key, int(row["horizon"])))
+        still = float(row["still_under_way"])
         pair["p"].append(
             [float(f"{v:.4g}") for v in numbers]
             + [None if since is None else float(f"{since:.3g}")]
+            + [float(f"{still:.2g}") if math.isfinite(still) else None]
         )
     return {"horizons": list(horizons), "pairs": list(pairs.values())}
 

@@ -105,8 +105,12 @@ def _pairs(risks: pd.DataFrame) -> str:
         f" rate of {STRATA_WORDS.get(top['stratum'], top['stratum'])} is"
         f" {percent(top['base_rate'])} a year"
     )
-    if top["ongoing"]:
-        text += " (theirs was still going on at the end of the record)"
+    if top["status"] != "at peace":
+        text += (
+            " (theirs is under way, and this would be a further one)"
+            if top["status"] == "under way"
+            else " (one ended between them in the year before)"
+        )
     others = [
         f"{r.state_a}–{r.state_b} ({percent(float(str(r.probability)))})"
         for r in one.iloc[1:4].itertuples()
@@ -120,7 +124,26 @@ def _pairs(risks: pd.DataFrame) -> str:
             f" ({percent(first['probability'])}, {ratio(first['ratio'])} its base rate of"
             f" {percent(first['base_rate'])})"
         )
-    return text + "."
+    return f"{_under_way(one)}{text}."
+
+
+def _under_way(one: pd.DataFrame) -> str:
+    """The conflicts that are under way, before anything that may begin."""
+    going = one[one["status"] == "under way"].sort_values(
+        ["still_under_way", "ccode_a", "ccode_b"], ascending=[False, True, True]
+    )
+    if going.empty:
+        return ""
+    pairs = [
+        f"{r.state_a}–{r.state_b} ({percent(float(str(r.still_under_way)))})"
+        for r in going.itertuples()
+    ]
+    first = going.iloc[0]
+    what = "A conflict is" if len(pairs) == 1 else f"{len(pairs)} conflicts are"
+    return (
+        f"{what} under way at the end of {first['first_year'] - 1}, with the probability of still"
+        f" being so at the end of {first['last_year']}: {listed(pairs)}. "
+    )
 
 
 def _states(states: pd.DataFrame) -> str:

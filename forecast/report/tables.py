@@ -27,7 +27,8 @@ _CLOCKS = ("wall_seconds", "peak_memory_mb")
 _RISKS = (
     "ccode_a", "ccode_b", "state_a", "state_b", "horizon", "first_year", "last_year",
     "probability", "lower", "upper", "interval_kind", "interval_level", "stratum", "base_rate",
-    "ratio", "ongoing", "handling",
+    "base_population", "ratio", "status", "still_under_way", "still_lower", "still_upper",
+    "handling",
 )  # fmt: skip
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from forecast.evaluation.digits import percentage, percentage_interval, rounded, rounding_step
 from forecast.evaluation.strata import OUTSIDE
-from forecast.risk import Risk
+from forecast.risk import Ended, Risk, UnderWay
+from forecast.scenario.dynamics import STATUSES
 from forecast.scenario.outlook import Outlook
 from forecast.scenario.simulate import CAUTION
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord
 
 __all__ = ["risk_answer", "risk_table"]
+
+_, ENDED, UNDER_WAY = STATUSES
 
 _NO_RECORD = {
     "covered": False,
@@ -34,14 +38,23 @@ def risk_table(
     inside = at >= 0
     mean, lower, upper, base = (np.empty((len(pairs), horizon)) for _ in range(4))
     mean[inside], lower[inside], upper[inside] = outlook.estimates(at[inside], horizon, level)
-    stratum = np.where(inside, outlook.stratum[at], OUTSIDE)
+    places = list(zip(at.tolist(), pairs, strict=True))
+    stratum = [
+        outlook.stratum_without_row(pair) if row < 0 else str(outlook.stratum[row])
+        for row, pair in places
+    ]
+    outside = [i for i, (row, _) in enumerate(places) if row < 0]
     for h in range(1, horizon + 1):
         rates = outlook.base_rates[h]
-        outside = rates[OUTSIDE]
-        mean[~inside, h - 1] = outside.rate
-        lower[~inside, h - 1], upper[~inside, h - 1] = outside.interval(level)
-        base[:, h - 1] = [rates[str(name)].rate for name in stratum]
-    ongoing = inside & outlook.record.active[at]
+        base[:, h - 1] = [rates[name].rate for name in stratum]
+        mean[~inside, h - 1] = base[~inside, h - 1]
+        for i in outside:
+            lower[i, h - 1], upper[i, h - 1] = rates[stratum[i]].interval(level)
+    status = [outlook.status(pair) for pair in pairs]
+    still = np.full((3, len(pairs), horizon), np.nan)
+    for i, (_, pair) in enumerate(places):
+        if status[i] == UNDER_WAY:
+            still[:, i] = _estimates(outlook.still_under_way(pair, horizon), level)
     count = np.arange(1, horizon + 1)
     codes = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     names = np.array([[outlook.label(x), outlook.label(y)] for x, y in pairs]).reshape(-1, 2)
@@ -65,8 +78,14 @@ def risk_table(
             "interval_level": level,
             "stratum": each(stratum),
             "base_rate": base.ravel(),
+            "base_population": each(
+                [_base_population(outlook.fit.spec.population, name) for name in stratum]
+            ),
             "ratio": (mean / base).ravel(),
-            "ongoing": each(ongoing),
+            "status": each(status),
+            "still_under_way": still[0].ravel(),
+            "still_lower": still[1].ravel(),
+            "still_upper": still[2].ravel(),
             "handling": each(np.where(inside, "model", "observed rate")),
         }
     )
@@ -82,8 +101,9 @@ def risk_answer(
     """Everything about one pair: the fields of `forecast.risk.Risk`."""
     row = outlook.position.get(pair)
     fit = outlook.fit
-    stratum = OUTSIDE if row is None else str(outlook.stratum[row])
+    stratum = outlook.stratum_without_row(pair) if row is None else str(outlook.stratum[row])
     base = outlook.base_rates[horizon][stratum]
+    status = outlook.status(pair)
     common: dict[str, Any] = {
         "state_a": outlook.label(pair[0]),
         "state_b": outlook.label(pair[1]),
@@ -92,6 +112,9 @@ def risk_answer(
         "first_year": outlook.origin + 1,
         "last_year": outlook.origin + horizon,
         "horizon": horizon,
+        "status": status,
+        "under_way": _under_way(outlook, pair, horizon, level) if status == UNDER_WAY else None,
+        "ended": _ended(outlook.disputes[pair]) if status == ENDED else None,
         "interval_level": level,
         "unit": (
             f"probability of at least one {fit.spec.outcome} between the two (undirected dyad)"
@@ -99,6 +122,7 @@ def risk_answer(
         ),
         "stratum": stratum,
         "base_rate": base.rate,
+        "base_population": _base_population(fit.spec.population, stratum),
         "base_rows": base.rows,
         "vintage": outlook.vintage,
         "caution": CAUTION,
@@ -114,12 +138,19 @@ def risk_answer(
             ratio=1.0,
             drivers=(),
             effects={},
-            ongoing=False,
             handling=(
                 f"The pair is outside the population {fit.spec.population!r} on which the model"
                 " was fitted; the answer is the observed rate among such pairs."
+                if stratum == OUTSIDE
+                else "A feature that the model needs is missing for the pair (a state in its first"
+                " year has none); the answer is the observed rate of its stratum."
             ),
-            support={"rows_in_stratum": base.rows, "rows_of_dyad": 0},
+            support={
+                "rows_in_stratum": base.rows,
+                "rows_of_dyad": 0,
+                "new_levels": [],
+                "outside_range": [],
+            },
             calibration=dict(_NO_RECORD),
             rounded=_rounded(
                 (base.rate, lower, upper),
@@ -148,7 +179,6 @@ def risk_answer(
         ratio=probability / base.rate,
         drivers=outlook.drivers(row),
         effects={name: float(effect[row]) for name, effect in outlook.effects.items()},
-        ongoing=bool(outlook.record.active[row]),
         handling=f"model {fit.spec.name}, {fit.method}, {values.size} posterior draws",
         support=outlook.support(row),
         calibration=calibration,
@@ -159,6 +189,58 @@ def risk_answer(
             reason,
         ),
     )
+
+
+def _base_population(population: str, stratum: str) -> str:
+    """Whose base rate it is, in words."""
+    pairs = (
+        "all pairs of states" if population == "all" else f"{population.replace('_', ' ')} pairs"
+    )
+    return f"pairs other than {pairs}" if stratum == OUTSIDE else pairs
+
+
+def _dates(dispute: dict[str, Any], name: str, key: str) -> dict[str, str]:
+    """Date and precision of one end of a dispute."""
+    date, precision = dispute[key], str(dispute[f"{key}_precision"])
+    return {name: date.date().isoformat(), f"{name}_precision": precision}
+
+
+def _ended(dispute: dict[str, Any]) -> Ended:
+    dates = _dates(dispute, "since", "start") | _dates(dispute, "end", "end")
+    return Ended(conflict_id=str(dispute["conflict_id"]), name=str(dispute["name"]), **dates)
+
+
+def _under_way(outlook: Outlook, pair: tuple[int, int], horizon: int, level: float) -> UnderWay:
+    dispute, row = outlook.disputes[pair], outlook.position.get(pair)
+    still = outlook.still_under_way(pair, horizon)
+    further = None if row is None else outlook.cumulative[row, :horizon]
+    years = []
+    for h in range(horizon):
+        year: dict[str, Any] = {"year": outlook.origin + 1 + h}
+        of_year = {"still": still[h], "ended": 1 - still[h]}
+        of_year |= {} if further is None else {"further": further[h]}
+        for name, draws in of_year.items():
+            mean, lower, upper = (float(v) for v in _estimates(draws, level))
+            year |= {name: mean, f"{name}_interval": [lower, upper]}
+        years.append({"further": None, "further_interval": None} | year)
+    return UnderWay(
+        conflict_id=str(dispute["conflict_id"]),
+        name=str(dispute["name"]),
+        **_dates(dispute, "since", "start"),
+        age=int(dispute["age"]),
+        years=tuple(years),
+        severity=(
+            f"{'more than' if dispute['severe'] else 'no more than'} 25 deaths of the pair recorded"
+            " so far; disputes of the past are told apart by those that they came to"
+        ),
+    )
+
+
+def _estimates(draws: npt.NDArray[Any], level: float) -> npt.NDArray[np.float64]:
+    """Mean and equal-tailed interval over the last axis, (3, …)."""
+    tail = (1.0 - level) / 2.0
+    ends = np.quantile(draws, [tail, 1.0 - tail], axis=-1)
+    return np.stack([draws.mean(axis=-1, dtype=np.float64), *ends])
 
 
 def _supported(calibration: dict[str, Any], width: float, scale: float) -> tuple[list[float], str]:

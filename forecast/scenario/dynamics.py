@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import scipy.sparse as sp
 import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.scenario import kernels
+from forecast.scenario.ending import disputes_at
 
 if TYPE_CHECKING:
     from forecast.modeling.columns import ColumnCode
+    from forecast.sources.tables import Tables
 
-__all__ = ["OWN_STATUS", "SIMULATED", "Allies", "Record", "Track", "is_simulated"]
+__all__ = ["OWN_STATUS", "SIMULATED", "STATUSES", "Allies", "Record", "Track", "is_simulated"]
+
+#: No dispute of the pair was active in the year; one was, and is over; one is open on its last day.
+STATUSES: tuple[str, ...] = ("at peace", "ended", "under way")
 
 #: Features whose values a simulation carries forward draw by draw.
 SIMULATED: frozenset[str] = frozenset(
@@ -29,6 +35,7 @@ SIMULATED: frozenset[str] = frozenset(
         "disputes_total",
         "disputes_recent",
         "dispute_last_year",
+        "under_way",
         "state_disputes_recent",
         "system_disputes_recent",
         "disputes_decayed",
@@ -53,8 +60,10 @@ def is_simulated(code: ColumnCode) -> bool:
     return code.feature in SIMULATED
 
 
-#: Those that say how long the pair itself has been at peace.
-OWN_STATUS: frozenset[str] = frozenset({"peace_years", "dispute_last_year", "long_peace"})
+#: Those that say whether the pair is in a dispute, or how long it has been at peace.
+OWN_STATUS: frozenset[str] = frozenset(
+    {"peace_years", "dispute_last_year", "long_peace", "under_way"}
+)
 
 BoolArray = npt.NDArray[np.bool_]
 IndexArray = npt.NDArray[np.int16]
@@ -79,8 +88,11 @@ class Record:
         later entry of the two.
     pairs : numpy.ndarray, shape (years, S, S), bool
         The same of all pairs of states.
-    active, began : numpy.ndarray, shape (R,), bool
-        Dispute active, and begun, in the origin year.
+    active : numpy.ndarray, shape (R,), bool
+        A dispute was active on some day of the origin year.
+    going : numpy.ndarray, shape (R,), int16
+        Of a pair with a dispute under way (open on the last day of the origin year): 2 · age +
+        severe in the year to come, as in `forecast.scenario.ending.Endings.stays`; else 0.
     peace, total : numpy.ndarray, shape (R,), int16
         Years of peace and number of onsets at the end of the origin year.
     elsewhere : numpy.ndarray, shape (2, pairs)
@@ -89,9 +101,10 @@ class Record:
         Distinct conflicts that began, by state, since its entry.
     system_onsets, system_states : numpy.ndarray, shape (years,)
         Dyadic onsets of the whole system, and number of states in it.
-    continues : tuple of float
-        Share of disputes that are still active in the next calendar year: after the year in
-        which they began, and after a later year.
+    distinct : float
+        Distinct conflicts that a state's dyadic onset stands for: of all states and years,
+        conflicts that began over pairs in which one did. A coalition's war on a state is one
+        conflict of it and as many onsets as the coalition has members.
     """
 
     origin: int
@@ -101,14 +114,25 @@ class Record:
     onset: BoolArray
     pairs: BoolArray
     active: BoolArray
-    began: BoolArray
+    going: IndexArray
     peace: IndexArray
     total: IndexArray
     elsewhere: npt.NDArray[np.intp]
     state_onsets: npt.NDArray[np.int64]
     system_onsets: npt.NDArray[np.int64]
     system_states: npt.NDArray[np.int64]
-    continues: tuple[float, float]
+    distinct: float
+
+    @property
+    def under_way(self) -> BoolArray:
+        """Pairs with a dispute open on the last day of the origin year, (R,)."""
+        return self.going > 0
+
+    @property
+    def status(self) -> npt.NDArray[np.str_]:
+        """How things stood at the end of the origin year, (R,); see `STATUSES`."""
+        which = self.active.astype(np.int64) + self.under_way
+        return np.asarray(np.asarray(STATUSES)[which])
 
     @cached_property
     def row_of(self) -> npt.NDArray[np.int32]:
@@ -126,11 +150,13 @@ class Record:
         origin: int,
         *,
         states: npt.NDArray[np.integer],
+        tables: Tables,
     ) -> Record:
         """Record of `rows` in a world that covers conflicts up to `origin`.
 
         Positions are among `states` (COW numbers, ascending): those of the world to come, which
-        lacks the states that ended long ago.
+        lacks the states that ended long ago. `tables` are those behind the world; ages and deaths
+        of its disputes are read from them.
         """
         from forecast.features.history import disputes_total, peace_years
 
@@ -141,7 +167,8 @@ class Record:
             raise ArgumentError(f"Conflicts are not covered in the origin year {origin}.")
         system_onsets = past["onset"].to_numpy().sum(axis=(1, 2)).astype(np.int64) // 2
         system_states = np.where(covered, past["member"].to_numpy().sum(axis=1), 0).astype(np.int64)
-        continues = _continuation(past["onset"].to_numpy(), past["dispute"].to_numpy())
+        conflicts = int(past["dispute_onset_count"].to_numpy().sum())
+        distinct = conflicts / max(2 * int(system_onsets.sum()), 1) if conflicts else 1.0
         past = past.sel(state=states, other=states)
         a = np.searchsorted(states, rows["ccode_a"].to_numpy())
         b = np.searchsorted(states, rows["ccode_b"].to_numpy())
@@ -164,26 +191,23 @@ class Record:
             onset=pairs[:, a, b],
             pairs=pairs,
             active=dispute[-1, a, b],
-            began=onset[-1, a, b],
+            going=_going(tables, rows, origin, past["open"].to_numpy()[-1, a, b]),
             peace=np.nan_to_num(peace_years(last).to_numpy()[-1, a, b]).astype(np.int16),
             total=np.nan_to_num(disputes_total(last).to_numpy()[-1, a, b]).astype(np.int16),
             elsewhere=np.stack(np.nonzero(outside)),
             state_onsets=past["dispute_onset_count"].to_numpy().astype(np.int64) * since,
             system_onsets=system_onsets,
             system_states=system_states,
-            continues=continues,
+            distinct=distinct,
         )
 
 
-def _continuation(onset: BoolArray, dispute: BoolArray) -> tuple[float, float]:
-    """Share of dispute years followed by another one that is no new onset (Jeffreys mean)."""
-    now, following = dispute[:-1], dispute[1:] & ~onset[1:]
-    first = now & onset[:-1]
-    later = now & ~onset[:-1]
-    return (
-        float((np.sum(first & following) + 0.5) / (np.sum(first) + 1.0)),
-        float((np.sum(later & following) + 0.5) / (np.sum(later) + 1.0)),
-    )
+def _going(tables: Tables, rows: xr.Dataset, origin: int, under_way: BoolArray) -> IndexArray:
+    """Age and severity of the disputes under way, as `Record.going`."""
+    found = disputes_at(tables, origin)
+    pairs = pd.MultiIndex.from_arrays([rows["ccode_a"].to_numpy(), rows["ccode_b"].to_numpy()])
+    known = (2 * found["age"] + found["severe"]).reindex(pairs, fill_value=0).to_numpy()
+    return np.where(under_way, known, 0).astype(np.int16)
 
 
 @dataclass(eq=False)
@@ -192,8 +216,10 @@ class Track:
 
     Attributes
     ----------
-    active, began : numpy.ndarray, shape (R, D), bool
-        Dispute active, and begun, in the last simulated year.
+    active : numpy.ndarray, shape (R, D), bool
+        Dispute active on some day of the last simulated year.
+    going : numpy.ndarray, shape (R, D), int16
+        Of a dispute open at its end 2 · age + severe, as in `Record.going`; 0 if there is none.
     peace, total : numpy.ndarray, shape (R, D), int16
         Years of peace; onsets so far.
     onsets : list of numpy.ndarray, shape (R, D), bool
@@ -201,36 +227,62 @@ class Track:
     """
 
     active: BoolArray
-    began: BoolArray
+    going: IndexArray
     peace: IndexArray
     total: IndexArray
     onsets: list[BoolArray] = field(default_factory=list)
     _faded: dict[float, Float32Array] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, record: Record, draws: int) -> Track:
-        """State at the end of the origin year."""
+    def start(cls, record: Record) -> Track:
+        """State at the end of the origin year, the same in all draws: D = 1 until a step."""
+        names = ("active", "going", "peace", "total")
+        return cls(*(getattr(record, name)[:, None] for name in names))
 
-        def wide(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-            return np.repeat(values[:, None], draws, axis=1)
+    @property
+    def under_way(self) -> BoolArray:
+        """Pairs with a dispute open at the end of the last simulated year, (R, D)."""
+        return self.going > 0
 
-        return cls(
-            active=wide(record.active).astype(bool),
-            began=wide(record.began).astype(bool),
-            peace=wide(record.peace).astype(np.int16),
-            total=wide(record.total).astype(np.int16),
-        )
+    def quiet_year(self) -> None:
+        """Advance one year in which nothing begins; what is under way goes on."""
+        self._advance(np.zeros(self.going.shape, dtype=bool), self.going)
 
-    def step(self, onset: BoolArray, continuing: BoolArray) -> None:
-        """Advance one year: `onset` begins a dispute, `continuing` keeps one alive."""
-        self.active = onset | continuing
-        self.began = onset
+    def step(
+        self,
+        probability: Float32Array,
+        stays: Float32Array,
+        severe: Float32Array,
+        rng: np.random.Generator,
+    ) -> None:
+        """Advance one year: disputes begin, go on, and end.
+
+        Parameters
+        ----------
+        probability : numpy.ndarray, shape (R, D), float32
+            Of an onset in the year.
+        stays : numpy.ndarray, shape (2 · ages, D), float32
+            Probability that a dispute is still open at the end of the year, as from
+            `forecast.scenario.ending.Endings.stays`.
+        severe : numpy.ndarray, shape (D,), float32
+            Share of new disputes that come to more than 25 deaths.
+        rng : numpy.random.Generator
+            Two numbers for every row and draw, whatever happens.
+        """
+        shape = probability.shape
+        onset, going = np.empty(shape, dtype=bool), np.empty(shape, dtype=np.int16)
+        first, second = (rng.random(shape, dtype=np.float32) for _ in range(2))
+        before = np.ascontiguousarray(np.broadcast_to(self.going, shape))
+        kernels.begin_and_end(probability, stays, severe, first, second, before, onset, going)
+        self._advance(onset, going)
+
+    def _advance(self, onset: BoolArray, going: IndexArray) -> None:
+        self.active = onset | self.under_way
+        self.going = going
         self.peace = np.where(self.active, 0, self.peace + 1).astype(np.int16)
         self.total = (self.total + onset).astype(np.int16)
         self.onsets.append(onset)
-        for keep, faded in self._faded.items():
-            faded *= np.float32(keep)
-            faded += onset
+        self._faded = {k: np.float32(k) * faded + onset for k, faded in self._faded.items()}
 
     def faded(self, keep: float) -> Float32Array:
         """Simulated onsets, weighing `keep` times as much with each year that passed; (R, D)."""

@@ -13,8 +13,9 @@ from forecast.features.arrays import allied
 from forecast.scenario import kernels
 from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import Allies, Record, Track
+from forecast.scenario.ending import Endings
 from forecast.scenario.future import Future
-from forecast.scenario.lookup import lookup
+from forecast.scenario.lookup import Rows, lookup
 from forecast.scenario.predictor import Frame, Strata, simulated_terms
 
 if TYPE_CHECKING:
@@ -41,12 +42,13 @@ class Paths:
         the end of the year before.
     hazard : numpy.ndarray, shape (horizon, R, D), float32
         Probability that the pair's first new dispute begins in the year, given that none has
-        since the origin and given what the draw's world did to everybody else.
+        since the origin (one that was under way then may be, or may be over) and given what the
+        draw's world did to everybody else.
     onsets : numpy.ndarray, shape (horizon, R, D), bool
         Simulated onsets.
     at_risk : numpy.ndarray, shape (horizon, R, D), float32, or None
-        Probability, in the draw's world at the end of the year before, that no dispute of the
-        pair merely continues in the year; only if it was asked for.
+        Whether, in the draw's world at the end of the year before, the pair is one that the fit
+        has rows of (0 or 1); only if it was asked for.
     """
 
     rows: xr.Dataset
@@ -72,16 +74,21 @@ def simulate_paths(
     future: Future,
     record: Record,
     coefficients: Coefficients,
+    endings: Endings,
     *,
     seed: int,
     keep_at_risk: bool = False,
 ) -> Paths:
     """Step all dyads forward year by year, with feedback of simulated onsets.
 
-    Each year: design columns and effects give the log-odds of an onset for a pair at risk; an
-    ongoing dispute continues with the share seen in the record, and its pair is then not at
-    risk. Onsets enter clocks, counts and allies in dispute of the next year. Two graphs that
-    are simulated with one seed share every random number.
+    At the end of each year a pair is at peace, its dispute of the year has ended, or one is under
+    way. Design columns and effects give the log-odds of an onset in the next year; a dispute under
+    way goes on as its age and deaths say, beside whatever begins. What begins is under way at the
+    end of its year, or over. Onsets enter clocks, counts and allies in dispute of the next year.
+    Two graphs that are simulated with one seed share every random number.
+
+    A fit whose panel has no rows of pairs with a dispute under way (``under_way`` "drop" or
+    "convention") knows nothing about them: no further dispute begins beside one that is open.
     """
     horizon, count = future.X.shape[1], record.a.size
     draws = coefficients.draws
@@ -91,43 +98,51 @@ def simulate_paths(
     terms = simulated_terms(fit.encoding)
     strata = coefficients.strata()
     elsewhere = any(code.feature == "ally_in_dispute_elsewhere" for code in terms)
+    waits = fit.spec.under_way != "stratum"
 
     annual = np.empty((horizon, count, draws), dtype=np.float32)
     hazard = np.empty_like(annual)
-    risky = np.empty_like(annual) if keep_at_risk else None
-    real, quiet = Track.start(record, draws), Track.start(record, draws)
-    ongoing = _Ongoing(record, horizon, draws)
-    nothing = np.zeros((count, draws), dtype=bool)
+    risky = np.ones_like(annual) if keep_at_risk else None
+    real, quiet = Track.start(record), Track.start(record)
+    stays = endings.stays(int(record.going.max(initial=0)) // 2 + horizon + 1)
+    under_way = _UnderWay(record, stays, waits=waits)
+    apart = np.zeros(count, dtype=bool)
     for h in range(horizon):
         year = record.origin + 1 + h
         beta = coefficients.at(year)
         rows = future.rows.assign_coords(year=("row", np.full(count, year)))
-        effects = np.sum(list(coefficients.effects(rows).values()), axis=0, dtype=np.float32)
+        effects = np.zeros((count, draws), dtype=np.float32)
+        for effect in coefficients.effects(rows).values():
+            effects += effect
         now = ties[int(np.searchsorted(years, year - 1))]
         allies = Allies.of(record, now, real.active, elsewhere=elsewhere, first=h == 0)
 
-        def frame(track: Track, h: int = h, allies: Allies = allies) -> Frame:
-            """Design columns of every row and draw on a track."""
-            values = {code.name: lookup(code, record, track, real, allies) for code in terms}
-            return Frame(fit.encoding, future.X[:, h], path, values)
+        def frame(
+            track: Track, at: Rows = slice(None), h: int = h, allies: Allies = allies
+        ) -> Frame:
+            """Design columns of rows on a track."""
+            values = {code.name: lookup(code, record, track, real, allies, at) for code in terms}
+            return Frame(fit.encoding, future.X[:, h, at], path, values)
 
-        stays = np.where(real.active, np.where(real.began, *record.continues), 0.0)
-        stays = stays.astype(np.float32)
-        if risky is not None:
-            risky[h] = 1.0 - stays
-        log_odds = effects + frame(real).log_odds(beta, strata)
-        kernels.probability(log_odds, stays, annual[h])
-        alone = frame(quiet)
-        log_odds = effects + alone.log_odds(beta, strata)
-        kernels.probability(log_odds, nothing.astype(np.float32), hazard[h])
-        ongoing.see(h, alone, effects, beta, strata)
+        kernels.probability(effects + frame(real).log_odds(beta, strata), annual[h])
+        if waits:
+            annual[h] *= ~real.under_way
+            if risky is not None:
+                risky[h] = ~real.under_way
+        hazard[h] = annual[h]
+        # The tracks differ only where something has begun, and what is under way may have ended.
+        if (some := np.flatnonzero(apart)).size:
+            own = np.empty((some.size, draws), dtype=np.float32)
+            log_odds = effects[some] + frame(quiet, some).log_odds(beta, strata)
+            kernels.probability(log_odds, own)
+            hazard[h, some] = own
+        if (mine := under_way.rows).size:
+            hazard[h, mine] = under_way.hazard(frame(quiet, mine), effects[mine], beta, strata)
 
         rng = np.random.default_rng(np.random.SeedSequence([seed, 2, h]))
-        uniform = rng.random((count, draws), dtype=np.float32)
-        continuing = uniform < stays
-        real.step(~continuing & (uniform < stays + annual[h]), continuing)
-        quiet.step(nothing, nothing)
-    hazard[:, ongoing.rows] = ongoing.hazard()
+        real.step(annual[h], stays, endings.severe, rng)
+        quiet.quiet_year()
+        apart |= real.onsets[-1].any(axis=1)
     return Paths(
         rows=future.rows,
         origin=record.origin,
@@ -138,38 +153,48 @@ def simulate_paths(
     )
 
 
-class _Ongoing:
-    """First new onset of pairs whose dispute is active at the origin.
+class _UnderWay:
+    """First further onset of pairs with a dispute under way at the origin.
 
-    The dispute ends after k more years with a probability from the record, and only then is the
-    pair at risk, with j years of peace behind it. Summing over k keeps the probability a smooth
-    function of each posterior draw; simulating k would spread it between zero and its value.
+    The dispute goes on or ends in each year; summing over the year in which it ended, instead of
+    simulating it, keeps the probability a smooth function of each posterior draw.
     """
 
-    def __init__(self, record: Record, horizon: int, draws: int) -> None:
-        self.rows = np.flatnonzero(record.active)
-        first, later = record.continues
-        stays = np.where(record.began[self.rows], first, later)
-        k = np.arange(horizon)[:, None]
-        self.ends = np.where(k == 0, 1 - stays, stays * later ** np.maximum(k - 1, 0) * (1 - later))
-        # By year h and years of peace j <= h.
-        self.onset = np.zeros((horizon, horizon, self.rows.size, draws), dtype=np.float32)
+    def __init__(self, record: Record, stays: Float32Array, *, waits: bool) -> None:
+        self.rows = np.flatnonzero(record.under_way)
+        self._code, self._table, self._waits = record.going[self.rows], stays, waits
+        # Probability of no onset so far and the dispute open, or over for so many years.
+        self._open = np.ones((self.rows.size, stays.shape[1]), dtype=np.float32)
+        self._over: list[Float32Array] = []
 
-    def see(
-        self, h: int, alone: Frame, effects: Float32Array, beta: Float64Array, strata: Strata
-    ) -> None:
-        """Take the log-odds of year h, with each number j <= h of years of peace."""
-        mine = alone.rows(self.rows)
-        for j in range(h + 1):
-            log_odds = effects[self.rows] + mine.at_peace(j).log_odds(beta, strata)
-            self.onset[h, j] = 1.0 / (1.0 + np.exp(-log_odds))
+    def hazard(
+        self, frame: Frame, effects: Float32Array, beta: Float64Array, strata: Strata
+    ) -> Float32Array:
+        """Hazard of the first further onset in the next year, (rows, D).
 
-    def hazard(self) -> Float32Array:
-        """Hazard of the first new onset by year, (horizon, ongoing rows, D)."""
-        horizon = self.onset.shape[0]
-        cumulative = np.zeros((horizon + 1, *self.onset.shape[2:]))
-        for h in range(1, horizon + 1):
-            for k in range(h):
-                none = np.prod([1 - self.onset[i, i - k] for i in range(k, h)], axis=0)
-                cumulative[h] += self.ends[k][:, None] * (1 - none)
-        return (1 - (1 - cumulative[1:]) / (1 - cumulative[:-1])).astype(np.float32)
+        Parameters
+        ----------
+        frame : Frame
+            Design columns of the rows, their dispute open and no other one begun.
+        effects : numpy.ndarray, shape (rows, D)
+            Effects of groups.
+        beta, strata
+            See `Frame.log_odds`.
+        """
+
+        def risk(frame: Frame) -> Float32Array:
+            out = np.empty_like(self._open)
+            kernels.probability(effects + frame.log_odds(beta, strata), out)
+            return out
+
+        before = self._open + sum(self._over)
+        if not self._waits:
+            self._open *= 1.0 - risk(frame)
+        self._over = [none * (1.0 - risk(frame.at_peace(j))) for j, none in enumerate(self._over)]
+        none = self._open + sum(self._over)
+        hazard = 1.0 - np.divide(none, before, out=np.zeros_like(none), where=before > 0)
+        goes_on = self._table[self._code]
+        self._over = [self._open * (1.0 - goes_on), *self._over]
+        self._open *= goes_on
+        self._code = self._code + 2
+        return np.asarray(hazard)

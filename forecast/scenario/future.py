@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,8 @@ class Future:
         Carried-forward world (last capability known), for pacts and membership.
     complete : numpy.ndarray, shape (R,), bool
         Rows that have every feature that the model may not miss.
+    raw : mapping of str to numpy.ndarray, shape (R,)
+        Raw values of the terms that are not simulated, in the first year.
     """
 
     rows: xr.Dataset
@@ -64,6 +67,13 @@ class Future:
     X: npt.NDArray[np.float32]
     world: xr.Dataset
     complete: npt.NDArray[np.bool_]
+    raw: Mapping[str, npt.NDArray[np.floating]]
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> Future:
+        """The same of some rows."""
+        raw = {name: values[keep] for name, values in self.raw.items()}
+        rows = self.rows.isel(row=keep)
+        return replace(self, rows=rows, X=self.X[:, :, keep], complete=self.complete[keep], raw=raw)
 
 
 def capability_paths(
@@ -185,7 +195,8 @@ def prepare_future(
             if not live & set(product.of):
                 at = fit.encoding.term_slices[product.name]
                 X[k][..., at] = product(X[k], fit.encoding.names)
-    return Future(rows=rows, origin=origin, X=X, world=world, complete=complete)
+    of_first = {name: values[:count] for name, values in raw.items()}
+    return Future(rows=rows, origin=origin, X=X, world=world, complete=complete, raw=of_first)
 
 
 def _groups(fit: Fit) -> dict[str, list[ColumnCode]]:

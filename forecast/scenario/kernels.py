@@ -12,6 +12,7 @@ __all__ = [
     "add_allies",
     "add_lookup",
     "add_product",
+    "begin_and_end",
     "mark_elsewhere",
     "mark_opponent",
     "probability",
@@ -124,8 +125,43 @@ def add_product(out: Array, left: Array, right: Array, center: float, beta: Arra
 
 
 @numba.njit(parallel=True, cache=True)
-def probability(log_odds: Array, stays: Array, out: Array) -> None:
-    """Probability of an onset: inverse logit, times that of being at risk at all (1 - stays)."""
+def probability(log_odds: Array, out: Array) -> None:
+    """Inverse logit."""
     for r in numba.prange(out.shape[0]):
         for d in range(out.shape[1]):
-            out[r, d] = (1.0 - stays[r, d]) / (1.0 + np.exp(-log_odds[r, d]))
+            out[r, d] = 1.0 / (1.0 + np.exp(-log_odds[r, d]))
+
+
+@numba.njit(parallel=True, cache=True)
+def begin_and_end(
+    risk: Array,
+    stays: Array,
+    severe: Array,
+    first: Array,
+    second: Array,
+    before: Array,
+    onset: Array,
+    after: Array,
+) -> None:
+    """Onsets of a year, and disputes that are open at its end; see `dynamics.Track.step`.
+
+    What is left of a uniform number once it has decided is uniform again: the first, below the
+    risk, decides how severe the new dispute is; the second, once the old one has ended, whether
+    the new one is open at the end of the year.
+    """
+    for r in numba.prange(risk.shape[0]):
+        for d in range(risk.shape[1]):
+            begins = first[r, d] < risk[r, d]
+            onset[r, d] = begins
+            number, going, code = second[r, d], 0, before[r, d]
+            if code > 0:
+                p = stays[code, d]
+                if number < p:
+                    going = code + 2
+                else:
+                    number = (number - p) / (1.0 - p)
+            if begins and going == 0:
+                code = 1 if first[r, d] < risk[r, d] * severe[d] else 0
+                if number < stays[code, d]:
+                    going = code + 2
+            after[r, d] = going

@@ -22,12 +22,16 @@ from forecast.scenario.dynamics import Allies, Record, Track
 if TYPE_CHECKING:
     from forecast.modeling.columns import ColumnCode
 
-__all__ = ["Values", "lookup", "status_values"]
+__all__ = ["Rows", "Values", "lookup", "status_values"]
 
 BoolArray = npt.NDArray[np.bool_]
 IndexArray = npt.NDArray[np.int16]
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
+Rows = slice | npt.NDArray[np.integer[Any]]
+
+#: Simulated onsets stand for parts of a conflict of their states, counted in so many.
+_PARTS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +60,15 @@ class Values:
 
 
 def status_values(code: ColumnCode, peace: int, rows: int) -> Values:
-    """Values of a feature of `OWN_STATUS` for pairs that have been at peace for `peace` years."""
+    """Values of a feature of `OWN_STATUS` for pairs that have been at peace for `peace` years.
+
+    With 0 a dispute was active in the year before, and ended in it.
+    """
     held = float(peace)
     if code.feature == "dispute_last_year":
         held = float(peace == 0)
+    elif code.feature == "under_way":
+        held = 0.0
     elif code.feature == "long_peace":
         held = float(peace > _option(code, "years"))
     return Values(np.zeros((rows, 1), dtype=np.int16), np.array([held]))
@@ -77,6 +86,7 @@ def lookup(
     own: Track,
     others: Track,
     allies: Allies,
+    at: Rows = slice(None),
 ) -> Values:
     """Raw values of one simulated term at the end of a year.
 
@@ -94,38 +104,45 @@ def lookup(
         its states and the system.
     allies : Allies
         Allies in dispute in that year.
+    at : slice or numpy.ndarray of int
+        Rows that are wanted.
     """
     feature = str(code.feature)
     if feature == "peace_years":
-        return Values(own.peace, _integers(own.peace))
+        return Values(own.peace[at], _integers(own.peace))
     if feature == "disputes_total":
-        return Values(own.total, _integers(own.total))
+        return Values(own.total[at], _integers(own.total))
     if feature == "dispute_last_year":
-        return Values(own.active.astype(np.int16), np.array([0.0, 1.0]))
+        return _zero_one(own.active[at])
+    if feature == "under_way":
+        return _zero_one(own.under_way[at])
     if feature == "long_peace":
-        quiet = own.peace > _option(code, "years")
-        return Values(quiet.astype(np.int16), np.array([0.0, 1.0]))
+        return _zero_one(own.peace[at] > _option(code, "years"))
     if feature in ("ally_in_dispute_with_opponent", "ally_in_dispute_elsewhere"):
         sides = allies.opponent if feature.endswith("opponent") else allies.elsewhere
-        return Values(*_combine(sides[0], sides[1], code.side))
+        return _combine(sides[0][at], sides[1][at], code.side)
     if feature == "disputes_with_allies":
-        return Values(None, _with_allies(code, record, others, allies))
+        return Values(None, _with_allies(code, record, others, allies)[at])
     if feature == "rivalry":
-        return _rivals(code, record, own)
+        return _rivals(code, record, own, at)
     if feature.endswith("decayed"):
-        return Values(None, _decayed(code, record, own, others))
-    return Values(*_windowed(code, record, own, others))
+        return Values(None, _decayed(code, record, own, others, at))
+    return _windowed(code, record, own, others, at)
 
 
-def _rivals(code: ColumnCode, record: Record, own: Track) -> Values:
+def _zero_one(values: BoolArray) -> Values:
+    return Values(values.astype(np.int16), np.array([0.0, 1.0]))
+
+
+def _rivals(code: ColumnCode, record: Record, own: Track, at: Rows) -> Values:
     """Whether the pair had enough onsets within the window to be rivals."""
     window = int(_option(code, "rival_window"))
     mine = own.onsets[max(0, len(own.onsets) - window) :]
     # Near the start of the record the window holds fewer years, as in the feature.
     observed = max(0, window - len(own.onsets))
-    count = record.onset[record.onset.shape[0] - min(observed, record.onset.shape[0]) :].sum(axis=0)
-    rival = count[:, None] + _sum(mine, own.active.shape) >= _option(code, "rival_onsets")
-    return Values(rival.astype(np.int16), np.array([0.0, 1.0]))
+    first = record.onset.shape[0] - min(observed, record.onset.shape[0])
+    count = record.onset[first:, at].sum(axis=0)[:, None] + _sum(mine, own.active.shape)[at]
+    return _zero_one(count >= _option(code, "rival_onsets"))
 
 
 def _with_allies(code: ColumnCode, record: Record, others: Track, allies: Allies) -> Float32Array:
@@ -149,32 +166,32 @@ def _with_allies(code: ColumnCode, record: Record, others: Track, allies: Allies
     return np.asarray(COMBINE[code.side](*sides), dtype=np.float32)
 
 
-def _decayed(code: ColumnCode, record: Record, own: Track, others: Track) -> Float32Array:
+def _decayed(code: ColumnCode, record: Record, own: Track, others: Track, at: Rows) -> Float32Array:
     """Fading onsets of the pair, of its states (with others than each other) or the system."""
     keep = 0.5 ** (1.0 / _option(code, "half_life"))
     ahead = len(others.onsets)
     weight = keep ** (np.arange(record.onset.shape[0])[::-1] + ahead)
-    pair = (weight @ record.onset).astype(np.float32)[:, None]
+    pair = (weight @ record.onset[:, at]).astype(np.float32)[:, None]
     if code.feature == "disputes_decayed":
-        return np.asarray(pair + own.faded(keep))
+        return np.asarray(pair + own.faded(keep)[at])
     # The dyad's own simulated onsets that are in the others' world but not on its own path.
-    apart = others.faded(keep) - own.faded(keep)
+    apart = others.faded(keep)[at] - own.faded(keep)[at]
     if code.feature == "system_disputes_decayed":
         total = weight @ record.system_onsets + others.faded(keep).sum(axis=0)
         exposure = weight @ record.system_states
         exposure += np.sum(keep ** np.arange(ahead)) * record.system_states[-1]
         return np.asarray(100.0 * (total[None, :] - apart) / exposure, dtype=np.float32)
-    seen = (weight @ record.state_onsets)[:, None]
-    level = (seen + _incidence(record) @ others.faded(keep)).astype(np.float32)
+    share = np.float32(record.distinct)
+    seen = (weight @ record.state_onsets).astype(np.float32)[:, None]
+    level = seen + share * (_incidence(record) @ others.faded(keep))
+    apart *= share
     if code.feature == "other_disputes_decayed":
-        apart = pair + others.faded(keep)
-    sides = [np.maximum(level[side] - apart, 0) for side in (record.a, record.b)]
+        apart = pair + share * others.faded(keep)[at]
+    sides = [np.maximum(level[side[at]] - apart, 0) for side in (record.a, record.b)]
     return np.asarray(COMBINE[code.side](*sides), dtype=np.float32)
 
 
-def _windowed(
-    code: ColumnCode, record: Record, own: Track, others: Track
-) -> tuple[IndexArray, Float64Array]:
+def _windowed(code: ColumnCode, record: Record, own: Track, others: Track, at: Rows) -> Values:
     """Onsets of the last years of the pair, of its states or of the system."""
     feature = str(code.feature)
     year = record.origin + len(others.onsets)
@@ -188,27 +205,27 @@ def _windowed(
         )
     if window <= year - record.origin:
         observed = slice(record.onset.shape[0], None)
+    mine = _sum(own.onsets[max(0, len(own.onsets) - window) :], own.active.shape)[at]
     if feature == "disputes_recent":
-        mine = own.onsets[max(0, len(own.onsets) - window) :]
-        count = record.onset[observed].sum(axis=0)[:, None] + _sum(mine, own.active.shape)
-        return count.astype(np.int16), _integers(count)
+        count = record.onset[observed][:, at].sum(axis=0)[:, None] + mine
+        return Values(count.astype(np.int16), _integers(count))
+    every = _sum(simulated, others.active.shape)
     # The dyad's own simulated onsets that are in the others' world but not on its own path.
-    apart = _sum(simulated, others.active.shape) - _sum(
-        own.onsets[max(0, len(own.onsets) - window) :], own.active.shape
-    )
+    apart = every[at] - mine
     if feature == "state_disputes_recent":
-        seen = record.state_onsets[observed].sum(axis=0)[:, None]
-        totals = seen + _by_state(record, simulated, others.active.shape[1])
-        return _combine(totals[record.a] - apart, totals[record.b] - apart, code.side)
-    total = record.system_onsets[observed].sum() + sum(
-        (onset.sum(axis=0) for onset in simulated), start=np.zeros(others.active.shape[1], int)
-    )
+        share = round(_PARTS * record.distinct)
+        seen = _PARTS * record.state_onsets[observed].sum(axis=0)[:, None]
+        totals = (seen + share * _by_state(record, every)).astype(np.int32)
+        apart = share * apart.astype(np.int32)
+        sides = (totals[record.a[at]] - apart, totals[record.b[at]] - apart)
+        return _combine(*sides, code.side, unit=1.0 / _PARTS)
+    total = record.system_onsets[observed].sum() + every.sum(axis=0, dtype=np.int64)
     ahead = min(year - record.origin, window)
     exposure = record.system_states[observed].sum() + ahead * record.system_states[-1]
     index = total[None, :] - apart
     low = int(index.min())
     values = np.arange(low, int(index.max()) + 1) * 100.0 / max(int(exposure), 1)
-    return (index - low).astype(np.int16), values
+    return Values((index - low).astype(np.int16), values)
 
 
 def _sum(parts: list[BoolArray], shape: tuple[int, ...]) -> npt.NDArray[np.int16]:
@@ -222,12 +239,9 @@ def _integers(values: npt.NDArray[np.generic]) -> Float64Array:
     return np.arange(int(values.max()) + 1, dtype=np.float64)
 
 
-def _by_state(record: Record, onsets: list[BoolArray], draws: int) -> npt.NDArray[np.int64]:
-    """Simulated onsets of each state, (S, D); each dyadic onset is a conflict of its own."""
-    if not onsets:
-        return np.zeros((record.states, draws), dtype=np.int64)
-    total = _incidence(record) @ _sum(onsets, onsets[0].shape).astype(np.float32)
-    return np.rint(total).astype(np.int64)
+def _by_state(record: Record, onsets: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
+    """Dyadic onsets of each state, (S, D)."""
+    return np.rint(_incidence(record) @ onsets.astype(np.float32)).astype(np.int64)
 
 
 def _incidence(record: Record) -> sp.csr_array:
@@ -239,18 +253,17 @@ def _incidence(record: Record) -> sp.csr_array:
 
 
 def _combine(
-    a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], side: str
-) -> tuple[IndexArray, Float64Array]:
-    """Two sides' whole numbers as one, as in `forecast.features.gather`."""
-    unit = 1.0
+    a: npt.NDArray[np.integer], b: npt.NDArray[np.integer], side: str, unit: float = 1.0
+) -> Values:
+    """Two sides' numbers of a unit as one, as in `forecast.features.gather`."""
     if side in ("sum", "mean"):
-        both, unit = a + b, 0.5 if side == "mean" else 1.0
+        both, unit = a + b, 0.5 * unit if side == "mean" else unit
     elif side in ("min", "max"):
         both = (np.minimum if side == "min" else np.maximum)(a, b)
     elif side == "absdiff":
         both = np.abs(a - b)
     elif side == "product":
-        both = a * b
+        return Values(None, (a * unit) * (b * unit))
     else:
         both = a if side == "a" else b
-    return both.astype(np.int16), _integers(both) * unit
+    return Values(both.astype(np.int16), _integers(both) * unit)

@@ -11,13 +11,14 @@ import pandas as pd
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.record import BANDS, band_of
-from forecast.evaluation.strata import NEW, BaseRate, base_rates, stratum_of
+from forecast.evaluation.strata import NEW, OUTSIDE, BaseRate, base_rates, stratum_of
 from forecast.features.arrays import allied
 from forecast.scenario.coefficients import Coefficients
-from forecast.scenario.dynamics import Allies, Track
+from forecast.scenario.dynamics import STATUSES, Allies, Track
+from forecast.scenario.ending import disputes_at
 from forecast.scenario.lookup import lookup
 from forecast.scenario.predictor import Frame, simulated_terms
-from forecast.scenario.simulate import origin_of, status_quo_paths
+from forecast.scenario.simulate import origin_of, status_quo
 from forecast.sources.codes import resolve_state, state_label
 
 if TYPE_CHECKING:
@@ -62,16 +63,16 @@ class Outlook:
     def __init__(self, fit: Fit, *, horizon: int, draws: int | None, seed: int) -> None:
         self.fit, self.horizon, self.seed = fit, horizon, seed
         self.origin = origin_of(fit)
-        paths, self.future, self.record = status_quo_paths(
-            fit, horizon=horizon, draws=draws, seed=seed
-        )
+        now = status_quo(fit, horizon=horizon, draws=draws, seed=seed)
+        self.future, self.record, self.endings = now.future, now.record, now.endings
         # The draws of one pair lie side by side.
-        self.cumulative = np.ascontiguousarray(paths.cumulative().transpose(1, 0, 2))
-        self.codes = np.stack(
-            [paths.rows["ccode_a"].to_numpy(), paths.rows["ccode_b"].to_numpy()], axis=1
-        )
+        self.cumulative = np.ascontiguousarray(now.paths.cumulative().transpose(1, 0, 2))
+        rows = now.paths.rows
+        self.codes = np.stack([rows["ccode_a"].to_numpy(), rows["ccode_b"].to_numpy()], axis=1)
         self.position = {(int(a), int(b)): row for row, (a, b) in enumerate(self.codes)}
-        self.stratum = stratum_of(self.record.peace, self.record.total)
+        # Only a fit with rows of disputes under way has a stratum of them.
+        under_way = self.record.under_way if fit.spec.under_way == "stratum" else None
+        self.stratum = stratum_of(self.record.peace, self.record.total, under_way)
         self._codes: dict[State, int] = {}
         self._labels: dict[int, str] = {}
 
@@ -119,10 +120,54 @@ class Outlook:
         return draws.mean(axis=2, dtype=np.float64), lower, upper
 
     @cached_property
+    def disputes(self) -> dict[tuple[int, int], dict[str, Any]]:
+        """How things stood between pairs with a dispute in the origin year; see `disputes_at`."""
+        found = disputes_at(self.tables, self.origin)
+        return dict(zip(found.index.to_list(), found.to_dict("records"), strict=True))
+
+    @cached_property
+    def _status(self) -> npt.NDArray[np.str_]:
+        return self.record.status
+
+    def status(self, pair: tuple[int, int]) -> str:
+        """Whether the pair is at peace, its dispute of the origin year ended, or is under way."""
+        if pair in self.position:
+            return str(self._status[self.position[pair]])
+        dispute = self.disputes.get(pair)
+        return STATUSES[0 if dispute is None else 1 + bool(dispute["open"])]
+
+    def still_under_way(self, pair: tuple[int, int], horizon: int) -> Float32Array:
+        """Probability that the dispute under way is open after 1 … `horizon` years; (h, D)."""
+        dispute = self.disputes[pair]
+        return self.endings.survival(2 * dispute["age"] + dispute["severe"], horizon)
+
+    @cached_property
     def base_rates(self) -> dict[int, dict[str, BaseRate]]:
-        """Observed rates by horizon and stratum."""
+        """Observed rates by horizon and stratum, of the pairs and the rule of the fit."""
         assert self.fit.panel.world is not None
-        return base_rates(self.fit.panel.world, horizon=self.horizon)
+        spec = self.fit.spec
+        return base_rates(
+            self.fit.panel.world.sel(year=slice(None, self.origin)),
+            population=spec.population,
+            under_way=spec.under_way,
+            horizon=self.horizon,
+        )
+
+    def stratum_without_row(self, pair: tuple[int, int]) -> str:
+        """Stratum whose rate answers for a pair of which the model has no row.
+
+        In a population of all pairs it lacks a feature: its stratum is that of its record.
+        """
+        if self.fit.spec.population != "all":
+            return OUTSIDE
+        table = self.tables.conflicts
+        own = table[(table["ccode_a"] == pair[0]) & (table["ccode_b"] == pair[1])]
+        own = own[own["start"].dt.year <= self.origin]
+        last = own["end"].dt.year.fillna(self.origin).clip(upper=self.origin).max()
+        peace = np.array(self.origin - last if len(own) else 0)
+        open_now = np.array(self.status(pair) == STATUSES[2])
+        rule = open_now if self.fit.spec.under_way == "stratum" else None
+        return str(stratum_of(peace, np.array(len(own)), rule))
 
     def base_width(self, horizon: int, stratum: str) -> float:
         """Width of the 95% Jeffreys interval of a base rate."""
@@ -146,11 +191,11 @@ class Outlook:
         return Coefficients(self.fit, draws=None, seed=self.seed)
 
     @cached_property
-    def _first_year(self) -> tuple[Float64Array, Float64Array]:
-        """Design columns and posterior mean coefficients of the first year, both (R, p)."""
+    def _first_year(self) -> tuple[Float64Array, Float64Array, dict[str, npt.NDArray[Any]]]:
+        """The first year: design columns and mean coefficients, both (R, p), and raw values."""
         encoding = self.fit.encoding
         X = self.future.X[:, 0].mean(axis=0, keepdims=True)
-        track = Track.start(self.record, 1)
+        track = Track.start(self.record)
         years = self.future.world["year"].to_numpy()
         ties = allied(self.future.world)[int(np.searchsorted(years, self.origin))]
         allies = Allies.of(self.record, ties, track.active, elsewhere=True, first=True)
@@ -164,14 +209,16 @@ class Outlook:
             number = encoding.block(name).strata_of(columns, encoding.names)
             for stratum, deviation in deviations.items():
                 beta[number == stratum] += deviation.mean(axis=0)
-        return columns, beta
+        raw = dict(self.future.raw)
+        raw |= {name: value.array()[:, 0] for name, value in values.items()}
+        return columns, beta, raw
 
     def drivers(self, row: int) -> tuple[dict[str, Any], ...]:
         """The three terms that move the log-odds of the first year most.
 
         Log-odds are relative to the average dyad-year of the fit (columns are centred there).
         """
-        X, beta = self._first_year
+        X, beta, _ = self._first_year
         slices = self.fit.encoding.term_slices
         moved = {name: float(X[row, at] @ beta[row, at]) for name, at in slices.items()}
         largest = sorted(moved, key=lambda name: -abs(moved[name]))[:_TOP]
@@ -201,13 +248,11 @@ class Outlook:
         panel = self.fit.panel.select_years(first, last)
         known = np.isfinite(panel.data["outcome"].to_numpy())
         panel = panel.with_data(panel.data.isel(row=known))
-        panel = compute_features(
-            panel,
-            [
-                FeatureRequest("stratum_peace_years", "peace_years"),
-                FeatureRequest("stratum_disputes", "disputes_total"),
-            ],
-        )
+        apart = self.fit.spec.under_way == "stratum"
+        wanted = {"peace_years": "peace_years", "disputes": "disputes_total"}
+        wanted |= {"under_way": "under_way"} if apart else {}
+        requests = [FeatureRequest(f"stratum_{name}", f) for name, f in wanted.items()]
+        panel = compute_features(panel, requests)
         probability = predict(self.fit, panel, draws=_IN_SAMPLE_DRAWS, seed=self.seed)
         # Rows that the model left out for a missing value have no forecast.
         data = panel.data.isel(row=probability.attrs["kept"])
@@ -216,7 +261,9 @@ class Outlook:
                 "ccode_a": data["ccode_a"].to_numpy(),
                 "ccode_b": data["ccode_b"].to_numpy(),
                 "stratum": stratum_of(
-                    data["stratum_peace_years"].to_numpy(), data["stratum_disputes"].to_numpy()
+                    data["stratum_peace_years"].to_numpy(),
+                    data["stratum_disputes"].to_numpy(),
+                    data["stratum_under_way"].to_numpy() == 1 if apart else None,
                 ),
                 "probability": probability.mean("draw").to_numpy(),
                 "outcome": data["outcome"].to_numpy(),
@@ -246,7 +293,20 @@ class Outlook:
             "rows_in_stratum": self._stratum_rows.get(str(self.stratum[row]), 0),
             "rows_of_dyad": self._dyad_rows.get(pair, 0),
             "new_levels": [name for name, new in self._new_levels.items() if new[row]],
+            "outside_range": self._outside_range(row),
         }
+
+    def _outside_range(self, row: int) -> list[dict[str, Any]]:
+        """Terms whose value in the first year lies outside those seen in the fit."""
+        raw = self._first_year[2]
+        found = []
+        for code in self.fit.encoding.terms:
+            value = float(raw[code.name][row])
+            # Simulated values are float32.
+            slack = 1e-6 * (1.0 + abs(value))
+            if code.seen and (value < code.seen[0] - slack or value > code.seen[1] + slack):
+                found.append({"term": code.name, "value": value, "range": list(code.seen)})
+        return found
 
     def first_probability(self, row: int) -> float:
         """Probability of the first year alone, which is what records are about."""

@@ -69,7 +69,7 @@ class Frame:
         return Frame(self.encoding, self.X[:, at], self.path, values)
 
     def at_peace(self, years: int) -> Frame:
-        """The same if every pair had been at peace for so many years."""
+        """The same if no pair had a dispute under way, and so many years of peace behind it."""
         count = self.X.shape[1]
         own = {
             code.name: status_values(code, years, count)

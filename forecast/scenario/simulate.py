@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from forecast.files import write_atomically
 from forecast.scenario.apply import apply_scenario
 from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import Record
+from forecast.scenario.ending import Endings
 from forecast.scenario.engine import Paths, simulate_paths
 from forecast.scenario.future import Future, prepare_future
 from forecast.scenario.scenario import Scenario
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BETWEEN",
+    "StatusQuo",
     "largest_changes",
     "origin_of",
     "save_result",
     "simulate",
     "simulate_all",
-    "status_quo_paths",
+    "status_quo",
 ]
 
 Float32Array = npt.NDArray[np.float32]
@@ -104,11 +106,11 @@ def simulate(
         region): number of dyadic onsets in the year; its interval is predictive (it holds the
         chance of the events), the others hold the uncertainty of the parameters.
 
-        Coordinates of ``dyad``: ``ccode_a``, ``ccode_b``, ``region``, ``ongoing`` (a dispute of
-        the pair is active at the end of the record), ``changed`` (a feature of the pair differs
-        between scenario and status quo; allies' simulated disputes do not count). Attributes
-        name kind and level of the intervals,
-        population, unit, seed, draws, data vintage, edits and the caution text.
+        Coordinates of ``dyad``: ``ccode_a``, ``ccode_b``, ``region``, ``status`` (at the end of
+        the record: ``"at peace"``, ``"ended"`` or ``"under way"``), ``changed`` (a feature of
+        the pair differs between scenario and status quo; allies' simulated disputes do not
+        count). Attributes name kind and level of the intervals, population, unit, seed, draws,
+        data vintage, edits and the caution text.
 
     Raises
     ------
@@ -164,12 +166,14 @@ def simulate_all(
     futures += [prepare_future(fit, other, rows=futures[0].rows, **options) for other in edited]
     keep = np.logical_and.reduce([future.complete for future in futures])
     if not keep.all():
-        futures = [_keep(future, keep) for future in futures]
+        futures = [future.where(keep) for future in futures]
     base = futures[0]
     coefficients = Coefficients(fit, draws=draws, seed=seed)
     record = _record(fit, base)
+    endings = Endings(tables, origin=origin, draws=coefficients.draws, seed=seed)
+    world = (record, coefficients, endings)
     summary = _Summary(fit, base, record, level)
-    reference = summary.read(simulate_paths(fit, base, record, coefficients, seed=seed))
+    reference = summary.read(simulate_paths(fit, base, *world, seed=seed))
     about = {
         "fit": fit.id,
         "seed": seed,
@@ -183,7 +187,7 @@ def simulate_all(
     results = [summary.dataset({"status_quo": estimates}, unchanged)]
     results[0].attrs |= about | {"scenario": "", "edits": []}
     for scenario, future in zip(scenarios, futures[1:], strict=True):
-        values = summary.read(simulate_paths(fit, future, record, coefficients, seed=seed))
+        values = summary.read(simulate_paths(fit, future, *world, seed=seed))
         worlds = {
             "status_quo": estimates,
             "scenario": summary.estimates(values),
@@ -250,19 +254,28 @@ def save_result(result: xr.Dataset, path: Path) -> None:
         write_atomically(path, file.read_bytes())
 
 
-def status_quo_paths(
-    fit: Fit, *, horizon: int, draws: int | None, seed: int
-) -> tuple[Paths, Future, Record]:
-    """Simulated paths of the status quo with all draws kept, for risk queries."""
-    origin = origin_of(fit)
+@dataclass(frozen=True, eq=False)
+class StatusQuo:
+    """The simulated status quo with all draws kept, and what it was simulated from."""
+
+    paths: Paths
+    future: Future
+    record: Record
+    endings: Endings
+
+
+def status_quo(fit: Fit, *, horizon: int, draws: int | None, seed: int) -> StatusQuo:
+    """Simulate the status quo, for risk queries."""
+    origin, tables = origin_of(fit), _tables(fit)
     future = prepare_future(
-        fit, _tables(fit), rows=None, origin=origin, horizon=horizon,
-        paths=_CAPABILITY_PATHS, seed=seed,
-    )  # fmt: skip
-    future = _keep(future, future.complete)
+        fit, tables, rows=None, origin=origin, horizon=horizon, paths=_CAPABILITY_PATHS, seed=seed
+    )
+    future = future.where(future.complete)
     record = _record(fit, future)
     coefficients = Coefficients(fit, draws=draws, seed=seed)
-    return simulate_paths(fit, future, record, coefficients, seed=seed), future, record
+    endings = Endings(tables, origin=origin, draws=coefficients.draws, seed=seed)
+    paths = simulate_paths(fit, future, record, coefficients, endings, seed=seed)
+    return StatusQuo(paths, future, record, endings)
 
 
 def _tables(fit: Fit) -> Tables:
@@ -277,14 +290,9 @@ def _tables(fit: Fit) -> Tables:
 def _record(fit: Fit, future: Future) -> Record:
     assert fit.panel.world is not None
     states = future.world["state"].to_numpy()
-    return Record.of(fit.panel.world, future.rows, future.origin, states=states)
-
-
-def _keep(future: Future, keep: npt.NDArray[np.bool_]) -> Future:
-    return replace(
-        future, rows=future.rows.isel(row=keep), X=future.X[:, :, keep],
-        complete=future.complete,
-    )  # fmt: skip
+    return Record.of(
+        fit.panel.world, future.rows, future.origin, states=states, tables=_tables(fit)
+    )
 
 
 class _Summary:
@@ -368,7 +376,7 @@ class _Summary:
                 "ccode_a": ("dyad", a),
                 "ccode_b": ("dyad", b),
                 "dyad_region": ("dyad", self.dyad_region),
-                "ongoing": ("dyad", record.active),
+                "status": ("dyad", record.status),
                 "changed": ("dyad", changed),
                 "state_name": ("state", world["name"].to_numpy()[self.states]),
             },

@@ -102,7 +102,7 @@ def make_simulation(scenario: str = "", edits: tuple[str, ...] = ()) -> xr.Datas
             "ccode_a": ("dyad", a),
             "ccode_b": ("dyad", b),
             "dyad_region": ("dyad", np.where(a > 100, "Europe", "Between regions")),
-            "ongoing": ("dyad", np.arange(a.size) == 1),
+            "status": ("dyad", np.where(np.arange(a.size) == 1, "under way", "at peace")),
             "changed": ("dyad", (a == 20) | (a == 10)),
             "state_name": ("state", [names.get(c, f"Land {c - 101}") for c in _CODES]),
         },
@@ -137,8 +137,11 @@ def make_risks() -> pd.DataFrame:
                     "horizon": h, "first_year": ORIGIN + 1, "last_year": ORIGIN + h,
                     "probability": mean, "lower": lower, "upper": min(upper, 1.0),
                     "interval_kind": "equal-tailed", "interval_level": 0.9, "stratum": stratum,
-                    "base_rate": base, "ratio": mean / base, "ongoing": i == 1,
-                    "handling": "model",
+                    "base_rate": base, "base_population": "politically relevant pairs",
+                    "ratio": mean / base, "status": "under way" if i == 1 else "at peace",
+                    "still_under_way": 0.65**h if i == 1 else np.nan,
+                    "still_lower": 0.6**h if i == 1 else np.nan,
+                    "still_upper": 0.7**h if i == 1 else np.nan, "handling": "model",
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)

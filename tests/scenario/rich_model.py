@@ -64,6 +64,7 @@ def rich_model() -> ModelSpec:
         product("allies_far", "with_allies", "far"),
         product("size_fade", "joint_capability", "fade_1"),
         product("last_pact", "dispute_last_year", "defense_pact"),
+        product("open_land", "under_way", "land_contiguity"),
     ]
     content["varying"] += [
         slopes(structure="random_walk", step=5, terms=["far", "quiet", "rivals_fade"]),

@@ -6,7 +6,7 @@ import pytest
 from forecast.errors import ArgumentError
 from forecast.inference.fit import Fit
 from forecast.scenario.scenario import Scenario
-from forecast.scenario.simulate import largest_changes, save_result, simulate, status_quo_paths
+from forecast.scenario.simulate import largest_changes, save_result, simulate, status_quo
 
 
 def test_arguments_out_of_range_are_refused(known_fit: Fit) -> None:
@@ -61,7 +61,7 @@ def test_risks_are_probabilities_that_grow_with_the_horizon(known_fit: Fit) -> N
 
 def test_cumulative_risk_agrees_with_counting_simulated_onsets(known_fit: Fit) -> None:
     """Two ways to one number: products of hazards, and the share of paths with an onset."""
-    paths, _, _ = status_quo_paths(known_fit, horizon=3, draws=200, seed=9)
+    paths = status_quo(known_fit, horizon=3, draws=200, seed=9).paths
     counted = paths.onsets.any(axis=0).mean(axis=1)
     exact = paths.cumulative()[-1].mean(axis=1)
     # Sum over all dyads: the noise of counting is that of a sum of independent indicators.
@@ -72,8 +72,9 @@ def test_cumulative_risk_agrees_with_counting_simulated_onsets(known_fit: Fit) -
 
 def test_feedback_is_not_a_product_of_one_year(known_fit: Fit) -> None:
     """After a quiet year the clock runs on: the second year's hazard is not the first's."""
-    paths, _, record = status_quo_paths(known_fit, horizon=2, draws=200, seed=9)
-    fresh = record.began & record.active
+    now = status_quo(known_fit, horizon=2, draws=200, seed=9)
+    paths, record = now.paths, now.record
+    fresh = record.active
     assert (paths.hazard[1, fresh].mean() - paths.hazard[0, fresh].mean()) != 0.0
     quiet = record.peace > 40
     # Nothing of its own record changes for a long-quiet pair: nearly the same hazard.

@@ -45,7 +45,7 @@
     return td;
   };
   const row = (pair) => {
-    const [p, lower, upper, base, relative, change] = pair.p[view.horizon];
+    const [p, lower, upper, base, relative, change, still] = pair.p[view.horizon];
     const tr = document.createElement("tr");
     const head = document.createElement("th");
     head.scope = "row";
@@ -57,21 +57,21 @@
       range.style.setProperty(`--${name}`, place(value));
     }
     bars.append(range);
-    const ongoing = cell("");
-    if (pair.o) {
+    const status = cell("");
+    if (still !== null) {
       const mark = document.createElement("abbr");
-      mark.textContent = "ongoing";
-      mark.title = "A conflict of the two was going on at the end of the record";
-      ongoing.append(mark);
-    }
+      mark.textContent = `${pair.o}: ${percent(still)}`;
+      mark.title = "Probability that it still is at the end of these years";
+      status.append(mark);
+    } else status.textContent = pair.o;
     tr.append(head, cell(percent(p), "n"), cell(`${percent(lower).replace("%", "")}–${percent(upper)}`, "n"),
-      bars, cell(percent(base), "n"), cell(ratio(relative), "n"), cell(pair.s), ongoing, cell(points(change), "n"));
+      bars, cell(percent(base), "n"), cell(ratio(relative), "n"), cell(pair.s), status, cell(points(change), "n"));
     return tr;
   };
   const value = (pair) => {
     if (view.key === "pair") return `${pair.a} ${pair.b}`;
     if (view.key === "s") return pair.s;
-    if (view.key === "o") return Number(pair.o);
+    if (view.key === "o") return ["at peace", "ended", "under way"].indexOf(pair.o);
     return pair.p[view.horizon][Number(view.key)];
   };
   const compare = (x, y) => {
@@ -87,7 +87,7 @@
     const found = pairs.filter((pair) => {
       const name = `${pair.a} ${pair.b}`.toLowerCase();
       return words.every((word) => name.includes(word))
-        && (!region || pair.r.includes(region)) && !(fresh && pair.o);
+        && (!region || pair.r.includes(region)) && !(fresh && pair.o === "under way");
     }).sort(compare);
     body.replaceChildren(...found.slice(0, view.limit).map(row));
     const shown = Math.min(view.limit, found.length);
