@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecast import cli
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError
 from forecast.features import FeatureRequest, compute_features
 from forecast.panel.build import load_panel
@@ -32,6 +33,25 @@ def test_round_trip_with_world_and_tables(tiny_panel, saved):
             compute_features(tiny_panel, wanted).data[name],
         )
     assert back.tables.coverage == dict(tiny_panel.tables.coverage)
+
+
+def test_the_rule_of_what_is_under_way_is_kept(tiny_tables, tmp_path):
+    panel = load_panel(data=tiny_tables, under_way="drop")
+    save_panel(panel, tmp_path / "d.panel")
+    back = open_panel(tmp_path / "d.panel")
+    assert (back.under_way, back.fingerprint) == ("drop", panel.fingerprint)
+
+
+def test_the_command_writes_the_rows_of_a_model_or_of_a_rule(tmp_path, capsys):
+    def written(*more):
+        file = str(tmp_path / "x.panel")
+        assert cli.main(["panel", "--out", file, "--json", *more]) == 0
+        return json.loads(capsys.readouterr().out)["panel"]
+
+    own, field = written(), written("--under-way", "convention")
+    assert (own["under_way"], field["under_way"]) == ("stratum", "convention")
+    assert (own["rows"], field["rows"]) == (101_135, 101_135 - 608)  # docs/panels.md
+    assert own["onsets"] == field["onsets"] == 803
 
 
 def test_other_units_and_years(tiny_tables, tmp_path):
