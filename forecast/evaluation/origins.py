@@ -67,9 +67,15 @@ def with_strata(panel: Panel) -> Panel:
         "stratum_peace_years": "peace_years",
         "stratum_disputes": "disputes_total",
         "stratum_under_way": "under_way",
+        "stratum_relevant": "politically_relevant",
     }
     if panel.world is not None:
-        return compute_features(panel, [FeatureRequest(n, f) for n, f in wanted.items()])
+        entry = {"politically_relevant": "current"}  # known of a new state, with its borders
+        requests = [
+            FeatureRequest(n, f, at_entry=entry.get(f, "missing"))  # type: ignore[arg-type]
+            for n, f in wanted.items()
+        ]
+        return compute_features(panel, requests)
     there = {n: panel.data[f] for n, f in wanted.items() if f in panel.data}
     if {"stratum_peace_years", "stratum_disputes"} <= set(there):
         return panel.with_data(panel.data.assign(there))
@@ -139,7 +145,9 @@ def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
     ``stratum`` is ``"under way"`` (a dispute of the two was open on the last day before the
     origin), of the others ``"new dyad"`` (the pair was not a row in any year before the origin),
     and of the rest ``"first ever"`` (no onset between the two on record), ``"quiet"`` (one, but
-    more than ten completed years of peace) or ``"recurrent"``, as known before the origin.
+    more than ten completed years of peace) or ``"recurrent"``, as known before the origin; those of
+    pairs that are not politically relevant end in ``", remote"``. ``relevance`` is ``"relevant"``
+    or ``"remote"``.
     ``continues``: a dispute under way on 1 January of the year goes on in it and no new one
     begins, so that it is no row by the field's convention.
     """
@@ -154,11 +162,16 @@ def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
     rows["decade"] = rows["year"] // 10 * 10
     if "stratum_peace_years" in data:
         peace = data["stratum_peace_years"].to_numpy()
-        known = stratum_of(peace, data["stratum_disputes"].to_numpy())
+        # Rows without a world behind them are of the population that the field uses.
+        relevant = np.ones(peace.shape, dtype=bool)
+        if "stratum_relevant" in data:
+            relevant = data["stratum_relevant"].to_numpy() == 1
+        known = stratum_of(peace, data["stratum_disputes"].to_numpy(), relevant=relevant)
         known = np.where(data["stratum_first_year"].to_numpy() >= origin, NEW, known)
         if "stratum_under_way" in data:
             known = np.where(data["stratum_under_way"].to_numpy() == 1, UNDER_WAY, known)
         rows["stratum"] = known
+        rows["relevance"] = np.where(relevant, "relevant", "remote")
         rows["peace_years"] = peace
     if "continues" in data:
         rows["continues"] = data["continues"].to_numpy().astype(bool)

@@ -32,7 +32,7 @@ __all__ = [
 #: Columns that name a row beside its year, where there are.
 KEYS = ("ccode", "ccode_a", "ccode_b")
 
-_KINDS = ("stratum",)
+_KINDS = ("relevance", "stratum")
 _PLUG_IN = "rows independent, at their mean probability (no uncertainty of parameters)"
 FROM_DRAWS = "posterior predictive"
 """Kind of a yearly count whose distribution holds the uncertainty of parameters."""
@@ -172,7 +172,9 @@ def band_rows(rows: pd.DataFrame, edges: tuple[float, ...], level: float) -> pd.
     p, y = rows["probability"].to_numpy(), rows["outcome"].to_numpy()
     place = bands_of(p, edges)
     table = []
-    for _, label, mask in (g for g in tables.groups_of(rows, kinds=_KINDS) if g[0] != "peace"):
+    for kind, label, mask in tables.groups_of(rows, kinds=("stratum",)):
+        if kind == "peace":
+            continue
         for i in range(len(edges) - 1):
             chosen = mask & (place == i)
             n, seen = int(chosen.sum()), int(y[chosen].sum())

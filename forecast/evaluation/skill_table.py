@@ -235,11 +235,19 @@ def _parts(
 ) -> Iterator[tuple[str, int, int, pd.DataFrame]]:
     """Label, first and last year and rows of each part of the table."""
     continues = whole.get("continues", pd.Series(data=False, index=whole.index)).to_numpy(bool)
+    remote = np.zeros(len(whole), dtype=bool)
+    if "relevance" in whole:
+        remote = (whole["relevance"] == "remote").to_numpy()
+    kinds: list[tuple[str, npt.NDArray[np.bool_]]] = [("", np.ones(len(whole), dtype=bool))]
+    if remote.any() and not remote.all():
+        kinds += [(", relevant pairs", ~remote), (", other pairs", remote)]
     for label, first, last in _spans(whole["year"], periods):
         span = whole["year"].between(first, last).to_numpy()
-        yield label, first, last, whole[span]
-        if (span & continues).any():
-            yield f"{label}, by the convention", first, last, whole[span & ~continues]
+        for name, kind in kinds:
+            yield f"{label}{name}", first, last, whole[span & kind]
+            if (span & kind & continues).any():
+                chosen = whole[span & kind & ~continues]
+                yield f"{label}{name}, by the convention", first, last, chosen
     if continues.any():
         low, high = int(whole["year"].min()), int(whole["year"].max())
         under_way = whole[(whole["stratum"] == UNDER_WAY).to_numpy()]

@@ -12,16 +12,28 @@ import xarray as xr
 from forecast.evaluation.tables import LONG_PEACE
 from forecast.features.history import disputes_total, peace_years
 from forecast.panel.events import UnderWay
-from forecast.panel.populations import pairs_of
+from forecast.panel.populations import pairs_of, relevant_pairs
 
-__all__ = ["NEW", "OUTSIDE", "STRATA", "UNDER_WAY", "BaseRate", "base_rates", "stratum_of"]
+__all__ = [
+    "NEW",
+    "OUTSIDE",
+    "REMOTE",
+    "STRATA",
+    "UNDER_WAY",
+    "BaseRate",
+    "base_rates",
+    "stratum_of",
+]
 
 #: A dispute of the two is open on the last day that is known.
 UNDER_WAY = "under way"
 
 #: Of the others: no onset between the two on record; one, but more than ten years of peace; a
 #: recent one.
-STRATA: tuple[str, ...] = (UNDER_WAY, "first ever", "quiet", "recurrent")
+_PASTS = ("first ever", "quiet", "recurrent")
+#: Behind the past of pairs that are not politically relevant: their rates are a hundredth.
+REMOTE = ", remote"
+STRATA: tuple[str, ...] = (UNDER_WAY, *_PASTS, *(past + REMOTE for past in _PASTS))
 #: In a backtest: pairs that had never been rows before the origin, whatever is on record.
 NEW = "new dyad"
 #: Pairs that are not of the population, such as politically relevant ones.
@@ -59,6 +71,8 @@ def stratum_of(
     peace: npt.NDArray[np.generic],
     disputes: npt.NDArray[np.generic],
     under_way: npt.NDArray[np.bool_] | None = None,
+    *,
+    relevant: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.str_]:
     """Stratum of dyads from their past, by the names in `STRATA`.
 
@@ -69,9 +83,12 @@ def stratum_of(
     under_way : numpy.ndarray of bool, optional
         Whether a dispute is open; of the same shape. Without it those have no stratum of their
         own.
+    relevant : numpy.ndarray of bool
+        Whether the two are politically relevant; of the same shape.
     """
     quiet = np.where(np.asarray(peace) > LONG_PEACE, "quiet", "recurrent")
     found = np.where(np.asarray(disputes) > 0, quiet, "first ever")
+    found = np.where(relevant, found, np.strings.add(found, REMOTE))
     return found if under_way is None else np.where(under_way, UNDER_WAY, found)
 
 
@@ -116,7 +133,9 @@ def base_rates(
         of_pairs(np.nan_to_num(values.to_numpy()))[:-1]
         for values in (peace_years(world), disputes_total(world))
     )
-    stratum = stratum_of(peace, disputes, goes_on if under_way == "stratum" else None)
+    relevant = of_pairs(relevant_pairs(world))[:-1]
+    known = goes_on if under_way == "stratum" else None
+    stratum = stratum_of(peace, disputes, known, relevant=relevant)
     inside = of_pairs(pairs_of(world, population))[1:]
     chosen = {name: rows & inside & (stratum == name) for name in STRATA}
     chosen[OUTSIDE] = rows & ~inside

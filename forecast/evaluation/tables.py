@@ -40,7 +40,7 @@ __all__ = [
 LONG_PEACE = 10
 """Completed years of peace beyond which a pair counts as quiet."""
 
-_KINDS = ("stratum", "decade", "region")
+_KINDS = ("relevance", "stratum", "decade", "region")
 
 EVERY = "all"
 """Kind and name of the group of all rows."""

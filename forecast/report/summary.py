@@ -13,10 +13,14 @@ __all__ = ["STRATA_WORDS", "span", "summarise"]
 
 STRATA_WORDS = {
     "under way": "pairs with a conflict under way",
-    "first ever": "pairs with no conflict on record",
-    "quiet": "pairs with an old conflict and more than ten years of peace since",
-    "recurrent": "pairs with a conflict in the last ten years",
-    "outside the population": "pairs that are not politically relevant",
+    "first ever": "neighbours, or pairs with a major power, with no conflict on record",
+    "quiet": "neighbours, or pairs with a major power, with an old conflict and more than ten years"
+    " of peace since",
+    "recurrent": "neighbours, or pairs with a major power, with a conflict in the last ten years",
+    "first ever, remote": "other pairs with no conflict on record",
+    "quiet, remote": "other pairs with an old conflict and more than ten years of peace since",
+    "recurrent, remote": "other pairs with a conflict in the last ten years",
+    "outside the population": "pairs outside the model's population",
 }
 _RECENT = 10
 #: Years of a backtest below which a gain in them is no verdict on others.

@@ -13,6 +13,7 @@ from forecast.errors import ArgumentError
 from forecast.evaluation.record import BANDS, band_of
 from forecast.evaluation.strata import NEW, OUTSIDE, BaseRate, base_rates, stratum_of
 from forecast.features.arrays import allied
+from forecast.panel.populations import relevant_pairs
 from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import STATUSES, Allies, Track
 from forecast.scenario.ending import disputes_at
@@ -72,9 +73,17 @@ class Outlook:
         self.position = {(int(a), int(b)): row for row, (a, b) in enumerate(self.codes)}
         # Only a fit with rows of disputes under way has a stratum of them.
         under_way = self.record.under_way if fit.spec.under_way == "stratum" else None
-        self.stratum = stratum_of(self.record.peace, self.record.total, under_way)
+        relevant = self._relevant[self.record.a, self.record.b]
+        self.stratum = stratum_of(
+            self.record.peace, self.record.total, under_way, relevant=relevant
+        )
         self._codes: dict[State, int] = {}
         self._labels: dict[int, str] = {}
+
+    @cached_property
+    def _relevant(self) -> npt.NDArray[np.bool_]:
+        """Politically relevant pairs at the origin, (state, other) of the world to come."""
+        return np.asarray(relevant_pairs(self.future.world.sel(year=[self.origin]))[0])
 
     @property
     def tables(self) -> Tables:
@@ -167,7 +176,10 @@ class Outlook:
         peace = np.array(self.origin - last if len(own) else 0)
         open_now = np.array(self.status(pair) == STATUSES[2])
         rule = open_now if self.fit.spec.under_way == "stratum" else None
-        return str(stratum_of(peace, np.array(len(own)), rule))
+        states = self.future.world["state"].to_numpy()
+        a, b = np.searchsorted(states, pair)
+        relevant = self._relevant[a, b]
+        return str(stratum_of(peace, np.array(len(own)), rule, relevant=relevant))
 
     def base_width(self, horizon: int, stratum: str) -> float:
         """Width of the 95% Jeffreys interval of a base rate."""
@@ -249,7 +261,11 @@ class Outlook:
         known = np.isfinite(panel.data["outcome"].to_numpy())
         panel = panel.with_data(panel.data.isel(row=known))
         apart = self.fit.spec.under_way == "stratum"
-        wanted = {"peace_years": "peace_years", "disputes": "disputes_total"}
+        wanted = {
+            "peace_years": "peace_years",
+            "disputes": "disputes_total",
+            "relevant": "politically_relevant",
+        }
         wanted |= {"under_way": "under_way"} if apart else {}
         requests = [FeatureRequest(f"stratum_{name}", f) for name, f in wanted.items()]
         panel = compute_features(panel, requests)
@@ -264,6 +280,7 @@ class Outlook:
                     data["stratum_peace_years"].to_numpy(),
                     data["stratum_disputes"].to_numpy(),
                     data["stratum_under_way"].to_numpy() == 1 if apart else None,
+                    relevant=data["stratum_relevant"].to_numpy() == 1,
                 ),
                 "probability": probability.mean("draw").to_numpy(),
                 "outcome": data["outcome"].to_numpy(),
