@@ -51,7 +51,7 @@ def make_known_fit(
         {
             "posterior": xr.Dataset(variables, coords),
             "sample_stats": xr.Dataset(),
-            "observed_data": xr.Dataset({"outcome": ("row", design.y)}),
+            "observed_data": xr.Dataset({"outcome": ("row", design.y)}, design.rows.coords),
         }
     )
     posterior.attrs |= {"tune": 1000, "warm_start": ""}

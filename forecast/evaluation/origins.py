@@ -10,8 +10,8 @@ import pandas as pd
 
 from forecast.errors import ArgumentError, CoverageError
 from forecast.evaluation.baselines import unit_keys
-from forecast.evaluation.strata import NEW, UNDER_WAY, stratum_of
-from forecast.features import FeatureRequest, compute_features
+from forecast.evaluation.strata import NEW, STRATUM_COLUMNS, UNDER_WAY, stratum_of
+from forecast.features import compute_features
 from forecast.panel.types import Panel
 
 __all__ = [
@@ -63,20 +63,9 @@ def with_strata(panel: Panel) -> Panel:
     first = np.full(index.max() + 1 if keys.size else 0, np.iinfo(np.int64).max)
     np.minimum.at(first, index, panel.data["year"].to_numpy().astype(np.int64))
     panel = panel.with_data(panel.data.assign(stratum_first_year=("row", first[index])))
-    wanted = {
-        "stratum_peace_years": "peace_years",
-        "stratum_disputes": "disputes_total",
-        "stratum_under_way": "under_way",
-        "stratum_relevant": "politically_relevant",
-    }
     if panel.world is not None:
-        entry = {"politically_relevant": "current"}  # known of a new state, with its borders
-        requests = [
-            FeatureRequest(n, f, at_entry=entry.get(f, "missing"))  # type: ignore[arg-type]
-            for n, f in wanted.items()
-        ]
-        return compute_features(panel, requests)
-    there = {n: panel.data[f] for n, f in wanted.items() if f in panel.data}
+        return compute_features(panel, STRATUM_COLUMNS)
+    there = {c.name: panel.data[c.feature] for c in STRATUM_COLUMNS if c.feature in panel.data}
     if {"stratum_peace_years", "stratum_disputes"} <= set(there):
         return panel.with_data(panel.data.assign(there))
     return panel

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.evaluation.tables import LONG_PEACE
+from forecast.features.gather import FeatureRequest
 from forecast.features.history import disputes_total, peace_years
 from forecast.panel.events import UnderWay
 from forecast.panel.populations import pairs_of, relevant_pairs
@@ -19,6 +20,7 @@ __all__ = [
     "OUTSIDE",
     "REMOTE",
     "STRATA",
+    "STRATUM_COLUMNS",
     "UNDER_WAY",
     "BaseRate",
     "base_rates",
@@ -38,6 +40,15 @@ STRATA: tuple[str, ...] = (UNDER_WAY, *_PASTS, *(past + REMOTE for past in _PAST
 NEW = "new dyad"
 #: Pairs that are not of the population, such as politically relevant ones.
 OUTSIDE = "outside the population"
+
+
+#: What the stratum of a row is told from. Borders and powers of a new state are known with it.
+STRATUM_COLUMNS: tuple[FeatureRequest, ...] = (
+    FeatureRequest("stratum_peace_years", "peace_years"),
+    FeatureRequest("stratum_disputes", "disputes_total"),
+    FeatureRequest("stratum_under_way", "under_way"),
+    FeatureRequest("stratum_relevant", "politically_relevant", at_entry="current"),
+)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from forecast.modeling.terms import (
     Term,
     Varying,
 )
-from forecast.panel.options import UnderWay, ways_of
+from forecast.panel.options import Population, UnderWay, ways_of
 from forecast.paths import models_folder
 
 __all__ = ["ModelSpec", "load_model"]
@@ -49,7 +49,7 @@ class ModelSpec(Table):
         "dyad-year", "directed-dyad-year", "state-year", "dispute-dyad", "dispute-dyad-month",
         "dispute-dyad-year",
     ]  # fmt: skip
-    population: Literal["politically_relevant", "all", "originators"]
+    population: Population
     outcome: Name = "onset"
     lag: Annotated[int, Field(strict=True, ge=1)] = 1
     under_way: UnderWay = "stratum"
@@ -213,6 +213,21 @@ class ModelSpec(Table):
             alliance_level=self.alliance_level is not None,
             name=content["name"],
         )
+
+    def with_population(self, population: Population) -> ModelSpec:
+        """The same model of other pairs: politically relevant ones, say, or those of a region.
+
+        Parameters
+        ----------
+        population : str
+            As in `forecast.load_panel`; the name of the model gets it as a suffix. Terms that tell
+            these pairs from others are constant, and must say ``if_constant = "drop"``.
+        """
+        if population == self.population:
+            return self
+        content = self.to_dict()
+        content |= {"population": population, "name": f"{self.name}_{population}"}
+        return ModelSpec.from_dict(content, source=self.name)
 
     def without(self, family: str | Iterable[str] = ALLIANCE_FAMILIES) -> ModelSpec:
         """The same model without the terms of some families (default: all alliance families).

@@ -72,11 +72,11 @@ def load_panel(
         that binds at least two states in the year; outcome: an episode began between a member
         and a state outside.
     population : str, optional
-        For pairs, in the calendar year of the row: ``"politically_relevant"`` (contiguous by
-        land or up to 400 miles of water, or with at least one major power; the default of dyad-
-        years), ``"contiguous"``, ``"major_power"`` (at least one of the two), ``"same_region"``,
-        ``"all"`` (the default of dispute-dyads and their months; these also ``"originators"``: both
-        there from the first day). State-years: ``"all"`` or
+        For pairs, in the calendar year of the row: ``"all"`` (the default, but of directed
+        dyad-years), ``"politically_relevant"`` (contiguous by land or up to 400 miles of water, or
+        with at least one major power; the default of directed dyad-years), ``"contiguous"``,
+        ``"major_power"`` (at least one of the two), ``"same_region"``; dispute-dyads and their
+        months also ``"originators"``: both there from the first day. State-years: ``"all"`` or
         ``"major_power"``. Alliance-years: ``"all"``.
     outcome : str, optional
         What counts as an onset: ``"onset"`` (the default), ``"originator_onset"`` (both sides

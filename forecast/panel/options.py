@@ -41,7 +41,7 @@ Population = Literal[
 _OF_PAIRS = tuple(p for p in get_args(Population) if p != "originators")
 #: Populations of each unit, its default first.
 _POPULATIONS: Mapping[str, tuple[str, ...]] = {
-    "dyad-year": _OF_PAIRS,
+    "dyad-year": ("all", *(p for p in _OF_PAIRS if p != "all")),
     "directed-dyad-year": _OF_PAIRS,
     "state-year": ("all", "major_power"),
     "dispute-dyad": ("all", *(p for p in get_args(Population) if p != "all")),

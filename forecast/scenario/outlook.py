@@ -11,7 +11,14 @@ import pandas as pd
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.record import BANDS, band_of
-from forecast.evaluation.strata import NEW, OUTSIDE, BaseRate, base_rates, stratum_of
+from forecast.evaluation.strata import (
+    NEW,
+    OUTSIDE,
+    STRATUM_COLUMNS,
+    BaseRate,
+    base_rates,
+    stratum_of,
+)
 from forecast.features.arrays import allied
 from forecast.panel.populations import relevant_pairs
 from forecast.scenario.coefficients import Coefficients
@@ -24,12 +31,14 @@ from forecast.sources.codes import resolve_state, state_label
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
+    from forecast.panel.types import Panel
     from forecast.sources.tables import Tables
 
 __all__ = ["Outlook"]
 
-#: Posterior draws behind the in-sample record.
+#: Posterior draws behind the in-sample record, and probabilities in all.
 _IN_SAMPLE_DRAWS = 100
+_IN_SAMPLE = 20_000_000
 _TOP = 3
 
 State = str | int
@@ -250,52 +259,52 @@ class Outlook:
         rows = self.future.rows.assign_coords(year=("row", np.full(count, self.origin + 1)))
         return {name: v.mean(axis=1) for name, v in self._mean.effects(rows).items()}
 
+    def _with_strata(self, panel: Panel) -> pd.DataFrame:
+        """Pair and stratum of each row of a panel."""
+        from forecast.features.gather import compute_features
+
+        data = compute_features(panel, STRATUM_COLUMNS).data
+        peace, disputes, under_way, relevant = (
+            data[column.name].to_numpy() for column in STRATUM_COLUMNS
+        )
+        rule = under_way == 1 if self.fit.spec.under_way == "stratum" else None
+        stratum = stratum_of(peace, disputes, rule, relevant=relevant == 1)
+        columns = {name: data[name].to_numpy() for name in ("ccode_a", "ccode_b")}
+        return pd.DataFrame({**columns, "stratum": stratum})
+
+    @cached_property
+    def _rows_of_fit(self) -> pd.DataFrame:
+        """Pair and stratum of the rows of the fit."""
+        seen = self.fit.posterior["observed_data"].to_dataset()
+        return self._with_strata(self.fit.panel.with_data(seen.drop_vars("outcome")))
+
     @cached_property
     def _fitted(self) -> pd.DataFrame:
-        """Rows of the fit: dyad, stratum, in-sample probability, outcome."""
-        from forecast.features.gather import FeatureRequest, compute_features
+        """Rows of the fit: stratum, in-sample probability, outcome."""
         from forecast.inference.predict import predict
 
         first, last = self.fit.encoding.years
         panel = self.fit.panel.select_years(first, last)
         known = np.isfinite(panel.data["outcome"].to_numpy())
         panel = panel.with_data(panel.data.isel(row=known))
-        apart = self.fit.spec.under_way == "stratum"
-        wanted = {
-            "peace_years": "peace_years",
-            "disputes": "disputes_total",
-            "relevant": "politically_relevant",
-        }
-        wanted |= {"under_way": "under_way"} if apart else {}
-        requests = [FeatureRequest(f"stratum_{name}", f) for name, f in wanted.items()]
-        panel = compute_features(panel, requests)
-        probability = predict(self.fit, panel, draws=_IN_SAMPLE_DRAWS, seed=self.seed)
+        draws = int(np.clip(_IN_SAMPLE // max(int(known.sum()), 1), 10, _IN_SAMPLE_DRAWS))
+        probability = predict(self.fit, panel, draws=draws, seed=self.seed)
         # Rows that the model left out for a missing value have no forecast.
-        data = panel.data.isel(row=probability.attrs["kept"])
-        return pd.DataFrame(
-            {
-                "ccode_a": data["ccode_a"].to_numpy(),
-                "ccode_b": data["ccode_b"].to_numpy(),
-                "stratum": stratum_of(
-                    data["stratum_peace_years"].to_numpy(),
-                    data["stratum_disputes"].to_numpy(),
-                    data["stratum_under_way"].to_numpy() == 1 if apart else None,
-                    relevant=data["stratum_relevant"].to_numpy() == 1,
-                ),
-                "probability": probability.mean("draw").to_numpy(),
-                "outcome": data["outcome"].to_numpy(),
-            }
+        kept = panel.with_data(panel.data.isel(row=probability.attrs["kept"]))
+        return self._with_strata(kept).assign(
+            probability=probability.mean("draw").to_numpy(), outcome=kept.data["outcome"].to_numpy()
         )
 
     @cached_property
     def _dyad_rows(self) -> dict[tuple[int, int], int]:
-        pairs = self._fitted[["ccode_a", "ccode_b"]].to_numpy()
+        pairs = self._rows_of_fit[["ccode_a", "ccode_b"]].to_numpy()
         found, number = np.unique(pairs, axis=0, return_counts=True)
         return {(int(a), int(b)): int(n) for (a, b), n in zip(found, number, strict=True)}
 
     @cached_property
     def _stratum_rows(self) -> dict[str, int]:
-        return {str(name): int(n) for name, n in self._fitted["stratum"].value_counts().items()}
+        counts = self._rows_of_fit["stratum"].value_counts()
+        return {str(name): int(n) for name, n in counts.items()}
 
     @cached_property
     def _new_levels(self) -> dict[str, npt.NDArray[np.bool_]]:
