@@ -4,7 +4,7 @@
         [--simulations 200] [--figure FILE] [--json FILE] [--workers 2]
         [--first N --save PIECE.nc] [--join PIECE.nc ...]
     uv run python benchmarks/calibration.py --checks fitted|dependent|prior [--simulations 200]
-        [--first N] [--workers 2]
+        [--only CHECK ...] [--first N] [--workers 2]
 
 For each simulation the truth is drawn from the prior (coefficients, scales, effects), outcomes
 from the truth on a fixed panel, and the posterior from the outcomes. If prior, likelihood and
@@ -56,6 +56,7 @@ import xarray as xr
 
 import forecast
 from forecast.evaluation.check_result import RATE
+from forecast.evaluation.checks import CHECKS
 from forecast.evaluation.insample import posterior_draws
 from forecast.evaluation.record import record_of
 from forecast.evaluation.simulated import (
@@ -198,14 +199,15 @@ class World:
     fit: Fit
     truth: str
     last: int
+    only: tuple[str, ...]
 
 
-def world(truth: str) -> World:
+def world(truth: str, only: tuple[str, ...]) -> World:
     spec = load_model("dyad_onset")
     panel = complete(forecast.load_panel(), spec.entries).select_years(1980, 2004)
     near = (panel.data["region_a"] == "Asia") | (panel.data["region_b"] == "Asia")
     panel = panel.with_data(panel.data.isel(row=np.flatnonzero(near.to_numpy())))
-    return World(forecast.fit(spec, panel, seed=SEED, draws=1000), truth, 2004)
+    return World(forecast.fit(spec, panel, seed=SEED, draws=1000), truth, 2004, only)
 
 
 def checked(shared: World, number: int) -> list[dict[str, Any]]:
@@ -230,7 +232,7 @@ def checked(shared: World, number: int) -> list[dict[str, Any]]:
         panel.with_data(data), world=None, tables=None, fingerprint=f"{shared.truth} {number}"
     )
     fitted = forecast.fit(fit.spec, panel, seed=seed, draws=500)
-    if shared.truth != "prior":
+    if shared.truth != "prior" and "reliability" in shared.only:
         years = range(shared.last - 4, shared.last + 1)
         scored = forecast.backtest(
             fit.spec, panel, origins=years, draws=200, seed=seed, baselines=()
@@ -239,7 +241,7 @@ def checked(shared: World, number: int) -> list[dict[str, Any]]:
     return [
         {"simulation": number, "events": int(data["outcome"].sum()), "check": r.name,
          "passed": r.passed, "text": r.text}
-        for r in forecast.check(fitted, seed=seed)
+        for r in forecast.check(fitted, seed=seed, checks=shared.only)
     ]  # fmt: skip
 
 
@@ -256,7 +258,8 @@ def rates(arguments: argparse.Namespace) -> None:
     first = arguments.first
     for rows in run_tasks(
         checked, [(i,) for i in range(first, first + arguments.simulations)],
-        shared=world(arguments.checks), workers=arguments.workers, on_result=progress,
+        shared=world(arguments.checks, tuple(arguments.only)), workers=arguments.workers,
+        on_result=progress,
     ):  # fmt: skip
         found += rows
     table = pd.DataFrame(found)
@@ -285,6 +288,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="NetCDF with every rank")
     parser.add_argument("--join", type=Path, nargs="+", help="pieces that were saved; none is run")
     parser.add_argument("--checks", choices=("fitted", "dependent", "prior"))
+    parser.add_argument("--only", nargs="+", choices=tuple(CHECKS), default=list(CHECKS))
     arguments = parser.parse_args()
     if arguments.checks:
         import calibration  # by its name, under which worker processes find its functions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,18 @@ LEVEL = 0.9
 
 
 def predictive_table(
-    statistics: dict[str, tuple[FloatArray, float]],
+    statistics: dict[str, tuple[FloatArray, float]], *, told: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, float]:
-    """Observed value, predictive median, interval and distance, and the largest plausible one."""
+    """Observed value, predictive median, interval and distance, and the largest plausible one.
+
+    Statistics that are `told` are not judged: no distance, and None for whether it is plausible.
+    """
     tail = (1.0 - LEVEL) / 2.0
-    distance, limit = judged(statistics, rate=RATE)
+    of = [name for name in statistics if name not in told]
+    distance, limit = judged({name: statistics[name] for name in of}, rate=RATE)
+    far = dict(zip(of, map(float, distance), strict=True))
     rows = []
-    for (name, (draws, observed)), far in zip(statistics.items(), distance, strict=True):
+    for name, (draws, observed) in statistics.items():
         lower, median, upper = np.quantile(draws, [tail, 0.5, 1.0 - tail])
         above = float((draws > observed).mean() + 0.5 * (draws == observed).mean())
         rows.append(
@@ -37,8 +43,8 @@ def predictive_table(
                 "upper": float(upper),
                 "level": LEVEL,
                 "tail_probability": 2.0 * min(above, 1.0 - above),
-                "distance": float(far),
-                "plausible": bool(far <= limit),
+                "distance": far.get(name, np.nan),
+                "plausible": far[name] <= limit if name in far else None,
             }
         )
     return pd.DataFrame(rows), limit
@@ -91,10 +97,10 @@ def _error(values: FloatArray, weight: FloatArray) -> float:
 
 def verdict(table: pd.DataFrame, limit: float, members: str) -> str:
     """Which statistics are too far from their draws, and how far that is."""
-    bad = table.loc[~table["plausible"], "statistic"]
+    table = table[table["plausible"].notna()]
+    bad = table.loc[~table["plausible"].astype(bool), "statistic"]
     rule = (
         f"{limit:.1f} s.d., the distance that {1 - RATE:.0%} of the {members} keep in all of them"
     )
-    if bad.empty:
-        return f"All {len(table)} observed values lie within {rule}."
-    return f"Within {rule}, lie {len(table) - len(bad)} of {len(table)}, not: {listed(bad)}."
+    but = "" if bad.empty else f" but {listed(bad)}"
+    return f"Observed values of {len(table)} within {rule}: all{but}."

@@ -65,11 +65,7 @@ def prior_draws(design: Design, *, draws: int, seed: int | np.random.SeedSequenc
 
 
 def prior_predictive(
-    design: Design,
-    *,
-    draws: int = 200,
-    seed: int | np.random.SeedSequence,
-    group: npt.NDArray[np.int64] | None = None,
+    design: Design, *, draws: int = 200, seed: int | np.random.SeedSequence
 ) -> xr.Dataset:
     """Simulated outcomes of the rows of a design, summed up as onsets per year and per unit.
 
@@ -83,8 +79,6 @@ def prior_predictive(
         Number of prior draws.
     seed : int or numpy.random.SeedSequence
         Seed.
-    group : numpy.ndarray, shape (n,), int, optional
-        Groups of rows, from 0 on, whose onsets are counted too.
 
     Returns
     -------
@@ -102,15 +96,13 @@ def prior_predictive(
         eta = linear_predictor(design, prior.beta[chunk], effects)
         # logistic noise: y = 1 exactly when a uniform draw is below 1 / (1 + exp(-eta))
         y = eta + rng.logistic(size=eta.shape) > 0.0
-        parts.append(onset_statistics(y, design.rows, group))
+        parts.append(onset_statistics(y, design.rows))
     simulated = xr.concat(parts, dim="draw")
-    observed = onset_statistics(design.y[None, :] > 0.5, design.rows, group).isel(draw=0)
+    observed = onset_statistics(design.y[None, :] > 0.5, design.rows).isel(draw=0)
     return simulated.assign({f"observed_{name}": value for name, value in observed.items()})
 
 
-def onset_statistics(
-    y: npt.NDArray[np.bool_], rows: xr.Dataset, group: npt.NDArray[np.int64] | None = None
-) -> xr.Dataset:
+def onset_statistics(y: npt.NDArray[np.bool_], rows: xr.Dataset) -> xr.Dataset:
     """Onsets per year, and shares of dyads (or states) with none and with many.
 
     Parameters
@@ -119,23 +111,20 @@ def onset_statistics(
         Outcomes.
     rows : xarray.Dataset
         Row coordinates.
-    group : numpy.ndarray, shape (n,), int, optional
-        Groups of rows, from 0 on.
 
     Returns
     -------
     xarray.Dataset
         ``onsets`` (draw, year): number of rows with an onset. ``rate`` (draw): onsets per row.
         ``share_without``, ``share_3_or_more``, ``share_5_or_more`` (draw): shares of the dyads
-        (states, in a state-year design) that occur in the rows. ``onsets_by_group``
-        (draw, group), if there are groups.
+        (states, in a state-year design) that occur in the rows.
     """
     year, position = np.unique(rows["year"].to_numpy(), return_inverse=True)
     codes = [rows[name].to_numpy() for name in ("ccode", "ccode_a", "ccode_b") if name in rows]
     unit = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)[1].ravel()
     by_year = _sums(y, position, year.size)
     by_unit = _sums(y, unit, int(unit.max()) + 1)
-    found = xr.Dataset(
+    return xr.Dataset(
         {
             "onsets": (("draw", "year"), by_year),
             "rate": ("draw", y.mean(axis=1)),
@@ -145,9 +134,6 @@ def onset_statistics(
         },
         coords={"year": year},
     )
-    if group is not None:
-        found["onsets_by_group"] = (("draw", "group"), _sums(y, group, int(group.max()) + 1))
-    return found
 
 
 def _sums(
