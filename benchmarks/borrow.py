@@ -25,6 +25,7 @@ import forecast as fc
 from forecast.inference.fit import Fit
 from forecast.modeling.encode import Encoding, encode
 from forecast.modeling.spec import ModelSpec
+from forecast.panel.types import Panel
 from forecast.paths import models_folder
 
 WIDEN = 1.5
@@ -97,6 +98,24 @@ def priors(historical: Fit, embedded: Encoding) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(dim)
 
 
+def fitted(last: int) -> Fit:
+    """`agnostic` on the official sources up to a year."""
+    panel = fc.load_panel(data="historical", population="all", years=(1900, last))
+    return fc.fit(agnostic(last), panel, seed=1, draws=500)
+
+
+def borrowed(spec: ModelSpec, last: int, panel: Panel) -> ModelSpec:
+    """A specification with the priors that official data up to `last` give."""
+    found = priors(fitted(last), encode(spec, panel)[1])
+    content = spec.to_dict()
+    for entry in (*content["term"], *content["interaction"]):
+        if entry["name"] in found.index:
+            row = found.loc[entry["name"]]
+            entry["prior"] |= {"mean": float(row["mean"]), "sd": float(row["sd"])}
+    content["name"] = f"{spec.name}_{last}"
+    return ModelSpec.from_dict(content)
+
+
 def main() -> int:
     """Print the priors, or compare them with the model's."""
     parser = argparse.ArgumentParser(
@@ -105,8 +124,7 @@ def main() -> int:
     parser.add_argument("--last", type=int, default=2000, help="last year of the record used")
     parser.add_argument("--check", action="store_true", help="compare with models/dyad_onset.toml")
     options = parser.parse_args()
-    panel = fc.load_panel(data="historical", population="all", years=(1900, options.last))
-    historical = fc.fit(agnostic(options.last), panel, seed=1, draws=500)
+    historical = fitted(options.last)
     print(historical.diagnostics, f"{historical.encoding.rows:,} rows")
     _, embedded = encode(fc.load_model("dyad_onset"), fc.load_panel(population="all"))
     found = priors(historical, embedded)
