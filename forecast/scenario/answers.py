@@ -217,12 +217,12 @@ def _under_way(outlook: Outlook, pair: tuple[int, int], horizon: int, level: flo
     years = []
     for h in range(horizon):
         year: dict[str, Any] = {"year": outlook.origin + 1 + h}
-        of_year = {"still": still[h], "ended": 1 - still[h]}
-        of_year |= {} if further is None else {"further": further[h]}
-        for name, draws in of_year.items():
-            mean, lower, upper = (float(v) for v in _estimates(draws, level))
-            year |= {name: mean, f"{name}_interval": [lower, upper]}
-        years.append({"further": None, "further_interval": None} | year)
+        told = {"still": still[h], "ended": 1 - still[h]}
+        told["further"] = None if further is None else further[h]
+        for name, draws in told.items():
+            mean, *ends = [None] * 3 if draws is None else _estimates(draws, level).tolist()
+            year |= {name: mean, f"{name}_interval": None if draws is None else ends}
+        years.append(year)
     return UnderWay(
         conflict_id=str(dispute["conflict_id"]),
         name=str(dispute["name"]),
