@@ -189,6 +189,8 @@ class Risk:
 
     def __str__(self) -> str:
         """The answer and its record, with no more digits than they support."""
+        from forecast.evaluation.strata import STRATA_WORDS
+
         pair = f"{self.state_a}–{self.state_b}"
         span = (
             f"in {self.first_year}"
@@ -197,9 +199,10 @@ class Risk:
         )
         kind = f"{self.interval_level:.0%} {self.interval_kind} interval"
         risk = f"{self.rounded['text']} ({kind} {self.rounded['interval']})"
+        within = "a year" if self.horizon == 1 else f"{self.horizon} years"
         base = (
-            f"base rate of the stratum '{self.stratum}' ({self.base_population})"
-            f" {self.rounded['base_rate']}"
+            f"base rate {self.rounded['base_rate']} within {within}, of"
+            f" {STRATA_WORDS.get(self.stratum, self.stratum)} ({self.base_population})"
         )
         if self.under_way is not None:
             text = f"{pair}: {self._going_on(self.under_way, kind, risk, base)}"

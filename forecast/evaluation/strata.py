@@ -20,6 +20,7 @@ __all__ = [
     "OUTSIDE",
     "REMOTE",
     "STRATA",
+    "STRATA_WORDS",
     "STRATUM_COLUMNS",
     "UNDER_WAY",
     "BaseRate",
@@ -42,6 +43,18 @@ NEW = "new dyad"
 OUTSIDE = "outside the population"
 
 
+#: The strata in words, as the end of "the rate of …".
+STRATA_WORDS: dict[str, str] = {
+    "under way": "pairs with a conflict under way",
+    "first ever": "neighbours, or pairs with a major power, with no conflict on record",
+    "quiet": "neighbours, or pairs with a major power, with an old conflict and more than ten years"
+    " of peace since",
+    "recurrent": "neighbours, or pairs with a major power, with a conflict in the last ten years",
+    "first ever, remote": "other pairs with no conflict on record",
+    "quiet, remote": "other pairs with an old conflict and more than ten years of peace since",
+    "recurrent, remote": "other pairs with a conflict in the last ten years",
+    "outside the population": "pairs outside the model's population",
+}
 #: What the stratum of a row is told from. Borders and powers of a new state are known with it.
 STRATUM_COLUMNS: tuple[FeatureRequest, ...] = (
     FeatureRequest("stratum_peace_years", "peace_years"),

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import Markup
 
+from forecast.evaluation.strata import STRATA_WORDS
 from forecast.report import evidence, sections
 from forecast.report.figures import inline_svg
 from forecast.report.map import BINS, bin_labels, world_map
 from forecast.report.scenarios import edit_words
-from forecast.report.summary import STRATA_WORDS, span
+from forecast.report.summary import span
 from forecast.report.text import count, interval, percent, points, ratio, slug
 
 if TYPE_CHECKING:

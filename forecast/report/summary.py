@@ -7,21 +7,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from forecast.evaluation.strata import STRATA_WORDS
 from forecast.report.text import count, interval, listed, number, percent, points, ratio, slug
 
-__all__ = ["STRATA_WORDS", "span", "summarise"]
+__all__ = ["span", "summarise"]
 
-STRATA_WORDS = {
-    "under way": "pairs with a conflict under way",
-    "first ever": "neighbours, or pairs with a major power, with no conflict on record",
-    "quiet": "neighbours, or pairs with a major power, with an old conflict and more than ten years"
-    " of peace since",
-    "recurrent": "neighbours, or pairs with a major power, with a conflict in the last ten years",
-    "first ever, remote": "other pairs with no conflict on record",
-    "quiet, remote": "other pairs with an old conflict and more than ten years of peace since",
-    "recurrent, remote": "other pairs with a conflict in the last ten years",
-    "outside the population": "pairs outside the model's population",
-}
 _RECENT = 10
 #: Years of a backtest below which a gain in them is no verdict on others.
 _FEW_YEARS = 10

@@ -323,14 +323,18 @@ class Outlook:
         }
 
     def _outside_range(self, row: int) -> list[dict[str, Any]]:
-        """Terms whose value in the first year lies outside those seen in the fit."""
+        """Terms whose value in the first year lies outside those seen in the fit.
+
+        By more than a fiftieth of their range: the longest peace is a year longer every year.
+        """
         raw = self._first_year[2]
         found = []
         for code in self.fit.encoding.terms:
             value = float(raw[code.name][row])
-            # Simulated values are float32.
-            slack = 1e-6 * (1.0 + abs(value))
-            if code.seen and (value < code.seen[0] - slack or value > code.seen[1] + slack):
+            if not code.seen:
+                continue
+            slack = 0.02 * (code.seen[1] - code.seen[0])
+            if value < code.seen[0] - slack or value > code.seen[1] + slack:
                 found.append({"term": code.name, "value": value, "range": list(code.seen)})
         return found
 
