@@ -6,6 +6,7 @@ The groups and their log density h(d) are those of `forecast.inference.group_ker
 from __future__ import annotations
 
 from math import exp, log, sqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +73,7 @@ def _draw_quiet(e: FloatArray, total: float, sigma: float, z: float, u: float) -
     """A draw of the effect of a group without events: its prior, thinned by the likelihood.
 
     exp(−x) ≤ Π_i (1 + e_i exp(d))^(−1) ≤ 1 / (1 + x) with x = exp(d) Σ_i e_i: between the two,
-    which is seldom, the product decides. ``z`` (standard normal) and ``u`` (uniform) are used first.
+    which is seldom, the product decides. A standard normal ``z`` and a uniform ``u`` come first.
     """
     for _ in range(10_000):
         d = sigma * z
@@ -221,7 +222,7 @@ def chunk_draws(
     A = np.empty((span.i1 - i0, lanes), np.float32)
     E = np.empty_like(A)
     most = np.empty(lanes, np.float32)
-    column = np.empty(span.i1 - i0, np.float32)
+    column: Any = np.empty(span.i1 - i0, np.float32)
     any_failed = False
     for b in range(draws.B.shape[0]):
         chunk_predictors(rows, draws, b, span, A, E)

@@ -112,7 +112,7 @@ def add_members(
 
 
 @compiled
-def segment_sums(value: FloatArray | SingleArray, start: IntArray) -> FloatArray:
+def segment_sums(value: FloatArray, start: IntArray) -> FloatArray:
     """Sum of the rows of each group, (groups,)."""
     out = np.zeros(start.size - 1)
     for g in range(start.size - 1):
@@ -175,7 +175,7 @@ def group_sums(
     indptr: IntArray,
     indices: Int32Array,
     data: FloatArray,
-    value: FloatArray | SingleArray,
+    value: FloatArray,
     group: Int32Array,
     i0: int,
     i1: int,

@@ -126,8 +126,9 @@ class Rows:
         segments = np.stack([key[ends[:-1]] % parts, ends[:-1], ends[1:]], axis=1)
         self.spans = self._cut(edges, segments)
         # A row of each part: what it multiplies holds for all.
-        some = np.zeros(parts, dtype=np.int64)
-        some[part] = np.arange(self.n)
+        rows = np.zeros(parts, dtype=np.int64)
+        rows[part] = np.arange(self.n)
+        some: list[int] = rows.tolist()
         self._part = part[self._from].astype(np.uint8)
         self._spread = [self._coefficients(row, slopes) for row in some]
         #: Columns of X and effects of the slopes of each part.
@@ -204,7 +205,7 @@ class Rows:
     @cached_property
     def _pieces(self) -> list[tuple[int, kernels.Span]]:
         """Consecutive chunks as one span each, with their number."""
-        made = []
+        made: list[tuple[int, kernels.Span]] = []
         for i, j in _cut(0, len(self.spans), _PIECES):
             first, last = self.spans[i], self.spans[j - 1]
             span = kernels.Span(first.s0, last.s1, first.g0, last.g1, first.i0, last.i1)
@@ -271,7 +272,7 @@ class Rows:
         )
 
     def totals(self, rows: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Sums over some rows: X by part (parts, width), weights of `rest`, of effects of groups."""
+        """Sums over some rows: X by part (parts, width), weights of `rest` and of `_common`."""
         ours = self._chunks.place[rows].astype(np.int64)
         X = np.zeros((len(self._spread), self._chunks.X.shape[1]))
         np.add.at(X[:, : self.p], self._part[ours], self._source[self._from[ours]])
@@ -387,8 +388,9 @@ class Rows:
 
         def run(_: int, span: kernels.Span) -> None:
             for e, j0, j1 in self._segments(span):
+                columns, effects = self._slopes[e]
                 row_kernels.group_sums(
-                    X, self.p, *self._slopes[e], self.rest, *self._entries, ours, self._group,
+                    X, self.p, columns, effects, self.rest, *self._entries, ours, self._group,
                     j0, j1, out,
                 )  # fmt: skip
 

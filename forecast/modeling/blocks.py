@@ -211,13 +211,15 @@ class BlockCode:
 
     def _keys(
         self, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]
-    ) -> tuple[IntArray, FloatArray]:
+    ) -> tuple[npt.NDArray[np.integer], FloatArray]:
         """Integer key and weight of every use of a level, both of shape (n, uses per row)."""
         n = rows.sizes["row"]
         if self.is_slope:
             part, parts = self._parts(rows, X, names)
             width = len(self.columns)
-            keys = np.arange(width)[None, :] * parts + part[:, None]
+            # Half the memory of the usual kind: there may be dozens for each row.
+            offset = np.arange(width, dtype=np.int32) * np.int32(parts)
+            keys: npt.NDArray[np.integer] = offset + part[:, None].astype(np.int32)
             weights: FloatArray = X[:, [names.index(column) for column in self.columns]]
             return keys.reshape(n, width), weights
         if self.name == "era":
@@ -352,7 +354,7 @@ def _check_binary(column: str, values: FloatArray) -> None:
 
 
 def split_levels(
-    keys: IntArray, weights: FloatArray, known: IntArray
+    keys: npt.NDArray[np.integer], weights: FloatArray, known: IntArray
 ) -> tuple[sp.csr_array, sp.csr_array, IntArray]:
     """Weights over known keys, weights over the others, and those others.
 
@@ -379,7 +381,8 @@ def split_levels(
         places[known] = np.arange(known.size)
         place = places[keys]
         if (place >= 0).all() and (place[:, 1:] > place[:, :-1]).all():
-            indptr = np.arange(n + 1, dtype=np.int64) * k
+            kind = np.int32 if n * k < 1 << 31 else np.int64
+            indptr = np.arange(n + 1, dtype=kind) * kind(k)
             matrix = sp.csr_array((weights.ravel(), place.ravel(), indptr), (n, known.size))
             return matrix, sp.csr_array((n, 0), dtype=np.float64), known[:0]
     order = np.argsort(known)

@@ -62,6 +62,7 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
     data = panel.data
     kept, missing = usable_rows(spec.entries, data)
     data = chosen_rows(data, kept)
+    panel = panel.with_data(data)
     y = data["outcome"].to_numpy().astype(np.float64)
     if y.size == 0 or y.min() == y.max():
         raise DataError(
@@ -91,8 +92,9 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
         notes=(*notes, *shared),
     )
     if spec.interactions:
-        encoding = _with_products(spec, encoding, encoding.apply(panel.with_data(data)).X)
-    encoded = encoding.apply(panel.with_data(data))
+        encoding = _with_products(spec, encoding, encoding.apply(panel).X)
+    encoded = encoding.apply(panel)
+    del panel, data  # the raw columns: as much memory as X
     close = _check_independent(encoded.X, encoded.names)
     fitted = (fit_block(group, spec, rows, encoded.X, encoded.names) for group in spec.varying)
     blocks = tuple(block for block in fitted if block is not None)
