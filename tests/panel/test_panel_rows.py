@@ -304,7 +304,7 @@ def test_coverage_of_the_conflicts_bounds_the_rows(tiny_frames, tiny_coverage):
     ("option", "message"),
     [
         ({"unit": "dyads"}, "unit='dyads': expected one of dyad-year, directed-dyad-year, state"),
-        ({"population": "prd"}, "population='prd': expected one of politically_relevant, all"),
+        ({"population": "prd"}, "population='prd': expected one of all, politically_relevant"),
         ({"outcome": "war"}, "outcome='war': expected one of onset, originator_onset"),
         ({"lag": 0}, "lag=0: expected at least 1"),
         (
