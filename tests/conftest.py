@@ -63,8 +63,10 @@ def tables() -> Tables:
 
 @pytest.fixture(scope="session")
 def known_fit(tables: Tables) -> Fit:
-    """Fit of the embedded data, 1990 to 2025, with made-up draws."""
-    return make_known_fit(load_panel(data=tables, years=(1990, 2025)))
+    """Fit of politically relevant pairs, embedded data of 1990 to 2025, with made-up draws."""
+    return make_known_fit(
+        load_panel(data=tables, population="politically_relevant", years=(1990, 2025))
+    )
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ def tiny_world(tiny_tables: Tables) -> xr.Dataset:
 @pytest.fixture(scope="session")
 def tiny_panel(tiny_tables: Tables) -> Panel:
     """Politically relevant dyad-years of the tiny world, 1991 to 2010."""
-    return load_panel(data=tiny_tables)
+    return load_panel(data=tiny_tables, population="politically_relevant")
 
 
 @pytest.fixture

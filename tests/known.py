@@ -18,18 +18,18 @@ from forecast.store import SCHEMA_VERSION
 EFFECTS = {
     "dispute_last_year": 1.0,
     "disputes_recent": 0.8,
-    "land_contiguity": 0.7,
-    "ally_in_dispute_with_opponent": 0.5,
+    "contiguity_closeness": 0.7,
+    "ally_in_dispute_max": 0.5,
     "defense_pact": -0.4,
     "shared_allies": 0.3,
 }
 
 
 def make_known_fit(
-    panel: Panel, *, draws: int = 200, seed: int = 11, model: str | ModelSpec = "dyad_onset"
+    panel: Panel, *, draws: int = 200, seed: int = 11, model: ModelSpec | None = None
 ) -> Fit:
-    """Fit of ``dyad_onset``, or another dyad model, with made-up draws around `EFFECTS`."""
-    spec = load_model(model)
+    """Fit of ``dyad_onset`` of the panel's pairs, or another dyad model, around `EFFECTS`."""
+    spec = model or load_model("dyad_onset").with_population(panel.population)
     design, encoding = encode(spec, panel)
     rng = np.random.default_rng(seed)
     names = list(encoding.names)

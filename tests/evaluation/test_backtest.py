@@ -239,14 +239,16 @@ def test_custom_method_beside_the_shipped_ones(panel):
 
 @pytest.fixture(scope="module")
 def embedded(tables):
-    return load_panel(data=tables)
+    return load_panel(data=tables, population="politically_relevant")
 
 
 def test_conflicts_from_the_origin_on_cannot_change_a_forecast(tables, embedded):
     """On real data and through the world: at every horizon features stop before the origin."""
     origin = 2004
     early = tables.conflicts["start"].dt.year < origin
-    without = load_panel(data=replace(tables, conflicts=tables.conflicts[early]))
+    without = load_panel(
+        data=replace(tables, conflicts=tables.conflicts[early]), population="politically_relevant"
+    )
     methods = [baseline("history"), baseline("climatology"), baseline("conflictology")]
     options = {"origins": (origin,), "horizons": (1, 3)}
     keys = ["horizon", "model", "year", "ccode_a", "ccode_b"]

@@ -99,7 +99,8 @@ def test_what_was_known_before_2006(tiny_tables):
 @pytest.fixture(scope="module")
 def recent(tables):
     """Embedded data from 1993: few enough rows for a fit to take a second."""
-    return complete(load_panel(data=tables, years=(1993, 2013)), model().entries)
+    panel = load_panel(data=tables, population="politically_relevant", years=(1993, 2013))
+    return complete(panel, model().entries)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,9 @@ def test_nothing_that_happened_from_the_origin_on_enters(tables, recent):
         "origins": [2004], "horizons": [1, 3], "seed": 3, "draws": 100,
         "baselines": ("history", "conflictology"), "resamples": 100,
     }  # fmt: skip
-    other = load_panel(data=altered(tables, 2004), years=(1993, 2006))
+    other = load_panel(
+        data=altered(tables, 2004), population="politically_relevant", years=(1993, 2006)
+    )
     seen = [
         backtest(model(), panel, **options).forecasts.set_index(KEYS)
         for panel in (recent.select_years(1993, 2006), other)

@@ -187,7 +187,7 @@ def test_capability_is_never_missing_for_an_ally(world):
 
 
 def test_panel_of_real_rows(tables):
-    panel = load_panel(data=tables, years=(1995, 2005))
+    panel = load_panel(data=tables, population="politically_relevant", years=(1995, 2005))
     requests = [
         FeatureRequest("grew", "own_expansion", {}, "max"),
         FeatureRequest("pact", "pact_in_dyad"),

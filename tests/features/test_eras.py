@@ -97,7 +97,7 @@ def test_every_feature_on_random_worlds(seed, monkeypatch):
 
 def test_every_feature_on_real_data(tables):
     world = build_world(tables, first_year=1984)
-    panel = load_panel(data=tables, years=(1986, 2024))
+    panel = load_panel(data=tables, population="politically_relevant", years=(1986, 2024))
     member = world["member"].to_numpy()
     assert len(eras(np.ones(len(member), bool), member, 0)) > 1
     data = panel.data.isel(row=slice(0, None, 7))  # eras are those of all years all the same
@@ -105,7 +105,7 @@ def test_every_feature_on_real_data(tables):
 
 
 def test_rows_in_any_order(tables):
-    panel = load_panel(data=tables, years=(1985, 1995))
+    panel = load_panel(data=tables, population="politically_relevant", years=(1985, 1995))
     mixed = np.random.default_rng(1).permutation(panel.data.sizes["row"])
     requests = [
         FeatureRequest("pact", "pact_in_dyad"),

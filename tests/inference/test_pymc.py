@@ -13,7 +13,7 @@ from forecast.errors import ArgumentError
 from forecast.inference.fit import Fit, fit
 from forecast.inference.predict import linear_predictor, predict
 from forecast.modeling.build import build
-from forecast.modeling.spec import ModelSpec
+from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.build import load_panel
 from forecast.panel.types import Panel
 from forecast.sources.tables import Tables
@@ -96,7 +96,7 @@ def region(panel: Panel, others: tuple[int, ...] = ()) -> Panel:
 
 @pytest.fixture(scope="module")
 def panels(tables: Tables) -> dict[str, Panel]:
-    pairs = load_panel(data=tables, years=(1996, 2016))
+    pairs = load_panel(data=tables, population="politically_relevant", years=(1996, 2016))
     return {
         "pairs": region(pairs.select_years(1996, 2009)),
         "later pairs": region(pairs.select_years(2010, 2016), others=(2, 750, 770)),
@@ -307,8 +307,9 @@ def test_iran_2012_to_2025(tables: Tables) -> None:
     """19 onsets; draws of effects from their priors in place of their posterior give ten."""
     import pymc as pm
 
-    panel = load_panel(data=tables, years=(1990, 2025))
-    one = fit("dyad_onset", panel, seed=1, draws=300)
+    panel = load_panel(data=tables, population="politically_relevant", years=(1990, 2025))
+    spec = load_model("dyad_onset").with_population("politically_relevant")
+    one = fit(spec, panel, seed=1, draws=300)
     rows = one.encoding.apply(panel).rows
     a, b, year = (rows[name].to_numpy() for name in ("ccode_a", "ccode_b", "year"))
     iran = ((a == 630) | (b == 630)) & (year >= 2012)

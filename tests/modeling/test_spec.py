@@ -273,9 +273,11 @@ def test_what_if_keeps_pre_treatment_terms() -> None:
         "dispute_last_year",
         "disputes_total",
         "disputes_recent",
-        "state_disputes_recent",
-        "system_disputes_recent",
+        *(f"other_disputes_{life}_{side}" for life in (2, 10) for side in ("max", "min")),
         "commitments_owed_risk",
-        "ally_in_dispute_with_opponent",
+        "ally_in_dispute_max",
+        "ally_in_dispute_min",
+        "ally_in_dispute_elsewhere",
+        "disputes_with_allies",
     }
     assert set(model.slope_terms()) <= {t.name for t in model.terms}

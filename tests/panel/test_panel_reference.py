@@ -65,7 +65,7 @@ def test_politically_relevant_dyads_match_a_plain_computation(tables, world, ref
     contiguity = pd.read_csv(reference / "official/cow_contiguity/contdird.csv")
     majors = pd.read_csv(reference / "processed/cow_majors.csv.gz")
     states = pd.read_csv(reference / "processed/cow_states.csv.gz")
-    panel = load_panel(data=tables, years=(1950, 2016))
+    panel = load_panel(data=tables, population="politically_relevant", years=(1950, 2016))
     year_of, a, b = (panel.data[c].to_numpy() for c in ("year", "ccode_a", "ccode_b"))
     total_ours = total_theirs = total_common = 0
     for year in range(1950, 2017, 6):

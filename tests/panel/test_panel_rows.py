@@ -13,6 +13,8 @@ from forecast.panel.build import future_panel, load_panel
 from forecast.sources.embedded import tables_from_frames
 from forecast.sources.tables import Coverage
 
+RELEVANT = {"population": "politically_relevant"}
+
 
 def rows_of(panel, **codes):
     """Years and outcomes of one pair or state."""
@@ -58,7 +60,9 @@ def test_what_is_under_way_is_a_row_whatever_the_year_brings(tiny_tables, tiny_p
     """Not only if a new onset comes: that would select rows on the outcome."""
     keys = ("year", "ccode_a", "ccode_b")
     frames = {
-        rule: load_panel(data=tiny_tables, under_way=rule).data.to_dataframe().set_index([*keys])
+        rule: load_panel(data=tiny_tables, under_way=rule, **RELEVANT)
+        .data.to_dataframe()
+        .set_index([*keys])
         for rule in ("stratum", "drop", "convention")
     }
     asked = compute_features(tiny_panel, [FeatureRequest("under_way", "under_way")])
@@ -92,7 +96,7 @@ def test_rows_of_every_rule_are_among_those_of_the_stratum(tiny_tables, unit):
 
 def test_rows_under_way_are_accounted_for(tiny_tables):
     def counts(rule, unit="dyad-year"):
-        attrs = load_panel(data=tiny_tables, under_way=rule, unit=unit).data.attrs
+        attrs = load_panel(data=tiny_tables, under_way=rule, unit=unit, **RELEVANT).data.attrs
         names = ("rows_under_way", "onsets_under_way", "rows_dropped_ongoing")
         return [attrs[n] for n in (*names, "onsets_dropped_ongoing", "onsets_in_population")]
 
@@ -209,7 +213,7 @@ def test_unknown_deaths_leave_the_row_out(tiny_tables):
 
 @pytest.mark.parametrize("outcome", ["originator_onset", "war_onset"])
 def test_rows_are_the_same_for_all_outcomes(tiny_tables, tiny_panel, outcome):
-    panel = load_panel(data=tiny_tables, outcome=outcome)
+    panel = load_panel(data=tiny_tables, outcome=outcome, **RELEVANT)
     for name in ("year", "ccode_a", "ccode_b"):
         assert (panel.data[name] == tiny_panel.data[name]).all()
     assert panel.data["outcome"].sum() < tiny_panel.data["outcome"].sum()
@@ -221,7 +225,7 @@ def test_use_of_force_or_more(tiny_frames, tiny_coverage, tiny_panel):
     conflicts.loc[conflicts["conflict_id"].isin(["c06", "c07"]), "level"] = "display_of_force"
     conflicts.loc[conflicts["conflict_id"] == "c10", "level"] = "threat"
     tables = tables_from_frames(tiny_frames, coverage=tiny_coverage, name="x")
-    panel = load_panel(data=tables, outcome="force_onset")
+    panel = load_panel(data=tables, outcome="force_onset", **RELEVANT)
     # Both of 2001 between 10 and 50, and the one of 2005 between 20 and 30.
     assert panel.data["outcome"].sum() == tiny_panel.data["outcome"].sum() - 2
     assert rows_of(panel, ccode_a=10, ccode_b=50)[2001] == 0.0
@@ -250,7 +254,7 @@ def test_populations(tiny_tables, population, inside, outside):
 
 
 def test_years_restrict(tiny_tables, tiny_panel):
-    panel = load_panel(data=tiny_tables, years=(1995, 2000))
+    panel = load_panel(data=tiny_tables, years=(1995, 2000), **RELEVANT)
     assert set(panel.data["year"].to_numpy().tolist()) == set(range(1995, 2001))
     part = tiny_panel.select_years(1995, 2000)
     assert (panel.data["outcome"].to_numpy() == part.data["outcome"].to_numpy()).all()
@@ -300,7 +304,7 @@ def test_coverage_of_the_conflicts_bounds_the_rows(tiny_frames, tiny_coverage):
     ("option", "message"),
     [
         ({"unit": "dyads"}, "unit='dyads': expected one of dyad-year, directed-dyad-year, state"),
-        ({"population": "prd"}, "population='prd': expected one of politically_relevant, all"),
+        ({"population": "prd"}, "population='prd': expected one of all, politically_relevant"),
         ({"outcome": "war"}, "outcome='war': expected one of onset, originator_onset"),
         ({"lag": 0}, "lag=0: expected at least 1"),
         (
@@ -325,10 +329,10 @@ def test_missing_data_folder(tmp_path):
 
 
 def test_fingerprint_is_of_content_and_choices(tiny_tables, tiny_panel):
-    again = load_panel(data=tiny_tables)
+    again = load_panel(data=tiny_tables, **RELEVANT)
     assert again.fingerprint == tiny_panel.fingerprint
     others = {
-        load_panel(data=tiny_tables, **option).fingerprint
+        load_panel(data=tiny_tables, **{**RELEVANT, **option}).fingerprint
         for option in (
             {"unit": "directed-dyad-year"},
             {"population": "all"},
@@ -382,14 +386,22 @@ def test_future_rows_are_the_members_of_the_last_day(tables, unit):
 
 
 def test_embedded_panel(tables):
+    """The default is all pairs: one row for two states of a year, and no onset outside."""
     panel = load_panel(data=tables)
+    assert panel.population == "all"
     assert panel.data["year"].to_numpy().min() == 1947
     assert panel.data["year"].to_numpy().max() == 2025
     attrs = panel.data.attrs
     begun = tables.conflicts["start"].dt.year
     assert attrs["episodes"] == int((begun >= 1947).sum())
     assert attrs["onsets_total"] <= attrs["episodes"]
-    assert panel.data["outcome"].sum() == attrs["onsets_in_population"]
-    rate = float(panel.data["outcome"].mean())
-    assert 0.002 < rate < 0.05, "onsets per politically relevant dyad-year"
+    assert panel.data["outcome"].sum() == attrs["onsets_in_population"] == attrs["onsets_total"]
+    together = panel.world["together"].sel(year=slice(1947, 2025))
+    assert panel.data.sizes["row"] == int(together.sum()) // 2 == 1_004_060
     assert not panel.data["outcome"].isnull().any()
+    near = load_panel(data=tables, **RELEVANT)
+    assert near.data.sizes["row"] == 101_135
+    # One in seven of the onsets is between two that are not politically relevant.
+    assert near.data.attrs["onsets_outside_population"] == attrs["onsets_total"] - 803 == 131
+    rate = float(near.data["outcome"].mean())
+    assert 0.002 < rate < 0.05, "onsets per politically relevant dyad-year"

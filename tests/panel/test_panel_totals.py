@@ -57,14 +57,14 @@ def test_all_dyad_years(historical, reference):
     processed = pd.read_csv(reference / "processed/gml_mid_ddydisps.csv.gz")
     assert onsets(panel) == pairs(processed, "gmlmidonset")
     # The first year with lagged features is the second.
-    lagged = load_panel(data=historical, population="all")
+    lagged = load_panel(data=historical)
     assert lagged.data["year"].to_numpy().min() == 1817
     assert lagged.data["outcome"].sum() == 2_844
 
 
 def test_politically_relevant_dyads(historical):
     """By the five official classes of contiguity, and majors."""
-    every = load_panel(data=historical, years=YEARS)
+    every = load_panel(data=historical, population="politically_relevant", years=YEARS)
     panel = rows_by(every, "convention")
     assert panel.data.sizes["row"] == 93_296
     assert panel.data["outcome"].sum() == every.data["outcome"].sum() == 2_400
@@ -75,7 +75,9 @@ def test_politically_relevant_dyads(historical):
 def test_what_the_convention_selects(historical):
     """Of 544 pair-years under way in 1960-2000 it keeps the 104 with an onset, and no other."""
     counts = {
-        rule: load_panel(data=historical, years=(1960, 2000), under_way=rule).data
+        rule: load_panel(
+            data=historical, population="politically_relevant", years=(1960, 2000), under_way=rule
+        ).data
         for rule in ("stratum", "drop", "convention")
     }
     rows = {rule: data.sizes["row"] for rule, data in counts.items()}
@@ -103,14 +105,16 @@ def test_the_widely_quoted_total_counts_gaps_as_contiguity(historical, reference
         }
     )
     wide = replace(historical, contiguity=pd.concat([historical.contiguity, spells]))
-    panel = load_panel(data=wide, years=YEARS, under_way="convention")
+    panel = load_panel(
+        data=wide, population="politically_relevant", years=YEARS, under_way="convention"
+    )
     assert panel.data.sizes["row"] == 94_528
     assert panel.data["outcome"].sum() == 2_428
 
 
 def test_lagging_costs_few_rows(historical):
     """Rows whose two states were both in the system the year before: every feature is known."""
-    panel = load_panel(data=historical)
+    panel = load_panel(data=historical, population="politically_relevant")
     world, data = panel.world, panel.data
     member = world["member"].to_numpy()
     at = data["year"].to_numpy() - 1 - int(world["year"][0])
