@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord
     from forecast.inference.fit import Fit
     from forecast.scenario.outlook import Outlook
+    from forecast.scenario.simulate import StatusQuo
 
     type Evidence = Backtest | CalibrationRecord
 
-__all__ = ["Ended", "Risk", "UnderWay", "forget", "risk"]
+__all__ = ["Ended", "Risk", "UnderWay", "forget", "remember", "risk"]
 
 State = str | int
 Many = list[str] | list[int] | list[State] | tuple[State, ...]
@@ -345,6 +346,16 @@ def forget() -> None:
     """Drop the simulated draws that earlier queries left in memory."""
     _OUTLOOKS.clear()
     _RECORDS.clear()
+
+
+def remember(fit: Fit, now: StatusQuo) -> None:
+    """Let queries on all draws of a fit read a status quo that is simulated already."""
+    from forecast.scenario.outlook import Outlook
+
+    horizon = len(now.paths.annual)
+    _OUTLOOKS[(fit.id, None, fit.seed)] = Outlook(
+        fit, horizon=horizon, draws=None, seed=fit.seed, now=now
+    )
 
 
 def _outlook(fit: Fit, horizon: int, draws: int | None, seed: int) -> Outlook:

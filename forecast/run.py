@@ -340,8 +340,8 @@ def _report(
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import CHECKS, check
     from forecast.report import Findings, report
-    from forecast.risk import risk
-    from forecast.scenario.simulate import origin_of, simulate_all
+    from forecast.risk import remember, risk
+    from forecast.scenario.simulate import origin_of, simulate_all, status_quo
 
     fit.require_passed()
     last = origin_of(fit)
@@ -367,9 +367,12 @@ def _report(
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(1) as second:
         pending = second.submit(record) if backtest_years else None
         with clock.step("Risks"):
+            now = status_quo(fit, horizon=horizon, draws=None, seed=fit.seed)
+            remember(fit, now)
             risks = risk(fit, horizon=horizon)
-        with clock.step("Status quo and scenarios"):
-            status_quo, *simulated = simulate_all(fit, chosen, horizon=horizon)
+        with clock.step("Scenarios"):
+            ahead, *simulated = simulate_all(fit, chosen, horizon=horizon, now=now)
+        del now
         with clock.step("Checks"):
             at_once = [name for name in CHECKS if name != _OF_RECORD]
             checks = check(fit, seed=fit.seed, checks=at_once)
@@ -382,7 +385,7 @@ def _report(
     findings = Findings(
         fit=fit,
         risks=risks,
-        status_quo=status_quo,
+        status_quo=ahead,
         scenarios={s.name: result for s, result in zip(chosen, simulated, strict=True)},
         checks=checks,
         backtest=scored,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.features.arrays import allied
+from forecast.features.eras import in_threads
 from forecast.scenario import kernels
 from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import Allies, Record, Track
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Paths", "simulate_paths"]
 
+_BLOCK = 1024  # rows
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
@@ -124,7 +126,21 @@ def simulate_paths(
             values = {code.name: lookup(code, record, track, real, allies, at) for code in terms}
             return Frame(fit.encoding, future.X[:, h, at], path, values)
 
-        kernels.probability(effects + frame(real).log_odds(beta, strata), annual[h])
+        now_held = frame(real)
+
+        def chances(
+            first: int,
+            h: int = h,
+            held: Frame = now_held,
+            effects: Float32Array = effects,
+            beta: Float64Array = beta,
+        ) -> None:
+            """Fill the probabilities of a block of rows, small enough for the cache."""
+            at = slice(first, first + _BLOCK)
+            log_odds = effects[at] + held.rows(at).log_odds(beta, strata)
+            kernels.probability(log_odds, annual[h, at])
+
+        in_threads(chances, [(first,) for first in range(0, count, _BLOCK)])
         if waits:
             annual[h] *= ~real.under_way
             if risky is not None:

@@ -52,7 +52,7 @@ class Values:
         """The values, (R, D or 1)."""
         return self.raw if self.index is None else self.raw[self.index]
 
-    def rows(self, at: npt.NDArray[np.integer[Any]]) -> Values:
+    def rows(self, at: Rows) -> Values:
         """Those of some rows."""
         if self.index is None:
             return Values(None, self.raw[at])

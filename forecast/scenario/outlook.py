@@ -26,7 +26,7 @@ from forecast.scenario.dynamics import STATUSES, Allies, Track
 from forecast.scenario.ending import disputes_at
 from forecast.scenario.lookup import lookup
 from forecast.scenario.predictor import Frame, simulated_terms
-from forecast.scenario.simulate import origin_of, status_quo
+from forecast.scenario.simulate import StatusQuo, origin_of, status_quo
 from forecast.sources.codes import resolve_state, state_label
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class Outlook:
         Posterior draws D; None for all.
     seed : int
         Seed of what is drawn ahead.
+    now : StatusQuo, optional
+        What these would give, if it is simulated already.
 
     Attributes
     ----------
@@ -70,10 +72,18 @@ class Outlook:
         Stratum of each row at the origin.
     """
 
-    def __init__(self, fit: Fit, *, horizon: int, draws: int | None, seed: int) -> None:
+    def __init__(
+        self,
+        fit: Fit,
+        *,
+        horizon: int,
+        draws: int | None,
+        seed: int,
+        now: StatusQuo | None = None,
+    ) -> None:
         self.fit, self.horizon, self.seed = fit, horizon, seed
         self.origin = origin_of(fit)
-        now = status_quo(fit, horizon=horizon, draws=draws, seed=seed)
+        now = now or status_quo(fit, horizon=horizon, draws=draws, seed=seed)
         self.future, self.record, self.endings = now.future, now.record, now.endings
         # The draws of one pair lie side by side.
         self.cumulative = np.ascontiguousarray(now.paths.cumulative().transpose(1, 0, 2))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from forecast.scenario import kernels
 from forecast.scenario.dynamics import OWN_STATUS, is_simulated
-from forecast.scenario.lookup import Values, status_values
+from forecast.scenario.lookup import Rows, Values, status_values
 
 if TYPE_CHECKING:
     from forecast.modeling.blocks import BlockCode
@@ -63,7 +63,7 @@ class Frame:
     values: Mapping[str, Values]
     _columns: dict[str, Float32Array] = field(default_factory=dict)
 
-    def rows(self, at: IntArray) -> Frame:
+    def rows(self, at: Rows) -> Frame:
         """The same of some rows."""
         values = {name: value.rows(at) for name, value in self.values.items()}
         return Frame(self.encoding, self.X[:, at], self.path, values)
@@ -88,17 +88,30 @@ class Frame:
         strata : mapping
             Deviations by stratum; see `forecast.scenario.coefficients.Coefficients.strata`.
         """
-        total = self._linear(beta)
-        for block, deviations in strata.items():
-            number = self._strata(self.encoding.block(block))
-            for stratum, deviation in deviations.items():
-                held = number == stratum
-                if held.shape[1] == 1:
-                    at = np.flatnonzero(held[:, 0])
-                    if at.size:
-                        total[at] += self.rows(at)._linear(deviation)
-                elif held.any():
-                    total += np.where(held, self._linear(deviation), np.float32(0))
+        numbers = {name: self._strata(self.encoding.block(name)) for name in strata}
+        # A stratum that no draw changes is another set of coefficients for some rows.
+        fixed = [name for name, number in numbers.items() if number.shape[1] == 1]
+        moving = [name for name in strata if name not in fixed]
+        common = beta
+        for name in moving:  # nearly all cells are of one stratum: the others are put right below
+            common = common + strata[name][_most(numbers[name])]
+        key = np.stack([numbers[name][:, 0] for name in fixed] or [np.zeros(self.X.shape[1], int)])
+        if (key == key[:, :1]).all():
+            total = self._linear(_moved(common, strata, dict(zip(fixed, key[:, 0], strict=False))))
+        else:
+            total = np.empty((self.X.shape[1], len(self.path)), dtype=np.float32)
+            for part in np.unique(key, axis=1).T:
+                at = np.flatnonzero((key == part[:, None]).all(axis=0))
+                own = _moved(common, strata, dict(zip(fixed, part, strict=True)))
+                total[at] = self.rows(at)._linear(own)
+        for name in moving:
+            most = _most(numbers[name])
+            for stratum, deviation in strata[name].items():
+                held = numbers[name] == stratum
+                at = np.flatnonzero(held.any(axis=1)) if stratum != most else np.empty(0, int)
+                if at.size:
+                    moved = self.rows(at)._linear(deviation - strata[name][most])
+                    total[at] += np.where(held[at], moved, np.float32(0))
         return total
 
     def column(self, name: str) -> Float32Array:
@@ -131,7 +144,8 @@ class Frame:
         count, draws = self.X.shape[1], len(self.path)
         out = np.zeros((count, draws), dtype=np.float32)
         narrow = beta.astype(np.float32)
-        for k, X in enumerate(self.X):
+        fixed = narrow[:, self._fixed_columns].any()
+        for k, X in enumerate(self.X) if fixed else ():
             chosen = slice(None) if len(self.X) == 1 else self.path == k
             out[:, chosen] = np.asarray(X, dtype=np.float32) @ narrow[chosen].T
         for code in simulated_terms(self.encoding):
@@ -161,7 +175,28 @@ class Frame:
             for j in range(columns.shape[-1]):
                 out[part] += columns[..., j].astype(np.float32) * beta[:, j].astype(np.float32)
 
+    @property
+    def _fixed_columns(self) -> npt.NDArray[np.bool_]:
+        """Which columns of X are not zero because they are simulated, (p,)."""
+        held = np.ones(self.X.shape[2], dtype=bool)
+        live: list[ColumnCode | ProductCode] = [*simulated_terms(self.encoding)]
+        for code in [*live, *live_products(self.encoding)]:
+            held[self.encoding.term_slices[code.name]] = False
+        return held
+
     def _strata(self, code: BlockCode) -> IntArray:
         """Stratum of each row and draw, (R, D or 1)."""
         held = np.broadcast_arrays(*(self.column(name) for name in code.by))
         return code.strata_of(np.stack(held, axis=-1), code.by)
+
+
+def _most(number: IntArray) -> int:
+    """The stratum of most cells."""
+    return int(np.bincount(number.ravel()).argmax())
+
+
+def _moved(beta: Float64Array, strata: Strata, at: Mapping[str, int]) -> Float64Array:
+    """Coefficients of one combination of strata."""
+    for name, stratum in at.items():
+        beta = beta + strata[name][int(stratum)]
+    return beta
