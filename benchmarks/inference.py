@@ -18,6 +18,9 @@ shipped
 refits
     Laplace fits of 36,000 and 112,462 rows of the last two specifications, and what one more year
     costs from a warm start.
+pairs
+    All pairs instead of the relevant ones (the historical ones to 2000), if asked for: seconds,
+    CPU seconds and peak memory of a fresh process that loads the panel and fits the default draws.
 scaling
     Laplace fits of the shipped specification from 10,000 to 2,000,000 rows, if asked for.
 
@@ -42,6 +45,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -55,6 +59,7 @@ import scipy.sparse as sp
 import xarray as xr
 
 import forecast as fc
+from forecast.inference.diagnostics import peak_memory_mb
 from forecast.inference.fit import Fit, fit
 from forecast.inference.sampling import sample_design
 from forecast.modeling.build import build_from_design
@@ -390,6 +395,46 @@ def refits(panel: Panel, spec: ModelSpec, design: Design, times: int = 3) -> pd.
     return pd.DataFrame(measured).round({"seconds (median)": 2, "fastest": 2, "ESS": 0})
 
 
+def pairs(data: str) -> pd.DataFrame:
+    """Seconds, CPU seconds and peak memory of loading and fitting all pairs, in a new process."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pd.DataFrame(pool.submit(_pairs, data).result())
+
+
+def _pairs(data: str) -> list[dict[str, Any]]:
+    spec = load_model(_model(data)).model_copy(update={"population": "all"})
+    measured: list[dict[str, Any]] = []
+
+    def measure(what: str, run: Callable[[], Any]) -> Any:
+        begun, worked = time.perf_counter(), time.process_time()
+        found = run()
+        measured.append(
+            {"what": what, "seconds": round(time.perf_counter() - begun, 1),
+             "CPU seconds": round(time.process_time() - worked, 1),
+             "peak GB so far": round(peak_memory_mb() / 1000, 2)}
+        )  # fmt: skip
+        return found
+
+    years = (1816, 2000) if data == "historical" else None
+    panel = measure(
+        "panel",
+        lambda: fc.load_panel(
+            data=data, unit=spec.unit, population="all", outcome=spec.outcome, years=years
+        ),
+    )
+    found = measure("fit", lambda: fit(spec, panel, seed=1))
+    measured[-1] |= {
+        "rows": found.encoding.rows,
+        "ESS": round(found.diagnostics.min_ess_bulk),
+        "note": _passed(found),
+    }
+    return measured
+
+
+def _model(data: str) -> str:
+    return "dyad_onset_historical" if data == "historical" else "dyad_onset"
+
+
 def _passed(found: Fit) -> str:
     passed = "passed" if found.gate().passed else "failed"
     return f"Pareto k {found.diagnostics.pareto_k:.2f}, gate {passed}"
@@ -441,7 +486,7 @@ def _send(sender: Any, run: Callable[[], Result | None]) -> None:
         sender.send(error)
 
 
-PARTS = ("crossed", "multi-membership", "shipped", "refits", "scaling")
+PARTS = ("crossed", "multi-membership", "shipped", "refits", "scaling", "pairs")
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
 
 
@@ -459,8 +504,13 @@ def main() -> None:
     arguments = parser.parse_args()
     parts = arguments.parts or ["crossed", "multi-membership", "refits"]
 
-    name = "dyad_onset_historical" if arguments.data == "historical" else "dyad_onset"
-    spec = load_model(name)
+    if parts == ["pairs"]:
+        frame = pairs(arguments.data)
+        print(frame.to_string(index=False, na_rep=""))
+        if arguments.json:
+            arguments.json.write_text(json.dumps({"pairs": frame.to_dict(orient="records")}))
+        return
+    spec = load_model(_model(arguments.data))
     panel = complete(
         fc.load_panel(
             data=arguments.data, unit=spec.unit, population=spec.population, outcome=spec.outcome
@@ -484,6 +534,8 @@ def main() -> None:
         if part == "scaling":
             frame = scaling(design, SIZES, draws=200)
             content["scaling exponent"] = frame.attrs["exponent"]
+        elif part == "pairs":
+            frame = pairs(arguments.data)
         elif part == "refits":
             frame = refits(panel, spec, design, times=1 if arguments.quick else 3)
         elif part == "crossed":
