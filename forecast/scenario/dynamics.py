@@ -305,11 +305,15 @@ class Allies:
         Who is allied with whom.
     opponent, elsewhere : pair of numpy.ndarray, each (R, D), int8
         Whether side a, and side b, has an ally in dispute with the other, and with a third state.
+    known : dict
+        Values of terms, by name, that depend on everybody's disputes of the year and not on what
+        the row's own pair went through: (R, D), made once a year.
     """
 
     ties: sp.csr_array
     opponent: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]
     elsewhere: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]
+    known: dict[str, Float32Array] = field(default_factory=dict)
 
     @classmethod
     def of(

@@ -122,7 +122,13 @@ def lookup(
         sides = allies.opponent if feature.endswith("opponent") else allies.elsewhere
         return _combine(sides[0][at], sides[1][at], code.side)
     if feature == "disputes_with_allies":
-        return Values(None, _with_allies(code, record, others, allies)[at])
+        if code.name not in allies.known:
+            allies.known[code.name] = _with_allies(code, record, others, allies)
+        return Values(None, allies.known[code.name][at])
+    if feature == "other_disputes_decayed":
+        if code.name not in allies.known:
+            allies.known[code.name] = _decayed(code, record, others, others, slice(None))
+        return Values(None, allies.known[code.name][at])
     if feature == "rivalry":
         return _rivals(code, record, own, at)
     if feature.endswith("decayed"):
@@ -159,11 +165,9 @@ def _with_allies(code: ColumnCode, record: Record, others: Track, allies: Allies
         record.a[rows], record.b[rows], draw, faded[rows, draw], record.a, allies.ties.indptr,
         allies.ties.indices, record.row_of, out,
     )  # fmt: skip
-    sides = (
-        seen[record.a, record.b][:, None] + out[0],
-        seen[record.b, record.a][:, None] + out[1],
-    )
-    return np.asarray(COMBINE[code.side](*sides), dtype=np.float32)
+    for side, (i, j) in enumerate(((record.a, record.b), (record.b, record.a))):
+        out[side] += seen[i, j].astype(np.float32)[:, None]
+    return np.asarray(COMBINE[code.side](*out), dtype=np.float32)
 
 
 def _decayed(code: ColumnCode, record: Record, own: Track, others: Track, at: Rows) -> Float32Array:
@@ -184,9 +188,10 @@ def _decayed(code: ColumnCode, record: Record, own: Track, others: Track, at: Ro
     share = np.float32(record.distinct)
     seen = (weight @ record.state_onsets).astype(np.float32)[:, None]
     level = seen + share * (_incidence(record) @ others.faded(keep))
-    apart *= share
     if code.feature == "other_disputes_decayed":
         apart = pair + share * others.faded(keep)[at]
+    else:
+        apart = apart * share
     sides = [np.maximum(level[side[at]] - apart, 0) for side in (record.a, record.b)]
     return np.asarray(COMBINE[code.side](*sides), dtype=np.float32)
 
