@@ -372,7 +372,11 @@ def _busy_group(
                 apart = old[s] - new[s]
                 good = apart * apart <= _ERROR * total * total
                 settled = settled and good
-                if good and max(first[s], last[s]) <= _END * total and _LITTLE < total < 1.0 / _LITTLE:
+                if (
+                    good
+                    and max(first[s], last[s]) <= _END * total
+                    and _LITTLE < total < 1.0 / _LITTLE
+                ):
                     value[s] = spacing * total
                     failed[s] = False
                 else:

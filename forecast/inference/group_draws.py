@@ -146,9 +146,7 @@ def _draw_any(e: FloatArray, events: float, sigma: float, guess: float) -> float
 
 
 @compiled
-def _draw(
-    e: FloatArray, events: float, sigma: float, guess: float, z: float, u: float
-) -> float:
+def _draw(e: FloatArray, events: float, sigma: float, guess: float, z: float, u: float) -> float:
     """An exact draw of the effect of a group, from a normal and a uniform number and what it needs.
 
     Where no event was expected and none came the prior is thinned.
