@@ -202,7 +202,7 @@ def _open_rows(path: Path) -> Panel:
         world=None,
         tables=None,
         unit=choices.unit,
-        population=choices.population,
+        population=None,
         outcome=choices.outcome,
         lag=1,
         fingerprint=hashlib.sha256(path.read_bytes()).hexdigest(),

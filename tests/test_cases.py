@@ -590,14 +590,11 @@ def test_expectations_hold_in_historical_data(historical, carried, name):
     found = check_case(one, carried if name in LATE else historical)
     unmet = found[~found["met"].fillna(True)]
     assert unmet.empty, unmet.drop(columns="why").to_string()
-    # All others can be told, but for those at Serbia's border, which is known to 2016.
+    # All others can be told: the list of states of 2024 reaches past 2017.
     untold = found[found["met"].isna()]
     expected = [e for e in one.expectations if e.data]
-    assert set(untold["note"]) <= {
-        "only for embedded data",
-        "2017 is not covered by historical data",
-    }
-    assert len(untold) == len(expected) + (name == "nato-balkans")
+    assert set(untold["note"]) <= {"only for embedded data"}
+    assert len(untold) == len(expected)
     assert found["met"].sum() >= 1
 
 

@@ -50,8 +50,10 @@ def test_the_command_writes_the_rows_of_a_model_or_of_a_rule(tmp_path, capsys):
 
     own, field = written(), written("--under-way", "convention")
     assert (own["under_way"], field["under_way"]) == ("stratum", "convention")
-    assert (own["rows"], field["rows"]) == (101_135, 101_135 - 608)  # docs/panels.md
-    assert own["onsets"] == field["onsets"] == 803
+    # All pairs; 792 are under way on 1 January, of which 19 begin a further one.
+    assert own["population"] == "all"
+    assert (own["rows"], field["rows"]) == (1_004_060, 1_004_060 - (792 - 19))
+    assert own["onsets"] == field["onsets"] == 934
 
 
 def test_other_units_and_years(tiny_tables, tmp_path):
@@ -124,6 +126,8 @@ def test_rows_from_parquet(tmp_path):
     assert panel.world is None
     assert panel.data["year"].to_numpy().tolist() == [2000, 2001]
     assert panel.data["peace_years"].to_numpy().tolist() == [4.0, 0.0]
+    # What the file does not say, no model is refused for.
+    assert (panel.population, panel.under_way) == (None, None)
     frame.drop(columns="outcome").to_parquet(tmp_path / "rows.parquet")
     with pytest.raises(ArtifactError, match="outcome are missing"):
         open_panel(tmp_path / "rows.parquet")

@@ -19,9 +19,12 @@ from forecast.inference.predict import predict
 from forecast.modeling.spec import load_model
 from forecast.panel.build import Population
 from forecast.panel.events import UnderWay
+from forecast.panel.world import build_world
 from forecast.risk import Risk, risk
 from forecast.scenario.simulate import simulate
 from forecast.sources.tables import Tables
+
+PASTS = ("first ever", "quiet", "recurrent")
 
 
 def test_the_order_and_the_kind_of_name_do_not_matter(known_fit: Fit) -> None:
@@ -141,6 +144,21 @@ def test_a_base_rate_is_that_of_the_fits_population(known_fit: Fit) -> None:
     assert of_all.base_rate == rates[1]["recurrent"].rate
 
 
+def test_base_rates_of_pairs_that_are_not_politically_relevant(tables: Tables) -> None:
+    """A hundredth of the others' without a record, and no flat rate: by their past it is 200-fold."""
+    world = build_world(tables)
+    (rates,) = base_rates(world, population="all", under_way="stratum", horizon=1).values()
+    first, quiet, recurrent = (rates[f"{past}, remote"] for past in PASTS)
+    assert first.rows > 800_000
+    assert 1.1e-4 < first.rate < 1.3e-4
+    assert 0.0012 < quiet.rate < 0.0022
+    assert 0.02 < recurrent.rate < 0.05
+    # Of the 134 onsets outside of what is relevant, those of disputes under way are elsewhere.
+    for past, remote in zip(PASTS, (first, quiet, recurrent), strict=True):
+        assert rates[past].rate > 2 * remote.rate
+    assert rates[OUTSIDE].rows == 0
+
+
 # What is under way ------------------------------------------------------------------------------
 
 
@@ -237,7 +255,8 @@ def test_risk_says_what_a_backtest_says(
     spec = load_model("dyad_onset").model_copy(update={"population": population})
     spec = spec.with_under_way(rule)
     options = {"population": population, "under_way": rule}
-    panel = forecast.load_panel(data=tables, years=(1990, origin), **options)
+    first = 1990 if population == "politically_relevant" else 2001  # of all pairs a few years
+    panel = forecast.load_panel(data=tables, years=(first, origin), **options)
     fit = make_known_fit(training_panel(panel, origin), model=spec, draws=100)
     rows = predict(fit, target_panel(panel, origin))
     expected = pd.DataFrame(
@@ -245,7 +264,7 @@ def test_risk_says_what_a_backtest_says(
         | {"backtest": rows.mean("draw").to_numpy()}
     )
     known = forecast.load_panel(
-        data=known_before(tables, origin), years=(1990, origin - 1), **options
+        data=known_before(tables, origin), years=(first, origin - 1), **options
     )
     table = risk(replace(fit, panel=known), horizon=1)
     both = table.merge(expected, on=["ccode_a", "ccode_b"], how="outer", indicator=True)

@@ -15,6 +15,7 @@ import forecast
 from forecast.errors import GateRefusedError
 from forecast.inference.diagnostics import Thresholds
 from forecast.modeling.spec import load_model
+from forecast.panel import build
 from forecast.panel.types import Panel
 from forecast.run import (
     Run,
@@ -36,15 +37,28 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def done(place: Path) -> Run:
-    return run(
-        folder=place / "report",
-        store=place / "store",
-        scenarios=stock_scenarios()[:1],
-        draws=200,
-        horizon=3,
-        backtest_years=1,
-        seed=7,
-    )
+    """All pairs, as by default; of the last years only, which keeps it short."""
+    with pytest.MonkeyPatch.context() as patch:
+        of_years(patch, 2014, 2025)
+        return run(
+            folder=place / "report",
+            store=place / "store",
+            scenarios=stock_scenarios()[:1],
+            draws=200,
+            horizon=3,
+            backtest_years=1,
+            seed=7,
+        )
+
+
+def of_years(patch: pytest.MonkeyPatch, first: int, last: int, **more: object) -> None:
+    """Let the main job load the rows of some years."""
+    whole = build.load_panel
+
+    def part(**options: object) -> Panel:
+        return whole(**{**options, **more, "years": (first, last)})  # type: ignore[arg-type]
+
+    patch.setattr(build, "load_panel", part)
 
 
 def test_the_fit_passes_the_gate_and_is_in_the_store(done: Run, place: Path) -> None:
@@ -78,6 +92,23 @@ def test_the_report_is_there_with_its_tables(done: Run, place: Path) -> None:
     yearly = recent["outcome"].sum() / 10
     assert 0.5 * yearly < year["probability"].sum() < 2 * yearly
     assert sorted(p.name for p in place.iterdir()) == ["report", "store"]
+
+
+def test_pairs_that_are_not_politically_relevant_are_answered_by_the_model(done: Run) -> None:
+    """Far from each other, no major power among them, and those that people ask about."""
+    pairs = [("Iran", "Israel"), ("Israel", "Yemen"), ("Israel", "Qatar"), ("Ethiopia", "Egypt")]
+    asked = [*pairs, ("Saudi Arabia", "Yemen"), ("Bolivia", "Mongolia")]
+    table = forecast.risk(done.fit, *map(list, zip(*asked, strict=True)), horizon=1)
+    assert table["handling"].str.startswith("model").all()
+    assert table["stratum"].str.endswith(", remote").tolist() == [True] * 4 + [False, True]
+    p = dict(zip(asked, table["probability"], strict=True))
+    # One onset in 8,000 pair-years without a record, one in thirty with a recent dispute.
+    assert p["Bolivia", "Mongolia"] < 0.0005
+    assert p["Iran", "Israel"] > 0.02
+    assert p["Iran", "Israel"] > p["Israel", "Yemen"] > 10 * p["Bolivia", "Mongolia"]
+    one = forecast.risk(done.fit, "Iran", "Israel", horizon=1)
+    assert one.base_population == "all pairs of states"
+    assert one.stratum in str(one)
 
 
 def test_a_second_report_has_the_same_numbers_and_says_so(done: Run, place: Path) -> None:
@@ -161,8 +192,10 @@ def test_the_model_of_the_data() -> None:
 def test_the_historical_model_is_about_the_same_rows() -> None:
     """Its terms were chosen on two centuries; its eras reach back without a gap."""
     ours, theirs = load_model("dyad_onset_historical"), load_model("dyad_onset")
-    for key in ("unit", "population", "outcome", "lag"):
+    for key in ("unit", "outcome", "lag"):
         assert getattr(ours, key) == getattr(theirs, key)
+    # But of the pairs of the published tables of the field; all pairs are `with_population`.
+    assert (ours.population, theirs.population) == ("politically_relevant", "all")
     # No row may be left out because a state is new or a source begins late.
     assert {term.missing for term in ours.terms} <= {"error", "indicator"}
     eras = ours.eras
@@ -196,14 +229,7 @@ def test_the_main_job_on_a_part_of_the_historical_data(
     historical: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fit, store, reload, forecast and report; a short stretch of years keeps the test short."""
-    from forecast.panel import build
-
-    whole = build.load_panel
-
-    def part(**options: object) -> Panel:
-        return whole(**{**options, "data": historical, "years": (1991, 2000)})  # type: ignore[arg-type]
-
-    monkeypatch.setattr(build, "load_panel", part)
+    of_years(monkeypatch, 1991, 2000, data=historical)
     written = run(
         data="historical",
         folder=tmp_path / "report",

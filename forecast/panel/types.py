@@ -35,8 +35,9 @@ class Panel:
     unit : str
         ``"state-year"``, ``"dyad-year"`` (undirected), ``"directed-dyad-year"``,
         ``"dispute-dyad"``, ``"dispute-dyad-month"`` or ``"alliance-year"``.
-    population : str
-        Which states or pairs, e.g. ``"all"`` or ``"politically_relevant"``.
+    population : str or None
+        Which states or pairs, e.g. ``"all"`` or ``"politically_relevant"``; None for rows read
+        from a file that does not say.
     outcome : str
         Name of the outcome, e.g. ``"onset"``.
     lag : int
@@ -52,7 +53,7 @@ class Panel:
     world: xr.Dataset | None = field(repr=False)
     tables: Tables | None = field(repr=False)
     unit: str
-    population: str
+    population: str | None
     outcome: str
     lag: int
     fingerprint: str

@@ -26,23 +26,15 @@ def slopes(sd: float = 0.2, **keys: Any) -> dict[str, Any]:
 def rich_model() -> ModelSpec:
     """``dyad_onset`` with fading histories, interactions, walking slopes and strata."""
     content = load_model("dyad_onset").to_dict()
-    content["name"] = "rich"
+    content |= {"name": "rich", "population": "politically_relevant"}
     fading = {"transform": "log1p"}
     content["term"] += [
         term("fade_1", "disputes_decayed", options={"half_life": 1.0}, **fading),
         term("fade_8", "disputes_decayed", transform="sqrt"),
         term("sides", "state_disputes_decayed", side="sum", options={"half_life": 3}, **fading),
-        term("others_max", "other_disputes_decayed", side="max", **fading),
         term("others_product", "other_disputes_decayed", side="product", **fading),
-        term(
-            "with_allies",
-            "disputes_with_allies",
-            "deterrence",
-            side="sum",
-            missing="indicator",
-            **fading,
-        ),
         term("system", "system_disputes_decayed"),
+        term("system_recent", "system_disputes_recent", options={"window": 5}),
         term("quiet", "long_peace"),
         term("recent_product", "state_disputes_recent", side="product", options={"window": 4}),
         term("rivals", "rivalry", missing="indicator", if_constant="drop"),
@@ -53,15 +45,14 @@ def rich_model() -> ModelSpec:
             if_constant="drop",
             options={"rivals": "disputes", "rival_window": 12, "rival_onsets": 2},
         ),
-        term("far", "not_contiguous", "geography", at_entry="current", missing="indicator"),
+        term("land_contiguity", "land_contiguity", "geography", missing="drop"),
     ]
-    content["interaction"] = [
+    content["interaction"] += [
         product("rivals_fade", "rivals", "fade_8"),
         product("peace_land", "peace_years", "land_contiguity"),
         product("quiet_sides", "quiet", "sides"),
         product("size_far", "joint_capability", "far"),
         product("record_land", "record_rivals", "land_contiguity"),
-        product("allies_far", "with_allies", "far"),
         product("size_fade", "joint_capability", "fade_1"),
         product("last_pact", "dispute_last_year", "defense_pact"),
         product("open_land", "under_way", "land_contiguity"),

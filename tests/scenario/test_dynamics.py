@@ -88,7 +88,7 @@ def test_the_system_rate_at_the_origin(
     world = fit.panel.world
     assert world is not None
     codes = [c for c in fit.encoding.terms if str(c.feature).startswith("system")]
-    assert codes
+    assert bool(codes) == (fit.spec.name == "rich")  # the shipped model has none
     track = Track.start(record)
     empty = Allies.of(record, np.zeros((record.states,) * 2, bool), track.active,
                       elsewhere=False, first=True)  # fmt: skip
@@ -165,7 +165,8 @@ def test_a_dispute_under_way_does_not_hide_what_begins_beside_it(known_fit: Fit)
     now = status_quo(known_fit, horizon=3, draws=100, seed=5)
     assert now.record.under_way.any()
     # In the first year both tracks say the same, and what the onset model says.
-    np.testing.assert_allclose(now.paths.hazard[0], now.paths.annual[0], rtol=2e-6)
+    # Logits of forty terms are summed in single precision: of 181,100 one differs by 4e-6.
+    np.testing.assert_allclose(now.paths.hazard[0], now.paths.annual[0], rtol=1e-5)
     # Smooth over draws: no draw says that nothing can happen.
     assert (now.paths.hazard[:, now.record.under_way] > 0).all()
 
@@ -218,7 +219,8 @@ def test_a_states_onsets_stand_for_as_many_conflicts_as_on_record(known_fit: Fit
     pairs, conflicts = world["onset"].sum(), world["dispute_onset_count"].sum()
     assert 0.8 < now.record.distinct < 1
     assert now.record.distinct == pytest.approx(float(conflicts / pairs), rel=1e-6)
-    code = next(c for c in known_fit.encoding.terms if c.feature == "state_disputes_recent")
+    like = next(c for c in known_fit.encoding.terms if c.feature == "disputes_recent")
+    code = replace(like, feature="state_disputes_recent", side="sum", options=(("window", 10),))
     track = Track.start(now.record)
     stays = np.zeros((200, 50), dtype=np.float32)
     track.step(now.paths.annual[0], stays, stays[0], np.random.default_rng(2))
