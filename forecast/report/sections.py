@@ -12,7 +12,7 @@ from markupsafe import Markup
 from forecast.report.charts import Bar, interval_chart
 from forecast.report.text import interval, number, percent, points, slug
 
-__all__ = ["Tables", "View", "alliance_views", "scenario_views", "state_view"]
+__all__ = ["Tables", "View", "alliance_views", "scenario_views", "state_view", "under_way_view"]
 
 Tables = Mapping[str, pd.DataFrame]
 #: Rows of features before and after that stand on the page unfolded.
@@ -43,6 +43,47 @@ class View:
 
 def _level(table: pd.DataFrame) -> str:
     return str(table["interval"].iloc[0])
+
+
+def under_way_view(tables: Tables, longest: int) -> dict[str, Any]:
+    """Conflicts under way at the end of the record: the numbers, and what each pair can expect.
+
+    The view of all of them; ``pairs``, how many; ``ended``, the pairs whose conflict ended in the
+    last year.
+    """
+    risks, disputes = tables["risks"], tables["disputes"]
+    keys = ["ccode_a", "ccode_b"]
+    by = {h: risks[risks["horizon"] == h].set_index(keys) for h in {1, longest}}
+    going = disputes[disputes["status"] == "under way"]
+    first = int(risks["first_year"].iloc[0])
+    years = [(h, first + h - 1) for h in sorted(by)]
+    rows = []
+    for r in going.to_dict("records"):
+        key = (r["ccode_a"], r["ccode_b"])
+        cells = [f"{r['state_a']} – {r['state_b']}", r["since"] or "unknown",
+                 "more than 25" if r["deaths_25"] else "up to 25, or unknown"]  # fmt: skip
+        for h, _ in years:
+            e = by[h].loc[key]
+            cells.append(f"{percent(e['still_under_way'])}"
+                         f" ({interval(e['still_lower'], e['still_upper'])})")  # fmt: skip
+        e = by[1].loc[key]
+        further = f"{percent(e['probability'])} ({interval(e['lower'], e['upper'])})"
+        rows.append((*cells, further if e["handling"] == "model" else "not of the model"))
+    level = f"{risks['interval_level'].iloc[0]:.0%} {risks['interval_kind'].iloc[0]} intervals"
+    return {
+        "view": View(
+            f"A conflict of the two is under way at the end of {first - 1}: since when, whether it"
+            f" still is at the end of later years, and whether a further one begins beside it"
+            f" ({level} in brackets)",
+            ("Pair", "Under way since", "Deaths so far", *(
+                f"#Still under way at the end of {year}" for _, year in years
+            ), f"#A further one begins in {first}"),
+            rows,
+            "disputes",
+        ),
+        "pairs": len(going),
+        "ended": len(disputes) - len(going),
+    }  # fmt: skip
 
 
 def state_view(states: pd.DataFrame, horizons: Sequence[int], spans: Mapping[int, str]) -> View:
