@@ -128,8 +128,7 @@ def alliances_help(findings: Findings, tables: Tables) -> list[str]:
     shipped = spec.name in _ALLIANCES and load_model(spec.name).sha256 == spec.sha256
     gain = alliance_gain(tables)
     own = (
-        "This report was made without a backtest of the model without alliances, and adds nothing"
-        " to that."
+        "This report has no backtest of the model without alliances, and says nothing more of it."
         if gain is None
         else f"In the backtest of this report {gain}."
     )

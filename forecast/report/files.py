@@ -17,6 +17,7 @@ __all__ = ["as_csv", "digest", "records", "rounded", "write_tables"]
 
 #: Significant digits kept: what two machines agree on, and what a float32 holds.
 _DIGITS = {"float64": 12, "float32": 7}
+_POWERS = np.array([float(f"1e{k}") for k in range(23)])
 #: Longer tables are written as Parquet and CSV only; as JSON they would be tens of megabytes.
 JSON_ROWS = 20_000
 
@@ -35,16 +36,17 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
 def _significant(values: npt.NDArray[np.float64], digits: int) -> npt.NDArray[np.float64]:
     """The floats that are nearest to the decimal numbers with so many significant digits."""
     known = np.isfinite(values) & (values != 0)
-    place = np.zeros(values.shape, dtype=np.int64)
-    place[known] = digits - 1 - np.floor(np.log10(np.abs(values[known]))).astype(np.int64)
+    size = np.zeros(values.shape, dtype=np.int64)
+    size[known] = np.floor(np.log10(np.abs(values[known]))).astype(np.int64)
+    place = digits - 1 - size
     # Powers of ten up to the 22nd are exact, and so is the quotient of a whole number by one.
-    exact = known & (np.abs(place) <= 22)
-    power = 10.0 ** np.abs(place)
-    whole = np.rint(np.where(place >= 0, values * power, values / power))
-    result = np.where(exact, np.where(place >= 0, whole / power, whole * power), values)
+    exact = known & (place >= 0) & (place <= 22)
+    power = _POWERS[place[exact]]
+    result = np.array(values)
+    result[exact] = np.rint(values[exact] * power) / power
     for i in np.flatnonzero(known & ~exact):
         result[i] = float(f"{values[i]:.{digits}g}")
-    return np.asarray(result)
+    return result
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
