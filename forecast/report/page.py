@@ -18,7 +18,7 @@ from forecast.report.pairs import pair_data, place, shown_rows
 from forecast.report.scenarios import edit_words
 from forecast.report.summary import span
 from forecast.report.text import count, interval, percent, points, ratio, slug
-from forecast.report.words import SHORT_STRATA, STRATA, population_words
+from forecast.report.words import population_words
 
 if TYPE_CHECKING:
     from forecast.report import Findings
@@ -102,11 +102,6 @@ def render_page(
         "going": sections.under_way_view(tables, longest),
         "rows": shown_rows(data, _TOP),
         "regions": sorted({str(r) for r in states["region"] if r}),
-        "strata": [
-            (SHORT_STRATA[name], name, STRATA[name])
-            for name in STRATA
-            if name in set(risks["stratum"])
-        ],
         "population": population_words(fit.spec.population),
         "alliances_help": evidence.alliances_help(findings, tables),
         "kind": str(risks["interval_kind"].iloc[0]),

@@ -18,11 +18,11 @@ __all__ = ["SCALE", "place", "shown_rows", "pair_data"]
 SCALE = 10_000_000
 _DIGITS = 4
 #: Left end of the bars.
-_LEAST = 1e-4
+_LEAST = 1e-3
 
 
 def place(probability: float) -> str:
-    """Position on the logarithmic bar of the table, 0 (0.01%) to 100 (100%)."""
+    """Position on the logarithmic bar of the table, 0 (0.1%) to 100 (100%)."""
     share = 1 - math.log10(max(probability, _LEAST)) / math.log10(_LEAST)
     return f"{100 * min(max(share, 0.0), 1.0):.1f}"
 

@@ -119,7 +119,8 @@ def _pairs(risks: pd.DataFrame) -> str:
     if top["status"] == "ended":
         text += " (one ended between them in the year before)"
     others = [
-        f"{r.state_a}–{r.state_b} ({percent(float(str(r.probability)))})"
+        f"{r.state_a}–{r.state_b} ({percent(float(str(r.probability)))}"
+        f"{'' if r.relevant else ', remote'})"
         for r in one.iloc[1:_NEXT].itertuples()
     ]
     text += f"; next come {listed(others)}" if others else ""
@@ -128,7 +129,7 @@ def _pairs(risks: pd.DataFrame) -> str:
         (one[~one["relevant"]], "of remote pairs (no neighbours, and no major power)"),
         (rare, "of pairs with no conflict on record"),
     ):
-        if len(chosen) and chosen.index[0] != one.index[0]:
+        if len(chosen) and chosen.index[0] not in one.index[:_NEXT]:
             first = chosen.iloc[0]
             text += (
                 f"; {what} {first['state_a']}–{first['state_b']}"

@@ -35,7 +35,7 @@ _RISKS = (
 )  # fmt: skip
 _DISPUTES = (
     "ccode_a", "ccode_b", "state_a", "state_b", "status", "conflict_id", "conflict", "since", "end",
-    "deaths_25",
+    "deaths_class",
 )  # fmt: skip
 
 
@@ -123,11 +123,10 @@ def _relevant(risks: pd.DataFrame, world: xr.Dataset, origin: int) -> npt.NDArra
 def dispute_table(risks: pd.DataFrame, tables: Tables, origin: int) -> pd.DataFrame:
     """The conflicts that are under way at the end of the record, and those that ended in its year.
 
-    One row per pair whose ``status`` is not at peace: under way first, of these those with more
-    than 25 deaths, and then by the probability of going on. Columns ``ccode_a``, ``ccode_b``,
+    One row per pair whose ``status`` is not at peace: under way first, and of these the
+    deadliest. Columns ``ccode_a``, ``ccode_b``,
     ``state_a``, ``state_b``, ``status``, ``conflict_id``, ``conflict``, ``since`` and ``end`` (as
-    much of the ISO date as is known), ``deaths_25`` (more than 25 deaths of the pair are recorded
-    so far).
+    much of the ISO date as is known), ``deaths_class`` (of the pair as recorded, so far).
     """
     from forecast.scenario.ending import disputes_at
 
@@ -141,18 +140,18 @@ def dispute_table(risks: pd.DataFrame, tables: Tables, origin: int) -> pd.DataFr
             for date, precision in parts
         ]
 
-    known = known.assign(since=text("start"), end=text("end"), deaths_25=known["severe"] > 0)
+    known = known.assign(since=text("start"), end=text("end"))
     known.loc[known["open"], "end"] = ""
     table = first.merge(known, on=["ccode_a", "ccode_b"], how="left").rename(
         columns={"name": "conflict"}
     )
-    table = table.fillna({"since": "", "end": "", "deaths_25": False})
+    table = table.fillna({"since": "", "end": ""})
     going = table["status"] == STATUSES[2]
     table = table.assign(_going=going).sort_values(
-        ["_going", "deaths_25", "still_under_way", "probability", "ccode_a", "ccode_b"],
-        ascending=[False, False, False, False, True, True], ignore_index=True,
+        ["_going", "deaths_class", "since", "ccode_a", "ccode_b"],
+        ascending=[False, False, True, True, True], ignore_index=True,
     )  # fmt: skip
-    return table[list(_DISPUTES)].astype({"deaths_25": bool})
+    return table[list(_DISPUTES)]
 
 
 def state_risks(result: xr.Dataset, tables: Tables) -> pd.DataFrame:

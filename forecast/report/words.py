@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["GROUPS", "RELEVANCE", "STATUSES", "STRATA", "SHORT_STRATA", "group_words", "population_words"]
+__all__ = ["DEATHS", "GROUPS", "RELEVANCE", "STATUSES", "STRATA", "SHORT_STRATA", "group_words", "population_words"]
 
 #: How a pair stands at the end of the record; the order is that of the page's data.
 STATUSES = ("at peace", "ended", "under way")
@@ -31,6 +31,9 @@ SHORT_STRATA = {
     "recurrent, remote": "a recent one; remote",
     "outside the population": "not of the model",
 }
+
+#: Classes of deaths of a pair in a conflict.
+DEATHS = ("none", "1–25", "26–100", "101–250", "251–500", "501–999", "1,000 or more")
 
 #: Groups of political relevance, by their names in the tables.
 RELEVANCE = {"relevant": "politically relevant", "remote": "remote"}

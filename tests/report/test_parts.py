@@ -251,7 +251,7 @@ def test_geometry_is_inside_its_frame() -> None:
 
 def test_colour_classes_have_one_label_each() -> None:
     assert len(bin_labels()) == len(BINS) + 1
-    assert bin_labels()[0] == "under 1%" and bin_labels()[-1] == "70% or more"
+    assert bin_labels()[0] == "under 2%" and bin_labels()[-1] == "90% or more"
 
 
 @pytest.mark.parametrize("log", [False, True])

@@ -30,7 +30,7 @@
     return (d > 0 ? "+" : "−") + significant(v, v < 0.1 ? 1 : 2);
   };
   const ratio = (r) => !Number.isFinite(r) ? "–" : r >= 100 ? `${r.toFixed(0)}×` : `${significant(r)}×`;
-  const place = (p) => (100 * Math.min(1, Math.max(0, 1 + Math.log10(Math.max(p, 1e-4)) / 4))).toFixed(1);
+  const place = (p) => (100 * Math.min(1, Math.max(0, 1 + Math.log10(Math.max(p, 1e-3)) / 3))).toFixed(1);
 
   // Columns of all pairs, in whole ten-millionths, the likeliest onset of the first year first.
   const SCALE = 1e7, STATUSES = ["at peace", "ended", "under way"], UNDER_WAY = 2;
