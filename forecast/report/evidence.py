@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord
     from forecast.report import Findings
 
-__all__ = ["alliances_help", "backtest_views", "coverage_view", "diagnostics_view", "model_views", "record_views"]
+__all__ = [
+    "alliances_help",
+    "backtest_views",
+    "coverage_view",
+    "diagnostics_view",
+    "model_views",
+    "record_views",
+]
 
 _NAMES = {
     "climatology": "climatology",
@@ -51,7 +58,7 @@ def backtest_views(record: Backtest | None, tables: Tables) -> dict[str, Any] | 
     apart = scores[scores["kind"] == "relevance"]
     groups = [overall, *(part for _, part in apart.groupby("group", sort=False))]
     rows = [
-        (_method(r["model"], record.model), group_words(r["kind"], r["group"]), count(r["rows"]),
+        (group_words(r["kind"], r["group"]), _method(r["model"], record.model), count(r["rows"]),
          significant(r["log_loss"], 4), number(r["log_loss_skill"], 3),
          number(r["auc"], 3), number(r["average_precision"], 3), number(r["expected"], 1),
          count(r["events"]))
@@ -80,7 +87,7 @@ def backtest_views(record: Backtest | None, tables: Tables) -> dict[str, Any] | 
             f"Scores of forecasts {horizon} year ahead, all methods on the same rows, of all pairs"
             " and inside and outside of political relevance; log loss is per pair and year, skill"
             " relative to climatology on these rows (above 0 is better)",
-            ("Method", "Pairs", "#Rows", "#Log loss", "#Log-loss skill", "#AUC",
+            ("Pairs", "Method", "#Rows", "#Log loss", "#Log-loss skill", "#AUC",
              "#Average precision", "#Onsets expected", "#Recorded"),
             rows, "scores",
         ),
@@ -94,6 +101,8 @@ def backtest_views(record: Backtest | None, tables: Tables) -> dict[str, Any] | 
 
 _KINDS = {"all": "All", "relevance": "Political relevance", "stratum": "On record between the two",
           "decade": "Decade", "region": "Region"}  # fmt: skip
+#: Onsets below which skill and order of a group say nothing.
+_FEW_EVENTS = 5
 _SCORES = {
     "log_loss": ("Log loss", 5),
     "log_loss_skill": ("Log-loss skill", 3),
@@ -161,8 +170,10 @@ def record_views(record: CalibrationRecord | None, tables: Tables) -> dict[str, 
             f"{number(line['intercept_lower'])} to {number(line['intercept_upper'])}",
         "remark": str(line["remark"]),
         "outside": percent(record.reliability.outside),
-        "empty": [group_words(k, g) for k, g in ratios.loc[ratios["observed"] == 0, ["kind", "group"]]
-                  .itertuples(index=False)],
+        "empty": [
+            group_words(r["kind"], r["group"])
+            for r in ratios[ratios["observed"] == 0].to_dict("records")
+        ],
         "reliability": reliability_chart(
             tables["record_reliability"], bands[bands["stratum"] == "all"],
             title="Reliability diagram of this model out of sample", level=record.level,
@@ -191,12 +202,15 @@ def _score_view(scores: pd.DataFrame, level: str) -> View:
     for (kind, group), part in scores.groupby(["kind", "group"], sort=False):
         cells = {str(r["score"]): r for r in part.to_dict("records")}
         first = next(iter(cells.values()))
+        enough = first["events"] >= _FEW_EVENTS
         rows.append(
             (group_words(str(kind), str(group)), count(first["rows"]), count(first["events"]),
-             *(_with_interval(cells[n], _SCORES[n][1]) for n in names))
+             *(_with_interval(cells[n], _SCORES[n][1]) if n == "log_loss" or enough else "–"
+               for n in names))
         )  # fmt: skip
     return View(
-        f"Scores of this model by stratum ({level} bootstrap of years or of pairs, the wider)",
+        f"Scores of this model by what is on record between the two ({level} bootstrap of years or"
+        f" of pairs, the wider; with fewer than {_FEW_EVENTS} onsets the log loss alone)",
         ("Pairs", "#Rows", "#Onsets", *(f"#{_SCORES[n][0]}" for n in names)),
         rows, "record_scores",
     )  # fmt: skip
@@ -212,8 +226,12 @@ def _reliability_view(tables: Tables, level: str) -> View:
         if r["kind"] not in ("all", "relevance") or key not in ratios.index:
             continue
         of = ratios.loc[key]
-        line = "–" if r["remark"] else _with_interval(
-            {"value": r["slope"], "lower": r["slope_lower"], "upper": r["slope_upper"]}, 2
+        line = (
+            "–"
+            if r["remark"]
+            else _with_interval(
+                {"value": r["slope"], "lower": r["slope_lower"], "upper": r["slope_upper"]}, 2
+            )
         )
         ratio = _with_interval({"value": of["ratio"], **of[["lower", "upper"]]}, 2)
         rows.append((group_words(*map(str, key)), count(of["rows"]), number(of["expected"], 1),

@@ -1,4 +1,4 @@
-"""Every pair of states as the table of the page holds it: columns of whole numbers, in one order."""
+"""Every pair of states as the table of the page holds it: columns of whole numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from forecast.report.words import SHORT_STRATA, STATUSES
 
-__all__ = ["SCALE", "place", "shown_rows", "pair_data"]
+__all__ = ["SCALE", "pair_data", "place", "shown_rows"]
 
 #: Probabilities are whole numbers of ten-millionths: short for the many small ones.
 SCALE = 10_000_000

@@ -103,9 +103,7 @@ def _dispute_cells(row: Mapping[Any, Any]) -> list[str]:
 
 
 def _with_ends(estimate: pd.Series) -> str:
-    return (
-        f"{percent(estimate['probability'])} ({interval(estimate['lower'], estimate['upper'])})"
-    )
+    return f"{percent(estimate['probability'])} ({interval(estimate['lower'], estimate['upper'])})"
 
 
 def state_view(states: pd.DataFrame, horizons: Sequence[int], spans: Mapping[int, str]) -> View:

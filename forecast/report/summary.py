@@ -151,8 +151,10 @@ def _under_way(disputes: pd.DataFrame, risks: pd.DataFrame) -> str:
         f" ({percent(float(one[r['ccode_a'], r['ccode_b']]))})"
         for r in going.to_dict("records")
     ]
-    what = "A conflict of two states is" if len(pairs) == 1 else (
-        f"Conflicts of {count(len(pairs))} pairs of states are"
+    what = (
+        "A conflict of two states is"
+        if len(pairs) == 1
+        else (f"Conflicts of {count(len(pairs))} pairs of states are")
     )
     return (
         f"{what} under way at the end of {year - 1}, as recorded here, with the probability of"
@@ -283,8 +285,8 @@ def alliance_gain(tables: Mapping[str, pd.DataFrame]) -> str | None:
     )
     return (
         f"{better} (difference in log loss to the same model without them {mean} × 10⁻⁴ per pair"
-        f" and year, {difference['level']:.0%} block-bootstrap interval {lower} to {upper}; negative"
-        " is better)"
+        f" and year, {difference['level']:.0%} block-bootstrap interval {lower} to {upper};"
+        " negative is better)"
     )
 
 

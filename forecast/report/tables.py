@@ -45,7 +45,7 @@ def check_inputs(findings: Findings) -> Tables:
     Raises
     ------
     ArgumentError
-        A panel without its tables or world, no risks, or risks without a column that the page shows.
+        A panel without tables or world, no risks, or risks without a column that the page shows.
     """
     tables = findings.fit.panel.tables
     if tables is None or findings.fit.panel.world is None:
@@ -157,8 +157,8 @@ def dispute_table(risks: pd.DataFrame, tables: Tables, origin: int) -> pd.DataFr
 def state_risks(result: xr.Dataset, tables: Tables) -> pd.DataFrame:
     """Probability that a state is a party to at least one onset, by years ahead.
 
-    Columns ``ccode``, ``iso3``, ``abbrev`` (of COW), ``state``, ``region``, ``horizon``, ``first_year``,
-    ``last_year``, ``probability``, ``lower``, ``upper``, ``interval_kind``, ``interval_level``.
+    Columns ``ccode``, ``iso3``, ``abbrev`` (of COW), ``state``, ``region``, ``horizon``,
+    ``first_year``, ``last_year``, ``probability``, ``lower``, ``upper``, ``interval_kind``, ``interval_level``.
     """
     from forecast.sources.codes import LabelKind, state_label
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["DEATHS", "GROUPS", "RELEVANCE", "STATUSES", "STRATA", "SHORT_STRATA", "group_words", "population_words"]
+__all__ = [
+    "DEATHS",
+    "GROUPS",
+    "RELEVANCE",
+    "SHORT_STRATA",
+    "STATUSES",
+    "STRATA",
+    "group_words",
+    "population_words",
+]
 
 #: How a pair stands at the end of the record; the order is that of the page's data.
 STATUSES = ("at peace", "ended", "under way")

@@ -77,7 +77,7 @@ def test_digest_sees_every_number_but_not_noise_beyond_twelve_digits() -> None:
 def test_rounding_keeps_twelve_digits_and_no_others(value: float) -> None:
     found = float(rounded(pd.DataFrame({"x": [value]}))["x"].iloc[0])
     if not math.isfinite(value):
-        assert found == value or math.isnan(value) and math.isnan(found)
+        assert found == value or (math.isnan(value) and math.isnan(found))
         return
     assert found == float(f"{found:.12g}")
     assert found == pytest.approx(value, rel=1e-11, abs=0.0)
@@ -115,7 +115,7 @@ def test_columns_of_pairs_hold_every_pair_to_four_digits() -> None:
         assert bool(data["v"][i]) == row["relevant"]
     assert {len(data[key]) for key in "abkov"} == {91}
     assert sorted(data["w"]) == sorted(i for i, o in enumerate(data["o"]) if o == 2)
-    assert {v for v in data["c"][0]} == {None, -SCALE // 4}
+    assert set(data["c"][0]) == {None, -SCALE // 4}
     shown = shown_rows(data, 1000)
     assert len(shown) == 89 and shown[0]["date"] == "2010-05-10"
     assert [r["p"] for r in shown] == sorted((r["p"] for r in shown), reverse=True)

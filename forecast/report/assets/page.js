@@ -80,7 +80,12 @@
       mark.title = "A conflict of the two is under way: this is the probability of a further one beside it";
       chance = cell("", "n");
       chance.append(mark, ` ${percent(p)}`);
-    } else if (date) status.textContent += ` ${date}`;
+    } else if (date) {
+      const day = document.createElement("span");
+      day.className = "day";
+      day.textContent = date;
+      status.append(" ", day);
+    }
     tr.append(head, chance, cell(`${percent(lower).replace("%", "")}–${percent(upper)}`, "n"),
       bars, cell(percent(rate), "n"), cell(ratio(p / rate), "n"), cell(data.classes[data.k[i]][0]), status,
       cell(points(changed === null ? null : changed / SCALE), "n"));
