@@ -18,7 +18,7 @@ from forecast.report.text import interval, percent
 __all__ = ["BINS", "bin_labels", "world_map"]
 
 #: Lower ends of the colour classes (probability); the first class begins at 0.
-BINS: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
+BINS: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.9)
 
 _ASSET = Path(__file__).parent / "assets" / "world.json"
 _NO_VALUE = "no value: not a member of the state system at the end of the record"

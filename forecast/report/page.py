@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import Markup
 
-from forecast.evaluation.strata import STRATA_WORDS
 from forecast.report import evidence, sections
 from forecast.report.figures import inline_svg
 from forecast.report.map import BINS, bin_labels, world_map
+from forecast.report.pairs import pair_data, place, shown_rows
 from forecast.report.scenarios import edit_words
 from forecast.report.summary import span
 from forecast.report.text import count, interval, percent, points, ratio, slug
+from forecast.report.words import population_words
 
 if TYPE_CHECKING:
     from forecast.report import Findings
@@ -83,7 +83,7 @@ def render_page(
     horizons = [h for h in _HORIZONS if h <= longest]
     on_map = [1, longest] if longest > 1 else [1]
     spans = {h: span(setting.origin + 1, setting.origin + h) for h in range(1, longest + 1)}
-    data = _pairs(risks, states, changes, horizons)
+    data = pair_data(risks, states, tables["disputes"], changes, horizons)
     world, absent = world_map(states, on_map, spans)
     fit = findings.fit
     context = {
@@ -97,10 +97,13 @@ def render_page(
         "horizons": horizons,
         "top": _TOP,
         "data": _script_json(data),
-        "pairs": data["pairs"],
-        "rows": sorted(data["pairs"], key=lambda pair: -pair["p"][0][0])[:_TOP],
+        "pairs": len(data["a"]),
+        "relevant": sum(data["v"]),
+        "going": sections.under_way_view(tables, longest),
+        "rows": shown_rows(data, _TOP),
         "regions": sorted({str(r) for r in states["region"] if r}),
-        "strata": STRATA_WORDS,
+        "population": population_words(fit.spec.population),
+        "alliances_help": evidence.alliances_help(findings, tables),
         "kind": str(risks["interval_kind"].iloc[0]),
         "level": f"{risks['interval_level'].iloc[0]:.0%}",
         "outside": int((risks["handling"] != "model").sum()),
@@ -134,7 +137,7 @@ def render_page(
         "panel": fit.panel.to_dict(),
         "files": {name: len(table) for name, table in tables.items()},
         "seconds": findings.seconds,
-        "place": _place,
+        "place": place,
         "show_interval": interval,
         "show_points": lambda change: points(change, unit=False),
     }  # fmt: skip
@@ -153,55 +156,6 @@ def _least(tables: Tables | None) -> str:
     if found == {"war"}:
         return "a war"
     return "at least an armed clash or a use of force by regular forces"
-
-
-def _pairs(
-    risks: pd.DataFrame,
-    states: pd.DataFrame,
-    changes: pd.DataFrame | None,
-    horizons: Sequence[int],
-) -> dict[str, Any]:
-    """Every pair with its numbers by horizon: what the table of the page sorts and filters.
-
-    ``p`` holds, per horizon of `horizons`: probability, lower, upper, base rate, ratio, change,
-    and the probability that a conflict under way still is (None where none is).
-    """
-    region = dict(zip(states["ccode"], states["region"], strict=True))
-    change = {}
-    if changes is not None:
-        keys = zip(changes["ccode_a"], changes["ccode_b"], changes["horizon"], strict=True)
-        change = dict(zip(keys, changes["change"], strict=True))
-    pairs: dict[tuple[int, int], dict[str, Any]] = {}
-    for row in risks[risks["horizon"].isin(horizons)].sort_values(
-        ["ccode_a", "ccode_b", "horizon"]
-    ).to_dict("records"):  # fmt: skip
-        key = (int(row["ccode_a"]), int(row["ccode_b"]))
-        pair = pairs.setdefault(
-            key,
-            {
-                "a": str(row["state_a"]),
-                "b": str(row["state_b"]),
-                "r": [str(region.get(code, "")) for code in key],
-                "s": str(row["stratum"]),
-                "o": str(row["status"]),
-                "m": row["handling"] == "model",
-                "p": [],
-            },
-        )
-        numbers = [float(row[k]) for k in ("probability", "lower", "upper", "base_rate", "ratio")]
-        since = change.get((*key, int(row["horizon"])))
-        still = float(row["still_under_way"])
-        pair["p"].append(
-            [float(f"{v:.4g}") for v in numbers]
-            + [None if since is None else float(f"{since:.3g}")]
-            + [float(f"{still:.2g}") if math.isfinite(still) else None]
-        )
-    return {"horizons": list(horizons), "pairs": list(pairs.values())}
-
-
-def _place(probability: float) -> str:
-    """Position on the logarithmic bar of the table, 0 (0.1%) to 100 (100%)."""
-    return f"{100 * min(max((math.log10(max(probability, 1e-3)) + 3) / 3, 0.0), 1.0):.1f}"
 
 
 def _fills(horizons: Sequence[int]) -> str:

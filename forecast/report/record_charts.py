@@ -123,7 +123,7 @@ def murphy_chart(table: pd.DataFrame, *, title: str) -> Markup:
     bottom = 300.0
     names = [n for n in ("reference", "score") if n in table]
     scale = Scale(float(table["theta"].min()), float(table["theta"].max()), log=True)
-    top = 1e4 * float(table[names].to_numpy().max()) * 1.05
+    top = 1e4 * float(table[names].to_numpy().max()) * 1.25  # with room for the key
     up = Scale(0.0, top)
 
     def x(value: float) -> float:

@@ -11,8 +11,9 @@ from markupsafe import Markup
 
 from forecast.report.charts import Bar, interval_chart
 from forecast.report.text import interval, number, percent, points, slug
+from forecast.report.words import DEATHS
 
-__all__ = ["Tables", "View", "alliance_views", "scenario_views", "state_view"]
+__all__ = ["Tables", "View", "alliance_views", "scenario_views", "state_view", "under_way_view"]
 
 Tables = Mapping[str, pd.DataFrame]
 #: Rows of features before and after that stand on the page unfolded.
@@ -43,6 +44,66 @@ class View:
 
 def _level(table: pd.DataFrame) -> str:
     return str(table["interval"].iloc[0])
+
+
+def under_way_view(tables: Tables, longest: int) -> dict[str, Any]:
+    """Conflicts under way at the end of the record: the numbers, and what each pair can expect.
+
+    The view of all of them; ``pairs``, how many; ``ended``, the view of the pairs whose conflict
+    ended in the last year.
+    """
+    risks, disputes = tables["risks"], tables["disputes"]
+    keys = ["ccode_a", "ccode_b"]
+    by = {h: risks[risks["horizon"] == h].set_index(keys) for h in {1, longest}}
+    going = disputes[disputes["status"] == "under way"]
+    first = int(risks["first_year"].iloc[0])
+    years = [(h, first + h - 1) for h in sorted(by)]
+    rows = []
+    for r in going.to_dict("records"):
+        key = (r["ccode_a"], r["ccode_b"])
+        cells = _dispute_cells(r)
+        for h, _ in years:
+            e = by[h].loc[key]
+            cells.append(f"{percent(e['still_under_way'])}"
+                         f" ({interval(e['still_lower'], e['still_upper'])})")  # fmt: skip
+        rows.append((*cells, _with_ends(by[1].loc[key])))
+    ended = [
+        (*_dispute_cells(r), str(r["end"]), _with_ends(by[1].loc[(r["ccode_a"], r["ccode_b"])]))
+        for r in disputes[disputes["status"] == "ended"].to_dict("records")
+    ]
+    deaths = "#Deaths so far"
+    level = f"{risks['interval_level'].iloc[0]:.0%} {risks['interval_kind'].iloc[0]} intervals"
+    return {
+        "view": View(
+            f"A conflict of the two is under way at the end of {first - 1}: since when, whether it"
+            f" still is at the end of later years, and whether a further one begins beside it"
+            f" ({level} in brackets)",
+            ("Pair", "#Under way since", deaths, *(
+                f"#Still under way at the end of {year}" for _, year in years
+            ), f"#A further one begins in {first}"),
+            rows,
+            "disputes",
+        ),
+        "pairs": len(going),
+        "ended": View(
+            f"A conflict of the two ended in {first - 1}: probability that a new one begins in"
+            f" {first} ({level} in brackets)",
+            ("Pair", "#Began", deaths.removesuffix(" so far"), "#Ended", f"#A new one in {first}"),
+            ended,
+            "disputes",
+        ),
+    }  # fmt: skip
+
+
+def _dispute_cells(row: Mapping[Any, Any]) -> list[str]:
+    """Pair, since when, and deaths."""
+    known = row["deaths_class"]
+    deaths = "unknown" if pd.isna(known) else DEATHS[int(known)]
+    return [f"{row['state_a']} – {row['state_b']}", str(row["since"]) or "unknown", deaths]
+
+
+def _with_ends(estimate: pd.Series) -> str:
+    return f"{percent(estimate['probability'])} ({interval(estimate['lower'], estimate['upper'])})"
 
 
 def state_view(states: pd.DataFrame, horizons: Sequence[int], spans: Mapping[int, str]) -> View:

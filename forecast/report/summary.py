@@ -8,11 +8,24 @@ from collections.abc import Mapping
 import pandas as pd
 
 from forecast.evaluation.strata import STRATA_WORDS
-from forecast.report.text import count, interval, listed, number, percent, points, ratio, slug
+from forecast.report.text import (
+    count,
+    interval,
+    listed,
+    number,
+    percent,
+    points,
+    ratio,
+    significant,
+    slug,
+)
+from forecast.report.words import group_words
 
-__all__ = ["span", "summarise"]
+__all__ = ["alliance_gain", "span", "summarise"]
 
 _RECENT = 10
+#: Pairs that the sentences name: those under way, and the likeliest onsets.
+_GOING, _NEXT = 12, 8
 #: Years of a backtest below which a gain in them is no verdict on others.
 _FEW_YEARS = 10
 
@@ -30,7 +43,7 @@ def summarise(
     observed: Mapping[int, int],
     passed: bool,
 ) -> tuple[str, ...]:
-    """Five sentences: the world, the riskiest pairs, states, scenarios, how far to trust it.
+    """Six sentences: what is under way, what may begin, the world, states, scenarios, and trust.
 
     Parameters
     ----------
@@ -41,13 +54,14 @@ def summarise(
     model : str
         Name of the model in the tables of the backtest.
     observed : mapping of int to int
-        Onsets on record between politically relevant pairs, by year.
+        Onsets on record between the pairs of the population, by year.
     passed : bool
         Whether the fit met the publication gate.
     """
     return (
-        _world(tables["risks"], tables["regions"], observed),
+        _under_way(tables["disputes"], tables["risks"]),
         _pairs(tables["risks"]),
+        _world(tables["risks"], tables["regions"], observed),
         _states(tables["states"]),
         _scenarios(tables, scenarios),
         _trust(tables, model, passed),
@@ -61,16 +75,18 @@ def _world(risks: pd.DataFrame, regions: pd.DataFrame, observed: Mapping[int, in
     recent = [observed[y] for y in sorted(observed)[-_RECENT:]]
     first = regions[regions["year"] == year]
     most = first.iloc[int(first["status_quo"].to_numpy().argmax())]
+    apart = own.loc[~own["relevant"], "probability"]
+    remote = f", {number(float(apart.sum()), 1)} of them between remote pairs" if len(apart) else ""
     text = (
         f"For {year} the model expects {number(float(own['probability'].sum()), 1)} new militarised"
-        f" conflicts between politically relevant pairs of states (onsets, summed over"
-        f" {count(len(own))} pairs)"
+        f" conflicts between two states (onsets, summed over {own['base_population'].iloc[0]}:"
+        f" {count(len(own))}{remote})"
     )
     if recent:
         years = sorted(observed)[-_RECENT:]
         text += (
-            f", against {number(sum(recent) / len(recent), 1)} a year on record in"
-            f" {years[0]}–{years[-1]}"
+            f", against {number(sum(recent) / len(recent), 1)} a year in {years[0]}–{years[-1]}, as"
+            " recorded here"
         )
     where = (
         "between states of different regions"
@@ -86,57 +102,64 @@ def _world(risks: pd.DataFrame, regions: pd.DataFrame, observed: Mapping[int, in
 
 
 def _pairs(risks: pd.DataFrame) -> str:
-    one = risks[risks["horizon"] == 1].sort_values(
+    one = risks[(risks["horizon"] == 1) & (risks["status"] != "under way")].sort_values(
         ["probability", "ccode_a", "ccode_b"], ascending=[False, True, True]
     )
+    if one.empty:
+        return "No pair is at peace."
     top = one.iloc[0]
-    name = f"{top['state_a']} and {top['state_b']}"
     text = (
-        "The pair most likely to see a new conflict begin"
-        f" {span(top['first_year'], top['last_year'])} is {name}: {percent(top['probability'])}"
+        "Of all other pairs the one most likely to see a conflict begin"
+        f" {span(top['first_year'], top['last_year'])} is {top['state_a']} and {top['state_b']}:"
+        f" {percent(top['probability'])}"
         f" ({top['interval_level']:.0%} {top['interval_kind']} interval"
         f" {interval(top['lower'], top['upper'])}, uncertainty of the parameters), where the base"
         f" rate of {STRATA_WORDS.get(top['stratum'], top['stratum'])} is"
-        f" {percent(top['base_rate'])} a year"
+        f" {percent(top['base_rate'])} per pair and year"
     )
-    if top["status"] != "at peace":
-        text += (
-            " (theirs is under way, and this would be a further one)"
-            if top["status"] == "under way"
-            else " (one ended between them in the year before)"
-        )
+    if top["status"] == "ended":
+        text += " (one ended between them in the year before)"
     others = [
-        f"{r.state_a}–{r.state_b} ({percent(float(str(r.probability)))})"
-        for r in one.iloc[1:4].itertuples()
+        f"{r.state_a}–{r.state_b} ({percent(float(str(r.probability)))}"
+        f"{'' if r.relevant else ', remote'})"
+        for r in one.iloc[1:_NEXT].itertuples()
     ]
-    rare = one[(one["stratum"] == "first ever") & (one["handling"] == "model")]
     text += f"; next come {listed(others)}" if others else ""
-    if len(rare) and rare.index[0] != one.index[0]:
-        first = rare.iloc[0]
-        text += (
-            f", and of the pairs with no conflict on record {first['state_a']}–{first['state_b']}"
-            f" ({percent(first['probability'])}, {ratio(first['ratio'])} its base rate of"
-            f" {percent(first['base_rate'])})"
-        )
-    return f"{_under_way(one)}{text}."
+    rare = one[one["stratum"].str.startswith("first ever") & (one["handling"] == "model")]
+    for chosen, what in (
+        (one[~one["relevant"]], "of remote pairs (no neighbours, and no major power)"),
+        (rare, "of pairs with no conflict on record"),
+    ):
+        if len(chosen) and chosen.index[0] not in one.index[:_NEXT]:
+            first = chosen.iloc[0]
+            text += (
+                f"; {what} {first['state_a']}–{first['state_b']}"
+                f" ({percent(first['probability'])}, {ratio(first['ratio'])} its base rate of"
+                f" {percent(first['base_rate'])})"
+            )
+    return f"{text}."
 
 
-def _under_way(one: pd.DataFrame) -> str:
+def _under_way(disputes: pd.DataFrame, risks: pd.DataFrame) -> str:
     """The conflicts that are under way, before anything that may begin."""
-    going = one[one["status"] == "under way"].sort_values(
-        ["still_under_way", "ccode_a", "ccode_b"], ascending=[False, True, True]
-    )
+    one = risks[risks["horizon"] == 1].set_index(["ccode_a", "ccode_b"])["still_under_way"]
+    year = int(risks["first_year"].iloc[0])
+    going = disputes[disputes["status"] == "under way"]
     if going.empty:
-        return ""
+        return f"No conflict of two states is under way at the end of {year - 1}, as recorded here."
     pairs = [
-        f"{r.state_a}–{r.state_b} ({percent(float(str(r.still_under_way)))})"
-        for r in going.itertuples()
+        f"{r['state_a']}–{r['state_b']} since {r['since'] or 'an unknown day'}"
+        f" ({percent(float(one[r['ccode_a'], r['ccode_b']]))})"
+        for r in going.to_dict("records")
     ]
-    first = going.iloc[0]
-    what = "A conflict is" if len(pairs) == 1 else f"{len(pairs)} conflicts are"
+    what = (
+        "A conflict of two states is"
+        if len(pairs) == 1
+        else (f"Conflicts of {count(len(pairs))} pairs of states are")
+    )
     return (
-        f"{what} under way at the end of {first['first_year'] - 1}, with the probability of still"
-        f" being so at the end of {first['last_year']}: {listed(pairs)}. "
+        f"{what} under way at the end of {year - 1}, as recorded here, with the probability of"
+        f" still being so at the end of {year}: {listed(pairs, limit=_GOING)}."
     )
 
 
@@ -222,29 +245,50 @@ def _trust(tables: Mapping[str, pd.DataFrame], model: str, passed: bool) -> str:
     text = (
         f"Forecasting {rows.min()}–{rows.max()} anew, each year from the years before it"
         f" ({count(own['rows'])} dyad-years, {count(own['events'])} onsets), the model's log loss"
-        f" was {own['log_loss']:.4f} a dyad-year, a skill of"
+        f" was {significant(own['log_loss'], 4)} per pair and year, a skill of"
         f" {number(own['log_loss_skill'], 3)} against climatology; it expected"
         f" {number(own['expected'], 1)} onsets"
     )
+    groups = tables["scores"]
+    groups = groups[(groups["kind"] == "relevance") & (groups["model"] == model)]
+    groups = groups[groups["horizon"] == scores["horizon"].min()]
+    if len(groups) > 1:
+        parts = [
+            f"{number(r['expected'], 1)} for {count(r['events'])} between"
+            f" {group_words('relevance', r['group'])} pairs (log loss"
+            f" {significant(r['log_loss'], 4)})"
+            for r in groups.to_dict("records")
+        ]
+        text += f": {listed(parts)}"
+    gain = alliance_gain(tables)
+    return f"{text}{'' if gain is None else f', and {gain}'}; {verdict}."
+
+
+def alliance_gain(tables: Mapping[str, pd.DataFrame]) -> str | None:
+    """What the report's own backtest says of alliances; None without one, or without alliances."""
+    if "differences" not in tables:
+        return None
     difference = _against(tables["differences"], "without_alliances")
-    if difference is not None:
-        better = (
-            "alliances make the forecasts measurably better"
-            if difference["upper"] < 0
-            else "alliances make the forecasts measurably worse"
-            if difference["lower"] > 0
-            else "alliances have not shown that they improve the forecasts"
-        )
-        if "measurably" in better and rows.nunique() < _FEW_YEARS:
-            better += f" in these {rows.nunique()} years, too few for a verdict on others"
-        text += (
-            f", and {better} (difference in log loss to the same model without them"
-            f" {number(1e4 * difference['mean'], 1, sign=True)}e−4,"
-            f" {difference['level']:.0%} block-bootstrap interval"
-            f" {number(1e4 * difference['lower'], 1, sign=True)}e−4 to"
-            f" {number(1e4 * difference['upper'], 1, sign=True)}e−4; negative is better)"
-        )
-    return f"{text}; {verdict}."
+    if difference is None:
+        return None
+    better = (
+        "alliances make the forecasts measurably better"
+        if difference["upper"] < 0
+        else "alliances make the forecasts measurably worse"
+        if difference["lower"] > 0
+        else "alliances have not shown that they improve the forecasts"
+    )
+    years = tables["backtest_forecasts"]["year"].nunique()
+    if years < _FEW_YEARS:
+        better += f" in these {years} years, too few for a verdict"
+    mean, lower, upper = (
+        f"{number(1e4 * difference[name], 2, sign=True)}" for name in ("mean", "lower", "upper")
+    )
+    return (
+        f"{better} (difference in log loss to the same model without them {mean} × 10⁻⁴ per pair"
+        f" and year, {difference['level']:.0%} block-bootstrap interval {lower} to {upper};"
+        " negative is better)"
+    )
 
 
 def _against(differences: pd.DataFrame, what: str) -> pd.Series | None:

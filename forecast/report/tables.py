@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.panel.populations import relevant_pairs
 from forecast.report import model, scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.files import rounded
-from forecast.report.text import slug
+from forecast.report.text import date_words, slug
+from forecast.report.words import STATUSES
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
@@ -30,6 +33,10 @@ _RISKS = (
     "base_population", "ratio", "status", "still_under_way", "still_lower", "still_upper",
     "handling",
 )  # fmt: skip
+_DISPUTES = (
+    "ccode_a", "ccode_b", "state_a", "state_b", "status", "conflict_id", "conflict", "since", "end",
+    "deaths_class",
+)  # fmt: skip
 
 
 def check_inputs(findings: Findings) -> Tables:
@@ -38,13 +45,13 @@ def check_inputs(findings: Findings) -> Tables:
     Raises
     ------
     ArgumentError
-        A panel without its tables, no risks, or risks without a column that the page shows.
+        A panel without tables or world, no risks, or risks without a column that the page shows.
     """
     tables = findings.fit.panel.tables
-    if tables is None:
+    if tables is None or findings.fit.panel.world is None:
         raise ArgumentError(
-            "The fit's panel has no tables; a report shows alliances and vintage from them."
-            " Make the panel with load_panel(data=…)."
+            "The fit's panel has no tables or no world; a report shows alliances, relevance and"
+            " vintage from them. Make the panel with load_panel(data=…)."
         )
     missing = [name for name in _RISKS if name not in findings.risks]
     if missing or findings.risks.empty:
@@ -64,17 +71,20 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
     """Every table, rounded, by the name of its files; nothing in them depends on the clock."""
     tables = check_inputs(findings)
     world = findings.fit.panel.world
+    assert world is not None
+    origin = origin_year(findings)
     changes = alliance_changes(tables)
+    risks = findings.risks.assign(relevant=_relevant(findings.risks, world, origin))
     found: dict[str, pd.DataFrame] = {
-        "risks": findings.risks,
+        "risks": risks,
+        "disputes": dispute_table(risks, tables, origin),
         "states": state_risks(findings.status_quo, tables),
         "regions": scenarios.region_table(findings.status_quo),
         "alliance_changes": changes,
+        "alliance_features": alliance_features(world, changes, tables),
     }
-    if world is not None:
-        found["alliance_features"] = alliance_features(world, changes, tables)
     for name, result in findings.scenarios.items():
-        found |= scenario_tables(name, result, tables, origin_year(findings))
+        found |= scenario_tables(name, result, tables, origin)
     if findings.backtest is not None:
         found |= _backtest(findings.backtest)
     if findings.fit.record is not None:
@@ -101,19 +111,63 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
     return {name: rounded(table) for name, table in found.items()}
 
 
+def _relevant(risks: pd.DataFrame, world: xr.Dataset, origin: int) -> npt.NDArray[np.bool_]:
+    """Whether the two are politically relevant at the end of the record."""
+    relevant = relevant_pairs(world.sel(year=[origin]))[0]
+    place = pd.Index(world["state"].to_numpy())
+    return np.asarray(
+        relevant[place.get_indexer(risks["ccode_a"]), place.get_indexer(risks["ccode_b"])]
+    )
+
+
+def dispute_table(risks: pd.DataFrame, tables: Tables, origin: int) -> pd.DataFrame:
+    """The conflicts that are under way at the end of the record, and those that ended in its year.
+
+    One row per pair whose ``status`` is not at peace: under way first, and of these the
+    deadliest. Columns ``ccode_a``, ``ccode_b``,
+    ``state_a``, ``state_b``, ``status``, ``conflict_id``, ``conflict``, ``since`` and ``end`` (as
+    much of the ISO date as is known), ``deaths_class`` (of the pair as recorded, so far).
+    """
+    from forecast.scenario.ending import disputes_at
+
+    first = risks[(risks["horizon"] == 1) & (risks["status"] != STATUSES[0])]
+    known = disputes_at(tables, origin).reset_index()
+
+    def text(name: str) -> list[str]:
+        parts = zip(known[name], known[f"{name}_precision"], strict=True)
+        return [
+            "" if pd.isna(date) else date_words(date.date().isoformat(), str(precision))
+            for date, precision in parts
+        ]
+
+    known = known.assign(since=text("start"), end=text("end"))
+    known.loc[known["open"], "end"] = ""
+    table = first.merge(known, on=["ccode_a", "ccode_b"], how="left").rename(
+        columns={"name": "conflict"}
+    )
+    table = table.fillna({"since": "", "end": ""})
+    going = table["status"] == STATUSES[2]
+    table = table.assign(_going=going).sort_values(
+        ["_going", "deaths_class", "since", "ccode_a", "ccode_b"],
+        ascending=[False, False, True, True, True], ignore_index=True,
+    )  # fmt: skip
+    return table[list(_DISPUTES)]
+
+
 def state_risks(result: xr.Dataset, tables: Tables) -> pd.DataFrame:
     """Probability that a state is a party to at least one onset, by years ahead.
 
-    Columns ``ccode``, ``iso3``, ``state``, ``region``, ``horizon``, ``first_year``,
-    ``last_year``, ``probability``, ``lower``, ``upper``, ``interval_kind``, ``interval_level``.
+    Columns ``ccode``, ``iso3``, ``abbrev`` (of COW), ``state``, ``region``, ``horizon``,
+    ``first_year``, ``last_year``, ``probability``, ``lower``, ``upper``, ``interval_kind``, ``interval_level``.
     """
-    from forecast.sources.codes import state_label
+    from forecast.sources.codes import LabelKind, state_label
 
     origin = int(result.attrs["origin"])
     regions = tables.states.drop_duplicates("ccode", keep="last").set_index("ccode")["region"]
     codes = [int(code) for code in result["state"].to_numpy()]
     risk = result["state_risk"].sel(world="status_quo")
     years = [int(year) for year in result["year"].to_numpy()]
+    kinds: tuple[LabelKind, ...] = ("iso3", "abbrev")
     parts = []
     for h, year in enumerate(years, start=1):
         mean, lower, upper = (
@@ -121,7 +175,10 @@ def state_risks(result: xr.Dataset, tables: Tables) -> pd.DataFrame:
         )
         columns: dict[str, Any] = {
             "ccode": codes,
-            "iso3": [state_label(tables, code, year=origin, kind="iso3") for code in codes],
+            **{
+                kind: [state_label(tables, code, year=origin, kind=kind) for code in codes]
+                for kind in kinds
+            },
             "state": [str(name) for name in result["state_name"].to_numpy()],
             "region": [str(regions.get(code, "")) for code in codes],
             "horizon": h,

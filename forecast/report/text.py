@@ -5,12 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-__all__ = ["count", "interval", "listed", "number", "percent", "points", "ratio", "slug"]
+__all__ = [
+    "count",
+    "date_words",
+    "interval",
+    "listed",
+    "number",
+    "percent",
+    "points",
+    "ratio",
+    "significant",
+    "slug",
+]
 
 _MISSING = "–"
 
 
-def _significant(value: float, digits: int = 2) -> str:
+def significant(value: float, digits: int = 2) -> str:
     """Plain decimal notation with so many significant digits."""
     if value == 0:
         return "0"
@@ -27,7 +38,7 @@ def percent(probability: float) -> str:
         return "0%" if probability == 0 else "<0.01%"
     if probability > 0.995:
         return f"{100 * probability:.1f}%"
-    return f"{_significant(100 * probability)}%"
+    return f"{significant(100 * probability)}%"
 
 
 def interval(lower: float, upper: float) -> str:
@@ -43,7 +54,7 @@ def points(difference: float, *, unit: bool = True) -> str:
     if not math.isfinite(difference):
         return _MISSING
     value = 100 * difference
-    text = "0" if abs(value) < 0.005 else _significant(abs(value), 1 if abs(value) < 0.1 else 2)
+    text = "0" if abs(value) < 0.005 else significant(abs(value), 1 if abs(value) < 0.1 else 2)
     sign = "" if text == "0" else "+" if value > 0 else "−"
     return f"{sign}{text}{' points' if unit else ''}"
 
@@ -52,7 +63,7 @@ def ratio(value: float) -> str:
     """Ratio to the base rate: ``12×``."""
     if not math.isfinite(value):
         return _MISSING
-    return f"{value:.0f}×" if value >= 100 else f"{_significant(value)}×"
+    return f"{value:.0f}×" if value >= 100 else f"{significant(value)}×"
 
 
 def number(value: float, places: int = 2, *, sign: bool = False) -> str:
@@ -66,6 +77,11 @@ def number(value: float, places: int = 2, *, sign: bool = False) -> str:
 def count(value: float) -> str:
     """Whole number with thin separators of thousands."""
     return f"{value:,.0f}".replace(",", "\u202f")
+
+
+def date_words(date: str, precision: str) -> str:
+    """As much of an ISO date as is known."""
+    return date[: {"day": 10, "month": 7}.get(precision, 4)]
 
 
 def listed(items: Iterable[str], *, limit: int = 8) -> str:

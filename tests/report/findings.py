@@ -50,7 +50,27 @@ def make_tables() -> Tables:
     for column in ("start", "end"):
         extra[column] = extra[column].to_numpy(dtype="datetime64[s]")
     frames["states"] = pd.concat([states, extra], ignore_index=True)
+    frames["conflicts"] = _with_present(frames["conflicts"])
     return tables_from_frames(frames, coverage=make_coverage(), name="tiny")
+
+
+def _with_present(conflicts: pd.DataFrame) -> pd.DataFrame:
+    """Beside 20–50, open since 2010: one that is under way for longer, and one just ended."""
+    more = conflicts.iloc[[0, 0]].assign(
+        conflict_id=["c90", "c91"],
+        name=["Long War", "Brief Clash"],
+        ccode_b=[30, 20],
+        start=pd.to_datetime(["2009-03-01", "2010-05-01"]).astype("datetime64[s]"),
+        end=pd.to_datetime([None, "2010-05-10"]).astype("datetime64[s]"),
+        start_precision=["month", "day"],
+        deaths_class=pd.array([3, 0], dtype="Int64"),
+        outcome=["ongoing", "stalemate"],
+    )
+    return pd.concat([conflicts, more], ignore_index=True)
+
+
+#: Status of the pairs that are not at peace, by their place; see `_with_present`.
+_STATUS = {0: "ended", 1: "under way", 14: "under way"}
 
 
 def make_simulation(scenario: str = "", edits: tuple[str, ...] = ()) -> xr.Dataset:
@@ -102,7 +122,7 @@ def make_simulation(scenario: str = "", edits: tuple[str, ...] = ()) -> xr.Datas
             "ccode_a": ("dyad", a),
             "ccode_b": ("dyad", b),
             "dyad_region": ("dyad", np.where(a > 100, "Europe", "Between regions")),
-            "status": ("dyad", np.where(np.arange(a.size) == 1, "under way", "at peace")),
+            "status": ("dyad", [_STATUS.get(i, "at peace") for i in range(a.size)]),
             "changed": ("dyad", (a == 20) | (a == 10)),
             "state_name": ("state", [names.get(c, f"Land {c - 101}") for c in _CODES]),
         },
@@ -127,21 +147,23 @@ def make_risks() -> pd.DataFrame:
     names = dict(zip(_CODES, simulated["state_name"].to_numpy(), strict=True))
     rows = []
     for i, (a, b) in enumerate(_pairs()):
-        stratum = ("recurrent", "quiet", "first ever")[i % 3]
+        status = _STATUS.get(i, "at peace")
+        stratum = ("recurrent", "quiet", "first ever", "first ever, remote")[i % 4]
+        going = status == "under way"
         for h in range(1, HORIZON + 1):
             mean, lower, upper = risk[:, h - 1, i]
-            base = h * (0.09, 0.02, 0.003)[i % 3]
+            base = h * (0.09, 0.02, 0.003, 0.0001)[i % 4]
             rows.append(
                 {
                     "ccode_a": a, "ccode_b": b, "state_a": names[a], "state_b": names[b],
                     "horizon": h, "first_year": ORIGIN + 1, "last_year": ORIGIN + h,
                     "probability": mean, "lower": lower, "upper": min(upper, 1.0),
                     "interval_kind": "equal-tailed", "interval_level": 0.9, "stratum": stratum,
-                    "base_rate": base, "base_population": "politically relevant pairs",
-                    "ratio": mean / base, "status": "under way" if i == 1 else "at peace",
-                    "still_under_way": 0.65**h if i == 1 else np.nan,
-                    "still_lower": 0.6**h if i == 1 else np.nan,
-                    "still_upper": 0.7**h if i == 1 else np.nan, "handling": "model",
+                    "base_rate": base, "base_population": "all pairs of states",
+                    "ratio": mean / base, "status": status,
+                    "still_under_way": (0.65 - i / 100) ** h if going else np.nan,
+                    "still_lower": (0.6 - i / 100) ** h if going else np.nan,
+                    "still_upper": (0.7 - i / 100) ** h if going else np.nan, "handling": "model",
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
@@ -193,6 +215,7 @@ def make_backtest(model: str = "dyad_onset") -> Backtest:
             "ccode_a": np.tile(np.arange(pairs), years.size), "ccode_b": 999,
             "outcome": (rng.random(p.size) < p).astype(float),
             "stratum": rng.choice(["first ever", "quiet", "recurrent"], p.size),
+            "relevance": rng.choice(["relevant", "remote"], p.size),
             "peace_years": rng.integers(0, 40, p.size),
             "decade": np.repeat(years, pairs) // 10 * 10,
             "region": rng.choice(["Europe", "Asia"], p.size),

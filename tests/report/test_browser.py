@@ -92,10 +92,10 @@ def test_sorting_by_every_column_with_the_keyboard(page: Any) -> None:
     page.locator("button[data-key='pair']").click()
     names = _column(page, 1)
     assert names == sorted(names, key=str.lower)
-    page.locator("button[data-key='3']").click()
+    page.locator("button[data-key='base']").click()
     rates = [_percent(text) for text in _column(page, 5)]
     assert rates == sorted(rates, reverse=True)
-    page.locator("button[data-key='3']").click()
+    page.locator("button[data-key='base']").click()
     rates = [_percent(text) for text in _column(page, 5)]
     assert rates == sorted(rates)
 
@@ -111,9 +111,31 @@ def test_filters_and_more_rows(page: Any) -> None:
     assert all("Fyra" in name for name in _column(page, 1))
     assert page.locator("#shown").inner_text().startswith("13 of 13")
     page.locator("#region").select_option("")
-    assert "under way: 65%" in _column(page, 8)
-    page.locator("#fresh").check()
-    assert set(_column(page, 8)) == {"at peace"}
+    page.locator("#relevance").select_option("politically relevant")
+    relevant = page.locator("#shown").inner_text()
+    page.locator("#relevance").select_option("remote")
+    remote = page.locator("#shown").inner_text()
+    assert sum(int(text.split(" of ")[1].split()[0]) for text in (relevant, remote)) == 89
+
+
+def test_what_is_under_way_leads_and_every_pair_is_found(page: Any) -> None:
+    going = page.locator("#going tbody tr")
+    assert going.count() == 2
+    assert going.first.inner_text().startswith("Arvo – Cora\t2009-03\t101–250\t64%")
+    assert page.locator("#shown").inner_text().startswith("25 of 89")
+    assert "Arvo – Cora" not in _column(page, 1)
+    assert "ended 2010-05-10" in _column(page, 8)
+    # By name, code or beginning, accents or none: also what is under way, in words of its own.
+    for text in ("arvo cora", "Cora–ARVO", "arv ind", "cór fra"):
+        page.locator("#text").fill(text)
+        assert _column(page, 1) == ["Arvo – Cora"]
+    assert _column(page, 2)[0].startswith("further ")
+    assert _column(page, 8) == ["under way since 2009-03; still at the end: 64%"]
+    page.locator("#text").fill("")
+    page.locator("#standing").select_option("under way")
+    assert len(_column(page, 1)) == 2
+    page.locator("#standing").select_option("all")
+    assert page.locator("#shown").inner_text().startswith("25 of 91")
 
 
 def test_horizon_switch_changes_numbers_and_words(page: Any) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ from forecast.report.map import BINS, _geometry, bin_labels
 from forecast.report.page import _least
 from forecast.report.summary import _trust
 from forecast.report.text import interval, listed, percent, points, ratio, slug
+from forecast.report.words import group_words
 from forecast.sources.tables import Tables
 
 # Text -------------------------------------------------------------------------------------------
@@ -68,6 +71,73 @@ def test_digest_sees_every_number_but_not_noise_beyond_twelve_digits() -> None:
     assert of(noise) == plain
     assert of(other) != plain
     assert of(table, "u") != plain
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_rounding_keeps_twelve_digits_and_no_others(value: float) -> None:
+    found = float(rounded(pd.DataFrame({"x": [value]}))["x"].iloc[0])
+    if not math.isfinite(value):
+        assert found == value or (math.isnan(value) and math.isnan(found))
+        return
+    assert found == float(f"{found:.12g}")
+    assert found == pytest.approx(value, rel=1e-11, abs=0.0)
+
+
+def test_csv_reads_back_as_it_was() -> None:
+    table = pd.DataFrame(
+        {"name": ['a, "b"', "é"], "x": [1 / 3, np.nan], "n": [1, 2], "ok": [True, False],
+         "many": [["p", "q"], []], "none": [None, None]}
+    )  # fmt: skip
+    back = pd.read_csv(io.BytesIO(as_csv({"t": table})["t"]))
+    pd.testing.assert_frame_equal(back[["name", "x", "n", "ok"]], table[["name", "x", "n", "ok"]])
+    assert back["many"].tolist() == ["['p', 'q']", "[]"] and back["none"].isna().all()
+
+
+# Pairs ------------------------------------------------------------------------------------------
+
+
+def test_columns_of_pairs_hold_every_pair_to_four_digits() -> None:
+    from findings import make_findings
+
+    from forecast.report.pairs import SCALE, pair_data, shown_rows
+    from forecast.report.tables import tables_of
+
+    tables = tables_of(make_findings(scenarios={}, backtest=None))
+    changes = tables["risks"].assign(change=-0.25)[::2]
+    data = pair_data(tables["risks"], tables["states"], tables["disputes"], changes, [1, 3])
+    first = tables["risks"][tables["risks"]["horizon"] == 3].set_index(["state_a", "state_b"])
+    assert len(data["a"]) == len(first) == 91
+    names = [data["states"][i][0] for i in range(len(data["states"]))]
+    for i in range(len(first)):
+        row = first.loc[(names[data["a"][i]], names[data["b"][i]])]
+        assert data["p"][1][i] / SCALE == pytest.approx(row["probability"], rel=1e-3, abs=1e-7)
+        assert data["classes"][data["k"][i]][1][1] / SCALE == pytest.approx(row["base_rate"])
+        assert bool(data["v"][i]) == row["relevant"]
+    assert {len(data[key]) for key in "abkov"} == {91}
+    assert sorted(data["w"]) == sorted(i for i, o in enumerate(data["o"]) if o == 2)
+    assert set(data["c"][0]) == {None, -SCALE // 4}
+    shown = shown_rows(data, 1000)
+    assert len(shown) == 89 and shown[0]["date"] == "2010-05-10"
+    assert [r["p"] for r in shown] == sorted((r["p"] for r in shown), reverse=True)
+
+
+def test_names_of_groups_are_words() -> None:
+    assert group_words("relevance", "relevant") == "politically relevant"
+    assert group_words("stratum", "first ever, remote") == "no conflict on record, remote"
+    assert group_words("all", "all") == "all pairs" and group_words("region", "Asia") == "Asia"
+
+
+def test_only_a_shipped_model_carries_what_is_known_of_it() -> None:
+    from findings import make_findings
+
+    from forecast.report.evidence import alliances_help
+
+    findings = make_findings(backtest=None)
+    known, own = alliances_help(findings, {})
+    assert "nothing that can be measured" in known and "no backtest" in own
+    spec = findings.fit.spec.model_copy(update={"outcome": "war_onset"})
+    other = replace(findings, fit=replace(findings.fit, spec=spec))
+    assert alliances_help(other, {}) == [own]
 
 
 # Alliances --------------------------------------------------------------------------------------
@@ -181,7 +251,7 @@ def test_geometry_is_inside_its_frame() -> None:
 
 def test_colour_classes_have_one_label_each() -> None:
     assert len(bin_labels()) == len(BINS) + 1
-    assert bin_labels()[0] == "under 1%" and bin_labels()[-1] == "70% or more"
+    assert bin_labels()[0] == "under 2%" and bin_labels()[-1] == "90% or more"
 
 
 @pytest.mark.parametrize("log", [False, True])

@@ -83,12 +83,16 @@ def test_page_needs_no_network_and_escapes_names(written: Report) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_summary_is_five_sentences_with_numbers_units_and_limits(written: Report) -> None:
-    assert len(written.summary) == 5
-    world, pairs, states, scenarios, trust = written.summary
+def test_summary_is_six_sentences_with_numbers_units_and_limits(written: Report) -> None:
+    assert len(written.summary) == 6
+    going, pairs, world, states, scenarios, trust = written.summary
+    assert "Conflicts of 2 pairs of states are under way at the end of 2010" in going
+    assert "Arvo–Cora since 2009-03 (64%) and Bela–Eron" in going and "since 2010-12-01" in going
+    assert "Arvo–Cora" not in pairs and "one ended between them in the year before" in pairs
+    assert "of remote pairs" in pairs and "of pairs with no conflict on record" in pairs
     assert "For 2011 the model expects" in world and "90% equal-tailed predictive interval" in world
     assert "Arvo and Bela: 40% (90% equal-tailed interval 20–60%" in pairs
-    assert "9.0% a year" in pairs
+    assert "9.0% per pair and year" in pairs
     assert "within 5 years" in states
     assert "association, not causal effect" in scenarios and "+5.0 points" in scenarios
     assert "1 of 2 checks failed (prior predictive) (1 more could not be judged)" in trust
@@ -174,13 +178,13 @@ def test_interrupted_write_leaves_the_earlier_report(
 def test_fit_that_missed_the_gate_is_marked(findings: Findings, tmp_path: Path) -> None:
     made = report(replace(findings, fit=make_fit(pareto_k=0.9)), tmp_path / "out")
     assert "Not for publication" in made.page.read_text(encoding="utf-8")
-    assert "no number here should be used" in made.summary[4]
+    assert "no number here should be used" in made.summary[5]
 
 
 def test_without_backtest_scenarios_and_checks(findings: Findings, tmp_path: Path) -> None:
     made = report(replace(findings, backtest=None, scenarios={}, checks=[]), tmp_path / "out")
-    assert made.summary[3] == "No scenario was simulated."
-    assert "nothing shows its skill" in made.summary[4] and "no check was run" in made.summary[4]
+    assert made.summary[4] == "No scenario was simulated."
+    assert "nothing shows its skill" in made.summary[5] and "no check was run" in made.summary[5]
     page = made.page.read_text(encoding="utf-8")
     assert "made without a backtest" in page
     assert not (tmp_path / "out" / "scores.csv").exists()
@@ -208,7 +212,7 @@ def test_one_year_ahead_only(findings: Findings, tmp_path: Path) -> None:
     )
     made = report(one, tmp_path / "out")
     page = made.page.read_text(encoding="utf-8")
-    assert "within 1 years" not in made.summary[2]
+    assert "within 1 years" not in made.summary[3]
     assert 'name="year"' not in page
     assert pd.read_parquet(tmp_path / "out" / "risks.parquet")["horizon"].unique().tolist() == [1]
 

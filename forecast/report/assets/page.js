@@ -29,14 +29,25 @@
     if (v < 0.005) return "0";
     return (d > 0 ? "+" : "−") + significant(v, v < 0.1 ? 1 : 2);
   };
-  const ratio = (r) => r >= 100 ? `${r.toFixed(0)}×` : `${significant(r)}×`;
-  const place = (p) => (100 * Math.min(1, Math.max(0, (Math.log10(Math.max(p, 1e-3)) + 3) / 3))).toFixed(1);
+  const ratio = (r) => !Number.isFinite(r) ? "–" : r >= 100 ? `${r.toFixed(0)}×` : `${significant(r)}×`;
+  const place = (p) => (100 * Math.min(1, Math.max(0, 1 + Math.log10(Math.max(p, 1e-3)) / 3))).toFixed(1);
 
-  const { horizons, pairs } = JSON.parse($("data").textContent);
+  // Columns of all pairs, in whole ten-millionths, the likeliest onset of the first year first.
+  const SCALE = 1e7, STATUSES = ["at peace", "ended", "under way"], UNDER_WAY = 2;
+  const data = JSON.parse($("data").textContent);
   const body = $("risks").tBodies[0];
-  const view = { horizon: 0, key: "0", sign: -1, limit: 25 };
-  const spans = [...document.querySelectorAll("input[name=horizon]")];
+  const view = { horizon: 0, key: "p", sign: -1, limit: 25 };
   const start = $("span").textContent.match(/\d{4}/)[0];
+  const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ");
+  // Names to search in, and their alphabetical ranks.
+  const spoken = data.states.map(([name, codes]) => ` ${plain(`${name} ${codes}`)}`);
+  const collator = new Intl.Collator("en");
+  const rank = [];
+  data.states.map((_, i) => i).sort((x, y) => collator.compare(data.states[x][0], data.states[y][0]))
+    .forEach((state, place) => { rank[state] = place; });
+  const named = (i) => `${data.states[data.a[i]][0]} – ${data.states[data.b[i]][0]}`;
+  const base = (i) => data.classes[data.k[i]][1][view.horizon];
+  const change = (i) => data.c === null ? null : data.c[view.horizon][i];
 
   const cell = (text, name = "") => {
     const td = document.createElement("td");
@@ -44,75 +55,94 @@
     if (name) td.className = name;
     return td;
   };
-  const row = (pair) => {
-    const [p, lower, upper, base, relative, change, still] = pair.p[view.horizon];
+  const row = (i) => {
+    const [p, lower, upper] = ["p", "l", "u"].map((key) => data[key][view.horizon][i] / SCALE);
+    const rate = base(i) / SCALE, changed = change(i), date = data.d[i];
     const tr = document.createElement("tr");
     const head = document.createElement("th");
     head.scope = "row";
-    head.textContent = `${pair.a} – ${pair.b}`;
+    head.textContent = named(i);
     const bars = cell("", "bars");
     const range = document.createElement("span");
     range.className = "range";
-    for (const [name, value] of Object.entries({ l: lower, p, u: upper, b: base })) {
+    for (const [name, value] of Object.entries({ l: lower, p, u: upper, b: rate })) {
       range.style.setProperty(`--${name}`, place(value));
     }
     bars.append(range);
-    const status = cell("");
-    if (still !== null) {
+    const status = cell(STATUSES[data.o[i]]);
+    let chance = cell(percent(p), "n");
+    if (data.o[i] === UNDER_WAY) {
+      const still = data.w[i]?.[view.horizon];
+      status.textContent = `under way${date ? ` since ${date}` : ""}${
+        still === undefined ? "" : `; still at the end: ${percent(still / SCALE)}`}`;
       const mark = document.createElement("abbr");
-      mark.textContent = `${pair.o}: ${percent(still)}`;
-      mark.title = "Probability that it still is at the end of these years";
-      status.append(mark);
-    } else status.textContent = pair.o;
-    tr.append(head, cell(percent(p), "n"), cell(`${percent(lower).replace("%", "")}–${percent(upper)}`, "n"),
-      bars, cell(percent(base), "n"), cell(ratio(relative), "n"), cell(pair.s), status, cell(points(change), "n"));
+      mark.textContent = "further";
+      mark.title = "A conflict of the two is under way: this is the probability of a further one beside it";
+      chance = cell("", "n");
+      chance.append(mark, ` ${percent(p)}`);
+    } else if (date) {
+      const day = document.createElement("span");
+      day.className = "day";
+      day.textContent = date;
+      status.append(" ", day);
+    }
+    tr.append(head, chance, cell(`${percent(lower).replace("%", "")}–${percent(upper)}`, "n"),
+      bars, cell(percent(rate), "n"), cell(ratio(p / rate), "n"), cell(data.classes[data.k[i]][0]), status,
+      cell(points(changed === null ? null : changed / SCALE), "n"));
     return tr;
   };
-  const value = (pair) => {
-    if (view.key === "pair") return `${pair.a} ${pair.b}`;
-    if (view.key === "s") return pair.s;
-    if (view.key === "o") return ["at peace", "ended", "under way"].indexOf(pair.o);
-    return pair.p[view.horizon][Number(view.key)];
-  };
-  const compare = (x, y) => {
-    const a = value(x), b = value(y);
-    if (a === null || b === null) return (a === null) - (b === null);
-    const order = typeof a === "string" ? a.localeCompare(b, "en") : a - b;
-    return view.sign * order || y.p[view.horizon][0] - x.p[view.horizon][0];
+  const values = {
+    pair: (i) => rank[data.a[i]] * rank.length + rank[data.b[i]],
+    p: (i) => data.p[view.horizon][i],
+    l: (i) => data.l[view.horizon][i],
+    base,
+    ratio: (i) => base(i) ? data.p[view.horizon][i] / base(i) : null,
+    k: (i) => data.k[i],
+    o: (i) => data.o[i],
+    c: change,
   };
   const draw = () => {
-    const words = $("text").value.trim().toLowerCase().split(/\s+/).filter(Boolean);
-    const region = $("region").value;
-    const fresh = $("fresh").checked;
-    const found = pairs.filter((pair) => {
-      const name = `${pair.a} ${pair.b}`.toLowerCase();
-      return words.every((word) => name.includes(word))
-        && (!region || pair.r.includes(region)) && !(fresh && pair.o === "under way");
-    }).sort(compare);
-    body.replaceChildren(...found.slice(0, view.limit).map(row));
+    const words = plain($("text").value).split(" ").filter(Boolean);
+    const hits = words.map((word) => spoken.map((text) => text.includes(` ${word}`)));
+    const region = $("region").value, relevance = $("relevance").value, status = $("standing").value;
+    const within = data.states.map((state) => !region || state[2] === region);
+    const found = [];
+    for (let i = 0; i < data.a.length; i++) {
+      const a = data.a[i], b = data.b[i], state = data.o[i];
+      // A name looks among all pairs: whoever asks for one by name must find it.
+      if (status === "" ? state === UNDER_WAY && !words.length : status !== "all" && state !== Number(status)) continue;
+      if (relevance && data.v[i] !== Number(relevance)) continue;
+      if (!within[a] && !within[b]) continue;
+      if (hits.every((hit) => hit[a] || hit[b])) found.push(i);
+    }
+    const key = found.map(values[view.key]), p = data.p[view.horizon];
+    const order = found.map((_, j) => j).sort((x, y) => {
+      if (key[x] === null || key[y] === null) return (key[x] === null) - (key[y] === null);
+      return view.sign * (key[x] - key[y]) || p[found[y]] - p[found[x]] || found[x] - found[y];
+    });
+    body.replaceChildren(...order.slice(0, view.limit).map((j) => row(found[j])));
     const shown = Math.min(view.limit, found.length);
     $("shown").textContent = `${shown} of ${found.length.toLocaleString("en").replace(/,/g, "\u202f")} pairs shown.`;
     $("more").hidden = found.length <= view.limit;
-    const years = horizons[view.horizon];
+    const years = data.horizons[view.horizon];
     $("span").textContent = years === 1 ? `in ${start}` : `in ${start}–${Number(start) + years - 1}`;
   };
   const reset = () => { view.limit = 25; draw(); };
   for (const button of document.querySelectorAll("#risks thead button")) {
     button.addEventListener("click", () => {
       const key = button.dataset.key;
-      view.sign = key === view.key ? -view.sign : key === "pair" || key === "s" ? 1 : -1;
+      view.sign = key === view.key ? -view.sign : key === "pair" || key === "k" ? 1 : -1;
       view.key = key;
       for (const th of document.querySelectorAll("#risks thead th[aria-sort]")) th.setAttribute("aria-sort", "none");
       button.closest("th").setAttribute("aria-sort", view.sign > 0 ? "ascending" : "descending");
       draw();
     });
   }
-  for (const input of spans) {
+  for (const input of document.querySelectorAll("input[name=horizon]")) {
     input.addEventListener("change", () => { view.horizon = Number(input.value); reset(); });
   }
   $("text").addEventListener("input", reset);
-  $("region").addEventListener("change", reset);
-  $("fresh").addEventListener("change", reset);
+  for (const id of ["region", "relevance", "standing"]) $(id).addEventListener("change", reset);
   $("more").addEventListener("click", () => { view.limit += 25; draw(); });
   draw();
 
