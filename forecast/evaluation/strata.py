@@ -50,11 +50,12 @@ STRATA_WORDS: dict[str, str] = {
     "quiet": "neighbours, or pairs with a major power, with an old conflict and more than ten years"
     " of peace since",
     "recurrent": "neighbours, or pairs with a major power, with a conflict in the last ten years",
-    "first ever, remote": "pairs neither neighbours nor with a major power, with no conflict on record",
-    "quiet, remote": "pairs neither neighbours nor with a major power, with an old conflict and more"
-    " than ten years of peace since",
-    "recurrent, remote": "pairs neither neighbours nor with a major power, with a conflict in the last"
-    " ten years",
+    "first ever, remote": "pairs neither neighbours nor with a major power, with no conflict on"
+    " record",
+    "quiet, remote": "pairs neither neighbours nor with a major power, with an old conflict and"
+    " more than ten years of peace since",
+    "recurrent, remote": "pairs neither neighbours nor with a major power, with a conflict in the"
+    " last ten years",
     "outside the population": "pairs outside the model's population",
 }
 #: What the stratum of a row is told from. Borders and powers of a new state are known with it.

@@ -243,7 +243,7 @@ def _trust(tables: Mapping[str, pd.DataFrame], model: str, passed: bool) -> str:
     own = scores[scores["model"] == model].iloc[0]
     rows = tables["backtest_forecasts"]["year"]
     text = (
-        f"Forecasting {rows.min()}–{rows.max()} anew, each year from the years before it"
+        f"Forecasting {rows.min()}–{rows.max()} anew, without hindsight"
         f" ({count(own['rows'])} dyad-years, {count(own['events'])} onsets), the model's log loss"
         f" was {significant(own['log_loss'], 4)} per pair and year, a skill of"
         f" {number(own['log_loss_skill'], 3)} against climatology; it expected"
