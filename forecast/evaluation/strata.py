@@ -160,7 +160,9 @@ def base_rates(
         of_pairs(np.nan_to_num(values.to_numpy()))[:-1]
         for values in (peace_years(world), disputes_total(world))
     )
-    relevant = of_pairs(relevant_pairs(world))[:-1]
+    # Of two that were not both there the year before: that of the year, as in `STRATUM_COLUMNS`.
+    there, near = (of_pairs(v) for v in (world["together"].to_numpy(), relevant_pairs(world)))
+    relevant = np.where(there[:-1], near[:-1], near[1:])
     known = goes_on if under_way == "stratum" else None
     stratum = stratum_of(peace, disputes, known, relevant=relevant)
     inside = of_pairs(pairs_of(world, population))[1:]
