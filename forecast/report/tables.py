@@ -158,7 +158,8 @@ def state_risks(result: xr.Dataset, tables: Tables) -> pd.DataFrame:
     """Probability that a state is a party to at least one onset, by years ahead.
 
     Columns ``ccode``, ``iso3``, ``abbrev`` (of COW), ``state``, ``region``, ``horizon``,
-    ``first_year``, ``last_year``, ``probability``, ``lower``, ``upper``, ``interval_kind``, ``interval_level``.
+    ``first_year``, ``last_year``, ``probability``, ``lower``, ``upper``, ``interval_kind``,
+    ``interval_level``.
     """
     from forecast.sources.codes import LabelKind, state_label
 

@@ -302,6 +302,21 @@ def test_charts_of_the_calibration_record() -> None:
 # Sentences --------------------------------------------------------------------------------------
 
 
+def test_the_likeliest_remote_and_first_ever_pairs_are_named() -> None:
+    from findings import make_risks
+
+    from forecast.report.summary import _pairs
+
+    risks = make_risks()
+    likely = np.arange(len(risks)) < 60  # the first twelve pairs, which are the likeliest
+    risks = risks.assign(relevant=likely)
+    risks.loc[likely, "stratum"] = "recurrent"
+    text = _pairs(risks)
+    assert "of remote pairs (no neighbours, and no major power) " in text
+    assert "of pairs with no conflict on record " in text
+    assert _pairs(risks.assign(status="under way")) == "No pair is at peace."
+
+
 @pytest.mark.parametrize(("years", "hedged"), [(3, True), (12, False)])
 def test_a_gain_over_few_years_is_no_verdict(years: int, hedged: bool) -> None:
     known = {"kind": "all", "horizon": 1}
