@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
 from forecast.evaluation.quote import band_words
@@ -269,6 +270,10 @@ def _band_view(bands: pd.DataFrame, unit: str, level: str) -> View:
     )  # fmt: skip
 
 
+#: Groups whose coefficients are shown side by side.
+_SLOPES = {"politically_relevant=1": "politically relevant", "politically_relevant=0": "remote"}
+
+
 def model_views(tables: Tables) -> dict[str, Any]:
     """Coefficients with priors, scales, and alliance slopes by era."""
     terms, scales = tables["terms"], tables["scales"]
@@ -279,24 +284,12 @@ def model_views(tables: Tables) -> dict[str, Any]:
          percent(r["positive"]))
         for r in terms.to_dict("records")
     ]  # fmt: skip
-    chart = None
-    if "slopes" in tables:
-        slopes = tables["slopes"]
-        eras = list(dict.fromkeys(slopes["era"]))[:3]
-        years = dict(zip(slopes["era"], slopes["years"], strict=True))
-        chart = interval_chart(
-            [
-                Bar(str(r["term"]).replace("_", " "), r["mean"], r["lower"], r["upper"],
-                    series=eras.index(r["era"]))
-                for term in dict.fromkeys(slopes["term"])
-                for r in slopes[slopes["term"] == term].to_dict("records")
-                if r["era"] in eras
-            ],
-            title="Coefficients of the alliance terms in each era",
-            axis=f"change in log-odds of an onset ({level})",
-            reference=0.0,
-            series=[str(years[era]) for era in eras],
-        )  # fmt: skip
+    slopes = tables.get("slopes")
+    eras, groups = {}, {}
+    if slopes is not None:
+        levels = dict(zip(slopes["era"], slopes["years"], strict=True))
+        eras = {level: years for level, years in levels.items() if years != level}
+        groups = {level: name for level, name in _SLOPES.items() if level in levels}
     return {
         "terms": View(
             "Coefficients: change in the log-odds of an onset from 0 to 1 of a binary input, over"
@@ -313,8 +306,31 @@ def model_views(tables: Tables) -> dict[str, Any]:
             ],
             "scales",
         ),
-        "slopes": chart,
+        "slopes": _slope_chart(slopes, eras, level),
+        "slopes_by_group": _slope_chart(slopes, groups, level),
     }  # fmt: skip
+
+
+def _slope_chart(
+    slopes: pd.DataFrame | None, levels: Mapping[str, str], level: str
+) -> Markup | None:
+    """Coefficients that differ between levels, which are named; None where none do."""
+    if slopes is None or not levels:
+        return None
+    shown = list(levels)[:3]
+    kept = slopes[slopes["era"].isin(shown)]
+    return interval_chart(
+        [
+            Bar(str(r["term"]).replace("_", " "), r["mean"], r["lower"], r["upper"],
+                series=shown.index(r["era"]))
+            for term in dict.fromkeys(kept["term"])
+            for r in kept[kept["term"] == term].to_dict("records")
+        ],
+        title=f"Coefficients that differ: {', '.join(levels[name] for name in shown)}",
+        axis=f"change in log-odds of an onset ({level})",
+        reference=0.0,
+        series=[levels[name] for name in shown],
+    )  # fmt: skip
 
 
 def diagnostics_view(table: pd.DataFrame) -> View:

@@ -119,9 +119,10 @@ def test_filters_and_more_rows(page: Any) -> None:
 
 
 def test_what_is_under_way_leads_and_every_pair_is_found(page: Any) -> None:
-    going = page.locator("#going tbody tr")
+    going = page.locator("#going > figure tbody tr")
     assert going.count() == 2
     assert going.first.inner_text().startswith("Arvo – Cora\t2009-03\t101–250\t64%")
+    assert "Arvo – Bela" in page.locator("#going details tbody").text_content()
     assert page.locator("#shown").inner_text().startswith("25 of 89")
     assert "Arvo – Cora" not in _column(page, 1)
     assert "ended 2010-05-10" in _column(page, 8)

@@ -121,6 +121,30 @@ def test_columns_of_pairs_hold_every_pair_to_four_digits() -> None:
     assert [r["p"] for r in shown] == sorted((r["p"] for r in shown), reverse=True)
 
 
+def test_slopes_by_era_and_by_relevance_are_charts_of_their_own() -> None:
+    from forecast.report.evidence import model_views
+
+    numbers = {"mean": 0.1, "lower": 0.0, "upper": 0.2, "level": 0.9}
+    levels = {
+        "cold_war": "1946–1989",
+        "politically_relevant=0": "politically_relevant=0",
+        "politically_relevant=1": "politically_relevant=1",
+        "under_way=0": "under_way=0",
+    }
+    slopes = pd.DataFrame(
+        [{"term": "pact" if era == "cold_war" else "power", "era": era, "years": years} | numbers
+         for era, years in levels.items()]
+    )  # fmt: skip
+    terms = [{"column": "x", "family": "power", "prior": "", "positive": 1.0} | numbers]
+    tables = {"terms": pd.DataFrame(terms), "scales": pd.DataFrame(), "slopes": slopes}
+    views = model_views(tables)
+    assert "1946–1989" in views["slopes"] and "power" not in views["slopes"]
+    by_group = views["slopes_by_group"]
+    assert "remote" in by_group and by_group.count('class="dot') == 4  # two, and the key
+    assert "pact" not in by_group and "under_way" not in by_group
+    assert model_views({**tables, "slopes": slopes[:1]})["slopes_by_group"] is None
+
+
 def test_names_of_groups_are_words() -> None:
     assert group_words("relevance", "relevant") == "politically relevant"
     assert group_words("stratum", "first ever, remote") == "no conflict on record, remote"
@@ -300,6 +324,21 @@ def test_charts_of_the_calibration_record() -> None:
 
 
 # Sentences --------------------------------------------------------------------------------------
+
+
+def test_the_likeliest_remote_and_first_ever_pairs_are_named() -> None:
+    from findings import make_risks
+
+    from forecast.report.summary import _pairs
+
+    risks = make_risks()
+    likely = np.arange(len(risks)) < 60  # the first twelve pairs, which are the likeliest
+    risks = risks.assign(relevant=likely)
+    risks.loc[likely, "stratum"] = "recurrent"
+    text = _pairs(risks)
+    assert "of remote pairs (no neighbours, and no major power) " in text
+    assert "of pairs with no conflict on record " in text
+    assert _pairs(risks.assign(status="under way")) == "No pair is at peace."
 
 
 @pytest.mark.parametrize(("years", "hedged"), [(3, True), (12, False)])

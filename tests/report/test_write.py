@@ -89,7 +89,7 @@ def test_summary_is_six_sentences_with_numbers_units_and_limits(written: Report)
     assert "Conflicts of 2 pairs of states are under way at the end of 2010" in going
     assert "Arvo–Cora since 2009-03 (64%) and Bela–Eron" in going and "since 2010-12-01" in going
     assert "Arvo–Cora" not in pairs and "one ended between them in the year before" in pairs
-    assert "of remote pairs" in pairs and "of pairs with no conflict on record" in pairs
+    assert "Land 1 (26%, remote)" in pairs
     assert "For 2011 the model expects" in world and "90% equal-tailed predictive interval" in world
     assert "Arvo and Bela: 40% (90% equal-tailed interval 20–60%" in pairs
     assert "9.0% per pair and year" in pairs
