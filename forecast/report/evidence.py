@@ -125,10 +125,10 @@ _ALLIANCES = {
     ),
     "dyad_onset_historical": (
         "Over 1960–2000, the years that this model of relevant pairs was chosen and confirmed on"
-        " (it has learnt from all pairs since), alliances improve the forecasts by 8.8 × 10⁻⁴ of log loss per politically relevant pair and year (90%"
-        " interval 5.0 to 13.0), nearly all of it by saying where a conflict that is under way"
-        " spreads next. In 2001–2010, which nobody had seen and which were scored once, that gain"
-        " is not seen (1.4, −6.3 to 6.7)."
+        " (it has learnt from all pairs since), alliances improve the forecasts by 8.8 × 10⁻⁴ of"
+        " log loss per politically relevant pair and year (90% interval 5.0 to 13.0), nearly all"
+        " of it by saying where a conflict that is under way spreads next. In 2001–2010, which"
+        " nobody had seen and which were scored once, that gain is not seen (1.4, −6.3 to 6.7)."
     ),
 }
 
