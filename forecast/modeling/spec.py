@@ -220,14 +220,20 @@ class ModelSpec(Table):
         Parameters
         ----------
         population : str
-            As in `forecast.load_panel`; the name of the model gets it as a suffix. Terms that tell
-            these pairs from others are constant, and must say ``if_constant = "drop"``.
+            As in `forecast.load_panel`; the name of the model gets it as a suffix. A term that
+            tells these pairs from others goes, and so do slopes by it: all rows are such pairs,
+            and the few that were not the year before are no stratum. Other terms that are constant
+            in these rows must say ``if_constant = "drop"``.
         """
         if population == self.population:
             return self
         content = self.to_dict()
         content |= {"population": population, "name": f"{self.name}_{population}"}
-        return ModelSpec.from_dict(content, source=self.name)
+        return ModelSpec.from_dict(content, source=self.name)._keep(
+            {t.name for t in self.entries if (t.feature or t.name) != population},
+            alliance_level=self.alliance_level is not None,
+            name=content["name"],
+        )
 
     def without(self, family: str | Iterable[str] = ALLIANCE_FAMILIES) -> ModelSpec:
         """The same model without the terms of some families (default: all alliance families).

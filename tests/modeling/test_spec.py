@@ -233,6 +233,19 @@ def test_the_rule_of_what_is_under_way() -> None:
     assert own.with_under_way("stratum") is own
 
 
+def test_the_same_model_of_other_pairs() -> None:
+    own = load_model("dyad_onset")
+    near = own.with_population("politically_relevant")
+    assert (near.population, near.name) == (
+        "politically_relevant", "dyad_onset_politically_relevant",
+    )  # fmt: skip
+    # All rows are relevant; that 356 of 101,135 were not the year before is no stratum.
+    assert {t.name for t in own.terms} - {t.name for t in near.terms} == {"politically_relevant"}
+    assert "peace_years_relevant" not in {i.name for i in near.interactions}
+    assert [v.block for v in near.varying if v.by] == ["slope_by_under_way"]
+    assert own.with_population("all") is own
+
+
 def test_only_pairs_have_a_rule_of_what_is_under_way() -> None:
     content = load_model("state_onset").to_dict() | {"under_way": "drop"}
     with pytest.raises(SpecificationError, match="under_way='drop' needs a unit of pairs"):
