@@ -16,6 +16,7 @@ from forecast.evaluation.record import CalibrationRecord, calibration_record
 from forecast.evaluation.strata import (
     OUTSIDE,
     STRATA,
+    STRATA_WORDS,
     STRATUM_COLUMNS,
     base_rates,
     stratum_of,
@@ -136,7 +137,8 @@ def test_base_rates_are_shares_of_the_rows_of_a_fit(
 def test_a_base_rate_is_that_of_the_fits_population(known_fit: Fit) -> None:
     answer = risk(known_fit, "IND", "PAK")
     assert answer.base_population == "politically relevant pairs"
-    assert "'recurrent' (politically relevant pairs)" in str(answer)
+    words = f"of {STRATA_WORDS['recurrent']} (politically relevant pairs)"
+    assert words in str(answer)
     assert known_fit.panel.world is not None
     spec = known_fit.spec.model_copy(update={"population": "all"})
     whole = replace(

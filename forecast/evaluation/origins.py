@@ -151,7 +151,7 @@ def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
     rows["decade"] = rows["year"] // 10 * 10
     if "stratum_peace_years" in data:
         peace = data["stratum_peace_years"].to_numpy()
-        # Rows without a world behind them are of the population that the field uses.
+        # Of rows without a world behind them nothing else is known.
         relevant = np.ones(peace.shape, dtype=bool)
         if "stratum_relevant" in data:
             relevant = data["stratum_relevant"].to_numpy() == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,10 @@ __all__ = ["Coefficients"]
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
+
+
+#: Groups whose effect on a pair differs between years.
+_OF_YEARS = frozenset({"era", "year"})
 
 
 class Coefficients:
@@ -43,6 +47,8 @@ class Coefficients:
         self._values = cache(posterior_values(fit, draws))
         self._fit = fit
         self._seed = seed
+        self._pairs = b""
+        self._lasting: dict[str, Float32Array] = {}
         self.beta: Float64Array = self._values("beta")
         self.draws = self.beta.shape[0]
 
@@ -96,29 +102,38 @@ class Coefficients:
             value = value + self._new(code.name, f"{column}|{ahead}")
         return value
 
-    def effects(self, rows: xr.Dataset) -> dict[str, Float64Array]:
+    def effects(self, rows: xr.Dataset) -> dict[str, Float32Array]:
         """Effect of each group but the slopes on rows of one year; (rows, D) by group.
+
+        Those of states and pairs are the same in every year and world, and are made once.
 
         Parameters
         ----------
         rows : xarray.Dataset
             Row coordinates.
         """
-        found: dict[str, Float64Array] = {}
-        for code, block in self._blocks(rows):
+        pairs = b"".join(rows[name].to_numpy().tobytes() for name in ("ccode_a", "ccode_b"))
+        if pairs != self._pairs:
+            self._pairs, self._lasting = pairs, {}
+        found = dict(self._lasting)
+        for code, block in self._blocks(rows, without=found):
             known, fresh = block_effects(block, self._values, self._seed)
             total = block.matrix @ known.T
             if fresh is not None:
                 total = total + block.unknown @ fresh.T
-            found[code.name] = total
+            found[code.name] = total.astype(np.float32)
+            if code.name not in _OF_YEARS:
+                self._lasting[code.name] = found[code.name]
         return found
 
-    def _blocks(self, rows: xr.Dataset) -> Iterator[tuple[BlockCode, RowBlock]]:
+    def _blocks(
+        self, rows: xr.Dataset, without: Container[str] = ()
+    ) -> Iterator[tuple[BlockCode, RowBlock]]:
         """Every group but the slopes, whose weights need no design columns."""
         names = self._fit.encoding.names
         empty = np.zeros((rows.sizes["row"], len(names)))
         for code in self._fit.encoding.blocks:
-            if not code.is_slope:
+            if not code.is_slope and code.name not in without:
                 yield code, code.apply(rows, empty, names)
 
     def new_levels(self, rows: xr.Dataset) -> dict[str, npt.NDArray[np.bool_]]:

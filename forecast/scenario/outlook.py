@@ -267,7 +267,8 @@ class Outlook:
         """Posterior mean log-odds of each group of effects in the first year, (R,)."""
         count = self.record.a.size
         rows = self.future.rows.assign_coords(year=("row", np.full(count, self.origin + 1)))
-        return {name: v.mean(axis=1) for name, v in self._mean.effects(rows).items()}
+        found = self._mean.effects(rows)
+        return {name: values.mean(axis=1, dtype=np.float64) for name, values in found.items()}
 
     def _with_strata(self, panel: Panel) -> pd.DataFrame:
         """Pair and stratum of each row of a panel."""

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.features.eras import in_threads
 from forecast.files import write_atomically
 from forecast.scenario.apply import apply_scenario
 from forecast.scenario.coefficients import Coefficients
@@ -399,5 +400,11 @@ class _Summary:
 
     def _estimates(self, draws: Float32Array) -> Float32Array:
         tail = (1.0 - self.level) / 2.0
-        lower, upper = np.quantile(draws, [tail, 1.0 - tail], axis=-1)
-        return np.stack([draws.mean(axis=-1, dtype=np.float64), lower, upper]).astype(np.float32)
+        found = np.empty((3, *draws.shape[:-1]), dtype=np.float32)
+
+        def of_year(h: int) -> None:
+            found[0, h] = draws[h].mean(axis=-1, dtype=np.float64)
+            found[1:, h] = np.quantile(draws[h], [tail, 1.0 - tail], axis=-1)
+
+        in_threads(of_year, [(h,) for h in range(len(draws))])
+        return found
