@@ -295,7 +295,8 @@ def test_rows_under_way_are_a_stratum_and_the_convention_a_part_of_the_table(emb
 
 def test_each_method_learns_from_the_rows_of_its_own_rule(embedded):
     """A model as it says, a baseline as the model under test; forecast are the panel's rows."""
-    own, field = load_model("dyad_onset"), load_model("dyad_onset_historical")
+    own = load_model("dyad_onset")
+    field = load_model("dyad_onset_historical").with_under_way("convention")
     subject = ModelForecaster(field)
     methods = [subject, comparison("stratum:dyad_onset", subject), baseline("history")]
     assert methods[1].spec == own
