@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     type Evidence = Backtest | CalibrationRecord
 
-__all__ = ["Ended", "Risk", "UnderWay", "forget", "remember", "risk"]
+__all__ = ["Ended", "Risk", "UnderWay", "date_words", "forget", "remember", "risk"]
 
 State = str | int
 Many = list[str] | list[int] | list[State] | tuple[State, ...]
@@ -210,8 +210,8 @@ class Risk:
         else:
             before = ""
             if self.ended is not None:
-                end = _when(self.ended.end, self.ended.end_precision)
-                since = _when(self.ended.since, self.ended.since_precision)
+                end = date_words(self.ended.end, self.ended.end_precision)
+                since = date_words(self.ended.since, self.ended.since_precision)
                 before = f" after the conflict of the two that began {since} and ended {end}"
             text = (
                 f"{pair}: probability {self.rounded['text']} that a dispute begins {span}{before}"
@@ -232,7 +232,7 @@ class Risk:
                 f"at the end of {year['year']} with {still} ({kind}"
                 f" {percentage_interval(lower, upper, step)})"
             )
-        since = _when(dispute.since, dispute.since_precision)
+        since = date_words(dispute.since, dispute.since_precision)
         text = f"a conflict of the two is under way since {since}. It is still under way "
         text += " and ".join(parts)
         if dispute.years[0]["further"] is None:
@@ -241,7 +241,7 @@ class Risk:
         return f"{text}; a further one begins {beside} with {risk}; {base}."
 
 
-def _when(date: str, precision: str) -> str:
+def date_words(date: str, precision: str) -> str:
     """As much of an ISO date as is known."""
     return date[: {"day": 10, "month": 7}.get(precision, 4)]
 

@@ -25,6 +25,7 @@ __all__ = [
     "UNDER_WAY",
     "BaseRate",
     "base_rates",
+    "population_words",
     "stratum_of",
 ]
 
@@ -179,3 +180,8 @@ def base_rates(
             for name, mask in chosen.items()
         }
     return found
+
+
+def population_words(population: str) -> str:
+    """The pairs that a specification is about."""
+    return "all pairs of states" if population == "all" else f"{population.replace('_', ' ')} pairs"

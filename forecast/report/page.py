@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import Markup
 
+from forecast.evaluation.strata import population_words
 from forecast.report import evidence, sections
 from forecast.report.figures import inline_svg
 from forecast.report.map import BINS, bin_labels, world_map
@@ -18,7 +19,6 @@ from forecast.report.pairs import pair_data, place, shown_rows
 from forecast.report.scenarios import edit_words
 from forecast.report.summary import span
 from forecast.report.text import count, interval, percent, points, ratio, slug
-from forecast.report.words import population_words
 
 if TYPE_CHECKING:
     from forecast.report import Findings

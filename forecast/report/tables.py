@@ -14,8 +14,9 @@ from forecast.panel.populations import relevant_pairs
 from forecast.report import model, scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.files import rounded
-from forecast.report.text import date_words, slug
+from forecast.report.text import slug
 from forecast.report.words import STATUSES
+from forecast.risk import date_words
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest

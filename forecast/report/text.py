@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 __all__ = [
     "count",
-    "date_words",
     "interval",
     "listed",
     "number",
@@ -77,11 +76,6 @@ def number(value: float, places: int = 2, *, sign: bool = False) -> str:
 def count(value: float) -> str:
     """Whole number with thin separators of thousands."""
     return f"{value:,.0f}".replace(",", "\u202f")
-
-
-def date_words(date: str, precision: str) -> str:
-    """As much of an ISO date as is known."""
-    return date[: {"day": 10, "month": 7}.get(precision, 4)]
 
 
 def listed(items: Iterable[str], *, limit: int = 8) -> str:

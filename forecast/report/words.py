@@ -9,7 +9,6 @@ __all__ = [
     "SHORT_STRATA",
     "STATUSES",
     "group_words",
-    "population_words",
 ]
 
 #: How a pair stands at the end of the record; the order is that of the page's data.
@@ -50,8 +49,3 @@ def group_words(kind: str, group: str) -> str:
         return f"peace {group}"
     past, remote, _ = group.partition(", remote")
     return GROUPS.get(past, past) + (", remote" if remote else "")
-
-
-def population_words(population: str) -> str:
-    """The pairs that a specification is about."""
-    return "all pairs of states" if population == "all" else f"{population.replace('_', ' ')} pairs"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.evaluation.digits import percentage, percentage_interval, rounded, rounding_step
-from forecast.evaluation.strata import OUTSIDE
+from forecast.evaluation.strata import OUTSIDE, population_words
 from forecast.risk import Ended, Risk, UnderWay
 from forecast.scenario.dynamics import STATUSES
 from forecast.scenario.outlook import Outlook
@@ -193,9 +193,7 @@ def risk_answer(
 
 def _base_population(population: str, stratum: str) -> str:
     """Whose base rate it is, in words."""
-    pairs = (
-        "all pairs of states" if population == "all" else f"{population.replace('_', ' ')} pairs"
-    )
+    pairs = population_words(population)
     return f"pairs other than {pairs}" if stratum == OUTSIDE else pairs
 
 

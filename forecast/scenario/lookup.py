@@ -178,19 +178,20 @@ def _decayed(code: ColumnCode, record: Record, own: Track, others: Track, at: Ro
     pair = (weight @ record.onset[:, at]).astype(np.float32)[:, None]
     if code.feature == "disputes_decayed":
         return np.asarray(pair + own.faded(keep)[at])
-    # The dyad's own simulated onsets that are in the others' world but not on its own path.
-    apart = others.faded(keep)[at] - own.faded(keep)[at]
+    share = np.float32(record.distinct)
+    if code.feature == "other_disputes_decayed":
+        apart = pair + share * others.faded(keep)[at]
+    else:
+        # The dyad's own simulated onsets that are in the others' world but not on its own path.
+        apart = others.faded(keep)[at] - own.faded(keep)[at]
     if code.feature == "system_disputes_decayed":
         total = weight @ record.system_onsets + others.faded(keep).sum(axis=0)
         exposure = weight @ record.system_states
         exposure += np.sum(keep ** np.arange(ahead)) * record.system_states[-1]
         return np.asarray(100.0 * (total[None, :] - apart) / exposure, dtype=np.float32)
-    share = np.float32(record.distinct)
     seen = (weight @ record.state_onsets).astype(np.float32)[:, None]
     level = seen + share * (_incidence(record) @ others.faded(keep))
-    if code.feature == "other_disputes_decayed":
-        apart = pair + share * others.faded(keep)[at]
-    else:
+    if code.feature != "other_disputes_decayed":
         apart = apart * share
     sides = [np.maximum(level[side[at]] - apart, 0) for side in (record.a, record.b)]
     return np.asarray(COMBINE[code.side](*sides), dtype=np.float32)
