@@ -29,6 +29,7 @@ from forecast.panel.options import (
     Escalation,
     Outcome,
     Population,
+    Succession,
     UnderWay,
     Unit,
     choose,
@@ -57,6 +58,7 @@ def cached_panel(
     years: tuple[int, int] | None = None,
     lag: int = 1,
     under_way: UnderWay = "stratum",
+    succession: Succession = "continue",
 ) -> Panel:
     """``compute_features(load_panel(...), requests)``, from the cache if it is there.
 
@@ -66,7 +68,7 @@ def cached_panel(
         Columns.
     folder : pathlib.Path, optional
         Where panels are kept; ``panels`` in the cache folder of the official files by default.
-    data, sources, unit, population, outcome, years, lag, under_way
+    data, sources, unit, population, outcome, years, lag, under_way, succession
         As in `load_panel`.
 
     Returns
@@ -91,6 +93,7 @@ def cached_panel(
         "years": years,
         "lag": lag,
         "under_way": under_way,
+        "succession": succession,
     }
     key = panel_key(requests, **options)
     place = _folder(folder) / key
@@ -114,12 +117,13 @@ def panel_key(
     years: tuple[int, int] | None = None,
     lag: int = 1,
     under_way: UnderWay = "stratum",
+    succession: Succession = "continue",
 ) -> str:
     """Key of a panel in the cache: a hash of all that its values depend on.
 
     Parameters
     ----------
-    requests, data, sources, unit, population, outcome, years, lag, under_way
+    requests, data, sources, unit, population, outcome, years, lag, under_way, succession
         As in `cached_panel`.
 
     Returns
@@ -127,7 +131,7 @@ def panel_key(
     str
         64 hexadecimal digits.
     """
-    choices = choose(unit, population, outcome, lag, under_way)
+    choices = choose(unit, population, outcome, lag, under_way, succession)
     return fingerprint_values(
         layout=LAYOUT,
         code=_code(),

@@ -321,7 +321,11 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
     options = {name: about["panel"][name] for name in CHOICES}
     return Panel(
         data=data,
-        world=None if tables is None else build_world(tables, outcome=choose(**options).events),
+        world=None
+        if tables is None
+        else build_world(
+            tables, outcome=choose(**options).events, succession=choose(**options).succession
+        ),
         tables=tables,
         fingerprint=about["panel"]["fingerprint"],
         **options,

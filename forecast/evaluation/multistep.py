@@ -106,7 +106,7 @@ def simulated_forecasts(
         seed=seed,
     )
     future = future.where(future.complete)
-    past = build_world(_conflicts_only(known))
+    past = build_world(_conflicts_only(known), succession=fit.spec.succession)
     states = future.world["state"].to_numpy()
     coefficients = Coefficients(fit, draws=None, seed=seed)
     paths = simulate_paths(

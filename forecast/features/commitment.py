@@ -80,7 +80,8 @@ def commitments_owed_risk(
     A window that is partly covered uses its covered years if they are at least half of it.
     """
     window = windows.positive("window", window)
-    rate = windows.recent_count(world, world["dispute_onset_count"].to_numpy(), window) / window
+    past = successions.continued(world)
+    rate = windows.recent_count(past, past["dispute_onset_count"].to_numpy(), window) / window
     return arrays.sum_over(owed(world, weights), rate)
 
 

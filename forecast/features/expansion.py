@@ -227,6 +227,7 @@ def rival_expansion(
     """Defenders gained by the rivals of the state, summed over rivals."""
     new, known = gained(world, window)
     rival, rival_known = windows.rivals(world, rivals, window=rival_window, minimum=rival_onsets)
+    rival = successions.count_once(rival, world)
     count = new.sum(axis=2).astype(np.float64)
     return windows.where_known(
         arrays.sum_over(rival.astype(np.float32), count), known & rival_known
@@ -255,6 +256,7 @@ def rival_expansion_capability(
     """Capability gained by the rivals of the state, summed over rivals."""
     new, known = gained(world, window)
     rival, rival_known = windows.rivals(world, rivals, window=rival_window, minimum=rival_onsets)
+    rival = successions.count_once(rival, world)
     points = arrays.sum_over(new.astype(np.float32), arrays.capability(world))
     return windows.where_known(
         arrays.sum_over(rival.astype(np.float32), points), known & rival_known

@@ -13,6 +13,7 @@ import xarray as xr
 
 from forecast.features import windows
 from forecast.features.registry import feature
+from forecast.features.successions import continued
 from forecast.panel import history
 
 __all__ = [
@@ -42,6 +43,7 @@ SOURCE = "Beck, Katz & Tucker 1998; Carter & Signorino 2010"
 )
 def peace_years(world: xr.Dataset) -> np.ndarray:
     """Completed years without a dispute between the two; 0 in a dispute year."""
+    world = continued(world)
     return history.peace_years(
         world["dispute"].to_numpy(), windows.known_members(world), entry_year=world["entry_year"]
     )
@@ -50,20 +52,21 @@ def peace_years(world: xr.Dataset) -> np.ndarray:
 @feature(
     family="history",
     level="dyad",
-    unit="years with an onset",
+    unit="onsets",
     bounds=(0, None),
     sign="+",
-    formula="years in which a dispute between the two began, since coverage or the later entry",
+    formula="number of disputes between the two that began, since coverage or the later entry",
     source="Crescenzi & Enterline 2001",
     needs=("conflict",),
     pre_treatment=False,
     whole_record=True,
 )
 def disputes_total(world: xr.Dataset) -> np.ndarray:
-    """Years with a dispute onset between the two so far, while both were in the system.
+    """Disputes between the two that began so far, while both were in the system.
 
-    Two disputes that begin in one year are one year, as in the outcome of a dyad-year.
+    Two that begin in one year are two, though the outcome of a dyad-year is one.
     """
+    world = continued(world)
     return history.total_count(
         windows.dispute_onsets(world),
         member=windows.known_members(world),
@@ -74,21 +77,22 @@ def disputes_total(world: xr.Dataset) -> np.ndarray:
 @feature(
     family="history",
     level="dyad",
-    unit="years with an onset per window",
+    unit="onsets per window",
     bounds=(0, None),
     sign="+",
-    formula="years of the last w in which a dispute between the two began",
+    formula="number of disputes between the two that began in the last w years",
     source="Goertz & Diehl 1993",
     needs=("conflict",),
     pre_treatment=False,
 )
 def disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
-    """Years with a dispute onset between the two in the last `window`, this one included.
+    """Disputes between the two that began in the last `window` years, this one included.
 
     Where the window reaches before coverage, the count is scaled up from the covered years if
     they are at least half of it, and missing otherwise.
     """
     window = windows.positive("window", window)
+    world = continued(world)
     return windows.recent_count(world, windows.dispute_onsets(world), window)
 
 
@@ -105,7 +109,7 @@ def disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
 )
 def dispute_last_year(world: xr.Dataset) -> np.ndarray:
     """Whether a dispute between the two was active in the (lagged) year."""
-    return np.asarray(world["dispute"].to_numpy())
+    return np.asarray(continued(world)["dispute"].to_numpy())
 
 
 @feature(
@@ -125,7 +129,7 @@ def under_way(world: xr.Dataset) -> np.ndarray:
     Begun by then, and its end in a later year or not yet on record: the row's year begins with
     it. A dispute that was active in s and over by its end is not under way.
     """
-    return np.asarray(world["open"].to_numpy())
+    return np.asarray(continued(world)["open"].to_numpy())
 
 
 @feature(
@@ -146,6 +150,7 @@ def state_disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
     covered window is scaled up as in `disputes_recent`.
     """
     window = windows.positive("window", window)
+    world = continued(world)
     return windows.recent_count(world, world["dispute_onset_count"].to_numpy(), window)
 
 
@@ -155,7 +160,7 @@ def state_disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
     unit="dyadic onsets per 100 states and year",
     bounds=(0, None),
     sign="+",
-    formula="100 · pair-years with an onset in the last w years / state-years in the system",
+    formula="100 · dyadic onsets in the last w years / state-years in the system",
     source="Hegre et al. 2013 (global conflict as context)",
     needs=("conflict",),
     pre_treatment=False,

@@ -15,6 +15,7 @@ from forecast.features import arrays, successions, windows
 from forecast.features.history import peace_years
 from forecast.features.registry import feature
 from forecast.features.shared import shared
+from forecast.features.successions import continued
 from forecast.panel import history
 
 __all__ = [
@@ -40,15 +41,14 @@ DIFFUSION = "Most & Starr 1980; Siverson & Starr 1991; Buhaug & Gleditsch 2008 o
     unit="decayed onsets",
     bounds=(0, None),
     sign="+",
-    formula="Σ_{u≤s} 2^(−(s−u)/h) · [an onset between i and j in u], since coverage or the later "
-    "entry",
+    formula="Σ_{u≤s} 2^(−(s−u)/h) · onsets between i and j in u, since coverage or the later entry",
     source=FADING,
     needs=("conflict",),
     pre_treatment=False,
     whole_record=True,
 )
 def disputes_decayed(world: xr.Dataset, *, half_life: float = 8.0) -> np.ndarray:
-    """Years with a dispute onset between the two, fading with the half-life; s itself counts 1."""
+    """Disputes that began between the two, fading with the half-life; one of s counts 1."""
     return _decayed_onsets(world, half_life)
 
 
@@ -66,6 +66,7 @@ def disputes_decayed(world: xr.Dataset, *, half_life: float = 8.0) -> np.ndarray
 )
 def state_disputes_decayed(world: xr.Dataset, *, half_life: float = 10.0) -> np.ndarray:
     """Distinct conflicts of the state, each fading with the half-life; one of s counts 1."""
+    world = continued(world)
     return windows.decayed_count(world, world["dispute_onset_count"].to_numpy(), half_life)
 
 
@@ -98,7 +99,7 @@ def other_disputes_decayed(world: xr.Dataset, *, half_life: float = 10.0) -> np.
     unit="dyadic onsets per 100 states and year",
     bounds=(0, None),
     sign="+",
-    formula="100 · Σ_u 2^(−(s−u)/h) pairs with an onset in u / Σ_u 2^(−(s−u)/h) states in u",
+    formula="100 · Σ_u 2^(−(s−u)/h) dyadic onsets in u / Σ_u 2^(−(s−u)/h) states in u",
     source=FADING + "; Hegre et al. 2013 (global conflict as context)",
     needs=("conflict",),
     pre_treatment=False,
@@ -135,6 +136,7 @@ def system_disputes_decayed(world: xr.Dataset, *, half_life: float = 2.0) -> np.
 )
 def state_peace_years(world: xr.Dataset) -> np.ndarray:
     """Completed years without a dispute of the state with anybody; 0 in a dispute year."""
+    world = continued(world)
     active = world["dispute"].to_numpy().any(axis=2)
     member = windows.known_members(world)
     return history.state_peace_years(active, member, entry_year=world["entry_year"])
@@ -287,11 +289,13 @@ def disputes_with_allies(world: xr.Dataset, *, half_life: float = 3.0) -> np.nda
 
 def _activity(world: xr.Dataset, half_life: float) -> tuple[np.ndarray, np.ndarray]:
     """Decayed conflicts of each state, and decayed onsets of each pair."""
-    level = windows.decayed_count(world, world["dispute_onset_count"].to_numpy(), half_life)
+    own = continued(world)
+    level = windows.decayed_count(own, own["dispute_onset_count"].to_numpy(), half_life)
     return level, _decayed_onsets(world, half_life)
 
 
 @shared
 def _decayed_onsets(world: xr.Dataset, half_life: float) -> np.ndarray:
     """Decayed onsets of each pair, (year, state, other): behind several features."""
+    world = continued(world)
     return windows.decayed_count(world, windows.dispute_onsets(world), half_life)

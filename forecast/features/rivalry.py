@@ -86,19 +86,20 @@ def signed_edges(
     """
     if rivals not in windows.RIVALS:
         raise UnknownNameError("rivals:", rivals, windows.RIVALS)
+    past = successions.continued(world)
     covered = world["conflict_covered"].to_numpy()
-    hostile = world["dispute"].to_numpy() & covered[:, None, None]
+    hostile = past["dispute"].to_numpy() & covered[:, None, None]
     known = 2 * windows.covered_years(covered, window) >= window
     if rivals != "disputes":
-        listed = windows.strategic(world)
+        listed = windows.strategic(past)
         hostile = listed if rivals == "strategic" else hostile | listed
         if rivals == "strategic":
             known = world["rivalry_covered"].to_numpy() if "rivalry" in world else known & False
     recent = windowed_count(
         hostile,
         window,
-        member=world["member"].to_numpy(),
-        entry_year=world["entry_year"].to_numpy(),
+        member=past["member"].to_numpy(),
+        entry_year=past["entry_year"].to_numpy(),
     )
     enemy = successions.count_once(recent > 0, world)
     friend = successions.count_once(arrays.allied(world), world) & ~enemy

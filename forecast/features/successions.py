@@ -1,4 +1,17 @@
-"""States that continue under another code, so that a relabelling is neither gain nor loss.
+"""States that continue under another code: one rule for every feature.
+
+**The rule.** What a state has goes with the state, not with its number. Where a state of
+`SUCCESSIONS` goes on under another code
+
+- its age goes on (`entry_year`), and its pacts are neither gained nor lost (`count_once`,
+  `inherited`, `relabelled_past`);
+- its past goes on (`continued`): peace years, disputes, rivalries and what is under way with a
+  third state are those of the two codes together; with several predecessors, those of all of them.
+
+A state that leaves the system and returns under its own code (Syria in 1961, a state after an
+occupation) starts again, as the spells of the state list say. With ``succession="restart"``
+(`forecast.load_panel`) the past of every code is its own, as in tables by number; ages and pacts
+go on.
 
 All arrays have the year as first axis; strengths are in [0, 1].
 """
@@ -11,11 +24,13 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.features.shared import shared
 from forecast.features.windows import past
 
 __all__ = [
     "SUCCESSIONS",
     "Succession",
+    "continued",
     "count_once",
     "entry_year",
     "inherited",
@@ -85,7 +100,8 @@ def count_once(values: np.ndarray, world: xr.Dataset, *, pairs: bool = True) -> 
     """Copy of (year, …, state) in which a relabelled state is one state in that year.
 
     A status holds in a year if it held on any day, so in 1990 both 260 and 255 are allies of
-    NATO's members. On the last axis the successor stands for both.
+    NATO's members. On the last axis the successor stands for both; before, where it has the past
+    of its predecessor (`continued`) and is no member, it is nobody.
 
     Parameters
     ----------
@@ -96,8 +112,9 @@ def count_once(values: np.ndarray, world: xr.Dataset, *, pairs: bool = True) -> 
         threat, of its own successor.
     """
     values = values.copy()
-    years = world["year"].to_numpy()
+    years, member = world["year"].to_numpy(), world["member"].to_numpy()
     for old, new, year in _successions(world):
+        values[(years < year) & ~member[:, new], ..., new] = 0
         for s in np.flatnonzero(years == year):
             values[s, ..., new] = np.maximum(values[s, ..., new], values[s, ..., old])
             values[s, ..., old] = 0
@@ -146,6 +163,53 @@ def relabelled_past(before: np.ndarray, world: xr.Dataset, window: int) -> np.nd
         own = before[spans, new]
         before[spans, new] = np.where(np.isnan(own), before[spans, old], own)
     return before
+
+
+#: Variables of the past of a pair; the other axes are those of its two states.
+_OF_PAIRS = ("onset_count", "dispute", "open", "rivalry")
+
+
+@shared
+def continued(world: xr.Dataset) -> xr.Dataset:
+    """The world with the past of each predecessor under the code of its successor.
+
+    Up to the year of the succession (in which both codes hold) the successor has what its
+    predecessor had with third states, and has been a member since the predecessor was; after it
+    nothing changes. The predecessor keeps its own past. For the history of a state or a pair:
+    sums over third states would count a state of two codes twice (`count_once` undoes that).
+
+    Parameters
+    ----------
+    world : xarray.Dataset
+        Dense world; with the attribute ``succession`` ``"restart"`` it is returned as it is.
+
+    Returns
+    -------
+    xarray.Dataset
+        Other ``onset_count``, ``dispute``, ``open``, ``rivalry``, ``dispute_onset_count``,
+        ``member`` and ``entry_year``.
+    """
+    years = world["year"].to_numpy()
+    found = [change for change in _successions(world) if years[0] <= change[2]]
+    if not found or world.attrs.get("succession") == "restart":
+        return world
+    names = [n for n in (*_OF_PAIRS, "dispute_onset_count", "member") if n in world]
+    new_values = {name: world[name].to_numpy().copy() for name in names}
+    entry = entry_year(world).astype(world["entry_year"].dtype)
+    for old, new, year in found:
+        before = years <= year
+        there = (years < year) & world["member"].to_numpy()[:, old]
+        own = np.where(new_values["member"][there, new], entry[there, new], entry[there, old])
+        entry[there, new] = np.minimum(own, entry[there, old])
+        for name, values in new_values.items():
+            join = np.logical_or if values.dtype == np.bool_ else np.add
+            values[before, new] = join(values[before, new], values[before, old])
+            if name in _OF_PAIRS:
+                values[before, :, new] = join(values[before, :, new], values[before, :, old])
+                values[before, new, new] = 0
+    told = {name: (world[name].dims, values) for name, values in new_values.items()}
+    changed = world.assign(told | {"entry_year": (world["entry_year"].dims, entry)})
+    return changed.assign_attrs(succession="restart")  # told: every code now has its own past
 
 
 def entry_year(world: xr.Dataset) -> npt.NDArray[np.int_]:

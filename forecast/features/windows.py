@@ -139,15 +139,13 @@ def decayed_count(world: xr.Dataset, events: np.ndarray, half_life: float) -> np
     )
 
 
-def dispute_onsets(world: xr.Dataset) -> BoolArray:
-    """Whether any dispute between the two began in the year; symmetric (year, state, other).
+def dispute_onsets(world: xr.Dataset) -> npt.NDArray[np.uint8]:
+    """How many disputes between the two began in the year; symmetric (year, state, other).
 
     A pair's history is that of all its disputes, also when the outcome that is modelled is a
-    narrower one (``onset`` of a war, say): a dispute-year at risk is one with a new onset.
+    narrower one (``onset`` of a war, say).
     """
-    if world.attrs.get("outcome", "onset") == "onset":
-        return np.asarray(world["onset"].to_numpy())
-    return np.asarray((world["dispute"] & world["at_risk"]).to_numpy())
+    return np.asarray(world["onset_count"].to_numpy())
 
 
 @shared
@@ -162,8 +160,8 @@ def rivals(
         Dense world.
     source : {"auto", "strategic", "disputes"}
         ``strategic``: Thompson & Dreyer's list, for the years that the data set's table of
-        rivalries covers. ``disputes``: pairs with at least `minimum` years with a dispute onset
-        in the last `window` (s included), a stand-in and a rough one: of its pair-years
+        rivalries covers. ``disputes``: pairs with at least `minimum` disputes that began in the
+        last `window` years (s included), a stand-in and a rough one: of its pair-years
         1955–2010 in the embedded data 46% are in their list, and it finds 37% of theirs.
         ``auto``: the list in the years that it covers, the stand-in in the others.
     window, minimum : int
@@ -181,6 +179,9 @@ def rivals(
     """
     if source not in RIVALS:
         raise UnknownNameError("rivals:", source, RIVALS, f"One of {', '.join(RIVALS)}.")
+    from forecast.features.successions import continued  # which is told in terms of `past`
+
+    world = continued(world)
     window, minimum = positive("rival_window", window), positive("rival_onsets", minimum)
     listed = np.zeros(world.sizes["year"], dtype=bool)
     if source != "disputes" and "rivalry" in world:
@@ -189,7 +190,7 @@ def rivals(
         return strategic(world), listed
     covered = world["conflict_covered"].to_numpy()
     count = windowed_count(
-        dispute_onsets(world) & covered[:, None, None],
+        dispute_onsets(world) * covered[:, None, None],
         window,
         member=world["member"].to_numpy(),
         entry_year=world["entry_year"].to_numpy(),

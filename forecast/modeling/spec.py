@@ -29,7 +29,7 @@ from forecast.modeling.terms import (
     Term,
     Varying,
 )
-from forecast.panel.options import Population, UnderWay, ways_of
+from forecast.panel.options import Population, Succession, UnderWay, ways_of
 from forecast.paths import models_folder
 
 __all__ = ["ModelSpec", "load_model"]
@@ -53,6 +53,7 @@ class ModelSpec(Table):
     outcome: Name = "onset"
     lag: Annotated[int, Field(strict=True, ge=1)] = 1
     under_way: UnderWay = "stratum"
+    succession: Succession = "continue"
     years: tuple[StrictInt | None, StrictInt | None] = (None, None)
     exclusions: tuple[Exclusion, ...] = Field(default=(), alias="exclude")
     intercept: Intercept
@@ -110,6 +111,8 @@ class ModelSpec(Table):
                 del content[key]
         if len(ways_of(self.unit)) == 1 or self.under_way == "convention":
             del content["under_way"]  # came later too: these rows are those of before
+        if self.succession == "restart":
+            del content["succession"]  # and so are these histories
         for entry in (*content["term"], *content["smooth"]):
             if entry["at_entry"] == "missing":
                 del entry["at_entry"]

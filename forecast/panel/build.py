@@ -20,6 +20,7 @@ from forecast.panel.options import (
     Escalation,
     Outcome,
     Population,
+    Succession,
     UnderWay,
     Unit,
     choose,
@@ -44,6 +45,7 @@ def load_panel(
     years: tuple[int, int] | None = None,
     lag: int = 1,
     under_way: UnderWay = "stratum",
+    succession: Succession = "continue",
 ) -> Panel:
     """Panel of a data set: who was at risk in each year, and whether a conflict began.
 
@@ -98,6 +100,10 @@ def load_panel(
         ``under_way`` tells them apart); ``"drop"``, no row; ``"convention"``, that of the field: a
         year in which the dispute merely continues is no row, one in which a new one begins is,
         which selects rows on the outcome. Only pairs have the last two.
+    succession : {"continue", "restart"}
+        For the features of history, where a state goes on under another number
+        (`forecast.features.successions`: Germany, Yemen): ``"continue"``, its peace years and
+        disputes go with it; ``"restart"``, they begin again, as in tables by number.
 
     Returns
     -------
@@ -145,7 +151,7 @@ def load_panel(
     MissingFileError, DataError
         From reading the data.
     """
-    choices = choose(unit, population, outcome, lag, under_way)
+    choices = choose(unit, population, outcome, lag, under_way, succession)
     tables = read_tables(data, sources=sources)
     if choices.unit == "directed-dyad-year" and not initiators_coded(tables.conflicts):
         raise DataError(
@@ -154,7 +160,7 @@ def load_panel(
             "source (COW, GML)."
         )
     first, last = _rows_covered(tables, choices, years)
-    world = build_world(tables, outcome=choices.events)
+    world = build_world(tables, outcome=choices.events, succession=choices.succession)
     return _panel(tables, world, choices, _rows(tables, world, choices, first, last), first, last)
 
 
@@ -208,6 +214,7 @@ def future_panel(panel: Panel, *, year: int) -> Panel:
         last_year=year,
         carry_forward=True,
         outcome=choices.events,
+        succession=choices.succession,
     )
     data = _rows(tables, world, choices, year, year)
     happened = [name for name in _HAPPENED if name in data]

@@ -17,6 +17,7 @@ __all__ = [
     "OUTCOMES",
     "Escalation",
     "Outcome",
+    "Succession",
     "UnderWay",
     "conflict_variables",
     "initiators_coded",
@@ -27,6 +28,9 @@ Escalation = Literal["escalation_to_force", "escalation_to_fatality", "escalatio
 #: What a pair is whose dispute is under way on 1 January: a row whatever the year brings; no row;
 #: or, as is the custom in the field, a row only of a year in which a new one begins.
 UnderWay = Literal["stratum", "drop", "convention"]
+#: What the history of a state does that goes on under another number: it goes with the state, or
+#: its clocks and counts start again.
+Succession = Literal["continue", "restart"]
 
 
 def _every(table: pd.DataFrame) -> BoolArray:
@@ -91,19 +95,20 @@ def conflict_variables(
     -------
     dict
         Symmetric (year, state, other) bool: ``onset``, an episode of `outcome` between the two
-        began that year; ``dispute``, any episode was active on some day of it; ``open``, one was
-        still going on at its end: begun by 31 December, its end in a later year or not yet on
-        record (never in a year past the coverage); ``at_risk``, the pair is there and it is not
-        a year in which a dispute merely continues without a new onset; ``onset_unknown``, whether
-        an episode of `outcome` began is not known (deaths unknown, for ``fatal_onset``).
+        began that year; ``onset_count`` (uint8), how many of any kind did; ``dispute``, any
+        episode was active on some day of it; ``open``, one was still going on at its end: begun
+        by 31 December, its end in a later year or not yet on record (never in a year past the
+        coverage); ``at_risk``, the pair is there and it is not a year in which a dispute merely
+        continues without a new onset; ``onset_unknown``, whether an episode of `outcome` began is
+        not known (deaths unknown, for ``fatal_onset``).
         ``initiated``, directed: `state` began an onset of `outcome` against `other`;
         ``initiator_unknown``, symmetric: one began, but who began it is not clear. (year, state)
-        int16: ``dispute_onset_count``, number of distinct conflicts
-        of any kind that the state came into that year. (year) int: ``episodes``, rows of the
-        conflicts of `outcome` that began that year.
+        int16: ``dispute_onset_count``, number of distinct conflicts of any kind that the state
+        came into that year. (year) int: ``episodes``, rows of the conflicts of `outcome` that
+        began that year.
 
-        ``dispute``, ``open``, ``at_risk`` and ``dispute_onset_count`` do not depend on `outcome`:
-        the rows and the history of a dyad are the same for all outcomes.
+        ``onset_count``, ``dispute``, ``open``, ``at_risk`` and ``dispute_onset_count`` do not
+        depend on `outcome`: the rows and the history of a dyad are the same for all outcomes.
     """
     table = window.tables.conflicts
     n, years = len(window.states), len(window.years)
@@ -128,6 +133,9 @@ def conflict_variables(
     counts = OUTCOMES[outcome](table) & began
     onset = symmetric(counts)
     any_onset = onset if outcome == "onset" else symmetric(began)
+    number = np.zeros((years, n, n), dtype=np.uint8)
+    for x, y in ((a, b), (b, a)):
+        np.add.at(number, (start[began] - window.first, x[began], y[began]), 1)
     unknown = np.zeros(len(table), dtype=bool)
     if outcome == "fatal_onset":
         unknown = table["deaths_class"].isna().to_numpy(dtype=bool) & began
@@ -158,6 +166,7 @@ def conflict_variables(
     pair = ("year", "state", "other")
     return {
         "onset": (pair, onset),
+        "onset_count": (pair, number),
         "dispute": (pair, dispute),
         "open": (pair, going_on),
         "at_risk": (pair, together & (any_onset | ~dispute)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from forecast.errors import ArgumentError, nearest
-from forecast.panel.events import Escalation, Outcome, UnderWay
+from forecast.panel.events import Escalation, Outcome, Succession, UnderWay
 from forecast.panel.month_rows import Ending
 from forecast.unmeasured import why_unmeasured
 
@@ -19,6 +19,7 @@ __all__ = [
     "Escalation",
     "Outcome",
     "Population",
+    "Succession",
     "UnderWay",
     "Unit",
     "choose",
@@ -67,6 +68,7 @@ class Choices:
     outcome: Outcome | Escalation | Ending
     lag: int
     under_way: UnderWay
+    succession: Succession = "continue"
 
     @property
     def events(self) -> Outcome:
@@ -79,7 +81,12 @@ CHOICES: tuple[str, ...] = tuple(option.name for option in fields(Choices))
 
 
 def choose(
-    unit: str, population: str | None, outcome: str | None, lag: int, under_way: str = "stratum"
+    unit: str,
+    population: str | None,
+    outcome: str | None,
+    lag: int,
+    under_way: str = "stratum",
+    succession: str = "continue",
 ) -> Choices:
     """Checked options, with the defaults of the unit filled in.
 
@@ -98,12 +105,13 @@ def choose(
         ("population", population, populations, get_args(Population)),
         ("outcome", outcome, outcomes, OUTCOMES),
         ("under_way", under_way, ways_of(unit), get_args(UnderWay)),
+        ("succession", succession, get_args(Succession), get_args(Succession)),
     ):
         if value not in valid:
             raise _wrong(name, value, valid, unit if value in known else None)
     if lag < 1:
         raise ArgumentError(f"lag={lag}: expected at least 1; every feature is lagged.")
-    return Choices(unit, population, outcome, lag, under_way)  # type: ignore[arg-type]
+    return Choices(unit, population, outcome, lag, under_way, succession)  # type: ignore[arg-type]
 
 
 def ways_of(unit: str) -> tuple[str, ...]:

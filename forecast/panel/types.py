@@ -47,6 +47,9 @@ class Panel:
     under_way : str or None
         What pairs are whose dispute is under way on 1 January, as in `forecast.load_panel`; None
         for rows read from a file that does not say.
+    succession : str or None
+        Whether history goes on with a state under a new number, as in `forecast.load_panel`; None
+        for rows read from a file that does not say.
     """
 
     data: xr.Dataset
@@ -58,6 +61,7 @@ class Panel:
     lag: int
     fingerprint: str
     under_way: str | None = None
+    succession: str | None = None
 
     @property
     def choices(self) -> dict[str, Any]:

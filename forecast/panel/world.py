@@ -10,7 +10,7 @@ import xarray as xr
 from forecast.errors import ArgumentError
 from forecast.panel.calls import calls
 from forecast.panel.depth import DESIGN_ITEMS, treaty_design
-from forecast.panel.events import Outcome, conflict_variables, initiators_coded
+from forecast.panel.events import Outcome, Succession, conflict_variables, initiators_coded
 from forecast.panel.extras import extra_variables
 from forecast.panel.statuses import capability, contiguity, membership
 from forecast.panel.treaties import obligations, treaties
@@ -27,6 +27,7 @@ def build_world(
     last_year: int | None = None,
     carry_forward: bool = False,
     outcome: Outcome = "onset",
+    succession: Succession = "continue",
 ) -> xr.Dataset:
     """Dense arrays over (year, state, other) from which panels and features are computed.
 
@@ -45,6 +46,8 @@ def build_world(
         Conflicts are never carried forward. Without it those years are empty and not covered.
     outcome : {"onset", "originator_onset", "fatal_onset", "war_onset"}
         Which conflicts count as an onset; `forecast.panel.events` has the definitions.
+    succession : {"continue", "restart"}
+        What features make of the history of a state that goes on under another number.
 
     Returns
     -------
@@ -129,6 +132,7 @@ def build_world(
     }
     attrs = {
         "outcome": outcome,
+        "succession": succession,
         "data": tables.name,
         "fingerprint": tables.fingerprint,
         "initiators_coded": int(initiators_coded(tables.conflicts)),

@@ -83,10 +83,10 @@ class Record:
         Positions of the two sides among the states.
     states : int
         Number of states S.
-    onset : numpy.ndarray, shape (years, R), bool
-        Onsets of the pairs in every year up to the origin (last row: the origin), since the
-        later entry of the two.
-    pairs : numpy.ndarray, shape (years, S, S), bool
+    onset : numpy.ndarray, shape (years, R), uint8
+        Number of onsets of the pairs in every year up to the origin (last row: the origin), since
+        the later entry of the two.
+    pairs : numpy.ndarray, shape (years, S, S), uint8
         The same of all pairs of states.
     active : numpy.ndarray, shape (R,), bool
         A dispute was active on some day of the origin year.
@@ -111,8 +111,8 @@ class Record:
     a: npt.NDArray[np.intp]
     b: npt.NDArray[np.intp]
     states: int
-    onset: BoolArray
-    pairs: BoolArray
+    onset: npt.NDArray[np.uint8]
+    pairs: npt.NDArray[np.uint8]
     active: BoolArray
     going: IndexArray
     peace: IndexArray
@@ -159,17 +159,18 @@ class Record:
         of its disputes are read from them.
         """
         from forecast.features.history import disputes_total, peace_years
+        from forecast.features.successions import continued
 
         # Treaties are not needed here, and copying them would take most of the time.
         past = world.drop_dims(["treaty", "obligation"]).sel(year=slice(None, origin))
         covered = past["conflict_covered"].to_numpy()
         if not covered[-1]:
             raise ArgumentError(f"Conflicts are not covered in the origin year {origin}.")
-        system_onsets = past["onset"].to_numpy().sum(axis=(1, 2)).astype(np.int64) // 2
+        system_onsets = past["onset_count"].to_numpy().sum(axis=(1, 2), dtype=np.int64) // 2
         system_states = np.where(covered, past["member"].to_numpy().sum(axis=1), 0).astype(np.int64)
         conflicts = int(past["dispute_onset_count"].to_numpy().sum())
         distinct = conflicts / max(2 * int(system_onsets.sum()), 1) if conflicts else 1.0
-        past = past.sel(state=states, other=states)
+        past = continued(past).sel(state=states, other=states)
         a = np.searchsorted(states, rows["ccode_a"].to_numpy())
         b = np.searchsorted(states, rows["ccode_b"].to_numpy())
         # History starts anew when a state enters the system again.
@@ -177,8 +178,8 @@ class Record:
         entry = np.where(past["member"].to_numpy()[-1], entry, origin + 1)
         since = past["year"].to_numpy()[:, None] >= entry
         since &= covered[:, None]
-        onset = past["onset"].to_numpy()
-        pairs = onset & since[:, :, None] & since[:, None, :]
+        onset = past["onset_count"].to_numpy()
+        pairs = onset * (since[:, :, None] & since[:, None, :])
         dispute = past["dispute"].to_numpy()
         last = past.isel(year=slice(int(np.flatnonzero(covered)[0]), None))
         outside = np.triu(dispute[-1], k=1)

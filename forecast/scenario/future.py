@@ -36,6 +36,7 @@ CONFLICT_VARIABLES = (
     "at_risk",
     "onset_unknown",
     "initiator_unknown",
+    "onset_count",
     "dispute_onset_count",
     "episodes",
     "conflict_covered",
@@ -144,7 +145,13 @@ def prepare_future(
     begin = min(c.first for c in tables.coverage.values())
     since = {name: _since(group, origin, begin) for name, group in groups.items()}
     first = max(min([origin - _CHANGES, *since.values()]), begin)
-    world = build_world(tables, first_year=first, last_year=origin + horizon, carry_forward=True)
+    world = build_world(
+        tables,
+        first_year=first,
+        last_year=origin + horizon,
+        carry_forward=True,
+        succession=fit.spec.succession,
+    )
     if rows is None:
         ahead_panel = future_panel(replace(fit.panel, tables=tables), year=origin + 1)
         names = ["ccode_a", "ccode_b"]

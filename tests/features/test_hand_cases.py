@@ -382,11 +382,7 @@ def test_history_starts_where_coverage_does_and_ends_with_it():
 
 def test_history_of_a_narrower_outcome_is_all_disputes():
     world = Story(YEARS, {1: 0.1, 2: 0.1}, disputes=[(1, 2, 1991, 1993)]).world()
-    both = world["member"].to_numpy()[:, :, None] & ~np.eye(2, dtype=bool)
-    at_risk = both & (world["onset"].to_numpy() | ~world["dispute"].to_numpy())
-    wars = world.assign(
-        at_risk=(("year", "state", "other"), at_risk), onset=world["onset"] & False
-    ).assign_attrs(outcome="war_onset")
+    wars = world.assign(onset=world["onset"] & False).assign_attrs(outcome="war_onset")
     assert value(wars, "disputes_total", 1999, 1, 2) == 1
     assert value(wars, "disputes_recent", 1999, 1, 2) == 1
 

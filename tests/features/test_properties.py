@@ -136,6 +136,7 @@ def test_shared_and_outside_allies_add_up(seed):
 def test_against_definitions_over_sets(seed):
     """The array arithmetic against the definitions, spelt out with sets and loops."""
     world = random_world(seed, years=13, first=1984, gaps=False)
+    world = world.assign_attrs(succession="restart")  # what goes on is in test_succession
     codes, years = CODES, world["year"].to_numpy()
     flat = {
         name: get_feature(name)(world).to_numpy().astype(float)

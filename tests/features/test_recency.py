@@ -99,7 +99,7 @@ def test_new_and_established_pacts():
 @given(seed=seeds, half_life=st.sampled_from(HALF_LIVES))
 @few
 def test_decayed_counts_against_their_definition(seed, half_life):
-    world = random_world(seed)
+    world = random_world(seed).assign_attrs(succession="restart")  # that of each code
     years, member = world["year"].to_numpy(), world["member"].to_numpy()
     covered, entry = world["conflict_covered"].to_numpy(), world["entry_year"].to_numpy()
     onset = world["onset"].to_numpy()
@@ -133,7 +133,7 @@ def test_decayed_counts_against_their_definition(seed, half_life):
 @given(seed=seeds)
 @few
 def test_long_half_lives_count_and_short_ones_forget(seed):
-    world = random_world(seed)
+    world = random_world(seed).assign_attrs(succession="restart")
     total = get_feature("disputes_total")(world).to_numpy()
     forever = get_feature("disputes_decayed")(world, half_life=1e7).to_numpy()
     np.testing.assert_allclose(forever, total, rtol=1e-4)

@@ -14,6 +14,7 @@ from rich_model import rich_fit
 from forecast.features import FeatureRequest, compute_features
 from forecast.features.arrays import allied
 from forecast.features.registry import get_feature
+from forecast.features.successions import continued
 from forecast.inference.fit import Fit
 from forecast.inference.predict import predict
 from forecast.panel.build import future_panel
@@ -73,7 +74,7 @@ def test_at_the_origin_the_record_gives_the_features(
     past = fit.panel.world
     assert past is not None
     states = world["state"].to_numpy()
-    expected = columns(fit, past.sel(state=states, other=states), record, origin + 1)
+    expected = columns(fit, continued(past).sel(state=states, other=states), record, origin + 1)
     for name, values in all_lookups(fit, record, track, allies).items():
         feature = next(c.feature for c in fit.encoding.terms if c.name == name)
         if str(feature).startswith("system"):
@@ -108,12 +109,16 @@ def test_after_two_simulated_years_they_are_the_features_of_that_world(
     assert past is not None
     states = ahead["state"].to_numpy()
     years = np.arange(int(past["year"][0]), origin + 3)
+    past = continued(past)
     world = past.sel(state=states, other=states).reindex(year=years, fill_value=0)
     world = world.assign({str(n): world[n].astype(v.dtype) for n, v in past.data_vars.items()})
     for name, variable in ahead.data_vars.items():
         if "year" in variable.dims and name not in CONFLICT_VARIABLES:
             values = world[name].to_numpy().copy()
-            values[-2:] = variable.sel(year=[origin + 1, origin + 2]).to_numpy()
+            next_two = variable.sel(year=[origin + 1, origin + 2]).to_numpy()
+            if name == "entry_year":  # of those who stay it is that of their predecessors too
+                next_two = np.where(next_two <= origin, values[-3], next_two)
+            values[-2:] = next_two
             world[name] = (world[name].dims, values)
     world["conflict_covered"] = ("year", np.ones(years.size, dtype=bool))
     onset, dispute, going_on = (
@@ -139,6 +144,9 @@ def test_after_two_simulated_years_they_are_the_features_of_that_world(
     world["open"] = (world["open"].dims, going_on)
     assert onset[-2:].any()
     world["onset"] = (world["onset"].dims, onset)
+    number = world["onset_count"].to_numpy().copy()
+    number[-2:] = onset[-2:]
+    world["onset_count"] = (world["onset_count"].dims, number)
     world["dispute"] = (world["dispute"].dims, dispute)
     world["dispute_onset_count"] = (world["dispute_onset_count"].dims, count)
     ties = allied(ahead.sel(year=[origin + 2]))[0]
@@ -216,7 +224,7 @@ def test_a_states_onsets_stand_for_as_many_conflicts_as_on_record(known_fit: Fit
     now = status_quo(known_fit, horizon=1, draws=50, seed=5)
     world = known_fit.panel.world
     assert world is not None
-    pairs, conflicts = world["onset"].sum(), world["dispute_onset_count"].sum()
+    pairs, conflicts = world["onset_count"].sum(), world["dispute_onset_count"].sum()
     assert 0.8 < now.record.distinct < 1
     assert now.record.distinct == pytest.approx(float(conflicts / pairs), rel=1e-6)
     like = next(c for c in known_fit.encoding.terms if c.feature == "disputes_recent")
