@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from forecast.features.successions import SUCCESSIONS
 from forecast.modeling.design import Design
 from forecast.modeling.encode import encode
 from forecast.modeling.encoding import Encoding, complete
