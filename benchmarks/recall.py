@@ -68,10 +68,11 @@ def drift(rows: pd.DataFrame, seed: int = 1) -> dict[str, float]:
         posterior = pm.sample(
             1000, tune=1000, chains=2, cores=2, random_seed=seed, target_accept=0.95,
             progressbar=False,
-        ).posterior  # fmt: skip
+        ).posterior.to_dataset()  # fmt: skip
     draws = posterior.stack(s=("chain", "draw"))  # noqa: PD013
+    # (deaths, regions, draws): every random walk has come to its end.
     end = draws["base"].to_numpy()[:, None] + draws["region"].to_numpy()
-    end += draws["walk"].to_numpy().sum(0) + draws["walks"].to_numpy().sum(1)
+    end = end + draws["walk"].to_numpy().sum(0) + draws["walks"].to_numpy().sum(1)
     # The share of a list in the mix of its last period, as recorded at its end.
     weight = np.zeros((len(deaths), len(places)))
     late = rows["year"].to_numpy() >= EDGES[-1]
