@@ -113,7 +113,7 @@ class Risk:
     interval_kind, interval_level : str, float
         What the interval is and its probability content.
     unit : str
-        Unit and population of the probability.
+        Unit and population of the probability, which is of an onset as the data record it.
     stratum : str
         ``"under way"`` (where the fit has rows of such pairs), ``"first ever"`` (no onset between
         the two on record), ``"quiet"`` (one, but more than ten years of peace), ``"recurrent"``,
@@ -143,6 +143,8 @@ class Risk:
         ``covered`` (whether there is a record of such forecasts out of sample), ``source``,
         ``stratum``, ``band``, ``rows``, ``onsets_expected``, ``onsets_observed``,
         ``observed_rate`` with its interval, and ``text``, all of it in a sentence.
+    recall : str
+        How much of what happens is on record, as the data declare it; empty where they do not.
     vintage : dict
         First and last year and version of every table.
     caution : str
@@ -180,6 +182,7 @@ class Risk:
     handling: str
     support: dict[str, Any]
     calibration: dict[str, Any]
+    recall: str
     vintage: dict[str, Any]
     caution: str
     rounded: dict[str, Any]
@@ -202,7 +205,7 @@ class Risk:
         risk = f"{self.rounded['text']} ({kind} {self.rounded['interval']})"
         within = "a year" if self.horizon == 1 else f"{self.horizon} years"
         base = (
-            f"base rate {self.rounded['base_rate']} within {within}, of"
+            f"base rate as recorded here {self.rounded['base_rate']} within {within}, of"
             f" {STRATA_WORDS.get(self.stratum, self.stratum)} ({self.base_population})"
         )
         if self.under_way is not None:

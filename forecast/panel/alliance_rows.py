@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from forecast.panel.events import OUTCOMES, Outcome
+from forecast.panel.events import OF_DEATHS, OUTCOMES, Outcome
 from forecast.panel.rows import account, coordinates
 from forecast.panel.window import IntArray
 from forecast.sources.spells import span_years
@@ -59,7 +59,7 @@ def alliance_rows(tables: Tables, window: xr.Dataset, *, outcome: Outcome) -> xr
     conflicts = np.zeros(in_force.shape, dtype=np.int64)
     np.add.at(conflicts, (distinct[0], distinct[1]), 1)
     unknown = np.zeros(in_force.shape, dtype=bool)
-    if outcome == "fatal_onset":
+    if outcome in OF_DEATHS:
         unknown = _unknown_deaths(tables, window, in_force)
 
     t, treaty = np.nonzero(in_force)

@@ -83,8 +83,9 @@ def load_panel(
     outcome : str, optional
         What counts as an onset: ``"onset"`` (the default), ``"originator_onset"`` (both sides
         there from the first day), ``"force_onset"`` (use of force or war), ``"fatal_onset"``,
-        ``"war_onset"``. Rows at risk are the same for all, except that those where it is not
-        known whether a fatal onset began are left out. For dispute-dyads:
+        ``"deaths_25_onset"`` (more than 25 deaths, the level from which the record is even over
+        time), ``"war_onset"``. Rows at risk are the same for all, except that those are left out
+        where the deaths are not known that decide. For dispute-dyads:
         ``"escalation_to_force"``, ``"escalation_to_fatality"`` or ``"escalation_to_war"`` (the
         default), at any time between the two. For dispute-dyad-months: ``"ended"`` (the default),
         ``"settled"`` (by negotiation or compromise), ``"stalemated"`` (without either),

@@ -14,6 +14,7 @@ from forecast.sources.spells import span_years
 
 __all__ = [
     "ESCALATIONS",
+    "OF_DEATHS",
     "OUTCOMES",
     "Escalation",
     "Outcome",
@@ -23,7 +24,9 @@ __all__ = [
     "initiators_coded",
 ]
 
-Outcome = Literal["onset", "originator_onset", "force_onset", "fatal_onset", "war_onset"]
+Outcome = Literal[
+    "onset", "originator_onset", "force_onset", "fatal_onset", "deaths_25_onset", "war_onset"
+]
 Escalation = Literal["escalation_to_force", "escalation_to_fatality", "escalation_to_war"]
 #: What a pair is whose dispute is under way on 1 January: a row whatever the year brings; no row;
 #: or, as is the custom in the field, a row only of a year in which a new one begins.
@@ -50,19 +53,27 @@ def _fatal(table: pd.DataFrame) -> BoolArray:
     return (table["deaths_class"] >= 1).fillna(False).to_numpy(dtype=bool)
 
 
+def _deaths_25(table: pd.DataFrame) -> BoolArray:
+    return (table["deaths_class"] >= 2).fillna(False).to_numpy(dtype=bool)
+
+
 def _war(table: pd.DataFrame) -> BoolArray:
     return (table["level"] == "war").to_numpy(dtype=bool)
 
 
 #: Which conflicts count as an onset of each outcome: all; both sides there from the first day;
-#: use of force or more; at least one battle death; war.
+#: use of force or more; at least one battle death; more than 25; war.
 OUTCOMES: Mapping[Outcome, Callable[[pd.DataFrame], BoolArray]] = {
     "onset": _every,
     "originator_onset": _originators,
     "force_onset": _force,
     "fatal_onset": _fatal,
+    "deaths_25_onset": _deaths_25,
     "war_onset": _war,
 }
+
+#: Outcomes that are not known of a conflict whose deaths are not.
+OF_DEATHS: frozenset[str] = frozenset({"fatal_onset", "deaths_25_onset"})
 
 #: Which disputes rose that far at any time between the two.
 ESCALATIONS: Mapping[Escalation, Callable[[pd.DataFrame], BoolArray]] = {
@@ -100,7 +111,7 @@ def conflict_variables(
         by 31 December, its end in a later year or not yet on record (never in a year past the
         coverage); ``at_risk``, the pair is there and it is not a year in which a dispute merely
         continues without a new onset; ``onset_unknown``, whether an episode of `outcome` began is
-        not known (deaths unknown, for ``fatal_onset``).
+        not known (deaths unknown, for outcomes of deaths).
         ``initiated``, directed: `state` began an onset of `outcome` against `other`;
         ``initiator_unknown``, symmetric: one began, but who began it is not clear. (year, state)
         int16: ``dispute_onset_count``, number of distinct conflicts of any kind that the state
@@ -137,7 +148,7 @@ def conflict_variables(
     for x, y in ((a, b), (b, a)):
         np.add.at(number, (start[began] - window.first, x[began], y[began]), 1)
     unknown = np.zeros(len(table), dtype=bool)
-    if outcome == "fatal_onset":
+    if outcome in OF_DEATHS:
         unknown = table["deaths_class"].isna().to_numpy(dtype=bool) & began
 
     initiator = table["initiator"].to_numpy(dtype=np.str_)

@@ -44,7 +44,7 @@ def build_world(
         Whether years past the coverage of states, powers, contiguity, alliances and capabilities
         repeat what was in force on the last covered day (marked in ``carried_forward``).
         Conflicts are never carried forward. Without it those years are empty and not covered.
-    outcome : {"onset", "originator_onset", "fatal_onset", "war_onset"}
+    outcome : str
         Which conflicts count as an onset; `forecast.panel.events` has the definitions.
     succession : {"continue", "restart"}
         What features make of the history of a state that goes on under another number.

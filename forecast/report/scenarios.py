@@ -13,8 +13,10 @@ from forecast.errors import ForecastError
 from forecast.sources.codes import resolve_state, state_label
 from forecast.sources.tables import Tables
 
-__all__ = ["dyad_table", "edit_words", "parties", "region_table", "state_table"]
+__all__ = ["WORLD", "dyad_table", "edit_words", "parties", "region_table", "state_table"]
 
+#: The last row of the tables of regions.
+WORLD = "World"
 _SUBJECT = re.compile(
     r"^(?:obligations of (?P<amended>.+?) under .+|(?P<who>.+?) (?P<verb>join|leave|form) .+"
     r"|(?P<alliance>.+) is dissolved on .+)$"
@@ -139,9 +141,13 @@ def state_table(result: xr.Dataset, edited: set[int]) -> pd.DataFrame:
 
 
 def region_table(result: xr.Dataset) -> pd.DataFrame:
-    """Dyadic onsets by region and year with predictive intervals, under each world there is."""
-    variable = result["region_onsets"]
-    region, years = result["region"].to_numpy(), result["year"].to_numpy()
+    """Dyadic onsets by region and year with predictive intervals, under each world there is.
+
+    The last of the regions is the world.
+    """
+    every = result["world_onsets"].expand_dims(region=[WORLD], axis=-1)
+    variable = xr.concat([result["region_onsets"], every], dim="region").assign_attrs(every.attrs)
+    region, years = variable["region"].to_numpy(), result["year"].to_numpy()
     worlds = [name for name in _WORLDS if name in result["world"]]
     columns = {
         "region": np.tile(region, years.size),

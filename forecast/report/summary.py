@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from forecast.evaluation.strata import STRATA_WORDS
+from forecast.report.scenarios import WORLD
 from forecast.report.text import (
     count,
     interval,
@@ -61,33 +62,37 @@ def summarise(
     return (
         _under_way(tables["disputes"], tables["risks"]),
         _pairs(tables["risks"]),
-        _world(tables["risks"], tables["regions"], observed),
+        _world(tables["risks"], tables["regions"], observed, _recall(tables["coverage"])),
         _states(tables["states"]),
         _scenarios(tables, scenarios),
         _trust(tables, model, passed),
     )
 
 
-def _world(risks: pd.DataFrame, regions: pd.DataFrame, observed: Mapping[int, int]) -> str:
+def _world(
+    risks: pd.DataFrame, regions: pd.DataFrame, observed: Mapping[int, int], recall: str
+) -> str:
     # Pairs outside the population carry an observed rate, not a forecast: they are not summed.
     own = risks[(risks["horizon"] == 1) & (risks["handling"] == "model")]
     year = int(own["first_year"].iloc[0])
     recent = [observed[y] for y in sorted(observed)[-_RECENT:]]
     first = regions[regions["year"] == year]
+    every = first[first["region"] == WORLD].iloc[0]
+    first = first[first["region"] != WORLD]
     most = first.iloc[int(first["status_quo"].to_numpy().argmax())]
     apart = own.loc[~own["relevant"], "probability"]
     remote = f", {number(float(apart.sum()), 1)} of them between remote pairs" if len(apart) else ""
     text = (
         f"For {year} the model expects {number(float(own['probability'].sum()), 1)} new militarised"
-        f" conflicts between two states (onsets, summed over {own['base_population'].iloc[0]}:"
-        f" {count(len(own))}{remote})"
+        f" conflicts between two states to be recorded"
+        f" ({every['interval'].split(',')[0]} predictive"
+        f" interval {number(float(every['status_quo_lower']), 0)} to"
+        f" {number(float(every['status_quo_upper']), 0)}; onsets as recorded here, summed over"
+        f" {own['base_population'].iloc[0]}: {count(len(own))}{remote})"
     )
     if recent:
         years = sorted(observed)[-_RECENT:]
-        text += (
-            f", against {number(sum(recent) / len(recent), 1)} a year in {years[0]}–{years[-1]}, as"
-            " recorded here"
-        )
+        text += f", against {number(sum(recent) / len(recent), 1)} a year in {years[0]}–{years[-1]}"
     where = (
         "between states of different regions"
         if most["region"] == "Between regions"
@@ -98,7 +103,13 @@ def _world(risks: pd.DataFrame, regions: pd.DataFrame, observed: Mapping[int, in
         f" ({most['interval'].split(',')[0]} predictive interval"
         f" {number(float(most['status_quo_lower']), 0)} to"
         f" {number(float(most['status_quo_upper']), 0)}), is expected {where}."
+        f"{' ' + recall if recall else ''}"
     )
+
+
+def _recall(coverage: pd.DataFrame) -> str:
+    """How much of what happens is on record, as the data declare it."""
+    return str(coverage.loc[coverage["table"] == "conflicts", "recall"].iloc[0])
 
 
 def _pairs(risks: pd.DataFrame) -> str:

@@ -102,7 +102,12 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
         "scales": model.scale_table(findings.fit),
         "coverage": pd.DataFrame(
             [
-                {"table": name} | c.to_dict() | {"notes": "; ".join(c.notes)}
+                {"table": name}
+                | c.to_dict()
+                | {
+                    "notes": "; ".join(c.notes),
+                    "recall": "" if c.recall is None else c.recall.sentence(origin + 1),
+                }
                 for name, c in tables.coverage.items()
             ]
         ).astype({"amended_after": "Int64"}),

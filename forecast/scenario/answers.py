@@ -117,13 +117,14 @@ def risk_answer(
         "ended": _ended(outlook.disputes[pair]) if status == ENDED else None,
         "interval_level": level,
         "unit": (
-            f"probability of at least one {fit.spec.outcome} between the two (undirected dyad)"
-            f" within {horizon} year{'s' if horizon > 1 else ''}"
+            f"probability of at least one {fit.spec.outcome}, as recorded in the data, between the"
+            f" two (undirected dyad) within {horizon} year{'s' if horizon > 1 else ''}"
         ),
         "stratum": stratum,
         "base_rate": base.rate,
         "base_population": _base_population(fit.spec.population, stratum),
         "base_rows": base.rows,
+        "recall": outlook.recall,
         "vintage": outlook.vintage,
         "caution": CAUTION,
     }

@@ -25,13 +25,13 @@ from forecast.scenario.ending import Endings
 from forecast.scenario.engine import Paths, simulate_paths
 from forecast.scenario.future import Future, prepare_future
 from forecast.scenario.scenario import Scenario
+from forecast.sources.codes import BETWEEN
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
     from forecast.sources.tables import Tables
 
 __all__ = [
-    "BETWEEN",
     "StatusQuo",
     "largest_changes",
     "origin_of",
@@ -43,8 +43,6 @@ __all__ = [
 
 Float32Array = npt.NDArray[np.float32]
 
-#: Region of a dyad whose two states are in different regions.
-BETWEEN = "Between regions"
 CAUTION = (
     "Association, not causal effect: the model has learnt which alliance patterns went with more"
     " or fewer onsets, not what an alliance would do."
@@ -104,8 +102,10 @@ def simulate(
         year, per undirected dyad-year. ``cumulative_risk``: probability that at least one
         begins by the end of the year. ``state_risk`` (world, estimate, year, state): that the
         state is a party to at least one by then. ``region_onsets`` (world, estimate, year,
-        region): number of dyadic onsets in the year; its interval is predictive (it holds the
-        chance of the events), the others hold the uncertainty of the parameters.
+        region) and ``world_onsets`` (world, estimate, year): number of dyadic onsets in the year;
+        their intervals are predictive (they hold the chance of the events and, where the data
+        declare it, that the record will see more or less than it did: `Recall`), the others hold
+        the uncertainty of the parameters. All are of what is recorded by the rule of the data.
 
         Coordinates of ``dyad``: ``ccode_a``, ``ccode_b``, ``region``, ``status`` (at the end of
         the record: ``"at peace"``, ``"ended"`` or ``"under way"``), ``changed`` (a feature of
@@ -176,7 +176,7 @@ def simulate_all(
     record = _record(fit, base)
     endings = Endings(tables, origin=origin, draws=coefficients.draws, seed=seed)
     world = (record, coefficients, endings)
-    summary = _Summary(fit, base, record, level)
+    summary = _Summary(fit, base, record, level, draws=coefficients.draws, seed=seed)
     # An edit that makes a feature missing takes rows from all worlds.
     same = now is not None and base.rows.equals(now.paths.rows)
     known = now.paths if now is not None and same else None
@@ -305,7 +305,9 @@ def _record(fit: Fit, future: Future) -> Record:
 class _Summary:
     """From draws to means and intervals, by dyad, state and region."""
 
-    def __init__(self, fit: Fit, future: Future, record: Record, level: float) -> None:
+    def __init__(
+        self, fit: Fit, future: Future, record: Record, level: float, *, draws: int, seed: int
+    ) -> None:
         self.fit, self.future, self.record, self.level = fit, future, record, level
         region = future.world["region"].to_numpy()
         a, b = region[record.a], region[record.b]
@@ -323,19 +325,34 @@ class _Summary:
         self.membership = sp.csr_array(
             (ones[: rows.size], (number, rows)), shape=(len(self.regions), rows.size)
         )
+        self.recall = _tables(fit).coverage["conflicts"].recall
+        #: Recording of each year to come relative to that of the last ones; (horizon, G, D).
+        self.recording = (
+            np.ones((1, 1, 1), dtype=np.float32)
+            if self.recall is None
+            else self.recall.factors(
+                fit.spec.outcome,
+                len(self.regions),
+                origin=record.origin,
+                horizon=future.X.shape[1],
+                draws=draws,
+                rng=np.random.default_rng(np.random.SeedSequence([seed, 5])),
+            )
+        )
 
     def read(self, paths: Paths) -> dict[str, Float32Array]:
         """Draws of every quantity; (horizon, units, D)."""
         with np.errstate(divide="ignore"):
             quiet = np.log1p(-paths.hazard)
         by_state = np.stack([self.incidence @ year for year in quiet])
+        onsets = np.stack([self.membership @ year.astype(np.float32) for year in paths.onsets])
+        onsets *= self.recording
         return {
             "annual_risk": paths.annual,
             "cumulative_risk": paths.cumulative(),
             "state_risk": -np.expm1(np.cumsum(by_state, axis=0)),
-            "region_onsets": np.stack(
-                [self.membership @ year.astype(np.float32) for year in paths.onsets]
-            ),
+            "region_onsets": onsets,
+            "world_onsets": onsets.sum(axis=1, keepdims=True),
         }
 
     def estimates(self, draws: dict[str, Float32Array]) -> dict[str, Float32Array]:
@@ -350,15 +367,16 @@ class _Summary:
             "annual_risk": ("dyad", "probability per undirected dyad-year"),
             "cumulative_risk": ("dyad", "probability of at least one onset by the end of the year"),
             "state_risk": ("state", "probability of at least one onset by the end of the year"),
-            "region_onsets": ("region", "dyadic onsets per year"),
+            "region_onsets": ("region", "dyadic onsets per year, as recorded"),
+            "world_onsets": ("", "dyadic onsets per year, as recorded"),
         }
         variables = {}
         for name, (unit, meaning) in units.items():
             stacked = np.stack([values[name] for values in worlds.values()])
-            kind = "predictive" if name == "region_onsets" else "parameter uncertainty"
+            kind = "predictive" if name.endswith("_onsets") else "parameter uncertainty"
             variables[name] = xr.DataArray(
-                stacked,
-                dims=("world", "estimate", "year", unit),
+                stacked if unit else stacked[..., 0],
+                dims=("world", "estimate", "year", *([unit] if unit else [])),
                 attrs={
                     "unit": meaning,
                     "interval": f"{self.level:.0%} equal-tailed, {kind}",
@@ -394,6 +412,9 @@ class _Summary:
                 "interval_kind": "equal-tailed",
                 "interval_level": self.level,
                 "origin": record.origin,
+                "recall": ""
+                if self.recall is None
+                else self.recall.sentence(record.origin + 1, self.fit.spec.outcome),
                 "coverage": {name: [c["first"], c["last"]] for name, c in coverage.items()},
             },
         )

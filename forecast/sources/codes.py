@@ -275,6 +275,8 @@ def state_label(tables: Tables, ccode: int, *, year: int, kind: LabelKind = "nam
     return name_in_year(int(ccode), label, year) if kind == "name" else label
 
 
+#: Region of a pair whose two states are in different regions.
+BETWEEN = "Between regions"
 #: Last COW number of each region's range; within the Middle East's, South Sudan is elsewhere.
 _REGION_ENDS: tuple[tuple[int, str], ...] = (
     (199, "Americas"),

@@ -93,7 +93,7 @@ def open_tables(folder: Path, key: str) -> Tables | None:
         frames[name] = _read(path)
     return Tables(
         **{table: frames.pop(table) for table in TABLES},
-        coverage={name: Coverage(**c) for name, c in manifest["coverage"].items()},
+        coverage={name: Coverage.from_dict(c) for name, c in manifest["coverage"].items()},
         name=manifest["name"],
         fingerprint=manifest["fingerprint"],
         extra=frames,

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from forecast.errors import DataError, MissingFileError
+from forecast.errors import ArgumentError, DataError, MissingFileError
 from forecast.paths import data_folder
 from forecast.sources.capability import COMPUTED, with_capability
 from forecast.sources.fingerprint import fingerprint_tables
+from forecast.sources.recall import Recall
 from forecast.sources.spells import cut_members, merge_memberships
 from forecast.sources.tables import EXTRA_TABLES, TABLES, Coverage, Tables
 
@@ -174,7 +175,8 @@ def read_coverage(folder: Path) -> dict[str, Coverage]:
     -------
     dict of str to Coverage
         Keyed by table name. Each resource of the descriptor states
-        ``"coverage": {"first": 1946, "last": 2025}``.
+        ``"coverage": {"first": 1946, "last": 2025}``; that of conflicts may state ``"recall"``,
+        the fields of `forecast.sources.recall.Recall`.
 
     Raises
     ------
@@ -215,6 +217,15 @@ def _coverage(table: str, package: Mapping[str, Any]) -> Coverage:
             f"{DESCRIPTOR}, resource {table!r}, property 'coverage': found {years!r}, expected "
             '{"first": <year>, "last": <year>}, the calendar years covered.'
         )
+    declared, recall = resources[0].get("recall"), None
+    if declared is not None:
+        try:
+            recall = Recall(**declared)
+        except (TypeError, ArgumentError) as error:
+            raise DataError(
+                f"{DESCRIPTOR}, resource {table!r}, property 'recall': {error}; expected the fields"
+                " of forecast.sources.recall.Recall."
+            ) from None
     licences = _dicts(package.get("licenses")) or [{}]
     return Coverage(
         first=years["first"],
@@ -222,4 +233,5 @@ def _coverage(table: str, package: Mapping[str, Any]) -> Coverage:
         source=str(package.get("title", package.get("name", ""))),
         version=str(package.get("version", "")),
         licence=str(licences[0].get("name", "")),
+        recall=recall,
     )

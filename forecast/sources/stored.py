@@ -41,7 +41,7 @@ def tables_of(frames: Mapping[str, pd.DataFrame], about: Mapping[str, Any]) -> T
     """Tables again, from their frames and what `about_tables` said."""
     return tables_from_frames(
         {name: frames[name] for name in TABLES},
-        coverage={name: Coverage(**cover) for name, cover in about["coverage"].items()},
+        coverage={name: Coverage.from_dict(cover) for name, cover in about["coverage"].items()},
         name=about["name"],
         extra={name: frames[name] for name in about.get("extra", ())},
         known=about["fingerprint"],

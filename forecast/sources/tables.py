@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from forecast.sources.recall import Recall
+
 __all__ = ["EXTRA_TABLES", "OBLIGATIONS", "TABLES", "Coverage", "Reading", "Tables"]
 
 #: Obligation classes in the order of the `obligation` dimension (ATOP's five).
@@ -87,6 +89,9 @@ class Coverage:
         last release), to `last`; None where nothing was added.
     notes : tuple of str
         What was left out, cut or decided on the way from the source to the table, with counts.
+    recall : Recall or None
+        Of conflicts: the share of what happened that is on record, as the data set declares it;
+        None where the source is a complete list, or says nothing.
     """
 
     first: int
@@ -96,9 +101,16 @@ class Coverage:
     licence: str
     amended_after: int | None = None
     notes: tuple[str, ...] = ()
+    recall: Recall | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "notes", tuple(self.notes))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Coverage:
+        """What `to_dict` gave."""
+        recall = values.get("recall")
+        return cls(**{**values, "recall": None if recall is None else Recall(**recall)})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
@@ -110,6 +122,7 @@ class Coverage:
             "licence": self.licence,
             "amended_after": self.amended_after,
             "notes": list(self.notes),
+            "recall": None if self.recall is None else self.recall.to_dict(),
         }
 
 

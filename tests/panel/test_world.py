@@ -1,10 +1,13 @@
 """The dense world: the tiny one checked by eye, and hand cases of the real one."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from forecast.errors import ArgumentError
 from forecast.features import get_feature
+from forecast.panel.events import Outcome
 from forecast.panel.extras import EXTRA_MASKS
 from forecast.panel.world import build_world
 from forecast.sources.embedded import tables_from_frames
@@ -222,16 +225,16 @@ def test_a_war_that_reaches_a_further_enemy_later_is_still_one_conflict(tiny_fra
 
 
 def test_outcomes(tiny_tables):
-    worlds = {
-        name: build_world(tiny_tables, outcome=name)
-        for name in ("onset", "originator_onset", "fatal_onset", "war_onset")
-    }
+    worlds = {name: build_world(tiny_tables, outcome=name) for name in get_args(Outcome)}
     assert not worlds["originator_onset"]["onset"].sel(state=30, other=50).any()
     assert years_true(worlds["war_onset"]["onset"].sel(state=10, other=20)) == [1994]
     assert years_true(worlds["fatal_onset"]["onset"].sel(state=10, other=50)) == [2001]
     # Deaths of c08 are not known: neither an onset nor none.
     assert not worlds["fatal_onset"]["onset"].sel(state=10, other=60).any()
-    assert years_true(worlds["fatal_onset"]["onset_unknown"].sel(state=10, other=60)) == [2002]
+    for name in ("fatal_onset", "deaths_25_onset"):
+        assert years_true(worlds[name]["onset_unknown"].sel(state=10, other=60)) == [2002]
+    deadly, fatal = (worlds[name]["onset"] for name in ("deaths_25_onset", "fatal_onset"))
+    assert not (deadly & ~fatal).any() and 0 < deadly.sum() < fatal.sum()
     for world in worlds.values():
         for name in ("dispute", "open", "at_risk", "dispute_onset_count"):
             assert (world[name] == worlds["onset"][name]).all()

@@ -111,6 +111,11 @@ def make_simulation(scenario: str = "", edits: tuple[str, ...] = ()) -> xr.Datas
                 stack(onsets, 0.1 * np.ones_like(onsets)),
                 {"interval": "90% equal-tailed, predictive"},
             ),
+            "world_onsets": (
+                dims,
+                stack(onsets, 0.1 * np.ones_like(onsets)).sum(axis=-1),
+                {"interval": "90% equal-tailed, predictive"},
+            ),
         },
         coords={
             "world": worlds,
