@@ -102,7 +102,12 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
         "scales": model.scale_table(findings.fit),
         "coverage": pd.DataFrame(
             [
-                {"table": name} | c.to_dict() | {"notes": "; ".join(c.notes)}
+                {"table": name}
+                | c.to_dict()
+                | {
+                    "notes": "; ".join(c.notes),
+                    "columns": "; ".join(f"{k} {a}-{b}" for k, (a, b) in c.columns.items()),
+                }
                 for name, c in tables.coverage.items()
             ]
         ).astype({"amended_after": "Int64"}),

@@ -87,6 +87,9 @@ class Coverage:
         last release), to `last`; None where nothing was added.
     notes : tuple of str
         What was left out, cut or decided on the way from the source to the table, with counts.
+    columns : mapping of str to (int, int)
+        First and last year of columns that are covered for less than the table; outside them
+        what rests on the column is missing.
     """
 
     first: int
@@ -96,9 +99,12 @@ class Coverage:
     licence: str
     amended_after: int | None = None
     notes: tuple[str, ...] = ()
+    columns: Mapping[str, tuple[int, int]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "notes", tuple(self.notes))
+        years = {name: (int(first), int(last)) for name, (first, last) in self.columns.items()}
+        object.__setattr__(self, "columns", years)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
@@ -110,6 +116,7 @@ class Coverage:
             "licence": self.licence,
             "amended_after": self.amended_after,
             "notes": list(self.notes),
+            "columns": {name: list(years) for name, years in self.columns.items()},
         }
 
 
