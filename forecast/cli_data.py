@@ -238,3 +238,21 @@ def cite_command(
             typer.echo(f"{work.text} [{', '.join(work.sources)}]")
         typer.echo("")
     typer.echo("\n\n".join(work.bibtex for work in works))
+
+
+@app.command("package")
+def package_command(
+    to: Annotated[Path, typer.Option("--to", help="New or empty folder, or one written before.")],
+    homepage: Annotated[
+        str | None, typer.Option("--homepage", help="Address at which it will be found.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the treaties to the present as a data package: tables, hashes, README, how to cite."""
+    from forecast.sources.treaties import write_treaties
+
+    path = write_treaties(to, homepage=homepage)
+    if as_json:
+        print_json({"descriptor": str(path)})
+    else:
+        typer.echo(str(path))

@@ -144,7 +144,7 @@ def outside_offense_capability(world: xr.Dataset) -> np.ndarray:
     sign="+",
     formula="1 if some k ≠ j has o(k→i), NEUTRALITY",
     source=LEEDS + "; + for the challenger",
-    needs=("obligation", "member"),
+    needs=("obligation", "neutrality", "member"),
     pre_treatment=True,
 )
 def outside_neutrality(world: xr.Dataset) -> np.ndarray:
@@ -160,7 +160,7 @@ def outside_neutrality(world: xr.Dataset) -> np.ndarray:
     sign="+",
     formula="Σ_{k≠j} o(k→i) c_k, NEUTRALITY",
     source=LEEDS,
-    needs=("obligation", "capability", "member"),
+    needs=("obligation", "neutrality", "capability", "member"),
     pre_treatment=True,
 )
 def outside_neutrality_capability(world: xr.Dataset) -> np.ndarray:

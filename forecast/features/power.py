@@ -58,7 +58,7 @@ def joint_major(world: xr.Dataset) -> np.ndarray:
     bounds=(0, 1),
     sign="+",
     formula="c_i",
-    source="Singer, Bremer & Stuckey 1972; here the mean of population and GDP shares",
+    source="Singer, Bremer & Stuckey 1972; here the mean of population and GDP shares; no arms",
     needs=("capability", "member"),
     pre_treatment=True,
 )

@@ -15,6 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
+from forecast.features.arrays import OBLIGATION_WEIGHTS
 from forecast.features.shared import shared
 from forecast.unmeasured import UNMEASURABLE, why_unmeasured
 
@@ -71,6 +72,7 @@ NEEDS: Mapping[str, str | None] = MappingProxyType(
         "capability": "capability_covered",
         "conflict": "conflict_covered",
         "contiguity": "contiguity_covered",
+        "neutrality": "neutrality_covered",
         "member": None,
         "rivalry": "rivalry_covered",
         "regime": "regime_covered",
@@ -206,7 +208,7 @@ def feature(
         dims = LEVELS[level]
 
         def plain(world: xr.Dataset, **options: Any) -> FloatArray:
-            known = _known_years(world, required)
+            known = _known_years(world, required) & _known_classes(world, options)
             if known.any():
                 values = np.array(function(world, **options), dtype=np.float32, order="C")
                 return _mask(values, world, known, level, required)
@@ -260,6 +262,18 @@ def _known_years(world: xr.Dataset, needs: frozenset[str]) -> npt.NDArray[np.boo
     for need in needs:
         if (mask := NEEDS[need]) is not None:
             known &= np.asarray(world[mask]) if mask in world else np.False_
+    return known
+
+
+def _known_classes(world: xr.Dataset, options: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+    """Years that cover every obligation class that the options ask for by name or by weight."""
+    known = np.ones(world.sizes["year"], dtype=bool)
+    for option in ("obligation", "weights"):
+        asked = options.get(option, {})
+        weights = OBLIGATION_WEIGHTS.get(asked, {}) if isinstance(asked, str) else asked
+        for name, weight in weights.items():
+            if weight and (mask := f"{name}_covered") in world:
+                known &= world[mask].to_numpy()
     return known
 
 

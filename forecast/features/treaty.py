@@ -66,7 +66,8 @@ def treaty_features(world: xr.Dataset, *, window: int = 5) -> xr.Dataset:
         "settlement": np.broadcast_to(world["treaty_settlement"].to_numpy(), shape),
     }
     for at, name in enumerate(OBLIGATIONS):
-        columns[name] = pledge[..., at].any(axis=2)
+        mask = world.get(f"{name}_covered", world["obligation_covered"]).to_numpy()[:, None]
+        columns[name] = np.where(mask, pledge[..., at].any(axis=2), np.nan)
     in_force = live & covered[:, None]
     data: dict[str, tuple[tuple[str, str], np.ndarray]] = {
         name: (dims, np.where(in_force, values, np.nan).astype(np.float32))

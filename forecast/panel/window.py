@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.sources.spells import expand_years, span_years
-from forecast.sources.tables import Coverage, Tables
+from forecast.sources.tables import OBLIGATIONS, Coverage, Tables
 
 __all__ = ["BoolArray", "IntArray", "Variable", "Window", "coverage_window"]
 
@@ -117,6 +117,12 @@ class Window:
                 mask |= past
             out[name] = (("year",), mask)
         out["carried_forward"] = (("year",), carried)
+        columns = self.tables.coverage["members"].columns
+        for name in OBLIGATIONS:
+            mask = np.asarray(out["obligation_covered"][1], dtype=bool).copy()
+            if name in columns:  # a column that ends before its table is not carried on
+                mask &= (self.years >= columns[name][0]) & (self.years <= columns[name][1])
+            out[f"{name}_covered"] = (("year",), mask)
         after = self.tables.coverage["members"].amended_after
         amended = self.years > (self.last if after is None else after)
         out["amended"] = (("year",), amended)

@@ -84,7 +84,8 @@ def build_world(
         ``dispute_onset_count`` (year, state) int16: see `forecast.panel.events.conflict_variables`.
 
         ``member_covered``, ``obligation_covered``, ``conflict_covered``, ``capability_covered``,
-        ``contiguity_covered``, ``carried_forward`` (year) bool. Where a mask is False the
+        ``contiguity_covered``, ``carried_forward`` (year) bool, and one of each obligation class
+        (``neutrality_covered``: a source may cover one for less). Where a mask is False the
         variables are empty because nothing is known, not because nothing was there. ``amended``
         (year) bool: the alliances of the year rest on changes that this library added to those of
         the source.

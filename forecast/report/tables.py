@@ -107,6 +107,7 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
                 | {
                     "notes": "; ".join(c.notes),
                     "recall": "" if c.recall is None else c.recall.sentence(origin + 1),
+                    "columns": "; ".join(f"{k} {a}-{b}" for k, (a, b) in c.columns.items()),
                 }
                 for name, c in tables.coverage.items()
             ]

@@ -15,7 +15,7 @@ from forecast.sources.capability import COMPUTED, with_capability
 from forecast.sources.fingerprint import fingerprint_tables
 from forecast.sources.recall import Recall
 from forecast.sources.spells import cut_members, merge_memberships
-from forecast.sources.tables import EXTRA_TABLES, TABLES, Coverage, Tables
+from forecast.sources.tables import EXTRA_TABLES, OBLIGATIONS, TABLES, Coverage, Tables
 
 __all__ = ["finish_tables", "load_tables", "read_coverage", "tables_from_frames"]
 
@@ -175,8 +175,9 @@ def read_coverage(folder: Path) -> dict[str, Coverage]:
     -------
     dict of str to Coverage
         Keyed by table name. Each resource of the descriptor states
-        ``"coverage": {"first": 1946, "last": 2025}``; that of conflicts may state ``"recall"``,
-        the fields of `forecast.sources.recall.Recall`.
+        ``"coverage": {"first": 1946, "last": 2025}``, and for a column that is covered for less
+        ``"columns": {"neutrality": {"first": 1946, "last": 1990}}`` in it; that of conflicts may
+        state ``"recall"``, the fields of `forecast.sources.recall.Recall`.
 
     Raises
     ------
@@ -234,4 +235,28 @@ def _coverage(table: str, package: Mapping[str, Any]) -> Coverage:
         version=str(package.get("version", "")),
         licence=str(licences[0].get("name", "")),
         recall=recall,
+        columns=_column_years(table, years),
     )
+
+
+def _column_years(table: str, years: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Years of the columns that the descriptor says are covered for less than the table."""
+    found = years.get("columns", {})
+    valid = isinstance(found, dict) and all(
+        isinstance(span, dict)
+        and all(type(span.get(key)) is int for key in ("first", "last"))
+        and years["first"] <= span["first"] <= span["last"] <= years["last"]
+        for span in found.values()
+    )
+    if not valid:
+        raise DataError(
+            f"{DESCRIPTOR}, resource {table!r}, property 'coverage.columns': found {found!r}, "
+            'expected {"<column>": {"first": <year>, "last": <year>}} inside '
+            f"{years['first']}-{years['last']}."
+        )
+    if strange := [name for name in found if table != "members" or name not in OBLIGATIONS]:
+        raise DataError(
+            f"{DESCRIPTOR}, resource {table!r}, property 'coverage.columns': found "
+            f"{strange[0]!r}, expected obligations of 'members' ({', '.join(OBLIGATIONS)})."
+        )
+    return {name: (span["first"], span["last"]) for name, span in found.items()}

@@ -38,7 +38,9 @@ def fingerprint_tables(
     digest = hashlib.sha256()
     for name in TABLES:
         frame = tables[name]
-        header = json.dumps([name, list(frame.columns), coverage[name].first, coverage[name].last])
+        covers = coverage[name]
+        parts = [covers.columns] if covers.columns else []
+        header = json.dumps([name, list(frame.columns), covers.first, covers.last, *parts])
         digest.update(header.encode())
         lines = frame.to_csv(index=False, header=False, lineterminator="\n").splitlines()
         digest.update("\n".join(sorted(lines)).encode())

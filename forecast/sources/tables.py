@@ -92,6 +92,9 @@ class Coverage:
     recall : Recall or None
         Of conflicts: the share of what happened that is on record, as the data set declares it;
         None where the source is a complete list, or says nothing.
+    columns : mapping of str to (int, int)
+        First and last year of columns that are covered for less than the table; outside them
+        what rests on the column is missing.
     """
 
     first: int
@@ -102,9 +105,12 @@ class Coverage:
     amended_after: int | None = None
     notes: tuple[str, ...] = ()
     recall: Recall | None = None
+    columns: Mapping[str, tuple[int, int]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "notes", tuple(self.notes))
+        years = {name: (int(first), int(last)) for name, (first, last) in self.columns.items()}
+        object.__setattr__(self, "columns", years)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Coverage:
@@ -123,6 +129,7 @@ class Coverage:
             "amended_after": self.amended_after,
             "notes": list(self.notes),
             "recall": None if self.recall is None else self.recall.to_dict(),
+            "columns": {name: list(years) for name, years in self.columns.items()},
         }
 
 

@@ -275,6 +275,34 @@ def test_treaties_that_were_left(members: pd.DataFrame) -> None:
     assert 651 in on(members, "arab-joint-defence", "1990-01-01")
 
 
+def test_spells_that_broke(members: pd.DataFrame) -> None:
+    for treaty in ("arab-league-pact", "arab-joint-defence"):
+        assert 620 not in on(members, treaty, "2011-06-30")  # Libya, suspended from February
+        assert {620} <= set(on(members, treaty, "2011-02-22")) & set(
+            on(members, treaty, "2011-08-27")
+        )
+    assert set(on(members, "koreas-2018", "2023-11-23")) == {731, 732}
+    assert set(on(members, "koreas-2018", "2023-11-24")) == {732}
+    assert not on(members, "koreas-2018", "2024-06-05")
+    assert not {731, 732} <= set(on(members, "koreas-1992", "2013-03-12"))
+
+
+def test_a_later_pact_with_a_pledge_is_a_row(members: pd.DataFrame) -> None:
+    pacts = {
+        "turkey-azerbaijan-2021": {373, 640},
+        "russia-belarus-2024": {365, 370},
+        "azerbaijan-uzbekistan-2024": {373, 704},
+        "kazakhstan-uzbekistan-2022": {704, 705},
+        "kazakhstan-tajikistan-2024": {702, 705},
+        "tajikistan-uzbekistan-2024": {702, 704},
+        "israel-bahrain-2020": {666, 692},
+    }
+    assert {name: set(on(members, name, "2025-12-31")) for name in pacts} == pacts
+    for name in ("turkey-azerbaijan-2021", "russia-belarus-2024"):
+        assert all(row["defense"] == 1 for row in on(members, name, "2025-12-31").values())
+    assert on(members, "eu-42-7", "2015-01-01")[390]["defense"] == 1  # Denmark's opt-out
+
+
 def test_renamed_states_keep_their_seat(members: pd.DataFrame) -> None:
     yemen = members[members["ccode"].isin([678, 679, 680])]
     assert yemen.loc[yemen["ccode"] == 678, "end"].le("1990-05-21").all()

@@ -98,6 +98,72 @@ def test_order_of_economies(capabilities: pd.DataFrame) -> None:
     assert list(then.nlargest(2).index) == [2, 365]
 
 
+def growth(table: pd.DataFrame, ccode: int, year: int) -> float:
+    """Growth of GDP over the year before, in percent."""
+    return 100 * (cell(table, ccode, year, "gdp") / cell(table, ccode, year - 1, "gdp") - 1)
+
+
+@pytest.mark.parametrize(
+    ("ccode", "year", "low", "high"),
+    [
+        (2, 2020, -3.0, -1.5),  # United States
+        (365, 2020, -3.5, -2.0),  # Russia
+        (850, 2020, -2.6, -1.5),  # Indonesia
+        (290, 2020, -2.6, -1.5),  # Poland
+        (372, 2020, -7.0, -5.5),  # Georgia
+        (371, 2020, -8.0, -6.0),  # Armenia
+        (369, 2020, -4.5, -3.0),  # Ukraine
+        (369, 2021, 2.5, 4.0),
+        (369, 2022, -31.0, -27.0),  # the flight belongs to the year of the invasion
+        (365, 2015, -3.0, -1.0),
+        (140, 2015, -4.5, -3.0),  # Brazil
+        (140, 2016, -4.5, -3.0),
+        (369, 2015, -12.0, -8.0),
+        (411, 2016, -10.0, -7.0),  # Equatorial Guinea
+        (475, 2016, -3.0, 0.0),  # Nigeria
+        (731, 2020, -5.0, -4.0),  # North Korea, from our own rates
+        (713, 2021, 6.0, 7.5),  # Taiwan
+    ],
+)
+def test_growth_of_known_years(
+    capabilities: pd.DataFrame, ccode: int, year: int, low: float, high: float
+) -> None:
+    assert low <= growth(capabilities, ccode, year) <= high
+
+
+def test_the_pandemic_reaches_every_state(capabilities: pd.DataFrame) -> None:
+    year = capabilities[capabilities["year"] == 2020]
+    assert not (year["gdp_flag"] == "interpolated").any()
+    world = capabilities.groupby("year")["gdp"].sum()
+    assert -0.035 < world[2020] / world[2019] - 1 < -0.02
+    assert 0.05 < world[2021] / world[2020] - 1 < 0.075
+
+
+def test_no_straight_line_after_2011(capabilities: pd.DataFrame) -> None:
+    head = capabilities.assign(head=capabilities["gdp"] / capabilities["population"])
+    wide = head.set_index(["ccode", "year"])["head"].unstack().loc[:, 2011:2019]  # noqa: PD010
+    rates = np.log(wide).diff(axis=1).iloc[:, 1:].dropna()
+    straight = rates.index[rates.std(axis=1) < 0.0005]
+    assert set(straight) <= {223, 531}  # Liechtenstein and Eritrea publish no yearly rates
+    assert len(rates) > 190
+
+
+def test_people_who_left(capabilities: pd.DataFrame) -> None:
+    assert cell(capabilities, 369, 2021, "population") > 43e6
+    assert cell(capabilities, 369, 2022, "population") < 39e6
+    assert cell(capabilities, 40, 2024, "population") < 9.9e6
+
+
+def test_every_growth_rate_names_its_source() -> None:
+    rates = pd.read_csv(DATA / "anchors" / "growth.csv")
+    states = pd.read_csv(DATA / "states.csv", keep_default_na=False)
+    assert not rates.duplicated(["iso3", "year"]).any()
+    assert rates["source"].str.len().gt(10).all()
+    assert rates["growth"].between(-40, 60).all()
+    members = set(states.loc[states["end"] == "", "iso3"])
+    assert set(rates.loc[rates["year"] == 2021, "iso3"]) == members
+
+
 @pytest.mark.reference
 def test_levels_against_reference(capabilities: pd.DataFrame, reference: Path) -> None:
     ref = pd.read_csv(reference / "processed" / "gdp_pop.csv.gz")

@@ -196,6 +196,9 @@ def dataset(years, codes, *, names, covered, **values) -> xr.Dataset:
     for need in ("obligation", "conflict", "capability", "contiguity"):
         low, high = covered.get(need, (years[0], years[-1]))
         data[f"{need}_covered"] = ("year", (years >= low) & (years <= high))
+    for name in OBLIGATIONS:
+        low, high = covered.get(name, covered.get("obligation", (years[0], years[-1])))
+        data[f"{name}_covered"] = ("year", (years >= low) & (years <= high))
     for need, variable in EXTRA.items():
         low, high = covered.get(need, (years[0], years[-1]))
         there = variable in data

@@ -260,6 +260,15 @@ def test_outside_means_minus_the_other_member():
     assert value(world, "outside_offense", 1995, 3, 2) == 0
     assert value(world, "outside_neutrality", 1995, 2, 1) == 1
     assert value(world, "outside_neutrality", 1995, 2, 3) == 0
+    # A class that the source covers for less is missing afterwards, alone or with a weight.
+    known = {"neutrality": (YEARS[0], 1994)}
+    world = Story(YEARS, {1: 0.1, 2: 0.2, 3: 0.3}, treaties, covered=known).world()
+    assert value(world, "outside_neutrality", 1994, 2, 1) == 1
+    assert np.isnan(value(world, "outside_neutrality", 1995, 2, 1))
+    assert np.isnan(value(world, "pact_in_dyad", 1995, 2, 3, obligation="neutrality"))
+    assert np.isnan(value(world, "external_share", 1995, 1, weights="ordinal"))
+    assert value(world, "pact_in_dyad", 1995, 1, 3, obligation="offense") == 1
+    assert value(world, "nonaligned", 1995, 1) == 0
     with pytest.raises(UnknownNameError, match="Did you mean 'defense'"):
         value(world, "pact_in_dyad", 1995, 1, 2, obligation="defence")
 

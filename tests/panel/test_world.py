@@ -243,7 +243,7 @@ def test_outcomes(tiny_tables):
 def test_coverage_and_what_is_past_it(tiny_tables):
     world = build_world(tiny_tables, last_year=2013)
     masks = [n for n in world if str(n).endswith("_covered") and n not in EXTRA_MASKS]
-    assert len(masks) == 5
+    assert len(masks) == 10  # five kinds of fact, five obligation classes
     for name in masks:
         assert years_true(world[name]) == list(range(1990, 2011))
     past = world.sel(year=slice(2011, None))

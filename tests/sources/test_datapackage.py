@@ -92,7 +92,7 @@ def test_licence_sources_and_coverage_are_stated():
     assert [licence["name"] for licence in PACKAGE["licenses"]] == ["CC-BY-4.0"]
     for table in TABLES:
         resource = RESOURCES[table]
-        assert resource["coverage"] == {"first": 1946, "last": 2025}
+        assert (resource["coverage"]["first"], resource["coverage"]["last"]) == (1946, 2025)
         assert resource["sources"], table
         assert [licence["name"] for licence in resource["licenses"]] == ["CC-BY-4.0"]
 
@@ -101,5 +101,9 @@ def test_embedded_tables_load_with_their_coverage(tables):
     assert tables.name == "embedded"
     assert set(tables.coverage) == set(TABLES)
     assert {(c.first, c.last) for c in tables.coverage.values()} == {(1946, 2025)}
+    # Some forty per cent of the pledges of the 1990s are missing (data/README.md).
+    assert {n: dict(c.columns) for n, c in tables.coverage.items() if c.columns} == {
+        "members": {"neutrality": (1946, 1990)}
+    }
     assert all(len(getattr(tables, name)) for name in TABLES)
     assert len(tables.fingerprint) == 64
