@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
+from forecast.sources.tables import amended_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,7 +145,7 @@ class Risk:
         ``stratum``, ``band``, ``rows``, ``onsets_expected``, ``onsets_observed``,
         ``observed_rate`` with its interval, and ``text``, all of it in a sentence.
     vintage : dict
-        First and last year and version of every table.
+        First and last year and version of every table, and the user's own amendments of it.
     caution : str
         What the number is not.
     rounded : dict
@@ -218,7 +219,9 @@ class Risk:
                 f" ({kind} {self.rounded['interval']}); {base}."
             )
         several = " For the first of these years alone:" if self.horizon > 1 else ""
-        return f"{text}{several if self.calibration['covered'] else ''} {self.calibration['text']}"
+        covered = several if self.calibration["covered"] else ""
+        said = (f"{text}{covered} {self.calibration['text']}", amended_words(self.vintage))
+        return " ".join(filter(None, said))
 
     def _going_on(self, dispute: UnderWay, kind: str, risk: str, base: str) -> str:
         """What leads the answer where a dispute is under way."""

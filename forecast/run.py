@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from forecast.panel.options import CHOICES
 from forecast.paths import data_folder
+from forecast.sources.tables import amended_words
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
@@ -117,7 +118,7 @@ def applicable(
 
 
 def data_notices(tables: Tables, *, origin: int, horizon: int) -> list[str]:
-    """Sentences that say which years the historical data are about; none for other data.
+    """Sentences that say what the user amended and which years the historical data are about.
 
     Parameters
     ----------
@@ -128,8 +129,9 @@ def data_notices(tables: Tables, *, origin: int, horizon: int) -> list[str]:
     horizon : int
         Years ahead.
     """
+    own = [words] if (words := amended_words(tables.vintage)) else []
     if tables.name != "historical":
-        return []
+        return own
     covers = tables.coverage
 
     def named(table: str) -> str:
@@ -149,7 +151,7 @@ def data_notices(tables: Tables, *, origin: int, horizon: int) -> list[str]:
             f"States, borders and alliances of {years} are those on record, which nobody knew in"
             f" {origin}; capabilities and conflicts are simulated."
         )
-    return sentences
+    return [*own, *sentences]
 
 
 def _years(origin: int, horizon: int) -> str:

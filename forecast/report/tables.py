@@ -102,10 +102,10 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
         "scales": model.scale_table(findings.fit),
         "coverage": pd.DataFrame(
             [
-                {"table": name} | c.to_dict() | {"notes": "; ".join(c.notes)}
-                for name, c in tables.coverage.items()
+                {"table": name, **c} | {key: "; ".join(c[key]) for key in ("notes", "amended_by")}
+                for name, c in tables.vintage.items()
             ]
-        ).astype({"amended_after": "Int64"}),
+        ).astype({"amended_after": "Int64", "declared_after": "Int64"}),
     }
     if len(slopes := model.slope_table(findings.fit)):
         found["slopes"] = slopes

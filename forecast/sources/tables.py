@@ -8,7 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["EXTRA_TABLES", "OBLIGATIONS", "TABLES", "Coverage", "Reading", "Tables"]
+__all__ = [
+    "EXTRA_TABLES",
+    "OBLIGATIONS",
+    "TABLES",
+    "Coverage",
+    "Reading",
+    "Tables",
+    "amended_words",
+]
 
 #: Obligation classes in the order of the `obligation` dimension (ATOP's five).
 OBLIGATIONS: tuple[str, ...] = (
@@ -87,6 +95,11 @@ class Coverage:
         last release), to `last`; None where nothing was added.
     notes : tuple of str
         What was left out, cut or decided on the way from the source to the table, with counts.
+    amended_by : tuple of str
+        The user's own amendments of the table (`forecast.sources.overlay`), in the order in which
+        they were applied: ``"NAME (n rows, hash)"``. Part of the fingerprint of the data.
+    declared_after : int or None
+        Years after it are covered because the user declares so; None where nothing was declared.
     """
 
     first: int
@@ -96,9 +109,12 @@ class Coverage:
     licence: str
     amended_after: int | None = None
     notes: tuple[str, ...] = ()
+    amended_by: tuple[str, ...] = ()
+    declared_after: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "notes", tuple(self.notes))
+        object.__setattr__(self, "amended_by", tuple(self.amended_by))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
@@ -110,7 +126,30 @@ class Coverage:
             "licence": self.licence,
             "amended_after": self.amended_after,
             "notes": list(self.notes),
+            "amended_by": list(self.amended_by),
+            "declared_after": self.declared_after,
         }
+
+
+def amended_words(coverage: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the user changed in a data set, in a sentence; empty if nothing.
+
+    Parameters
+    ----------
+    coverage : mapping of str to mapping
+        ``Coverage.to_dict()`` of each table, as in ``Risk.vintage``. An artifact that was written
+        before there were amendments has none.
+    """
+    names = dict.fromkeys(name for c in coverage.values() for name in c.get("amended_by", ()))
+    if not names:
+        return ""
+    declared = [
+        f"{table} to {c['last']}"
+        for table, c in coverage.items()
+        if c.get("declared_after") is not None
+    ]
+    more = f"; covered because the user declares so: {', '.join(declared)}" if declared else ""
+    return f"Data amended by the user: {', '.join(names)}{more}."
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +182,11 @@ class Tables:
     name: str
     fingerprint: str = field(default="")
     extra: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def vintage(self) -> dict[str, Any]:
+        """Years, source and changes of each table, as plain dictionaries."""
+        return {name: cover.to_dict() for name, cover in self.coverage.items()}
 
     def with_tables(self, *, fingerprint: str, **tables: pd.DataFrame) -> Tables:
         """Copy with some tables replaced (a scenario's edited `members`, say)."""
