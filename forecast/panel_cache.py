@@ -37,6 +37,7 @@ from forecast.panel.types import Panel
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
 from forecast.sources.fingerprint import fingerprint_values
+from forecast.sources.overlay.kept import Amend, chosen
 from forecast.sources.tables import Tables
 
 __all__ = ["cached_panel", "forget_panels", "panel_key"]
@@ -57,6 +58,7 @@ def cached_panel(
     years: tuple[int, int] | None = None,
     lag: int = 1,
     under_way: UnderWay = "stratum",
+    amend: Amend = "kept",
 ) -> Panel:
     """``compute_features(load_panel(...), requests)``, from the cache if it is there.
 
@@ -66,7 +68,7 @@ def cached_panel(
         Columns.
     folder : pathlib.Path, optional
         Where panels are kept; ``panels`` in the cache folder of the official files by default.
-    data, sources, unit, population, outcome, years, lag, under_way
+    data, sources, unit, population, outcome, years, lag, under_way, amend
         As in `load_panel`.
 
     Returns
@@ -91,6 +93,8 @@ def cached_panel(
         "years": years,
         "lag": lag,
         "under_way": under_way,
+        # As they are now: the world that is made later has the same.
+        "amend": chosen(data, amend),
     }
     key = panel_key(requests, **options)
     place = _folder(folder) / key
@@ -114,12 +118,13 @@ def panel_key(
     years: tuple[int, int] | None = None,
     lag: int = 1,
     under_way: UnderWay = "stratum",
+    amend: Amend = "kept",
 ) -> str:
     """Key of a panel in the cache: a hash of all that its values depend on.
 
     Parameters
     ----------
-    requests, data, sources, unit, population, outcome, years, lag, under_way
+    requests, data, sources, unit, population, outcome, years, lag, under_way, amend
         As in `cached_panel`.
 
     Returns
@@ -133,6 +138,7 @@ def panel_key(
         code=_code(),
         numpy=np.__version__,
         data=_content(data, sources),
+        amended=[[one.label, one.sha256] for one in chosen(data, amend)],
         choices=asdict(choices),
         years=years,
         columns=[[r.name, *r.made] for r in requests],

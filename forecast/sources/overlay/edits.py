@@ -234,12 +234,12 @@ def _known_conflict(work: Work, change: Change, values: Mapping[str, Any]) -> An
             its = its[(its["ccode_a"] == code) | (its["ccode_b"] == code)]
     if len(its) != 1:
         every = table[table["conflict_id"] == given]
-        pairs = zip(every["ccode_a"], every["ccode_b"], strict=True)
+        sides = zip(every["ccode_a"], every["ccode_b"], every["start"], strict=True)
+        pairs = [f"{work.label(a, day)} and {work.label(b, day)}" for a, b, day in sides]
         raise change.wrong(
             "state_a, state_b",
             tuple(str(values.get(side, "")) for side in _SIDES),
-            f"one pair of {given!r}, which has the pairs (COW numbers)"
-            f" {', '.join(f'{a}-{b}' for a, b in pairs)}",
+            f"one pair of {given!r}, which has {'; '.join(pairs)}",
         )
     return its.index[0]
 
@@ -249,7 +249,9 @@ def _ordered(row: Mapping[str, Any], a: int, b: int) -> dict[str, Any]:
     if a < b:
         return {**row, "ccode_a": a, "ccode_b": b}
     turned = {c: v for c, v in row.items() if c not in ("role_a", "role_b")}
-    turned |= {f"role_{o}": row[f"role_{s}"] for s, o in ("ab", "ba") if f"role_{s}" in row}
+    turned |= {
+        f"role_{o}": row[f"role_{s}"] for s, o in (("a", "b"), ("b", "a")) if f"role_{s}" in row
+    }
     for column in ("initiator", "outcome"):
         if column in row:
             turned[column] = _SWAPPED.get(row[column], row[column])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from forecast.errors import ArgumentError, ChangedFileError, DataError, UnknownNameError
 from forecast.files import write_atomically
+from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
 from forecast.sources.overlay.changes import Amendment, Change, amendment_from_frames
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from forecast.sources.tables import Tables
 
-__all__ = ["SWITCH", "Amend", "Kept", "amended", "chosen", "keep", "kept", "remove"]
+__all__ = ["SWITCH", "Amend", "Kept", "amended", "chosen", "example_text", "keep", "kept", "remove"]
 
 #: Version of the layout of a file.
 VERSION = 1
@@ -223,6 +224,11 @@ def amended(tables: Tables, amendments: Sequence[Amendment]) -> Tables:
             except DataError as error:
                 raise DataError(f"Amendment {one.name!r}: {error}") from None
     return tables
+
+
+def example_text() -> str:
+    """A TOML file with comments to start an amendment from; it is valid as it is."""
+    return (data_folder() / "amendment-example.toml").read_text(encoding="utf-8")
 
 
 def _checked(every: Sequence[Kept], data: str, cache: Path | None) -> Tables:

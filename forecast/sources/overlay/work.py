@@ -11,7 +11,7 @@ import pandas as pd
 from forecast.errors import ArgumentError, DataError, UnknownNameError
 from forecast.sources.capability import COMPUTED
 from forecast.sources.checking import validate
-from forecast.sources.codes import resolve_state
+from forecast.sources.codes import resolve_state, state_label
 from forecast.sources.overlay.changes import Amendment, Change
 from forecast.sources.stored import frames_of
 from forecast.sources.tables import TABLES, Coverage, Tables
@@ -101,6 +101,10 @@ class Work:
             raise DataError(
                 f"{change.file}, row {change.row}, column {column!r}: {error}"
             ) from None
+
+    def label(self, ccode: int, day: Any) -> str:
+        """Name of a state in the year of a day."""
+        return state_label(self._tables, int(ccode), year=_year(day))
 
     def check(self, table: str, change: Change, row: Mapping[str, Any]) -> pd.DataFrame:
         """The row as a frame like the table, if it fulfils the schema."""
