@@ -249,9 +249,9 @@ def _ordered(row: Mapping[str, Any], a: int, b: int) -> dict[str, Any]:
     if a < b:
         return {**row, "ccode_a": a, "ccode_b": b}
     turned = {c: v for c, v in row.items() if c not in ("role_a", "role_b")}
-    turned |= {
-        f"role_{o}": row[f"role_{s}"] for s, o in (("a", "b"), ("b", "a")) if f"role_{s}" in row
-    }
+    for role, other in (("role_a", "role_b"), ("role_b", "role_a")):
+        if role in row:
+            turned[other] = row[role]
     for column in ("initiator", "outcome"):
         if column in row:
             turned[column] = _SWAPPED.get(row[column], row[column])
