@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
-from forecast.sources.tables import amended_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,6 +191,7 @@ class Risk:
     def __str__(self) -> str:
         """The answer and its record, with no more digits than they support."""
         from forecast.evaluation.strata import STRATA_WORDS
+        from forecast.sources.tables import amended_words
 
         pair = f"{self.state_a}–{self.state_b}"
         span = (

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from forecast.panel.options import CHOICES
 from forecast.paths import data_folder
-from forecast.sources.tables import amended_words
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
@@ -129,6 +128,8 @@ def data_notices(tables: Tables, *, origin: int, horizon: int) -> list[str]:
     horizon : int
         Years ahead.
     """
+    from forecast.sources.tables import amended_words
+
     own = [words] if (words := amended_words(tables.vintage)) else []
     if tables.name != "historical":
         return own
