@@ -248,7 +248,7 @@ def simulate(
         print_json({"scenario": edits.to_dict(), "changes": records(changes)})
     else:
         print_table(changes, title=f"{edits.name}: change of risk within {horizon} years")
-        typer.echo(str(result.attrs["caution"]))
+        typer.echo(" ".join(filter(None, (result.attrs["caution"], result.attrs["amended"]))))
 
 
 @app.command()

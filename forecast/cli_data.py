@@ -36,14 +36,17 @@ def list_command(
     import pandas as pd
 
     from forecast.sources.catalogue import cache_folder, catalogue, status
+    from forecast.sources.overlay.kept import kept
 
     if markdown:
         typer.echo(catalogue().to_markdown())
         return
     found = status()
     rows = [_entry(key, source, **found[key]) for key, source in catalogue().sources.items()]
+    own = kept()
     if as_json:
-        print_json({"cache": str(cache_folder()), "sources": rows})
+        amendments = [one.to_dict() for one in own]
+        print_json({"cache": str(cache_folder()), "sources": rows, "amendments": amendments})
         return
     table = pd.DataFrame(
         {
@@ -57,6 +60,8 @@ def list_command(
         for row in rows
     )
     print_table(table, title=f"Sources; cache {cache_folder()}", whole=("source", "years"))
+    for one in own:
+        typer.echo(f"Amended by the user ({one.amendment.data}): {one.amendment.label}.")
 
 
 def _entry(
@@ -184,7 +189,7 @@ def check_command(
     import pandas as pd
 
     from forecast.panel.build import read_tables
-    from forecast.sources.tables import TABLES
+    from forecast.sources.tables import TABLES, amended_words
 
     tables = read_tables(data)
     rows = [
@@ -194,7 +199,10 @@ def check_command(
     if as_json:
         print_json({"name": tables.name, "fingerprint": tables.fingerprint, "tables": rows})
     else:
-        print_table(pd.DataFrame(rows), title=f"Data set {tables.name}: valid")
+        own = ["amended_by", "declared_after"]  # said in the sentence below
+        print_table(pd.DataFrame(rows).drop(columns=own), title=f"Data set {tables.name}: valid")
+        if words := amended_words(tables.vintage):
+            typer.echo(words)
 
 
 def _check_sources(sources: list[str], *, as_json: bool) -> None:
@@ -218,6 +226,70 @@ def _check_sources(sources: list[str], *, as_json: bool) -> None:
             typer.echo(text, err=True)
     if failed:
         raise typer.Exit(1)
+
+
+@app.command("amend")
+def amend_command(
+    given: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Check the changes of a CSV or TOML file on the data, and keep them.",
+        ),
+    ] = None,
+    remove: Annotated[
+        str | None, typer.Option("--remove", metavar="NAME", help="Take an amendment away.")
+    ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List what is kept, in the order of application.")
+    ] = False,
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a TOML file with comments to start from.")
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name; that in the file, or of it, by default.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="'embedded' (default) or 'historical': what is amended."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of the one of the same name.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Amend the data with conflicts, treaties and memberships of your own (docs/data.md)."""
+    from forecast.sources.overlay import read_amendment
+    from forecast.sources.overlay.kept import example_text, keep, kept
+    from forecast.sources.overlay.kept import remove as take_away
+    from forecast.sources.tables import amended_words
+
+    asked = [given is not None, remove is not None, listed, example]
+    if sum(asked) != 1:
+        raise ArgumentError("Give one of --from FILE, --list, --remove NAME or --example.")
+    if example:
+        typer.echo(example_text(), nl=False)
+        return
+    if given is not None:
+        made = read_amendment(given, name=name, data=data)
+        tables = keep(made, origin=given.name, replace=replace)
+        said = f"Kept: {made.label}. {amended_words(tables.vintage)}"
+        content: Any = {"name": made.name, "sha256": made.sha256, "fingerprint": tables.fingerprint}
+    elif remove is not None:
+        gone = take_away(remove)
+        said, content = f"Removed: {gone.amendment.label}.", gone.to_dict()
+    else:
+        own = kept()
+        content = [one.to_dict() for one in own]
+        said = "\n".join(
+            f"{one.amendment.label}, {one.amendment.data}, added {one.added[:10]} from {one.origin}"
+            for one in own
+        )
+    if as_json:
+        print_json(content)
+    else:
+        typer.echo(said or "No amendment is kept. `forecast data amend --example` starts one.")
 
 
 @app.command("cite")

@@ -38,6 +38,7 @@ from forecast.panel.types import Panel
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
 from forecast.sources.fingerprint import fingerprint_values
+from forecast.sources.overlay.kept import Amend, chosen
 from forecast.sources.tables import Tables
 
 __all__ = ["cached_panel", "forget_panels", "panel_key"]
@@ -59,6 +60,7 @@ def cached_panel(
     lag: int = 1,
     under_way: UnderWay = "stratum",
     succession: Succession = "continue",
+    amend: Amend = "kept",
 ) -> Panel:
     """``compute_features(load_panel(...), requests)``, from the cache if it is there.
 
@@ -68,7 +70,7 @@ def cached_panel(
         Columns.
     folder : pathlib.Path, optional
         Where panels are kept; ``panels`` in the cache folder of the official files by default.
-    data, sources, unit, population, outcome, years, lag, under_way, succession
+    data, sources, unit, population, outcome, years, lag, under_way, succession, amend
         As in `load_panel`.
 
     Returns
@@ -94,6 +96,8 @@ def cached_panel(
         "lag": lag,
         "under_way": under_way,
         "succession": succession,
+        # As they are now: the world that is made later has the same.
+        "amend": chosen(data, amend),
     }
     key = panel_key(requests, **options)
     place = _folder(folder) / key
@@ -118,12 +122,13 @@ def panel_key(
     lag: int = 1,
     under_way: UnderWay = "stratum",
     succession: Succession = "continue",
+    amend: Amend = "kept",
 ) -> str:
     """Key of a panel in the cache: a hash of all that its values depend on.
 
     Parameters
     ----------
-    requests, data, sources, unit, population, outcome, years, lag, under_way, succession
+    requests, data, sources, unit, population, outcome, years, lag, under_way, succession, amend
         As in `cached_panel`.
 
     Returns
@@ -137,6 +142,7 @@ def panel_key(
         code=_code(),
         numpy=np.__version__,
         data=_content(data, sources),
+        amended=[[one.label, one.sha256] for one in chosen(data, amend)],
         choices=asdict(choices),
         years=years,
         columns=[[r.name, *r.made] for r in requests],

@@ -146,7 +146,7 @@ class Risk:
     recall : str
         How much of what happens is on record, as the data declare it; empty where they do not.
     vintage : dict
-        First and last year and version of every table.
+        First and last year and version of every table, and the user's own amendments of it.
     caution : str
         What the number is not.
     rounded : dict
@@ -194,6 +194,7 @@ class Risk:
     def __str__(self) -> str:
         """The answer and its record, with no more digits than they support."""
         from forecast.evaluation.strata import STRATA_WORDS
+        from forecast.sources.tables import amended_words
 
         pair = f"{self.state_a}–{self.state_b}"
         span = (
@@ -221,7 +222,9 @@ class Risk:
                 f" ({kind} {self.rounded['interval']}); {base}."
             )
         several = " For the first of these years alone:" if self.horizon > 1 else ""
-        return f"{text}{several if self.calibration['covered'] else ''} {self.calibration['text']}"
+        covered = several if self.calibration["covered"] else ""
+        said = (f"{text}{covered} {self.calibration['text']}", amended_words(self.vintage))
+        return " ".join(filter(None, said))
 
     def _going_on(self, dispute: UnderWay, kind: str, risk: str, base: str) -> str:
         """What leads the answer where a dispute is under way."""

@@ -117,7 +117,7 @@ def applicable(
 
 
 def data_notices(tables: Tables, *, origin: int, horizon: int) -> list[str]:
-    """Sentences that say which years the historical data are about; none for other data.
+    """Sentences that say what the user amended and which years the historical data are about.
 
     Parameters
     ----------
@@ -128,8 +128,11 @@ def data_notices(tables: Tables, *, origin: int, horizon: int) -> list[str]:
     horizon : int
         Years ahead.
     """
+    from forecast.sources.tables import amended_words
+
+    own = [words] if (words := amended_words(tables.vintage)) else []
     if tables.name != "historical":
-        return []
+        return own
     covers = tables.coverage
 
     def named(table: str) -> str:
@@ -149,7 +152,7 @@ def data_notices(tables: Tables, *, origin: int, horizon: int) -> list[str]:
             f"States, borders and alliances of {years} are those on record, which nobody knew in"
             f" {origin}; capabilities and conflicts are simulated."
         )
-    return sentences
+    return [*own, *sentences]
 
 
 def _years(origin: int, horizon: int) -> str:

@@ -20,6 +20,9 @@ from forecast.panel.world import build_world
 from forecast.sources.embedded import load_tables, tables_from_frames
 from forecast.sources.tables import Coverage, Tables
 
+# A test never sees what the user of this machine keeps as their own amendments of the data.
+os.environ["FORECAST_AMENDMENTS"] = "0"
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -344,7 +344,7 @@ def test_world_and_panel_give_what_tables_give(tables, tiny_panel):
 
 
 def test_command(capsys, tables, monkeypatch):
-    monkeypatch.setattr(check, "read_tables", {"embedded": tables}.__getitem__)
+    monkeypatch.setattr(check, "read_tables", lambda data, amend: {"embedded": tables}[data])
     assert cli.main(["cases", "--json"]) == 0
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == list(NAMES)
     assert cli.main(["cases", "gcc-1981", "--json"]) == 0

@@ -148,7 +148,8 @@ def _reach(name: str, options: Mapping[str, Any]) -> int:
 def _world(case: Case, data: Data, first: int, last: int) -> xr.Dataset:
     """World of the years that the data cover; `CoverageError` if none is one of the case."""
     if isinstance(data, str | Path):
-        data = read_tables(data)
+        # What is expected was worked out on the data as published.
+        data = read_tables(data, amend=None)
     if isinstance(data, Panel):
         if data.world is None:
             raise ArgumentError(

@@ -95,14 +95,18 @@ def _of(frame: pd.DataFrame, treaties: set[str]) -> pd.DataFrame:
     )
 
 
+def _before(year: int | None, last: int) -> int | None:
+    return year if year is not None and year < last else None
+
+
 def _coverage(coverage: Mapping[str, Coverage], last: int, names: set[str]) -> dict[str, Coverage]:
     found = {}
     for name in names:
         cover = coverage[name]
-        after = cover.amended_after
         found[name] = replace(
             cover,
             last=min(cover.last, last),
-            amended_after=after if after is not None and after < last else None,
+            amended_after=_before(cover.amended_after, last),
+            declared_after=_before(cover.declared_after, last),
         )
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -32,6 +33,9 @@ from forecast.panel.window import coverage_window
 from forecast.panel.world import build_world
 from forecast.sources.tables import TABLES, Tables
 
+if TYPE_CHECKING:
+    from forecast.sources.overlay.kept import Amend
+
 __all__ = ["Population", "Unit", "future_panel", "load_panel", "read_tables", "relevant_pairs"]
 
 
@@ -46,6 +50,7 @@ def load_panel(
     lag: int = 1,
     under_way: UnderWay = "stratum",
     succession: Succession = "continue",
+    amend: Amend = "kept",
 ) -> Panel:
     """Panel of a data set: who was at risk in each year, and whether a conflict began.
 
@@ -105,6 +110,10 @@ def load_panel(
         For the features of history, where a state goes on under another number
         (`forecast.features.successions`: Germany, Yemen): ``"continue"``, its peace years and
         disputes go with it; ``"restart"``, they begin again, as in tables by number.
+    amend : {"kept"}, None, Amendment, sequence of Amendment, or mapping of str to DataFrame
+        The user's own amendments: ``"kept"``, those of `forecast data amend` that are for this data
+        set (none if ``FORECAST_AMENDMENTS=0``); None, the data as published; or these, e.g.
+        ``{"accession": frame}`` (`forecast.sources.overlay.amendment_from_frames`).
 
     Returns
     -------
@@ -153,7 +162,7 @@ def load_panel(
         From reading the data.
     """
     choices = choose(unit, population, outcome, lag, under_way, succession)
-    tables = read_tables(data, sources=sources)
+    tables = read_tables(data, sources=sources, amend=amend)
     if choices.unit == "directed-dyad-year" and not initiators_coded(tables.conflicts):
         raise DataError(
             f"The conflicts of {tables.coverage['conflicts'].source} do not say who began them, so "
@@ -238,8 +247,19 @@ def _panel(
     return Panel(data=rows, world=world, tables=tables, fingerprint=fingerprint, **own)
 
 
-def read_tables(data: str | Path | Tables, *, sources: Mapping[str, str] | None = None) -> Tables:
-    """Tables of a data set given as in `load_panel`: by name, by folder, or read already."""
+def read_tables(
+    data: str | Path | Tables,
+    *,
+    sources: Mapping[str, str] | None = None,
+    amend: Amend = "kept",
+) -> Tables:
+    """Tables of a data set given as in `load_panel`, with the amendments that `amend` asks for."""
+    from forecast.sources.overlay.kept import amended, chosen
+
+    return amended(_read_plain(data, sources), chosen(data, amend))
+
+
+def _read_plain(data: str | Path | Tables, sources: Mapping[str, str] | None) -> Tables:
     if isinstance(data, str) and data == "historical":
         from forecast.sources.historical import load_historical
 

@@ -90,9 +90,7 @@ class Panel:
             "onsets": int(outcome.sum(skipna=True)),
             "fingerprint": self.fingerprint,
             "data": self.tables.name if self.tables is not None else None,
-            "coverage": {name: c.to_dict() for name, c in self.tables.coverage.items()}
-            if self.tables is not None
-            else {},
+            "coverage": self.tables.vintage if self.tables is not None else {},
         }
 
 

@@ -362,6 +362,14 @@ def coverage_view(table: pd.DataFrame) -> View:
 
 
 def _amended(row: Mapping[Hashable, Any]) -> str:
-    """From which year on a table rests on changes that the library added."""
-    after = row.get("amended_after")
-    return "" if pd.isna(after) else f" (amended after {int(after)})"
+    """From which year on a table rests on changes that the library added, or what the user did."""
+    after, declared, names = (
+        row.get(key) for key in ("amended_after", "declared_after", "amended_by")
+    )
+    words = [
+        "" if pd.isna(after) else f"amended after {int(after)}",
+        f"amended by the user: {names}" if names else "",
+        "" if pd.isna(declared) else f"after {int(declared)} as the user declares",
+    ]
+    said = "; ".join(word for word in words if word)
+    return f" ({said})" if said else ""

@@ -104,14 +104,14 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
             [
                 {"table": name}
                 | c.to_dict()
+                | {key: "; ".join(getattr(c, key)) for key in ("notes", "amended_by")}
                 | {
-                    "notes": "; ".join(c.notes),
                     "recall": "" if c.recall is None else c.recall.sentence(origin + 1),
-                    "columns": "; ".join(f"{k} {a}-{b}" for k, (a, b) in c.columns.items()),
+                    "columns": "; ".join(f"{k} {a}–{b}" for k, (a, b) in c.columns.items()),
                 }
                 for name, c in tables.coverage.items()
             ]
-        ).astype({"amended_after": "Int64"}),
+        ).astype({"amended_after": "Int64", "declared_after": "Int64"}),
     }
     if len(slopes := model.slope_table(findings.fit)):
         found["slopes"] = slopes

@@ -223,7 +223,7 @@ class Outlook:
     @cached_property
     def vintage(self) -> dict[str, Any]:
         """Coverage and version of every table."""
-        return {name: c.to_dict() for name, c in self.tables.coverage.items()}
+        return self.tables.vintage
 
     @cached_property
     def _mean(self) -> Coefficients:

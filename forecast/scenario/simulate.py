@@ -26,6 +26,7 @@ from forecast.scenario.engine import Paths, simulate_paths
 from forecast.scenario.future import Future, prepare_future
 from forecast.scenario.scenario import Scenario
 from forecast.sources.codes import BETWEEN
+from forecast.sources.tables import amended_words
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -187,6 +188,7 @@ def simulate_all(
         "draws": coefficients.draws,
         "capability_paths": capability_paths,
         "caution": CAUTION,
+        "amended": amended_words(tables.vintage),
         "rows_without_features": int((~keep).sum()),
     }
     unchanged = np.zeros(base.rows.sizes["row"], dtype=bool)

@@ -21,7 +21,7 @@ from forecast.errors import DataError, MissingFileError
 from forecast.paths import data_folder
 from forecast.sources.tables import OBLIGATIONS
 
-__all__ = ["Amended", "amend_alliances", "read_counterparts"]
+__all__ = ["Amended", "amend_alliances", "read_counterparts", "usual_pledge"]
 
 FILE = "amendments.toml"
 
@@ -151,6 +151,18 @@ def amend_alliances(
     )
 
 
+def usual_pledge(owed: npt.NDArray[np.integer]) -> dict[str, int]:
+    """What most members of a treaty owe: what a state that joins it owes, too.
+
+    Parameters
+    ----------
+    owed : numpy.ndarray, shape (n, 5), int
+        0/1 for each member and obligation, in the order of `OBLIGATIONS`; at least one member.
+    """
+    each, often = np.unique(owed, axis=0, return_counts=True)
+    return dict(zip(OBLIGATIONS, each[often.argmax()].tolist(), strict=True))
+
+
 class _Changes:
     """Members of a source's treaties while they are being changed, and a count of the changes."""
 
@@ -179,8 +191,7 @@ class _Changes:
         still = self._open(treaty)
         if (still & (self._codes == ccode)).any():
             return
-        owed, often = np.unique(self._owed[still], axis=0, return_counts=True)
-        pledge = dict(zip(OBLIGATIONS, owed[often.argmax()].tolist(), strict=True))
+        pledge = usual_pledge(self._owed[still])
         row = {"alliance_id": treaty, "ccode": ccode, "start": start, "end": end}
         self._joined.append(row | pledge)
         self.count["accessions"] += 1

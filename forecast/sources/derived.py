@@ -129,7 +129,7 @@ def save_tables(folder: Path, key: str, tables: Tables) -> None:
         manifest = {
             "name": tables.name,
             "fingerprint": tables.fingerprint,
-            "coverage": {name: c.to_dict() for name, c in tables.coverage.items()},
+            "coverage": tables.vintage,
             "files": files,
         }
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")

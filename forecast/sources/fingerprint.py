@@ -38,19 +38,21 @@ def fingerprint_tables(
     digest = hashlib.sha256()
     for name in TABLES:
         frame = tables[name]
-        covers = coverage[name]
-        parts = [covers.columns] if covers.columns else []
-        header = json.dumps([name, list(frame.columns), covers.first, covers.last, *parts])
-        digest.update(header.encode())
+        digest.update(_header(name, frame, coverage[name]))
         lines = frame.to_csv(index=False, header=False, lineterminator="\n").splitlines()
         digest.update("\n".join(sorted(lines)).encode())
     for name, frame in sorted((extra or {}).items()):
-        header = json.dumps([name, list(frame.columns), coverage[name].first, coverage[name].last])
-        digest.update(header.encode())
+        digest.update(_header(name, frame, coverage[name]))
         # Millions of dyad-years: a hash for each row is a hundred times faster than its text.
         rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
         digest.update(np.sort(rows).tobytes())
     return digest.hexdigest()
+
+
+def _header(name: str, frame: pd.DataFrame, cover: Coverage) -> bytes:
+    # What is not amended keeps the fingerprint that it had before there were amendments.
+    own = [part for part in (dict(cover.columns), list(cover.amended_by)) if part]
+    return json.dumps([name, list(frame.columns), cover.first, cover.last, *own]).encode()
 
 
 def fingerprint_values(**values: object) -> str:

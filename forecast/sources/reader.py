@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ import pandas as pd
 
 from forecast.errors import DataError, MissingFileError, nearest
 
-__all__ = ["Kind", "cell_error", "read_table"]
+__all__ = ["Kind", "cell_error", "parse_column", "read_cells", "read_table"]
 
 #: How the text of a column is parsed; a trailing ``?`` means that an empty field is allowed.
 Kind = Literal["int", "int?", "float", "float?", "date", "date?", "str", "str?"]
@@ -93,12 +93,34 @@ def read_table(path: Path, columns: Mapping[str, Kind]) -> pd.DataFrame:
         If it is not UTF-8, has another separator, other columns, a line of another length, or
         a cell that cannot be parsed.
     """
-    name = path.name
+    cells = read_cells(path, columns)
+    data = {c: parse_column(path.name, c, kind, cells[c]) for c, kind in columns.items()}
+    return pd.DataFrame(data, index=pd.Index(cells.index, name="line", dtype="int64"))
+
+
+def read_cells(path: Path, columns: Iterable[str], *, all_needed: bool = True) -> pd.DataFrame:
+    """Text of every cell of one file, indexed by line number.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        CSV file as `read_table` takes it.
+    columns : iterable of str
+        Columns that the file may have.
+    all_needed : bool
+        Whether it must have all of them.
+
+    Raises
+    ------
+    MissingFileError, DataError
+        As `read_table`, but for cells that cannot be parsed.
+    """
+    name, allowed = path.name, list(columns)
     records = _records(path, name)
     if not records:
-        raise DataError(f"{name}: the file is empty, expected the header {','.join(columns)}.")
+        raise DataError(f"{name}: the file is empty, expected the header {','.join(allowed)}.")
     header = records[0][1]
-    _check_header(name, header, columns)
+    _check_header(name, header, allowed, all_needed=all_needed)
     for line, fields in records[1:]:
         if len(fields) != len(header):
             raise DataError(
@@ -106,9 +128,7 @@ def read_table(path: Path, columns: Mapping[str, Kind]) -> pd.DataFrame:
                 f"({', '.join(header)})."
             )
     lines = [line for line, _ in records[1:]]
-    cells = {c: [fields[i] for _, fields in records[1:]] for i, c in enumerate(header)}
-    data = {c: _column(name, c, kind, lines, cells[c]) for c, kind in columns.items()}
-    return pd.DataFrame(data, index=pd.Index(lines, name="line", dtype="int64"))
+    return pd.DataFrame([fields for _, fields in records[1:]], columns=header, index=lines)
 
 
 def _records(path: Path, name: str) -> list[tuple[int, list[str]]]:
@@ -147,7 +167,9 @@ def _records(path: Path, name: str) -> list[tuple[int, list[str]]]:
     return records
 
 
-def _check_header(name: str, header: list[str], columns: Mapping[str, Kind]) -> None:
+def _check_header(
+    name: str, header: list[str], columns: Sequence[str], *, all_needed: bool
+) -> None:
     if len(header) == 1 and len(columns) > 1:
         for mark, word in _SEPARATORS.items():
             if mark in header[0]:
@@ -164,19 +186,37 @@ def _check_header(name: str, header: list[str], columns: Mapping[str, Kind]) -> 
                 f"{name}, row 1: unknown column {column!r}.{hint} "
                 f"Expected the columns {', '.join(columns)}."
             )
-    if missing:
+    if missing and all_needed:
         raise DataError(
             f"{name}, row 1: the column {missing[0]!r} is missing. "
             f"Expected the columns {', '.join(columns)}."
         )
 
 
-def _column(name: str, column: str, kind: Kind, lines: list[int], cells: list[str]) -> Any:
+def parse_column(name: str, column: str, kind: Kind, cells: pd.Series) -> Any:
+    """Array of the values of a column, from their text.
+
+    Parameters
+    ----------
+    name : str
+        File, for messages.
+    column : str
+        Column, for messages.
+    kind : Kind
+        How the text is parsed.
+    cells : pandas.Series of str
+        Indexed by line number; empty text is missing.
+
+    Raises
+    ------
+    DataError
+        For the first cell that cannot be parsed; names file, row and column.
+    """
     optional = kind.endswith("?")
     base = kind.rstrip("?")
     parse, expected = _PARSERS[base]
     values: list[Any] = []
-    for line, cell in zip(lines, cells, strict=True):
+    for line, cell in zip(cells.index.tolist(), cells.tolist(), strict=True):
         if cell == "":
             if not optional:
                 raise cell_error(name, line, column, "", f"{expected} (it may not be empty)")

@@ -25,7 +25,7 @@ def about_tables(tables: Tables) -> dict[str, Any]:
     return {
         "name": tables.name,
         "fingerprint": tables.fingerprint,
-        "coverage": {name: cover.to_dict() for name, cover in tables.coverage.items()},
+        "coverage": tables.vintage,
         "extra": sorted(tables.extra),
     }
 

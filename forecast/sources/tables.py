@@ -10,7 +10,15 @@ import pandas as pd
 
 from forecast.sources.recall import Recall
 
-__all__ = ["EXTRA_TABLES", "OBLIGATIONS", "TABLES", "Coverage", "Reading", "Tables"]
+__all__ = [
+    "EXTRA_TABLES",
+    "OBLIGATIONS",
+    "TABLES",
+    "Coverage",
+    "Reading",
+    "Tables",
+    "amended_words",
+]
 
 #: Obligation classes in the order of the `obligation` dimension (ATOP's five).
 OBLIGATIONS: tuple[str, ...] = (
@@ -95,6 +103,11 @@ class Coverage:
     columns : mapping of str to (int, int)
         First and last year of columns that are covered for less than the table; outside them
         what rests on the column is missing.
+    amended_by : tuple of str
+        The user's own amendments of the table (`forecast.sources.overlay`), in the order in which
+        they were applied: ``"NAME (n rows, hash)"``. Part of the fingerprint of the data.
+    declared_after : int or None
+        Years after it are covered because the user declares so; None where nothing was declared.
     """
 
     first: int
@@ -107,8 +120,12 @@ class Coverage:
     recall: Recall | None = None
     columns: Mapping[str, tuple[int, int]] = field(default_factory=dict, hash=False)
 
+    amended_by: tuple[str, ...] = ()
+    declared_after: int | None = None
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "notes", tuple(self.notes))
+        for name in ("notes", "amended_by"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         years = {name: (int(first), int(last)) for name, (first, last) in self.columns.items()}
         object.__setattr__(self, "columns", years)
 
@@ -130,7 +147,30 @@ class Coverage:
             "notes": list(self.notes),
             "recall": None if self.recall is None else self.recall.to_dict(),
             "columns": {name: list(years) for name, years in self.columns.items()},
+            "amended_by": list(self.amended_by),
+            "declared_after": self.declared_after,
         }
+
+
+def amended_words(coverage: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the user changed in a data set, in a sentence; empty if nothing.
+
+    Parameters
+    ----------
+    coverage : mapping of str to mapping
+        ``Coverage.to_dict()`` of each table, as in ``Risk.vintage``. An artifact that was written
+        before there were amendments has none.
+    """
+    names = dict.fromkeys(name for c in coverage.values() for name in c.get("amended_by", ()))
+    if not names:
+        return ""
+    declared = [
+        f"{table} to {c['last']}"
+        for table, c in coverage.items()
+        if c.get("declared_after") is not None
+    ]
+    more = f"; covered because the user declares so: {', '.join(declared)}" if declared else ""
+    return f"Data amended by the user: {', '.join(names)}{more}."
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +203,11 @@ class Tables:
     name: str
     fingerprint: str = field(default="")
     extra: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def vintage(self) -> dict[str, Any]:
+        """Years, source and changes of each table, as plain dictionaries."""
+        return {name: cover.to_dict() for name, cover in self.coverage.items()}
 
     def with_tables(self, *, fingerprint: str, **tables: pd.DataFrame) -> Tables:
         """Copy with some tables replaced (a scenario's edited `members`, say)."""
