@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -69,7 +69,9 @@ def cell_error(
     return DataError(text)
 
 
-def read_table(path: Path, columns: Mapping[str, Kind]) -> pd.DataFrame:
+def read_table(
+    path: Path, columns: Mapping[str, Kind], *, optional: Collection[str] = ()
+) -> pd.DataFrame:
     """Typed frame of one file, indexed by line number.
 
     Parameters
@@ -78,6 +80,8 @@ def read_table(path: Path, columns: Mapping[str, Kind]) -> pd.DataFrame:
         CSV file: UTF-8, comma, one header line, ISO dates, an empty field is missing.
     columns : mapping of str to Kind
         Columns that the file must have, no more and no fewer, and how each is parsed.
+    optional : collection of str
+        Those of them that the file may lack; the frame then lacks them too.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def read_table(path: Path, columns: Mapping[str, Kind]) -> pd.DataFrame:
     if not records:
         raise DataError(f"{name}: the file is empty, expected the header {','.join(columns)}.")
     header = records[0][1]
-    _check_header(name, header, columns)
+    _check_header(name, header, columns, optional)
     for line, fields in records[1:]:
         if len(fields) != len(header):
             raise DataError(
@@ -107,7 +111,7 @@ def read_table(path: Path, columns: Mapping[str, Kind]) -> pd.DataFrame:
             )
     lines = [line for line, _ in records[1:]]
     cells = {c: [fields[i] for _, fields in records[1:]] for i, c in enumerate(header)}
-    data = {c: _column(name, c, kind, lines, cells[c]) for c, kind in columns.items()}
+    data = {c: _column(name, c, kind, lines, cells[c]) for c, kind in columns.items() if c in cells}
     return pd.DataFrame(data, index=pd.Index(lines, name="line", dtype="int64"))
 
 
@@ -147,7 +151,9 @@ def _records(path: Path, name: str) -> list[tuple[int, list[str]]]:
     return records
 
 
-def _check_header(name: str, header: list[str], columns: Mapping[str, Kind]) -> None:
+def _check_header(
+    name: str, header: list[str], columns: Mapping[str, Kind], optional: Collection[str]
+) -> None:
     if len(header) == 1 and len(columns) > 1:
         for mark, word in _SEPARATORS.items():
             if mark in header[0]:
@@ -155,10 +161,11 @@ def _check_header(name: str, header: list[str], columns: Mapping[str, Kind]) -> 
     duplicated = sorted({c for c in header if header.count(c) > 1})
     if duplicated:
         raise DataError(f"{name}, row 1: the column {duplicated[0]!r} is there twice.")
-    missing = [c for c in columns if c not in header]
+    absent = [c for c in columns if c not in header]
+    missing = [c for c in absent if c not in optional]
     for column in header:
         if column not in columns:
-            near = nearest(column, missing or columns)
+            near = nearest(column, absent or columns)
             hint = f" Did you mean {near!r}?" if near else ""
             raise DataError(
                 f"{name}, row 1: unknown column {column!r}.{hint} "

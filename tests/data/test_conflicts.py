@@ -26,6 +26,8 @@ COLUMNS = [
     "role_b",
     "outcome",
     "settlement",
+    "kind",
+    "evidence",
     "source",
 ]
 FIRST, LAST = pd.Timestamp("1946-01-01"), pd.Timestamp("2025-12-31")
@@ -48,6 +50,7 @@ ENUMS = {
         "unclear",
     },
     "settlement": {"negotiated", "imposed", "none", "unclear"},
+    "kind": {"land", "air", "naval", "coast_guard", "seizure"},
 }
 
 # Wars that the literature lists as such with about, or somewhat under, a thousand battle deaths
@@ -96,13 +99,18 @@ def test_form(conflicts: pd.DataFrame) -> None:
     assert (conflicts["ccode_a"] < conflicts["ccode_b"]).all()
     assert conflicts["conflict_id"].str.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*").all()
     assert not conflicts.drop_duplicates(["conflict_id", "name"])["conflict_id"].duplicated().any()
-    assert conflicts.drop(columns=["end", "deaths_class"]).notna().all(axis=None)
+    optional = ["end", "deaths_class", "evidence"]
+    assert conflicts.drop(columns=optional).notna().all(axis=None)
 
 
 def test_enumerations(conflicts: pd.DataFrame) -> None:
     for column, allowed in ENUMS.items():
         assert set(conflicts[column]) <= allowed, column
     assert set(conflicts["deaths_class"].dropna()) <= set(range(7))
+    evidence = conflicts["evidence"]
+    assert set(evidence.dropna()) <= {"official", "reported", "estimate", "none_reported"}
+    assert (evidence.isna() == conflicts["deaths_class"].isna()).all()
+    assert (conflicts.loc[evidence == "none_reported", "deaths_class"] == 0).all()
 
 
 def test_sources_are_sentences(conflicts: pd.DataFrame) -> None:
