@@ -53,7 +53,8 @@ def read(table: str, folder: Path) -> pd.DataFrame:
     ------
     MissingFileError, DataError
     """
-    frame = read_table(folder / f"{table}.csv", kinds(table))
+    optional = [name for name, column in SCHEMAS[table].columns.items() if not column.required]
+    frame = read_table(folder / f"{table}.csv", kinds(table), optional=optional)
     return validate(table, frame)
 
 

@@ -147,6 +147,7 @@ def finish_tables(
         check_tables(frames, coverage=coverage)
     ready = {table: frames[table].reset_index(drop=True) for table in TABLES}
     ready["members"] = cut_members(ready["members"], ready["states"])
+    ready["conflicts"] = _with_optional("conflicts", ready["conflicts"])
     more = {table: frame.reset_index(drop=True) for table, frame in (extra or {}).items()}
     ready["capabilities"] = with_capability(
         ready["capabilities"], ready["states"], last_year=coverage["capabilities"].last
@@ -161,6 +162,14 @@ def finish_tables(
         fingerprint=fingerprint,
         extra=more,
     )
+
+
+def _with_optional(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with every column of its schema: an optional one that is absent is all missing."""
+    from forecast.sources.schemas import SCHEMAS
+
+    absent = [c for c in SCHEMAS[table].columns if c not in frame]
+    return frame.reindex(columns=list(SCHEMAS[table].columns)).astype(dict.fromkeys(absent, "str"))
 
 
 def read_coverage(folder: Path) -> dict[str, Coverage]:

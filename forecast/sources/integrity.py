@@ -230,6 +230,40 @@ def _check_conflicts(frames: Frames) -> None:
             f"{conflicts['outcome'].iloc[at]!r}, expected 'ongoing' because 'end' is empty."
             + _more(closed)
         )
+    _check_evidence(conflicts)
+
+
+def _check_evidence(conflicts: pd.DataFrame) -> None:
+    """Where kind or evidence is used at all, it is there for every row that needs it."""
+    none = pd.Series(np.nan, index=conflicts.index, dtype="str")
+    kind, evidence = (conflicts.get(c, none) for c in ("kind", "evidence"))
+    if kind.isna().all() and evidence.isna().all():
+        return
+    deaths, given = conflicts["deaths_class"], evidence.notna()
+    rules = (
+        ("kind", kind.isna(), "how the two fought, as other rows of the file say"),
+        (
+            "evidence",
+            deaths.notna() & ~given,
+            "how the deaths are known, because 'deaths_class' is given",
+        ),
+        ("evidence", deaths.isna() & given, "nothing, because 'deaths_class' is empty"),
+        (
+            "evidence",
+            (evidence == "none_reported") & (deaths > 0).fillna(False),
+            "'official', 'reported' or 'estimate', because 'deaths_class' is above 0",
+        ),
+    )
+    for column, broken, expected in rules:
+        wrong = broken.to_numpy(dtype=bool)
+        if wrong.any():
+            at = _first(wrong)
+            found = conflicts[column].iloc[at] if column in conflicts else np.nan
+            raise DataError(
+                f"conflicts.csv, row {conflicts.index[at]}, column {column!r}: found "
+                f"{'nothing' if pd.isna(found) else repr(found)}, expected {expected}."
+                + _more(wrong)
+            )
 
 
 def never_together(pairs: pd.DataFrame, states: pd.DataFrame) -> npt.NDArray[np.bool_]:

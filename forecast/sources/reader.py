@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -69,7 +69,9 @@ def cell_error(
     return DataError(text)
 
 
-def read_table(path: Path, columns: Mapping[str, Kind]) -> pd.DataFrame:
+def read_table(
+    path: Path, columns: Mapping[str, Kind], *, optional: Collection[str] = ()
+) -> pd.DataFrame:
     """Typed frame of one file, indexed by line number.
 
     Parameters
@@ -78,6 +80,8 @@ def read_table(path: Path, columns: Mapping[str, Kind]) -> pd.DataFrame:
         CSV file: UTF-8, comma, one header line, ISO dates, an empty field is missing.
     columns : mapping of str to Kind
         Columns that the file must have, no more and no fewer, and how each is parsed.
+    optional : collection of str
+        Those of them that the file may lack; the frame then lacks them too.
 
     Returns
     -------
@@ -93,12 +97,15 @@ def read_table(path: Path, columns: Mapping[str, Kind]) -> pd.DataFrame:
         If it is not UTF-8, has another separator, other columns, a line of another length, or
         a cell that cannot be parsed.
     """
-    cells = read_cells(path, columns)
-    data = {c: parse_column(path.name, c, kind, cells[c]) for c, kind in columns.items()}
+    cells = read_cells(path, columns, optional=optional)
+    there = {c: kind for c, kind in columns.items() if c in cells}
+    data = {c: parse_column(path.name, c, kind, cells[c]) for c, kind in there.items()}
     return pd.DataFrame(data, index=pd.Index(cells.index, name="line", dtype="int64"))
 
 
-def read_cells(path: Path, columns: Iterable[str], *, all_needed: bool = True) -> pd.DataFrame:
+def read_cells(
+    path: Path, columns: Iterable[str], *, optional: Collection[str] = ()
+) -> pd.DataFrame:
     """Text of every cell of one file, indexed by line number.
 
     Parameters
@@ -107,8 +114,8 @@ def read_cells(path: Path, columns: Iterable[str], *, all_needed: bool = True) -
         CSV file as `read_table` takes it.
     columns : iterable of str
         Columns that the file may have.
-    all_needed : bool
-        Whether it must have all of them.
+    optional : collection of str
+        Those of them that it may lack.
 
     Raises
     ------
@@ -120,7 +127,7 @@ def read_cells(path: Path, columns: Iterable[str], *, all_needed: bool = True) -
     if not records:
         raise DataError(f"{name}: the file is empty, expected the header {','.join(allowed)}.")
     header = records[0][1]
-    _check_header(name, header, allowed, all_needed=all_needed)
+    _check_header(name, header, allowed, optional)
     for line, fields in records[1:]:
         if len(fields) != len(header):
             raise DataError(
@@ -168,7 +175,7 @@ def _records(path: Path, name: str) -> list[tuple[int, list[str]]]:
 
 
 def _check_header(
-    name: str, header: list[str], columns: Sequence[str], *, all_needed: bool
+    name: str, header: list[str], columns: Sequence[str], optional: Collection[str]
 ) -> None:
     if len(header) == 1 and len(columns) > 1:
         for mark, word in _SEPARATORS.items():
@@ -177,16 +184,17 @@ def _check_header(
     duplicated = sorted({c for c in header if header.count(c) > 1})
     if duplicated:
         raise DataError(f"{name}, row 1: the column {duplicated[0]!r} is there twice.")
-    missing = [c for c in columns if c not in header]
+    absent = [c for c in columns if c not in header]
+    missing = [c for c in absent if c not in optional]
     for column in header:
         if column not in columns:
-            near = nearest(column, missing or columns)
+            near = nearest(column, absent or columns)
             hint = f" Did you mean {near!r}?" if near else ""
             raise DataError(
                 f"{name}, row 1: unknown column {column!r}.{hint} "
                 f"Expected the columns {', '.join(columns)}."
             )
-    if missing and all_needed:
+    if missing:
         raise DataError(
             f"{name}, row 1: the column {missing[0]!r} is missing. "
             f"Expected the columns {', '.join(columns)}."

@@ -40,6 +40,8 @@ _OUTCOMES = (
     "unclear",
 )
 _SETTLEMENTS = ("negotiated", "imposed", "none", "unclear")
+_KINDS = ("land", "air", "naval", "coast_guard", "seizure")
+_EVIDENCE = ("official", "reported", "estimate", "none_reported")
 _DEPTH = (
     "integrated_command",
     "military_coordination",
@@ -97,8 +99,9 @@ def _flag() -> pa.Column:
     return pa.Column(int, pa.Check.isin([0, 1]))
 
 
-def _enum(values: Sequence[str]) -> pa.Column:
-    return pa.Column(_STR, pa.Check.isin(list(values)))
+def _enum(values: Sequence[str], *, optional: bool = False) -> pa.Column:
+    """One of some words; an optional column may be absent, and a cell of it empty."""
+    return pa.Column(_STR, pa.Check.isin(list(values)), nullable=optional, required=not optional)
 
 
 def _text(*, nullable: bool = False, pattern: str | None = None) -> pa.Column:
@@ -210,6 +213,8 @@ SCHEMAS: Mapping[str, pa.DataFrameSchema] = {
             "role_b": _enum(("originator", "joiner")),
             "outcome": _enum(_OUTCOMES),
             "settlement": _enum(_SETTLEMENTS),
+            "kind": _enum(_KINDS, optional=True),
+            "evidence": _enum(_EVIDENCE, optional=True),
             "source": _text(),
         },
         checks=_PAIR_ORDER,

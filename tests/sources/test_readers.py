@@ -413,6 +413,41 @@ def test_conflict_without_end_is_ongoing(folder):
     assert "row 14, column 'outcome': found 'stalemate', expected 'ongoing'" in text
 
 
+def with_evidence(frames):
+    """The tiny conflicts with kind and evidence, which they have not of themselves."""
+    conflicts = frames["conflicts"]
+    known = conflicts["deaths_class"].notna()
+    at = list(conflicts.columns).index("source")
+    conflicts.insert(at, "evidence", known.map({True: "reported", False: None}).astype("str"))
+    conflicts.insert(at, "kind", pd.array(["land"] * len(conflicts), dtype="str"))
+    return frames
+
+
+def test_kind_and_evidence_may_be_absent_and_are_then_missing(tiny_tables, tmp_path):
+    assert tiny_tables.conflicts[["kind", "evidence"]].isna().all(axis=None)
+    frames = with_evidence(make_tiny_frames())
+    read = load_tables(write_tables(tmp_path / "with", frames))
+    assert read.conflicts["kind"].eq("land").all()
+    assert read.conflicts["evidence"].isna().sum() == 1
+    assert read.fingerprint != tiny_tables.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("line", "old", "new", "expected"),
+    [
+        (2, "land,", ",", "column 'kind': found nothing, expected how the two fought"),
+        (3, "reported", "", "column 'evidence': found nothing, expected how the deaths are known"),
+        (10, "land,", "land,official", "column 'evidence': found 'official', expected nothing"),
+        (3, "reported", "none_reported", "column 'evidence': found 'none_reported', expected 'off"),
+        (3, "reported", "rumour", "column 'evidence': found 'rumour', expected one of official, r"),
+    ],
+)
+def test_evidence_is_there_exactly_where_deaths_are(tmp_path, line, old, new, expected):
+    where = write_tables(tmp_path / "tiny", with_evidence(make_tiny_frames()))
+    edit_line(where / "conflicts.csv", line, old, new)
+    assert message(where).startswith(f"conflicts.csv, row {line}, {expected}")
+
+
 @pytest.mark.parametrize(
     ("table", "line", "old", "new", "column"),
     [

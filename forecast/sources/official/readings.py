@@ -20,7 +20,7 @@ def reading_of(table: str, frame: pd.DataFrame, *, file: str, first: int, last: 
     table : str
         A key of `forecast.sources.schemas.SCHEMAS`.
     frame : pandas.DataFrame
-        Has at least the columns of that schema; indexed by line number in the file.
+        Has at least the required columns of that schema; indexed by line number in the file.
     file : str
         Name of the file, for messages.
     first, last : int
@@ -33,7 +33,8 @@ def reading_of(table: str, frame: pd.DataFrame, *, file: str, first: int, last: 
     """
     if frame.empty:
         raise DataError(f"{file}: there is no record of the table {table!r} in it.")
-    columns = SCHEMAS[table].columns
+    schema = SCHEMAS[table].columns
+    columns = {name: c for name, c in schema.items() if c.required or name in frame}
     text = {name: "str" for name, c in columns.items() if str(c.dtype).lower().startswith("str")}
     tidy = frame[list(columns)].astype(text)
     return Reading(table, validate(table, tidy, file=file), first, last)

@@ -246,7 +246,7 @@ def amendment_from_frames(
 
 
 def _from_csv(path: Path) -> list[Change]:
-    table = read_cells(path, _COLUMNS, all_needed=False)
+    table = read_cells(path, _COLUMNS, optional=_COLUMNS)
     if "change" not in table:
         raise DataError(
             f"{path.name}, row 1: the column 'change' is missing; it says what each row is: "
