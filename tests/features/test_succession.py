@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from feature_worlds import DEFENSE, Story, Treaty
 
 from forecast.errors import ArgumentError
 from forecast.features import compute_features, get_feature
@@ -158,11 +159,10 @@ def test_a_simulation_from_the_year_of_a_succession_has_the_features(tables, wor
 def test_an_ally_is_in_dispute_with_a_state_of_two_codes():
     """State 1 is allied with 3, which fought 260 in the year in which 260 went on as 255."""
     story = Story(
-        range(1985, 1995),
-        {1: 0.1, 2: 0.1, 3: 0.1, 255: 0.1, 260: 0.1},
-        pacts=[Pact((1, 3), 1985)],
+        (1985, 1995),
+        {1: 0.1, 2: 0.1, 3: 0.1, 255: (0.1, 1990, 1995), 260: (0.1, 1955, 1990)},
+        [Treaty("pact", {1: DEFENSE, 3: DEFENSE}, start=1985)],
         disputes=[(3, 260, 1990, 1990)],
-        spells={255: (1990, 1994), 260: (1985, 1990)},
     )
     world = story.world()
 
