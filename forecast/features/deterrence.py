@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import UnknownNameError
-from forecast.features import arrays
+from forecast.features import arrays, successions
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 from forecast.sources.tables import OBLIGATIONS
@@ -238,8 +238,14 @@ def bloc_parity(world: xr.Dataset) -> np.ndarray:
 
 @shared
 def active_disputes(world: xr.Dataset) -> np.ndarray:
-    """Disputes active in the year as 0/1 float32, (year, state, other)."""
-    return np.asarray(world["dispute"].to_numpy(), dtype=np.float32)
+    """Disputes active in the year as 0/1 float32, (year, state, other).
+
+    What a predecessor was in its last year is its successor's; on the last axis it is told once.
+    """
+    active = successions.continued(world)["dispute"].to_numpy()
+    if world.attrs.get("succession") != "restart":
+        active = successions.count_once(active, world)
+    return np.asarray(active, dtype=np.float32)
 
 
 @feature(

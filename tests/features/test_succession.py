@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from feature_worlds import DEFENSE, Story, Treaty
 
 from forecast.errors import ArgumentError
 from forecast.features import compute_features, get_feature
@@ -9,6 +10,7 @@ from forecast.features.gather import FeatureRequest
 from forecast.features.successions import SUCCESSIONS, continued
 from forecast.panel.build import load_panel
 from forecast.panel.world import build_world
+from forecast.scenario.dynamics import Record
 
 OF_PAIRS = (
     "peace_years",
@@ -122,3 +124,56 @@ def test_two_onsets_of_a_year_are_two(tables):
 def test_the_option_is_checked(tables):
     with pytest.raises(ArgumentError, match=r"succession='restrt'.*Did you mean 'restart'"):
         load_panel(data=tables, succession="restrt")
+
+
+def test_a_simulation_from_the_year_of_a_succession_has_the_features(tables, world):
+    """What the record of 1990 says of Germany and Yemen is what the features say of 1991."""
+    origin = int(world["year"].to_numpy()[0]) + 44
+    assert origin == {s.year for s in SUCCESSIONS}.pop()
+    rows = load_panel(data=tables, years=(origin + 1, origin + 1)).data
+    codes = np.union1d(rows["ccode_a"], rows["ccode_b"])
+    record = Record.of(world, rows, origin, states=codes, tables=tables)
+    at = dict(zip(codes.tolist(), range(codes.size), strict=True))
+    past = world.sel(year=slice(None, origin))
+
+    def of(name, **options):
+        return get_feature(name)(past, **options).sel(year=origin, state=codes).to_numpy()
+
+    def of_pairs(name, **options):
+        values = get_feature(name)(past, **options).sel(year=origin, state=codes, other=codes)
+        return values.to_numpy()[record.a, record.b]
+
+    np.testing.assert_array_equal(record.peace, of_pairs("peace_years"))
+    np.testing.assert_array_equal(record.total, of_pairs("disputes_total"))
+    np.testing.assert_array_equal(record.active, of_pairs("dispute_last_year"))
+    np.testing.assert_array_equal(record.under_way, of_pairs("under_way"))
+    np.testing.assert_array_equal(record.onset[-10:].sum(axis=0), of_pairs("disputes_recent"))
+    np.testing.assert_array_equal(
+        record.state_onsets[-10:].sum(axis=0), of("state_disputes_recent")
+    )
+    germany = (record.a == at[2]) & (record.b == at[255])
+    assert record.peace[germany] == [35]
+    assert record.state_onsets[:, at[679]].sum() > 0
+
+
+def test_an_ally_is_in_dispute_with_a_state_of_two_codes():
+    """State 1 is allied with 3, which fought 260 in the year in which 260 went on as 255."""
+    story = Story(
+        (1985, 1995),
+        {1: 0.1, 2: 0.1, 3: 0.1, 255: (0.1, 1990, 1995), 260: (0.1, 1955, 1990)},
+        [Treaty("pact", {1: DEFENSE, 3: DEFENSE}, start=1985)],
+        disputes=[(3, 260, 1990, 1990)],
+    )
+    world = story.world()
+
+    def told(name, world, other):
+        values = get_feature(name)(world).sel(year=1990, state=1, other=other)
+        return float(values.to_numpy())
+
+    restart = world.assign_attrs(succession="restart")
+    assert told("ally_in_dispute_with_opponent", world, 255) == 1
+    assert told("ally_in_dispute_with_opponent", restart, 255) == 0
+    # With nobody else: the two codes are one opponent.
+    assert told("ally_in_dispute_elsewhere", world, 255) == 0
+    assert told("ally_in_dispute_elsewhere", restart, 255) == 1
+    assert told("ally_in_dispute_elsewhere", world, 2) == 1
