@@ -12,16 +12,18 @@ from forecast.sources.acquire import add
 from forecast.sources.cache import gaps
 from forecast.sources.copies import UnrecognisedError
 from forecast.sources.official import atop, cow_mid
-from tests.reference_files import reference
 
 HEAD_A = "dispnum,stday,stmon,styear,endday,endmon,endyear,outcome,settle,fatality,hostlev,recip"
 HEAD_B = "dispnum,ccode,stday,stmon,styear,endday,endmon,endyear,sidea,orig"
 
 
+@pytest.mark.reference
 @pytest.mark.parametrize(("role", "letter"), [("alliances", "a"), ("members", "m")])
-def test_atop_without_non_aggression_is_refused_by_content(role: str, letter: str) -> None:
-    path = reference(f"official/variants/atop5_1{letter}_NNA.csv")
-    with pytest.raises(DataError, match="non-aggression alone.*without _NNA"):
+def test_atop_without_non_aggression_is_refused_by_content(
+    reference: Path, role: str, letter: str
+) -> None:
+    path = reference / f"official/variants/atop5_1{letter}_NNA.csv"
+    with pytest.raises(DataError, match=r"non-aggression alone.*without _NNA"):
         atop.read({role: path})
 
 
@@ -45,8 +47,11 @@ def test_member_years_of_cow_say_what_to_take(role: str, tmp_path: Path) -> None
         add("cow_states_2016", {role: path} if role else path, cache=tmp_path / "cache")
 
 
-def test_a_stata_copy_reads_as_the_csv_and_the_missing_file_is_named(tmp_path: Path) -> None:
-    path = reference("official/atop/atop5_1m.csv")
+@pytest.mark.reference
+def test_a_stata_copy_reads_as_the_csv_and_the_missing_file_is_named(
+    reference: Path, tmp_path: Path
+) -> None:
+    path = reference / "official/atop/atop5_1m.csv"
     pd.read_csv(path, low_memory=False).to_stata(
         tmp_path / "atop5_1m.dta", write_index=False, version=118
     )
@@ -68,8 +73,11 @@ def test_what_is_no_stata_file_or_one_of_r_is_refused(tmp_path: Path) -> None:
         add("atop_5_1", {"members": tmp_path / "m.rds"}, cache=tmp_path / "cache")
 
 
-def test_mid_4_3_is_read_from_stata() -> None:
-    files = {role: reference(f"official/cow_mid/{role.upper()} 4.3.dta") for role in ("mida", "midb")}
+@pytest.mark.reference
+def test_mid_4_3_is_read_from_stata(reference: Path) -> None:
+    files = {
+        role: reference / f"official/cow_mid/{role.upper()} 4.3.dta" for role in ("mida", "midb")
+    }
     readings = {reading.table: reading for reading in cow_mid.read(files)}
     mida = pd.read_stata(files["mida"], convert_categoricals=False)
     assert len(readings["disputes"].frame) == len(mida)

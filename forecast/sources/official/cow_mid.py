@@ -60,7 +60,6 @@ _DISPUTE: Mapping[str, Kind] = {
     "recip": "int?",
 }
 _PARTICIPANT: Mapping[str, Kind] = {
-    "dispnum": "int",
     "ccode": "int",
     "stday": "int?",
     "stmon": "int?",
@@ -217,8 +216,18 @@ def participant_spells(path: Path, *, coarsen: bool) -> tuple[pd.DataFrame, tupl
         How many rows without a side are left out: nobody is known to oppose them.
     """
     extra: dict[str, Kind] = {"hostlev": "int?", "fatality": "int?", "fatalpre": "int?"}
+    # Releases 4.x number the disputes as 3.x did.
+    number = "dispnum3" if "dispnum3" in columns_of(path) else "dispnum"
     table = read_official(
-        path, _PARTICIPANT, optional=extra, na={**_NA, "fatalpre": ("", "NA", "-9", ".", "-")}
+        path,
+        {number: "int", **_PARTICIPANT},
+        optional=extra,
+        # A level of 0, which no codebook has, is in a row of MIDB 4.3: not known.
+        na={
+            **_NA,
+            "fatalpre": ("", "NA", "-9", ".", "-"),
+            "hostlev": ("", "NA", "-9", ".", "0"),
+        },
     )
     aside = table["sidea"].isna().to_numpy(dtype=bool)
     table = table[~aside]
@@ -227,7 +236,7 @@ def participant_spells(path: Path, *, coarsen: bool) -> tuple[pd.DataFrame, tupl
         line = int(table.index[int(np.flatnonzero(lost)[0])])
         raise cell_error(path.name, line, "orig", "", "1 (originator) or 0 (joiner)")
     notes = (f"{int(aside.sum())} participants without a side left out",) if aside.any() else ()
-    out = pd.DataFrame({"number": table["dispnum"], "ccode": table["ccode"]})
+    out = pd.DataFrame({"number": table[number], "ccode": table["ccode"]})
     out["side"] = coded(table, "sidea", _SIDES, file=path.name)
     out["role"] = coded(table, "orig", _ORIGINS, file=path.name)
     out["start"], out["start_precision"], out["end"], out["end_precision"] = _dates(
