@@ -93,6 +93,6 @@ def test_a_participant_without_a_side_is_left_out_and_counted(tmp_path: Path) ->
     assert participants.frame["ccode"].tolist() == [2, 200]
     assert len(conflicts.frame) == 1
     assert participants.notes == ("1 participants without a side left out",)
-    midb.write_text(f"{HEAD_B}\n{rows.replace('0,1', '0,NA', 1)}", encoding="utf-8")
+    midb.write_text(f"{HEAD_B}\n{rows.replace(',0,1', ',0,NA', 1)}", encoding="utf-8")
     with pytest.raises(DataError, match=r"b\.csv, row \d.*orig"):
         cow_mid.read({"mida": mida, "midb": midb})
