@@ -126,7 +126,7 @@ def get_command(
     quiet: Quiet = False,
 ) -> None:
     """Get official sources into the cache: by default all that the historical panels need."""
-    from forecast.sources.catalogue import Network, add_found, advice, get_each, unproven
+    from forecast.sources.catalogue import Network, add_found, advice, gaps, get_each, unproven
 
     if given:
         files, skipped = add_found(_given(given), sources=sources or None, replace=replace)
@@ -138,11 +138,13 @@ def get_command(
             progress=not (quiet or as_json),
         )
     doubts = {source: list(unproven(source).values()) for source in files}
+    lacking = {source: gaps(source) for source in files}
     if as_json:
         print_json(
             {
                 "files": {s: {r: str(p) for r, p in f.items()} for s, f in files.items()},
                 "unproven": {s: sentences for s, sentences in doubts.items() if sentences},
+                "gaps": {s: sentences for s, sentences in lacking.items() if sentences},
                 "failed": {s: str(error) for s, error in skipped.items()},
                 "advice": [] if sources else advice(),
             }
@@ -150,7 +152,7 @@ def get_command(
     else:
         for source, roles in files.items():
             typer.echo(f"{source}: {', '.join(path.name for path in roles.values())}")
-            for sentence in doubts[source]:
+            for sentence in [*doubts[source], *lacking[source]]:
                 typer.echo(f"{source}, {sentence}.", err=True)
         for error in skipped.values():
             typer.echo(f"{type(error).__name__}: {error}", err=True)

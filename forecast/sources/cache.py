@@ -15,11 +15,16 @@ __all__ = [
     "available",
     "cache_folder",
     "files_of",
+    "gaps",
     "how_to_get",
     "unproven",
     "verify",
     "wanted",
 ]
+
+
+#: What a kind of fact settles, in words.
+_DECIDES = {"obligation_years": "who owes whom in treaties of more than two members"}
 
 
 def cache_folder() -> Path:
@@ -129,6 +134,33 @@ def unproven(source: str, *, cache: Path | None = None) -> dict[str, str]:
         for role in entry.files
         if role in lock.files and (why := _doubt(entry, role, lock))
     }
+
+
+def gaps(source: str, *, cache: Path | None = None) -> list[str]:
+    """Sentence on each kind of fact whose file is not in the cache, though others of it are.
+
+    Parameters
+    ----------
+    source : str
+        Key in the catalogue.
+    cache : pathlib.Path, optional
+        Cache folder; `cache_folder` by default.
+
+    Raises
+    ------
+    UnknownNameError, MissingFileError
+        As `files_of`.
+    """
+    entry, there = catalogue()[source], files_of(source, cache=cache)
+    given = entry.facts_of(there)
+    return [
+        f"{file.names[0]} ({role}) is not there: it decides"
+        f" {_DECIDES.get(fact, fact)}. Give it with `--from {role}=FILE`"
+        for role, file in entry.files.items()
+        if role not in there
+        for fact in entry.facts_of([role])
+        if fact not in given
+    ]
 
 
 def _doubt(entry: Source, role: str, lock: Lock) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownNameError, nearest
@@ -15,6 +16,15 @@ __all__ = ["Copy", "Given", "UnrecognisedError", "existing", "recognise", "stage
 
 #: Folders below the given one in which files are looked for.
 _DEPTH = 3
+
+#: Tables that share a name or a layout with those that are read: what they are, what to take.
+_OTHER_TABLES: Mapping[str, str] = {
+    "atop*_nna.*": "ATOP without treaties of non-aggression alone; take the file without _NNA",
+    "atop*sy.*": "ATOP's state-years, which do not say to whom; take atop5_1m.csv",
+    "atop*dy.*": "ATOP's undirected dyad-years, which do not say who owes; take atop5_1ddyr.csv",
+    "gml-ndy*": "GML's non-directed dyad-years, without sides; take gml-ddy-disputes-*.csv",
+    "system20*": "COW's member years, without days; take states2016.csv or statelist2024.csv",
+}
 
 Given = str | Path
 
@@ -55,6 +65,8 @@ def recognise(
     if isinstance(given, Mapping):
         named = {str(role): existing(path) for role, path in given.items()}
         for role in named:
+            if (other := _other(named[role].name)) and role not in entry.files:
+                raise DataError(f"{named[role].name}: found {other}.")
             if role not in entry.files:
                 raise UnknownNameError(f"role of {source}", role, entry.files)
         return {role: _copy_of(path, entry.files[role]) for role, path in named.items()}
@@ -74,11 +86,17 @@ def recognise(
                 copies.setdefault(role, copy)
     if not copies and len(entry.files) == 1 and len(explicit) == 1 and len(paths) == 1:
         (role,), (path,) = entry.files, explicit
-        if path.name.lower().endswith((".csv", ".csv.gz")):
+        if path.name.lower().endswith((".csv", ".csv.gz", ".dta")) and not _other(path.name):
             copies[role] = _copy_of(path, entry.files[role])
     if not copies:
         raise _nothing_recognised(source, entry, [path for path, _ in files])
     return copies
+
+
+def _other(name: str) -> str:
+    """What a file is that is known to be another table; empty for any other."""
+    plain = name.lower()
+    return next((text for p, text in _OTHER_TABLES.items() if fnmatchcase(plain, p)), "")
 
 
 def existing(path: Given) -> Path:
@@ -176,20 +194,31 @@ def _refuse_page(path: Path, copy: Copy) -> None:
             f"{path.name} (from {copy.origin}) is a web page, expected a table. The publisher's"
             " site may ask for a consent, or the file may have moved."
         )
+    if path.suffix.lower() in (".rds", ".rda", ".rdata"):
+        raise DataError(
+            f"{path.name} (from {copy.origin}) is a file of R, expected CSV or Stata's .dta."
+            " Write it with `write.csv(…, row.names = FALSE)` and give that file."
+        )
+    if path.suffix.lower() == ".dta":
+        return
     if head.startswith(b"PK\x03\x04") or (b"\0" in head and not head.startswith(b"\x1f\x8b")):
-        raise DataError(f"{path.name} (from {copy.origin}) is a binary file, expected CSV.")
+        raise DataError(
+            f"{path.name} (from {copy.origin}) is a binary file, expected CSV or Stata's .dta."
+        )
 
 
 def _nothing_recognised(source: str, entry: Source, files: list[Path]) -> UnrecognisedError:
     expected = {role: file.names[0] for role, file in entry.files.items()}
-    names = [path.name for path in files]
+    others = [f" {p.name}: found {text}." for p in files if (text := _other(p.name))]
+    names = [path.name for path in files if not _other(path.name)]
     near = {
         n: role
         for role, file in expected.items()
         if (n := nearest(file, names, cutoff=75)) is not None
     }
     hint = "".join(f" Is {n!r} the {role}? Then `--from {role}={n}`." for n, role in near.items())
+    hint += "".join(others)
     listed = ", ".join(f"{role}: {file}" for role, file in expected.items())
     return UnrecognisedError(
-        f"{source}: none of the {len(names)} files given is known ({listed}).{hint}"
+        f"{source}: none of the {len(files)} files given is known ({listed}).{hint}"
     )

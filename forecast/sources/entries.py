@@ -142,7 +142,7 @@ class OfficialFile(_Entry):
     ----------
     names : tuple of str
         File names under which the file is known, best first; ``*`` and ``?`` match as in a
-        shell. Case and a trailing ``.gz`` do not count.
+        shell. Case and a trailing ``.gz`` do not count; ``.dta`` stands for ``.csv``.
     download : str, optional
         Key of the download that holds it; without one, the user must bring the file.
     member : tuple of str
@@ -172,6 +172,8 @@ class OfficialFile(_Entry):
     def rank(self, name: str) -> int | None:
         """Position in `names` of the first pattern that matches a file name; None for none."""
         plain = name.lower().removesuffix(".gz")
+        if plain.endswith(".dta"):
+            plain = plain.removesuffix(".dta") + ".csv"
         for position, pattern in enumerate(self.names):
             if fnmatchcase(plain, pattern.lower()):
                 return position

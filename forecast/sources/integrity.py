@@ -234,14 +234,12 @@ def _check_conflicts(frames: Frames) -> None:
 
 
 def _check_evidence(conflicts: pd.DataFrame) -> None:
-    """Where kind or evidence is used at all, it is there for every row that needs it."""
-    none = pd.Series(np.nan, index=conflicts.index, dtype="str")
-    kind, evidence = (conflicts.get(c, none) for c in ("kind", "evidence"))
-    if kind.isna().all() and evidence.isna().all():
+    """Where evidence is used at all, it is there for every row whose deaths are known."""
+    evidence = conflicts.get("evidence", pd.Series(np.nan, index=conflicts.index, dtype="str"))
+    if evidence.isna().all():
         return
     deaths, given = conflicts["deaths_class"], evidence.notna()
     rules = (
-        ("kind", kind.isna(), "how the two fought, as other rows of the file say"),
         (
             "evidence",
             deaths.notna() & ~given,

@@ -435,7 +435,6 @@ def test_kind_and_evidence_may_be_absent_and_are_then_missing(tiny_tables, tmp_p
 @pytest.mark.parametrize(
     ("line", "old", "new", "expected"),
     [
-        (2, "land,", ",", "column 'kind': found nothing, expected how the two fought"),
         (3, "reported", "", "column 'evidence': found nothing, expected how the deaths are known"),
         (10, "land,", "land,official", "column 'evidence': found 'official', expected nothing"),
         (3, "reported", "none_reported", "column 'evidence': found 'none_reported', expected 'off"),

@@ -80,7 +80,7 @@ _FIRST = 1815
 #: Last year of a release, by its first digit: spells in force at the end do not tell.
 _LAST: Mapping[str, int] = {"4": 2016, "5": 2018}
 _HIGHEST_CODE = 999
-#: Treaties from which on a release surely has one of non-aggression alone (172 to 200 do).
+#: Treaties from which a file without one of non-aggression alone is not the whole release.
 _MANY = 100
 _DAY = np.timedelta64(1, "D")
 
@@ -164,7 +164,7 @@ def alliance_level(path: Path) -> pd.DataFrame:
         optional=optional | dict.fromkeys(PROVISIONS, "int?") | {"version": "str?"},
         rename=_OFFICIAL,
     )
-    _refuse_without_nonaggression(raw, path)
+    _refuse_partial(raw, path)
     start, _ = dates_of(raw, ("begyr", "begmo", "begday"), file=path.name)
     end, _ = dates_of(raw, ("endyr", "endmo", "endday"), last=True, file=path.name)
     frame = raw[["atopid", *OBLIGATIONS, "wartime", "version"]].assign(
@@ -220,7 +220,7 @@ def _member_rows(path: Path) -> pd.DataFrame:
     optional |= dict.fromkeys(PROVISIONS, "int?")
     optional |= dict.fromkeys((c for group in CONDITIONS.values() for c in group), "int?")
     raw = read_official(path, columns, optional=optional | {"version": "str?"}, rename=_OFFICIAL)
-    _refuse_without_nonaggression(raw, path)
+    _refuse_partial(raw, path)
     start, _ = dates_of(raw, ("yrent", "moent", "dayent"), file=path.name)
     end, _ = dates_of(raw, ("yrexit", "moexit", "dayexit"), last=True, file=path.name)
     wrong = raw.index[(end < start).to_numpy()]
@@ -361,23 +361,23 @@ def _directed(path: Path) -> Reading:
     return Reading("obligation_years", frame, first, last, notes)
 
 
+def _refuse_partial(raw: pd.DataFrame, path: Path) -> None:
+    """The publisher's ``_NNA`` files have the same layout without a quarter of the treaties."""
+    owed = raw.groupby("atopid")[list(OBLIGATIONS)].max() == 1
+    alone = owed["nonaggression"] & ~owed.drop(columns="nonaggression").any(axis=1)
+    # In a complete release they are a quarter of all; a file of few treaties says nothing.
+    if len(owed) >= _MANY and not alone.any():
+        raise DataError(
+            f"{path.name}: none of its {len(owed)} treaties is one of non-aggression alone,"
+            " expected all treaties: take the file without _NNA (atop5_1a.csv, atop5_1m.csv)."
+        )
+
+
 _LAYOUTS: Mapping[str, tuple[str, str, str]] = {
     "members": ("member", "one row per alliance, member and phase", "atop5_1m.csv"),
     "alliances": ("begyr", "one row per alliance", "atop5_1a.csv"),
     "directed_dyad_years": ("ddyad", "one row per ordered pair and year", "atop5_1ddyr.csv"),
 }
-
-
-def _refuse_without_nonaggression(raw: pd.DataFrame, path: Path) -> None:
-    """ATOP's own variant ``_NNA`` has the layout of the release and a quarter fewer treaties."""
-    owed = raw.groupby("atopid")[list(OBLIGATIONS)].max()
-    alone = (owed["nonaggression"] == 1) & (owed.drop(columns="nonaggression") == 0).all(axis=1)
-    if len(owed) >= _MANY and not alone.any():
-        raise DataError(
-            f"{path.name}, column 'nonagg': found {len(owed)} treaties and none of non-aggression "
-            "alone, expected about a quarter of them: it is the variant without them (_NNA). Take "
-            f"the file of all treaties, {path.name.replace('_NNA', '')!r} of the release."
-        )
 
 
 def _refuse_other_layouts(path: Path, role: str) -> None:

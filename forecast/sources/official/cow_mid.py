@@ -60,7 +60,6 @@ _DISPUTE: Mapping[str, Kind] = {
     "recip": "int?",
 }
 _PARTICIPANT: Mapping[str, Kind] = {
-    "dispnum": "int",
     "ccode": "int",
     "stday": "int?",
     "stmon": "int?",
@@ -68,8 +67,8 @@ _PARTICIPANT: Mapping[str, Kind] = {
     "endday": "int?",
     "endmon": "int?",
     "endyear": "int?",
-    "sidea": "int",
-    "orig": "int",
+    "sidea": "int?",
+    "orig": "int?",
 }
 _DYADIC: Mapping[str, Kind] = {
     "disno": "int",
@@ -122,7 +121,8 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     return read_participants(
         files["mida"],
         files["midb"],
-        number="dispnum",
+        # Releases 4.x number the disputes as 3.x did.
+        number="dispnum3" if "dispnum3" in columns_of(files["mida"]) else "dispnum",
         prefix="mid",
         label="MID",
         coarsen=False,
@@ -149,7 +149,7 @@ def read_participants(
     disputes = _disputes(mida, number, coarsen=coarsen)
     last = int(disputes["start"].dt.year.max())
     first = int(disputes["start"].dt.year.min())
-    participants = participant_spells(midb, coarsen=coarsen)
+    participants, notes = participant_spells(midb, coarsen=coarsen)
     unknown = (~participants["number"].isin(disputes["number"])).to_numpy(dtype=bool)
     if unknown.any():
         at = int(np.flatnonzero(unknown)[0])
@@ -174,9 +174,11 @@ def read_participants(
     disputes["name"] = f"{label} dispute " + disputes["number"].astype(str)
     pairs = f"{midb.name}, pairs of participants"
     return [
-        reading_of("conflicts", conflicts, file=pairs, first=first, last=last),
+        reading_of("conflicts", conflicts, file=pairs, first=first, last=last, notes=notes),
         reading_of("disputes", disputes, file=mida.name, first=first, last=last),
-        reading_of("participants", participants, file=midb.name, first=first, last=last),
+        reading_of(
+            "participants", participants, file=midb.name, first=first, last=last, notes=notes
+        ),
     ]
 
 
@@ -195,7 +197,7 @@ def _disputes(path: Path, number: str, *, coarsen: bool) -> pd.DataFrame:
     return out
 
 
-def participant_spells(path: Path, *, coarsen: bool) -> pd.DataFrame:
+def participant_spells(path: Path, *, coarsen: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Participants in terms of sides and roles, one row each time a state is in a dispute.
 
     Parameters
@@ -210,12 +212,31 @@ def participant_spells(path: Path, *, coarsen: bool) -> pd.DataFrame:
     pandas.DataFrame
         ``number, ccode, side, role, start, start_precision, end, end_precision, level,
         deaths_class, deaths``, indexed by line number.
+    tuple of str
+        How many rows without a side are left out: nobody is known to oppose them.
     """
     extra: dict[str, Kind] = {"hostlev": "int?", "fatality": "int?", "fatalpre": "int?"}
+    # Releases 4.x number the disputes as 3.x did.
+    number = "dispnum3" if "dispnum3" in columns_of(path) else "dispnum"
     table = read_official(
-        path, _PARTICIPANT, optional=extra, na={**_NA, "fatalpre": ("", "NA", "-9", ".", "-")}
+        path,
+        {number: "int", **_PARTICIPANT},
+        optional=extra,
+        # A level of 0, which no codebook has, is in a row of MIDB 4.3: not known.
+        na={
+            **_NA,
+            "fatalpre": ("", "NA", "-9", ".", "-"),
+            "hostlev": ("", "NA", "-9", ".", "0"),
+        },
     )
-    out = pd.DataFrame({"number": table["dispnum"], "ccode": table["ccode"]})
+    aside = table["sidea"].isna().to_numpy(dtype=bool)
+    table = table[~aside]
+    lost = table["orig"].isna().to_numpy(dtype=bool)
+    if lost.any():
+        line = int(table.index[int(np.flatnonzero(lost)[0])])
+        raise cell_error(path.name, line, "orig", "", "1 (originator) or 0 (joiner)")
+    notes = (f"{int(aside.sum())} participants without a side left out",) if aside.any() else ()
+    out = pd.DataFrame({"number": table[number], "ccode": table["ccode"]})
     out["side"] = coded(table, "sidea", _SIDES, file=path.name)
     out["role"] = coded(table, "orig", _ORIGINS, file=path.name)
     out["start"], out["start_precision"], out["end"], out["end_precision"] = _dates(
@@ -224,7 +245,7 @@ def participant_spells(path: Path, *, coarsen: bool) -> pd.DataFrame:
     out["level"] = coded(table, "hostlev", HOSTILITY, file=path.name)
     out["deaths_class"] = fatality_class(table, "fatality", file=path.name)
     out["deaths"] = table["fatalpre"].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-    return out
+    return out, notes
 
 
 def _dates(

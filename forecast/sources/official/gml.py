@@ -8,6 +8,7 @@ participants (``gml-mida``, ``gml-midb``).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from forecast.sources.official.cow_mid import participant_spells, read_participants
@@ -61,7 +62,10 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
             coarsen=True,
         )
     dated = None
+    notes: tuple[str, ...] = ()
     if "midb" in files:
-        dated = opposed_pairs(participant_spells(files["midb"], coarsen=True))
+        participants, notes = participant_spells(files["midb"], coarsen=True)
+        dated = opposed_pairs(participants)
     path = files["directed_dyad_disputes"]
-    return [read_dyad_years(path, prefix="gml", label="GML MID", dated=dated)]
+    reading = read_dyad_years(path, prefix="gml", label="GML MID", dated=dated)
+    return [replace(reading, notes=(*reading.notes, *notes))]

@@ -12,7 +12,15 @@ from forecast.sources.tables import Reading
 __all__ = ["reading_of"]
 
 
-def reading_of(table: str, frame: pd.DataFrame, *, file: str, first: int, last: int) -> Reading:
+def reading_of(
+    table: str,
+    frame: pd.DataFrame,
+    *,
+    file: str,
+    first: int,
+    last: int,
+    notes: tuple[str, ...] = (),
+) -> Reading:
     """Reading of one kind of fact, checked against its schema.
 
     Parameters
@@ -25,6 +33,8 @@ def reading_of(table: str, frame: pd.DataFrame, *, file: str, first: int, last: 
         Name of the file, for messages.
     first, last : int
         Calendar years covered.
+    notes : tuple of str
+        What was left out, as sentences.
 
     Raises
     ------
@@ -37,4 +47,4 @@ def reading_of(table: str, frame: pd.DataFrame, *, file: str, first: int, last: 
     columns = {name: c for name, c in schema.items() if c.required or name in frame}
     text = {name: "str" for name, c in columns.items() if str(c.dtype).lower().startswith("str")}
     tidy = frame[list(columns)].astype(text)
-    return Reading(table, validate(table, tidy, file=file), first, last)
+    return Reading(table, validate(table, tidy, file=file), first, last, notes)

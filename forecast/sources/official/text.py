@@ -11,8 +11,10 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,7 @@ def read_official(
     Parameters
     ----------
     path : pathlib.Path
-        Comma-separated text with a header line, as it is or as ``.gz``.
+        Comma-separated text with a header line, as it is or as ``.gz``; or Stata's ``.dta``.
     columns : mapping of str to Kind
         Official names of the columns that the file must have, in any case, and how each is
         parsed. A trailing ``?`` allows a missing value. Further columns are ignored.
@@ -124,9 +126,25 @@ def _opened(path: Path) -> io.BufferedIOBase:
     try:
         if path.suffix == ".gz":
             return gzip.open(path)
+        if path.suffix.lower() == ".dta":
+            return io.BytesIO(_stata(path, path.stat().st_mtime_ns))
         return path.open("rb")
     except FileNotFoundError:
         raise MissingFileError(f"There is no file {path.name!r} in {path.parent}.") from None
+
+
+@lru_cache(maxsize=2)
+def _stata(path: Path, _changed: int) -> bytes:
+    """A Stata file as comma-separated text: codes without labels, whole numbers as such."""
+    try:
+        frame = pd.read_stata(path, convert_categoricals=False)
+    except (ValueError, OSError, EOFError, struct.error) as error:
+        raise DataError(f"{path.name}: not a whole Stata file ({error}).") from None
+    for name in frame.select_dtypes("float"):
+        # A whole number with a missing one beside it is a float to pandas.
+        if (frame[name].dropna() % 1 == 0).all():
+            frame[name] = frame[name].astype("Int64")
+    return frame.to_csv(index=False).encode("utf-8")
 
 
 def _normalised(path: Path) -> bytes:

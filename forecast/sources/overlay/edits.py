@@ -170,6 +170,9 @@ def _conflict(work: Work, change: Change, values: dict[str, Any]) -> None:
     }
     row = _ordered(row, a, b)
     table = work.frames["conflicts"]
+    if "evidence" in table and "deaths_class" in values:
+        # Its source is where the deaths are known from.
+        row.setdefault("evidence", "reported" if values["deaths_class"] else "none_reported")
     same = table[(table["ccode_a"] == row["ccode_a"]) & (table["ccode_b"] == row["ccode_b"])]
     twin = same[(same["conflict_id"] == row["conflict_id"]) | (same["start"] == row["start"])]
     if len(twin):
