@@ -74,6 +74,8 @@ NEEDS: Mapping[str, str | None] = MappingProxyType(
         "member": None,
         "rivalry": "rivalry_covered",
         "regime": "regime_covered",
+        "polity": "polity_covered",
+        "troops": "troops_covered",
         "trade": "trade_covered",
         "igo": "igo_covered",
         "distance": "distance_covered",

@@ -62,6 +62,8 @@ RECIPE: tuple[str, ...] = (
     "conflicts",
     "rivalries",
     "regimes",
+    "polity",
+    "troops",
     "trade",
     "igos",
     "distances",

@@ -15,6 +15,8 @@ __all__ = ["Copy", "Given", "UnrecognisedError", "existing", "recognise", "stage
 
 #: Folders below the given one in which files are looked for.
 _DEPTH = 3
+#: First bytes of an old Excel workbook, the one binary format that readers take.
+_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
 Given = str | Path
 
@@ -74,7 +76,7 @@ def recognise(
                 copies.setdefault(role, copy)
     if not copies and len(entry.files) == 1 and len(explicit) == 1 and len(paths) == 1:
         (role,), (path,) = entry.files, explicit
-        if path.name.lower().endswith((".csv", ".csv.gz")):
+        if path.name.lower().endswith((".csv", ".csv.gz", ".xls")):
             copies[role] = _copy_of(path, entry.files[role])
     if not copies:
         raise _nothing_recognised(source, entry, [path for path, _ in files])
@@ -169,6 +171,8 @@ def _refuse_page(path: Path, copy: Copy) -> None:
     with path.open("rb") as handle:
         head = handle.read(4096)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if path.suffix.lower() == ".xls" and head.startswith(_WORKBOOK):
+        return
     if not text and not head.startswith(b"\x1f\x8b"):
         raise DataError(f"{path.name} (from {copy.origin}) is empty, expected a table.")
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):

@@ -32,6 +32,8 @@ FACTS: Mapping[str, bool] = {
     "participants": False,
     "rivalries": False,
     "regimes": False,
+    "polity": False,
+    "troops": False,
     "trade": False,
     "dyadic_trade": False,
     "igos": False,
