@@ -1,8 +1,8 @@
 """US troops that a state hosts: dependency on the patron's own soldiers, beside its pledge.
 
-Not in `forecast data`'s embedded tables: added by ``sources={"troops": …}``. The United States
-host no troops of their own: 0 by definition. Past the coverage a simulation keeps the last year's
-figures; no scenario of alliances moves them.
+The embedded data have no such table: ``sources={"troops": "us_troops_2024"}`` adds it. The United
+States host no troops of another state here: 0 by definition. Past its coverage a world that is
+carried forward keeps the last year's figures; no scenario of alliances moves them.
 """
 
 from __future__ import annotations

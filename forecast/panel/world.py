@@ -88,7 +88,8 @@ def build_world(
 
         Of the extra tables that the data set has: ``rivalry``, ``polyarchy``, ``polity``,
         ``us_troops``, ``imports``, ``exports``, ``trade_flow``, ``joint_igos``, ``distance_km``,
-        and always their masks, such as ``rivalry_covered``: see `forecast.panel.extras.extra_variables`.
+        and always their masks, such as ``rivalry_covered``: see
+        `forecast.panel.extras.extra_variables`.
 
     Raises
     ------

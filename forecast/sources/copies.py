@@ -15,8 +15,6 @@ __all__ = ["Copy", "Given", "UnrecognisedError", "existing", "recognise", "stage
 
 #: Folders below the given one in which files are looked for.
 _DEPTH = 3
-#: First bytes of an old Excel workbook, the one binary format that readers take.
-_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
 Given = str | Path
 
@@ -171,8 +169,6 @@ def _refuse_page(path: Path, copy: Copy) -> None:
     with path.open("rb") as handle:
         head = handle.read(4096)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if path.suffix.lower() == ".xls" and head.startswith(_WORKBOOK):
-        return
     if not text and not head.startswith(b"\x1f\x8b"):
         raise DataError(f"{path.name} (from {copy.origin}) is empty, expected a table.")
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):
@@ -180,7 +176,9 @@ def _refuse_page(path: Path, copy: Copy) -> None:
             f"{path.name} (from {copy.origin}) is a web page, expected a table. The publisher's"
             " site may ask for a consent, or the file may have moved."
         )
-    if head.startswith(b"PK\x03\x04") or (b"\0" in head and not head.startswith(b"\x1f\x8b")):
+    # Readers take packed text and old Excel workbooks; what is no workbook they refuse themselves.
+    binary = b"\0" in head and not head.startswith(b"\x1f\x8b") and path.suffix.lower() != ".xls"
+    if head.startswith(b"PK\x03\x04") or binary:
         raise DataError(f"{path.name} (from {copy.origin}) is a binary file, expected CSV.")
 
 

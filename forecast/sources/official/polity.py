@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from forecast.errors import DataError
 from forecast.sources.official.readings import one_per_state_year, reading_of
 from forecast.sources.official.roles import given_roles
@@ -94,6 +92,8 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     first, last = int(table["year"].min()), int(table["year"].max())
     kept = one_per_state_year(table, unit="unit")
     notes = [f"The score is the column {score}."]
+    if "p5" in names:
+        notes.append("The file is Polity5 (it has the column p5).")
     for number, text in (
         (early, f"rows left out: before {FIRST}"),
         (int(none.sum()), "scores missing: interruption, interregnum or transition"),

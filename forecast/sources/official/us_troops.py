@@ -86,9 +86,7 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     if ((table["ccode"] == 260) & (table["year"] > 1990)).any():
         codes = to_cow_codes(table["ccode"].to_numpy(), table["year"].to_numpy())
         table = table.assign(ccode=codes)
-        table = without(
-            table["ccode"] == NO_STATE, "their Gleditsch-Ward number has no COW number"
-        )
+        table = without(table["ccode"] == NO_STATE, "their Gleditsch-Ward number has no COW number")
     table = without(table["ccode"] == UNITED_STATES, "the United States themselves")
     table = without(table["year"].isin(_NO_REPORT), "of 1951 and 1952, which have no report")
     hidden = pd.Series(False, index=table.index)
@@ -96,12 +94,12 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
         inside = (table["ccode"] == code) & table["year"].between(begin, end)
         hidden |= inside & ((table["us_troops"] == 0) | (not only_zero))
     table = without(hidden, "the reports leave deployed personnel out, no other figure")
-    year, code = table["year"], table["ccode"]
-    code = code.mask(code.isin([255, 260]), pd.Series(np.where(year < 1990, 260, 255), code.index))
-    code = code.mask((code == 816) & year.between(1954, 1974), 817)
+    year, host = table["year"], table["ccode"]
+    host = host.mask(host.isin([255, 260]), pd.Series(np.where(year < 1990, 260, 255), host.index))
+    host = host.mask((host == 816) & year.between(1954, 1974), 817)
     # Where a place is listed under two names one of the rows is empty: the highest, as within a
     # year (the authors' rule).
-    table = table.assign(ccode=code).sort_values(["ccode", "year", "us_troops"], kind="stable")
+    table = table.assign(ccode=host).sort_values(["ccode", "year", "us_troops"], kind="stable")
     twice = table.duplicated(["ccode", "year"], keep="last")
     table = without(twice, "the same host and year under another name, with no more personnel")
     reading = reading_of("troops", table, file=path.name, first=first, last=last)

@@ -61,6 +61,11 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
             near = nearest(column, names)
             hint = f" The nearest one there is {near!r}." if near else ""
             shown = "COWcode" if column == "ccode" else column
+            if column == _INDEX and {"polity", "polity2"} & set(names):
+                hint = (
+                    " These are columns of Polity, a source of its own: `forecast data get"
+                    f" polity5_2018 --from {path.name}` (or polity4_2018)."
+                )
             raise DataError(f"{path.name}, row 1: the column {shown!r} is missing.{hint}")
     types = {code: pa.float64(), "year": pa.int64(), _INDEX: pa.float64(), "country_id": pa.int64()}
     blocks, line = [], 2

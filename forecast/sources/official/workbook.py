@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from forecast.errors import ArgumentError, DataError, MissingFileError
+from forecast.errors import DataError, ForecastError, MissingFileError
 
 __all__ = ["text_of_workbook"]
 
@@ -23,7 +23,7 @@ def text_of_workbook(path: Path) -> bytes:
     ------
     MissingFileError
         If there is no such file.
-    ArgumentError
+    ForecastError
         If xlrd is not installed.
     DataError
         If the file is no such workbook.
@@ -32,11 +32,11 @@ def text_of_workbook(path: Path) -> bytes:
         raise MissingFileError(f"There is no file {path.name!r} in {path.parent}.")
     try:
         import xlrd
-    except ImportError:
-        raise ArgumentError(
+    except ImportError as error:
+        raise ForecastError(
             f"{path.name}: reading .xls needs xlrd: `pip install 'alliance-forecast[excel]'`. Or"
             " save the sheet as CSV, which needs nothing."
-        ) from None
+        ) from error
     try:
         book = xlrd.open_workbook(str(path), on_demand=True, logfile=io.StringIO())
         sheet = book.sheet_by_index(0)
