@@ -175,6 +175,8 @@ def _kept(folder: Path) -> list[Path]:
 
 def _content(data: str | Path | Tables, sources: Mapping[str, str] | None) -> str:
     """Hash of the data, without reading them into tables."""
+    if sources and not (isinstance(data, str) and data == "historical"):
+        return _with_attached(_content(data, None), sources)
     if isinstance(data, Tables):
         if not data.fingerprint:
             raise ArgumentError(
@@ -188,6 +190,12 @@ def _content(data: str | Path | Tables, sources: Mapping[str, str] | None) -> st
         return historical_key(sources=sources)
     folder = data_folder() if data == "embedded" else Path(data)
     return _digest(folder, sorted(p for p in folder.glob("*") if p.is_file()))
+
+
+def _with_attached(content: str, sources: Mapping[str, str]) -> str:
+    from forecast.sources.attach import attached_key
+
+    return fingerprint_values(data=content, attached=attached_key(sources))
 
 
 def _digest(root: Path, paths: Sequence[Path]) -> str:

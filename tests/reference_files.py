@@ -27,6 +27,7 @@ REFERENCE_FILES: dict[str, tuple[str, ...]] = {
     "ucdp_dyadic_24_1": ("official/ucdp/Dyadic_v24_1.csv",),
     "cow_igo_3": ("processed/cow_igo_ndy.csv.gz",),
     "cow_trade_4_0": ("processed/cow_trade_sy.csv.gz",),
+    "us_troops_2024": ("official/troops/troopdata-rebuild-country-year.csv",),
     "vdem_16": ("processed/democracy.csv.gz",),
     "min_distance": ("processed/cow_mindist.csv.gz",),
     "rivalries_td": ("processed/td_rivalries.csv.gz",),

@@ -16,6 +16,7 @@ from forecast.features import (  # noqa: F401  (importing a module registers its
     society,
     structure,
     system,
+    troops,
 )
 from forecast.features.gather import FeatureRequest, compute_features, feature_arrays
 from forecast.features.registry import (

@@ -28,7 +28,7 @@ __all__ = ["ENTRY", "FeatureRequest", "Side", "compute_features", "feature_array
 #: What rows of a state's first year may have; see `FeatureRequest`.
 ENTRY: tuple[str, ...] = ("missing", "current")
 #: Needs of features that change with events of the year.
-EVENTS = frozenset({"conflict", "obligation", "treaty", "rivalry", "trade", "igo"})
+EVENTS = frozenset({"conflict", "obligation", "treaty", "rivalry", "trade", "igo", "troops"})
 
 Unit = Literal["state-year", "dyad-year", "directed-dyad-year"]
 Float64Array = npt.NDArray[np.float64]

@@ -76,11 +76,16 @@ NEEDS: Mapping[str, str | None] = MappingProxyType(
         "member": None,
         "rivalry": "rivalry_covered",
         "regime": "regime_covered",
+        "polity": "polity_covered",
+        "troops": "troops_covered",
         "trade": "trade_covered",
         "igo": "igo_covered",
         "distance": "distance_covered",
     }
 )
+
+#: Measures of democracy, as the option ``measure`` names them, with the need that each is.
+MEASURES: Mapping[str, str] = MappingProxyType({"polyarchy": "regime", "polity": "polity"})
 
 _REGISTRY: dict[str, Feature] = {}
 
@@ -208,10 +213,11 @@ def feature(
         dims = LEVELS[level]
 
         def plain(world: xr.Dataset, **options: Any) -> FloatArray:
-            known = _known_years(world, required) & _known_classes(world, options)
+            needed = _needed(required, options)
+            known = _known_years(world, needed) & _known_classes(world, options)
             if known.any():
                 values = np.array(function(world, **options), dtype=np.float32, order="C")
-                return _mask(values, world, known, level, required)
+                return _mask(values, world, known, level, needed)
             # A table that is not there: nothing to compute from.
             return np.full([world.sizes[dim] for dim in dims], np.nan, dtype=np.float32)
 
@@ -254,6 +260,15 @@ def ordered(world: xr.Dataset) -> xr.Dataset:
     if all(order == sorted(order) for order in orders):
         return world
     return world.transpose(*DIMENSIONS, missing_dims="ignore")
+
+
+def _needed(needs: frozenset[str], options: Mapping[str, Any]) -> frozenset[str]:
+    """What is needed under these options: another measure of democracy is another table."""
+    if "measure" not in options:
+        return needs
+    if options["measure"] not in MEASURES:
+        raise UnknownNameError("measure of democracy", options["measure"], MEASURES)
+    return needs - set(MEASURES.values()) | {MEASURES[options["measure"]]}
 
 
 def _known_years(world: xr.Dataset, needs: frozenset[str]) -> npt.NDArray[np.bool_]:

@@ -1,11 +1,15 @@
 """Regimes, trade and organisations: the ties between states besides alliances.
 
-Each comes from a table that a data set may lack (V-Dem, COW trade, COW IGO); without it, or past
-its coverage, the feature is missing. Trade openness (trade over GDP) is not among them: the data
-sets with trade have no GDP on the same footing, so it cannot be measured here.
+Each comes from a table that a data set may lack (V-Dem, Polity, COW trade, COW IGO); without it,
+or past its coverage, the feature is missing. The two measures of democracy are never mixed: a
+feature has the one that its name, formula or option `measure` says. Trade openness (trade over
+GDP) is not among them: the data sets with trade have no GDP on the same footing, so it cannot be
+measured here.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -18,6 +22,7 @@ __all__ = [
     "joint_democracy",
     "joint_igos",
     "lowest_polyarchy",
+    "polity",
     "polyarchy",
     "regime_distance",
     "trade_dependence",
@@ -25,6 +30,11 @@ __all__ = [
 ]
 
 VDEM = "Teorell et al. 2019 (polyarchy); V-Dem"
+POLITY = "Marshall, Gurr & Jaggers 2019 (Polity5)"
+#: From which value on a state counts as a democracy: a half, and the usual cut of the field.
+CUTS: Mapping[str, float] = {"polyarchy": 0.5, "polity": 6.0}
+#: Lowest and highest possible value of each measure.
+SCALES_OF: Mapping[str, tuple[float, float]] = {"polyarchy": (0.0, 1.0), "polity": (-10.0, 10.0)}
 #: How `joint_igos` counts.
 SCALES = ("log", "count")
 
@@ -43,6 +53,22 @@ SCALES = ("log", "count")
 def polyarchy(world: xr.Dataset) -> np.ndarray:
     """How democratic the state is, from 0 to 1."""
     return np.asarray(world["polyarchy"].to_numpy())
+
+
+@feature(
+    family="society",
+    level="state",
+    unit="points",
+    bounds=(-10, 10),
+    sign="free",
+    formula="polity2 of i; with side='min' the weak link, with 'absdiff' the distance",
+    source=POLITY,
+    needs=("polity", "member"),
+    pre_treatment=True,
+)
+def polity(world: xr.Dataset) -> np.ndarray:
+    """How democratic the state is, from -10 (autocracy) to 10 (democracy)."""
+    return np.asarray(world["polity"].to_numpy())
 
 
 @feature(
@@ -75,13 +101,13 @@ def regime_distance(world: xr.Dataset) -> np.ndarray:
 )
 def lowest_polyarchy(world: xr.Dataset) -> np.ndarray:
     """Democracy of the less democratic of the two."""
-    return lower(world)
+    return lower(world, "polyarchy")
 
 
 @shared
-def lower(world: xr.Dataset) -> np.ndarray:
+def lower(world: xr.Dataset, measure: str) -> np.ndarray:
     """Lower of the two levels of democracy, (year, state, other); NaN if either is missing."""
-    level = world["polyarchy"].to_numpy()
+    level = world[measure].to_numpy()
     return np.asarray(np.minimum(level[:, :, None], level[:, None, :]))
 
 
@@ -91,16 +117,31 @@ def lower(world: xr.Dataset) -> np.ndarray:
     unit="0/1",
     bounds=(0, 1),
     sign="-",
-    formula="1 if d_i ≥ threshold and d_j ≥ threshold, d the electoral democracy index",
-    source=VDEM + "; Maoz & Russett 1993",
+    formula="1 if d_i ≥ threshold and d_j ≥ threshold, d the electoral democracy index (threshold "
+    "0.5), or with measure='polity' polity2 (threshold 6)",
+    source=VDEM + "; " + POLITY + "; Maoz & Russett 1993",
     needs=("regime", "member"),
     pre_treatment=True,
 )
-def joint_democracy(world: xr.Dataset, *, threshold: float = 0.5) -> np.ndarray:
-    """Whether both are democracies; missing if the regime of either is."""
-    if not 0 < threshold <= 1:
-        raise ArgumentError(f"threshold must be in (0, 1]; found {threshold!r}")
-    lowest = lower(world)
+def joint_democracy(
+    world: xr.Dataset, *, measure: str = "polyarchy", threshold: float | None = None
+) -> np.ndarray:
+    """Whether both are democracies; missing if the regime of either is.
+
+    Parameters
+    ----------
+    world : xarray.Dataset
+        Dense world.
+    measure : {"polyarchy", "polity"}
+        Whose measure: V-Dem's electoral democracy index, or Polity's polity2.
+    threshold : float, optional
+        Least value of a democracy; 0.5 for V-Dem, 6 for Polity.
+    """
+    low, high = SCALES_OF[measure]
+    threshold = CUTS[measure] if threshold is None else threshold
+    if not low < threshold <= high:
+        raise ArgumentError(f"threshold must be in ({low:g}, {high:g}]; found {threshold!r}")
+    lowest = lower(world, measure)
     return np.where(np.isnan(lowest), np.nan, lowest >= np.float32(threshold))
 
 

@@ -67,7 +67,9 @@ def load_panel(
         the embedded data, or tables that were already read.
     sources : mapping of str to str, optional
         For ``data="historical"``: kind of fact to source of the catalogue, instead of the newest
-        in the cache, e.g. ``{"conflicts": "ucdp_acd_25_1"}`` for interstate armed conflicts.
+        in the cache, e.g. ``{"conflicts": "ucdp_acd_25_1"}`` for interstate armed conflicts. For
+        other data: tables to have besides, e.g. ``{"troops": "us_troops_2024"}``
+        (`forecast.sources.attach.ATTACHABLE` lists the kinds).
     unit : str
         ``"dyad-year"``: one row per unordered pair (``ccode_a < ccode_b``) and year; outcome: an
         episode between the two began. ``"directed-dyad-year"``: one row per ordered pair;
@@ -264,11 +266,10 @@ def _read_plain(data: str | Path | Tables, sources: Mapping[str, str] | None) ->
         from forecast.sources.historical import load_historical
 
         return load_historical(sources=sources)
-    if sources is not None:
-        raise ArgumentError(
-            f"sources={dict(sources)!r}: only data='historical' is put together from sources; "
-            f"found data={data if isinstance(data, (str, Path)) else data.name!r}."
-        )
+    if sources:
+        from forecast.sources.attach import attach
+
+        return attach(read_tables(data), sources)
     if isinstance(data, Tables):
         return data
     from forecast.sources.embedded import load_tables

@@ -20,9 +20,24 @@ __all__ = ["EXTRA_MASKS", "extra_variables"]
 EXTRA_MASKS: Mapping[str, tuple[str, ...]] = {
     "rivalry_covered": ("rivalries",),
     "regime_covered": ("regimes",),
+    "polity_covered": ("polity",),
+    "troops_covered": ("troops",),
     "trade_covered": ("trade", "dyadic_trade"),
     "igo_covered": ("igos",),
     "distance_covered": ("distances",),
+}
+
+#: Columns by state and year, each a variable of its own name.
+_OF_STATES: Mapping[str, tuple[str, ...]] = {
+    "regimes": ("polyarchy",),
+    "polity": ("polity",),
+    "troops": ("us_troops",),
+    "trade": ("imports", "exports"),
+}
+#: Sizes of a host: columns of the capabilities (embedded, or NMC in thousands), and persons in one.
+_HOST: Mapping[str, Mapping[str, int]] = {
+    "host_population": {"population": 1, "tpop": 1000},
+    "host_personnel": {"milper": 1000},
 }
 
 _PAIR = ("year", "state", "other")
@@ -46,7 +61,10 @@ def extra_variables(window: Window, member: BoolArray, together: BoolArray) -> d
     -------
     dict
         ``rivalry`` (year, state, other) bool, symmetric: strategic rivals on some day of the
-        year. ``polyarchy`` (year, state) float32, 0–1. ``imports``, ``exports`` (year, state) and
+        year. ``polyarchy`` (year, state) float32, 0–1. ``polity`` (year, state) float32,
+        -10 to 10. ``us_troops`` (year, state) float32, persons, and with it of the host
+        ``host_population`` and ``host_personnel`` (military), persons, as far as the capabilities
+        have them. ``imports``, ``exports`` (year, state) and
         ``trade_flow`` (year, state, other) float32, million current US dollars; the flow is what
         `state` imports from `other`. ``joint_igos`` (year, state, other) float32, symmetric
         number of shared memberships. ``distance_km`` (year, state, other) float32, symmetric.
@@ -56,10 +74,16 @@ def extra_variables(window: Window, member: BoolArray, together: BoolArray) -> d
     out: dict[str, Variable] = {}
     if "rivalries" in extra:
         out["rivalry"] = (_PAIR, _rivalry(window, together))
-    for table, columns in (("regimes", ("polyarchy",)), ("trade", ("imports", "exports"))):
+    for table, columns in _OF_STATES.items():
         if table in extra:
             for column in columns:
                 out[column] = (_STATE, _of_states(window, table, column, member))
+    if "troops" in extra:
+        for name, sizes in _HOST.items():
+            for column, persons in sizes.items():
+                if column in window.tables.capabilities:
+                    size = _of_states(window, "capabilities", column, member)
+                    out[name] = (_STATE, size * np.float32(persons))
     if "dyadic_trade" in extra:
         flow = _of_pairs(window, "dyadic_trade", ("imports_a", "imports_b"), together)
         out["trade_flow"] = (_PAIR, flow)
@@ -95,7 +119,8 @@ def _rivalry(window: Window, together: BoolArray) -> BoolArray:
 
 def _rows(window: Window, table: str) -> tuple[pd.DataFrame, IntArray]:
     """Rows of a yearly table inside the window and its coverage, and their year index."""
-    frame = window.tables.extra[table]
+    tables = window.tables
+    frame = tables.capabilities if table == "capabilities" else tables.extra[table]
     covers = window.tables.coverage[table]
     year = frame["year"].to_numpy(dtype=np.int64)
     low, high = max(window.first, covers.first), min(window.last, covers.last)

@@ -90,10 +90,10 @@ def build_world(
         (year) bool: the alliances of the year rest on changes that this library added to those of
         the source.
 
-        Of the extra tables that the data set has: ``rivalry``, ``polyarchy``, ``imports``,
-        ``exports``, ``trade_flow``, ``joint_igos``, ``distance_km``, and always the masks
-        ``rivalry_covered``, ``regime_covered``, ``trade_covered``, ``igo_covered``,
-        ``distance_covered``: see `forecast.panel.extras.extra_variables`.
+        Of the extra tables that the data set has: ``rivalry``, ``polyarchy``, ``polity``,
+        ``us_troops``, ``imports``, ``exports``, ``trade_flow``, ``joint_igos``, ``distance_km``,
+        and always their masks, such as ``rivalry_covered``: see
+        `forecast.panel.extras.extra_variables`.
 
     Raises
     ------

@@ -64,6 +64,8 @@ RECIPE: tuple[str, ...] = (
     "conflicts",
     "rivalries",
     "regimes",
+    "polity",
+    "troops",
     "trade",
     "igos",
     "distances",

@@ -86,7 +86,8 @@ def recognise(
                 copies.setdefault(role, copy)
     if not copies and len(entry.files) == 1 and len(explicit) == 1 and len(paths) == 1:
         (role,), (path,) = entry.files, explicit
-        if path.name.lower().endswith((".csv", ".csv.gz", ".dta")) and not _other(path.name):
+        tables = (".csv", ".csv.gz", ".dta", ".xls")
+        if path.name.lower().endswith(tables) and not _other(path.name):
             copies[role] = _copy_of(path, entry.files[role])
     if not copies:
         raise _nothing_recognised(source, entry, [path for path, _ in files])
@@ -199,7 +200,8 @@ def _refuse_page(path: Path, copy: Copy) -> None:
             f"{path.name} (from {copy.origin}) is a file of R, expected CSV or Stata's .dta."
             " Write it with `write.csv(…, row.names = FALSE)` and give that file."
         )
-    if path.suffix.lower() == ".dta":
+    # Readers take packed text, Stata's files and old Excel workbooks; what is none they refuse.
+    if path.suffix.lower() in (".dta", ".xls"):
         return
     if head.startswith(b"PK\x03\x04") or (b"\0" in head and not head.startswith(b"\x1f\x8b")):
         raise DataError(

@@ -32,6 +32,8 @@ FACTS: Mapping[str, bool] = {
     "participants": False,
     "rivalries": False,
     "regimes": False,
+    "polity": False,
+    "troops": False,
     "trade": False,
     "dyadic_trade": False,
     "igos": False,
@@ -215,7 +217,7 @@ def _put_together(
             reading = shelf.find(fact, source)
             if reading is None or not _fits(fact, reading, facts):
                 continue
-            facts[fact], origin[fact] = _sourced(source, reading), source
+            facts[fact], origin[fact] = sourced(source, reading), source
             break
         if FACTS[fact] and fact not in facts:
             _refuse_silent(fact, sources, folder)
@@ -252,7 +254,8 @@ def _fits(fact: str, reading: Reading, facts: Mapping[str, Sourced]) -> bool:
     return bool(ids.isin(reading.frame[column]).mean() > 0.5)
 
 
-def _sourced(source: str, reading: Reading) -> Sourced:
+def sourced(source: str, reading: Reading) -> Sourced:
+    """A reading with what the catalogue says of its source."""
     from importlib import import_module
 
     from forecast.sources.assembly import Sourced

@@ -69,6 +69,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "conflicts": ("conflict_id", "ccode_a", "ccode_b"),
     "rivalries": ("rivalry_id", "ccode_a", "ccode_b", "start"),
     "regimes": ("ccode", "year"),
+    "polity": ("ccode", "year"),
+    "troops": ("ccode", "year"),
     "trade": ("ccode", "year"),
     "dyadic_trade": ("ccode_a", "ccode_b", "year"),
     "igos": ("ccode_a", "ccode_b", "year"),
@@ -234,6 +236,16 @@ SCHEMAS: Mapping[str, pa.DataFrameSchema] = {
     "regimes": _schema(
         "regimes",
         {"ccode": _ccode(), "year": _year(), "polyarchy": _number(0, 1)},
+    ),
+    # A measure of its own, with years of its own: never mixed with that of `regimes`.
+    "polity": _schema(
+        "polity",
+        {"ccode": _ccode(), "year": _year(), "polity": _number(-10, 10)},
+    ),
+    # us_troops: active-duty personnel of the United States in the state, persons.
+    "troops": _schema(
+        "troops",
+        {"ccode": _ccode(), "year": _year(), "us_troops": _number(0)},
     ),
     "trade": _schema(
         "trade",

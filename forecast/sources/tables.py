@@ -44,6 +44,8 @@ TABLES: tuple[str, ...] = (
 EXTRA_TABLES: tuple[str, ...] = (
     "rivalries",
     "regimes",
+    "polity",
+    "troops",
     "trade",
     "dyadic_trade",
     "igos",

@@ -157,6 +157,10 @@ DIMS = {
     "capability": ("year", "state"),
     "region": ("state",),
     "polyarchy": ("year", "state"),
+    "polity": ("year", "state"),
+    "us_troops": ("year", "state"),
+    "host_population": ("year", "state"),
+    "host_personnel": ("year", "state"),
     "imports": ("year", "state"),
     "exports": ("year", "state"),
     "trade_flow": ("year", "state", "other"),
@@ -185,6 +189,8 @@ DIMS = {
 EXTRA = {
     "rivalry": "rivalry",
     "regime": "polyarchy",
+    "polity": "polity",
+    "troops": "us_troops",
     "trade": "trade_flow",
     "igo": "joint_igos",
     "distance": "distance_km",
@@ -225,6 +231,10 @@ RANDOM_EXTRA = {
     "trade_flow": (0.5, 10.0),
     "joint_igos": (0.2, 40.0),
     "distance_km": (0.2, 9000.0),
+    "polity": (0.2, 10.0),
+    "us_troops": (0.5, 1e5),
+    "host_population": (0.0, 1e8),
+    "host_personnel": (0.1, 1e6),
 }
 
 

@@ -168,7 +168,7 @@ def test_obligations_are_those_of_the_treaties(world):
 def test_bounds_on_real_data(world, feature):
     values = feature(world).to_numpy()
     known = values[~np.isnan(values)]
-    if feature.needs & {"regime", "trade", "igo", "distance"}:
+    if feature.needs & {"regime", "polity", "troops", "trade", "igo", "distance"}:
         assert not known.size  # the embedded data have no such table
         return
     assert known.size > 1000 or feature.level == "system"

@@ -13,6 +13,7 @@ from forecast.features.registry import registered_features
 YEAR = 2000
 TABLES = {
     "polyarchy": {(YEAR, 2): 0.9, (YEAR, 200): 0.75, (YEAR, 365): 0.25},
+    "polity": {(YEAR, 2): 10.0, (YEAR, 200): 6.0, (YEAR, 365): -9.0},
     "imports": {(YEAR, 2): 600.0, (YEAR, 200): 100.0, (YEAR, 365): 0.0},
     "exports": {(YEAR, 2): 400.0, (YEAR, 200): 100.0, (YEAR, 365): 0.0},
     "trade_flow": {(YEAR, 2, 200): 30.0, (YEAR, 200, 2): 20.0, (YEAR, 2, 365): 5.0,
@@ -40,6 +41,24 @@ def test_regimes():
     # 220 is not coded: missing, also next to an autocracy.
     for name in ("regime_distance", "lowest_polyarchy", "joint_democracy"):
         assert np.isnan(of(name, 2, 220)) and np.isnan(of(name, 365, 220))
+
+
+def test_polity_is_a_measure_of_its_own():
+    assert of("polity", 365) == -9
+    assert of("joint_democracy", 2, 200, measure="polity") == 1  # 6 is the usual cut
+    assert of("joint_democracy", 2, 200, measure="polity", threshold=7) == 0
+    assert of("joint_democracy", 2, 365, measure="polity") == 0
+    assert np.isnan(of("joint_democracy", 2, 220, measure="polity"))
+    # V-Dem cannot stand in for Polity, nor Polity for V-Dem.
+    for there, other in (("polyarchy", "polity"), ("polity", "polyarchy")):
+        world = Story(STORY.years, STORY.states, extra={there: TABLES[there]}).world()
+        assert value(world, "joint_democracy", YEAR, 2, 200, measure=there) == 1
+        assert np.isnan(get_feature("joint_democracy")(world, measure=other)).all()
+    # Each has its own years.
+    late = {"regime": (2001, 2001)}
+    world = Story(STORY.years, STORY.states, extra=TABLES, covered=late).world()
+    assert np.isnan(value(world, "joint_democracy", YEAR, 2, 200))
+    assert value(world, "joint_democracy", YEAR, 2, 200, measure="polity") == 1
 
 
 def test_trade():
@@ -98,5 +117,9 @@ def test_bad_options():
     world = STORY.world()
     with pytest.raises(ArgumentError, match=r"threshold must be in \(0, 1\]; found 0"):
         get_feature("joint_democracy")(world, threshold=0)
+    with pytest.raises(ArgumentError, match=r"threshold must be in \(-10, 10\]; found 11"):
+        get_feature("joint_democracy")(world, measure="polity", threshold=11)
+    with pytest.raises(UnknownNameError, match="Did you mean 'polity'"):
+        get_feature("joint_democracy")(world, measure="polity2")
     with pytest.raises(UnknownNameError, match="Did you mean 'count'"):
         get_feature("joint_igos")(world, scale="counts")

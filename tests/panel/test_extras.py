@@ -38,6 +38,8 @@ def make_extra():
             [(10, 1990, 0.9), (10, 2006, 0.1), (20, 1999, np.nan), (30, 1994, 0.5), (70, 1999, 1)],
             "polyarchy",
         ).astype({"polyarchy": float}),
+        "polity": state_rows([(10, 1990, -9.0), (10, 2000, 7.0)], "polity"),
+        "troops": state_rows([(10, 2000, 0.0), (20, 2004, 300.0)], "us_troops"),
         "trade": state_rows(
             [(10, 2000, 300.0, 100.0), (20, 2000, np.nan, 50.0)], "imports", "exports"
         ),
@@ -55,6 +57,8 @@ def make_extra():
 COVERS = {
     "rivalries": (1990, 2006),
     "regimes": (1985, 2006),
+    "polity": (1985, 2000),
+    "troops": (1995, 2004),
     "trade": (1990, 2001),
     "dyadic_trade": (1995, 2004),
     "igos": (1990, 2005),
@@ -94,6 +98,8 @@ def test_masks_are_there_without_tables_and_all_false(tiny_world):
 def test_masks_cover_what_all_their_tables_cover(world, tiny_tables):
     assert years(world["rivalry_covered"]) == (1990, 2006)
     assert years(world["regime_covered"]) == (1990, 2006)
+    assert years(world["polity_covered"]) == (1990, 2000)  # not the years of the other measure
+    assert years(world["troops_covered"]) == (1995, 2004)
     assert years(world["trade_covered"]) == (1995, 2001)
     assert years(world["igo_covered"]) == (1990, 2005)
     assert years(world["distance_covered"]) == (1995, 2008)
@@ -122,6 +128,9 @@ def test_values_and_gaps(world):
     assert np.isnan(polyarchy.sel(state=30, year=1994))
     assert np.isnan(polyarchy.sel(state=20, year=1999))
     assert int(np.isfinite(polyarchy).sum()) == 2
+    assert world["polity"].sel(state=10, year=1990) == -9
+    assert world["us_troops"].sel(state=10, year=2000) == 0  # known to be none
+    assert np.isnan(world["us_troops"].sel(state=20, year=2000))
     flow = world["trade_flow"]
     assert flow.sel(year=2000, state=10, other=20) == 40  # imports of 10 from 20
     assert flow.sel(year=2000, state=20, other=10) == 5
@@ -144,6 +153,8 @@ def test_carried_forward(tiny_tables):
     assert years(world["regime_covered"]) == (1990, 2012)
     assert world["polyarchy"].sel(state=10, year=2012) == np.float32(0.1)
     assert years(world["rivalry"].sel(state=20, other=30)) == (1995, 2012)
+    assert world["us_troops"].sel(state=20, year=2012) == 300
+    assert np.isnan(world["us_troops"].sel(state=10, year=2012))  # no row in the last year
     # The last covered year of trade has no row: nothing to repeat.
     assert np.isnan(world["distance_km"].sel(year=2012)).all()
     plain = build_world(tables, last_year=2012)

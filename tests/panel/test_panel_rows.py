@@ -315,7 +315,10 @@ def test_coverage_of_the_conflicts_bounds_the_rows(tiny_frames, tiny_coverage):
         ({"unit": "dispute-dyad", "outcome": "onset"}, "expected one of escalation_to_war"),
         ({"unit": "alliance-year", "population": "contiguous"}, "expected one of all for unit="),
         ({"outcome": "war_onsets"}, "Did you mean 'war_onset'"),
-        ({"sources": {"conflicts": "x"}}, "only data='historical' is put together from sources"),
+        (
+            {"sources": {"conflicts": "cow_mid_5_0"}},
+            "only data='historical' is put together from sources",
+        ),
     ],
 )
 def test_bad_options(tiny_tables, option, message):

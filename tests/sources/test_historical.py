@@ -44,7 +44,7 @@ def tables(historical):
 def test_every_table_says_where_it_comes_from(tables):
     assert tables.name == "historical"
     assert set(TABLES) | set(tables.extra) == set(tables.coverage)
-    assert set(tables.extra) == set(EXTRA_TABLES) - {"dyadic_trade"}
+    assert set(tables.extra) == set(EXTRA_TABLES) - {"dyadic_trade", "polity"}
     years = {name: (c.first, c.last) for name, c in tables.coverage.items()}
     assert years["states"] == (1816, 2024)
     assert years["powers"] == years["contiguity"] == (1816, 2016)

@@ -9,7 +9,7 @@ from forecast.sources.checking import validate
 from forecast.sources.schemas import SCHEMAS
 from forecast.sources.tables import Reading
 
-__all__ = ["reading_of"]
+__all__ = ["one_per_state_year", "reading_of"]
 
 
 def reading_of(
@@ -48,3 +48,18 @@ def reading_of(
     text = {name: "str" for name, c in columns.items() if str(c.dtype).lower().startswith("str")}
     tidy = frame[list(columns)].astype(text)
     return Reading(table, validate(table, tidy, file=file), first, last, notes)
+
+
+def one_per_state_year(table: pd.DataFrame, *, unit: str) -> pd.DataFrame:
+    """Rows by state and year: of two units that have one number in a year, the one that goes on.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Has ``ccode`` and ``year``.
+    unit : str
+        Column with the source's own unit.
+    """
+    until = table.groupby(unit)["year"].transform("max")
+    order = table.assign(_until=until).sort_values(["ccode", "year", "_until"], kind="stable")
+    return order.drop_duplicates(["ccode", "year"], keep="last").drop(columns="_until")

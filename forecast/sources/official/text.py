@@ -60,7 +60,8 @@ def read_official(
     Parameters
     ----------
     path : pathlib.Path
-        Comma-separated text with a header line, as it is or as ``.gz``; or Stata's ``.dta``.
+        Comma-separated text with a header line, as it is or as ``.gz``; Stata's ``.dta``; or an
+        old ``.xls`` workbook.
     columns : mapping of str to Kind
         Official names of the columns that the file must have, in any case, and how each is
         parsed. A trailing ``?`` allows a missing value. Further columns are ignored.
@@ -123,6 +124,10 @@ def columns_of(path: Path) -> list[str]:
 
 
 def _opened(path: Path) -> io.BufferedIOBase:
+    if path.suffix.lower() == ".xls":
+        from forecast.sources.official.workbook import text_of_workbook
+
+        return io.BytesIO(text_of_workbook(path))
     try:
         if path.suffix == ".gz":
             return gzip.open(path)

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from forecast.errors import DataError, nearest
-from forecast.sources.official.readings import reading_of
+from forecast.sources.official.readings import one_per_state_year, reading_of
 from forecast.sources.official.roles import given_roles
 from forecast.sources.official.stream import stream_blocks
 from forecast.sources.official.text import columns_of
@@ -61,6 +61,11 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
             near = nearest(column, names)
             hint = f" The nearest one there is {near!r}." if near else ""
             shown = "COWcode" if column == "ccode" else column
+            if column == _INDEX and {"polity", "polity2"} & set(names):
+                hint = (
+                    " These are columns of Polity, a source of its own: `forecast data get"
+                    f" polity5_2018 --from {path.name}` (or polity4_2018)."
+                )
             raise DataError(f"{path.name}, row 1: the column {shown!r} is missing.{hint}")
     types = {code: pa.float64(), "year": pa.int64(), _INDEX: pa.float64(), "country_id": pa.int64()}
     blocks, line = [], 2
@@ -76,8 +81,6 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     table[["ccode", "year"]] = table[["ccode", "year"]].astype(np.int64)
     first, last = int(table["year"].min()), int(table["year"].max())
     if "country_id" in table:
-        until = table.groupby("country_id")["year"].transform("max")
-        order = table.assign(until=until).sort_values(["ccode", "year", "until"], kind="stable")
-        table = order.drop_duplicates(["ccode", "year"], keep="last")
+        table = one_per_state_year(table, unit="country_id")
     table = table.sort_values(["ccode", "year"], kind="stable")
     return [reading_of("regimes", table, file=path.name, first=first, last=last)]

@@ -59,6 +59,15 @@ def test_a_missing_column_is_named_with_the_nearest(write: Write) -> None:
         vdem.read({"country_years": path})
 
 
+def test_a_file_of_polity_is_named(write: Write) -> None:
+    """What a user of Polity meets who takes it for the source of regimes."""
+    path = write("p4v2018.csv", "cyear,ccode,scode,year,polity,polity2", "21900,2,USA,1900,9,9")
+    with pytest.raises(
+        DataError, match=r"'v2x_polyarchy' is missing\. These are columns of Polity"
+    ):
+        vdem.read({"country_years": path})
+
+
 PEAK = """
 import resource, sys
 from pathlib import Path
