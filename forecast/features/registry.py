@@ -264,8 +264,8 @@ def ordered(world: xr.Dataset) -> xr.Dataset:
 
 def _needed(needs: frozenset[str], options: Mapping[str, Any]) -> frozenset[str]:
     """What is needed under these options: another measure of democracy is another table."""
-    if "measure" not in options:
-        return needs
+    if "measure" not in options or not needs & set(MEASURES.values()):
+        return needs  # other features measure other things
     if options["measure"] not in MEASURES:
         raise UnknownNameError("measure of democracy", options["measure"], MEASURES)
     return needs - set(MEASURES.values()) | {MEASURES[options["measure"]]}

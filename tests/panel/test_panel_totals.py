@@ -144,14 +144,14 @@ def cow(historical_cache, historical):
     from forecast.sources.assembly import assemble
     from forecast.sources.catalogue import read_source
     from forecast.sources.embedded import finish_tables
-    from forecast.sources.historical import _sourced
+    from forecast.sources.historical import sourced
     from forecast.sources.tables import TABLES
 
     # Only the conflicts differ: nothing else is read anew.
     reading = next(
         r for r in read_source(chosen["conflicts"], historical_cache) if r.table == "conflicts"
     )
-    facts = {"conflicts": _sourced(chosen["conflicts"], reading)}
+    facts = {"conflicts": sourced(chosen["conflicts"], reading)}
     states = replace(facts["conflicts"], reading=replace(reading, frame=historical.states))
     frames, coverage = assemble({"states": states, **facts})
     known = {t: getattr(historical, t) for t in TABLES}

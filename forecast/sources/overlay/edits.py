@@ -170,7 +170,7 @@ def _conflict(work: Work, change: Change, values: dict[str, Any]) -> None:
     }
     row = _ordered(row, a, b)
     table = work.frames["conflicts"]
-    if "evidence" in table and "deaths_class" in values:
+    if "deaths_class" in values and "evidence" in table and table["evidence"].notna().any():
         # Its source is where the deaths are known from.
         row.setdefault("evidence", "reported" if values["deaths_class"] else "none_reported")
     same = table[(table["ccode_a"] == row["ccode_a"]) & (table["ccode_b"] == row["ccode_b"])]
