@@ -51,7 +51,8 @@ __all__ = [
     "verify",
 ]
 
-#: Kinds of fact that the historical tables are assembled from; the rest are by-products.
+#: Kinds of fact that the historical tables are assembled from; the rest are by-products, or
+#: fetched by name only (Polity, which needs an extra to be read as published).
 RECIPE: tuple[str, ...] = (
     "states",
     "powers",
@@ -62,7 +63,6 @@ RECIPE: tuple[str, ...] = (
     "conflicts",
     "rivalries",
     "regimes",
-    "polity",
     "troops",
     "trade",
     "igos",
