@@ -266,15 +266,17 @@ def _read_plain(data: str | Path | Tables, sources: Mapping[str, str] | None) ->
         from forecast.sources.historical import load_historical
 
         return load_historical(sources=sources)
+    if isinstance(data, Tables):
+        tables = data
+    else:
+        from forecast.sources.embedded import load_tables
+
+        tables = load_tables(None if data == "embedded" else data)
     if sources:
         from forecast.sources.attach import attach
 
-        return attach(read_tables(data), sources)
-    if isinstance(data, Tables):
-        return data
-    from forecast.sources.embedded import load_tables
-
-    return load_tables(None if data == "embedded" else data)
+        tables = attach(tables, sources)
+    return tables
 
 
 def _rows_covered(

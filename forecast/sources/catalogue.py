@@ -53,7 +53,8 @@ __all__ = [
     "verify",
 ]
 
-#: Kinds of fact that the historical tables are assembled from; the rest are by-products.
+#: Kinds of fact that the historical tables are assembled from; the rest are by-products, or
+#: fetched by name only (Polity, which needs an extra to be read as published).
 RECIPE: tuple[str, ...] = (
     "states",
     "powers",
@@ -64,7 +65,6 @@ RECIPE: tuple[str, ...] = (
     "conflicts",
     "rivalries",
     "regimes",
-    "polity",
     "troops",
     "trade",
     "igos",
