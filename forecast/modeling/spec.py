@@ -111,8 +111,6 @@ class ModelSpec(Table):
                 del content[key]
         if len(ways_of(self.unit)) == 1 or self.under_way == "convention":
             del content["under_way"]  # came later too: these rows are those of before
-        if self.succession == "restart":
-            del content["succession"]  # and so are these histories
         for entry in (*content["term"], *content["smooth"]):
             if entry["at_entry"] == "missing":
                 del entry["at_entry"]
