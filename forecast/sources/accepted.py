@@ -42,13 +42,14 @@ def read_files(source: str, files: Mapping[str, Path]) -> list[Reading]:
     entry = catalogue()[source]
     for role, path in files.items():
         _refuse_file_of_another(source, role, path)
+    # The release first: a cell that this one does not have would be said to be wrong.
+    for role, path in files.items():
+        if entry.files[role].versions:
+            _refuse_other_version(source, role, path)
     readings: list[Reading] = import_module(f"forecast.sources.official.{entry.reader}").read(files)
     names = ", ".join(path.name for path in files.values())
     for reading in readings:
         check_spells(reading.table, reading.frame, file=names)
-    for role, path in files.items():
-        if entry.files[role].versions:
-            _refuse_other_version(source, role, path)
     return readings
 
 
