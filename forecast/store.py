@@ -319,13 +319,12 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
         if tables.fingerprint != facts["fingerprint"]:
             raise ArtifactError("The tables of the artifact do not have their own fingerprint.")
     options = {name: about["panel"][name] for name in CHOICES}
+    choices = choose(**options)
     return Panel(
         data=data,
         world=None
         if tables is None
-        else build_world(
-            tables, outcome=choose(**options).events, succession=choose(**options).succession
-        ),
+        else build_world(tables, outcome=choices.events, succession=choices.succession),
         tables=tables,
         fingerprint=about["panel"]["fingerprint"],
         **options,

@@ -31,10 +31,12 @@ __all__ = [
 
 VDEM = "Teorell et al. 2019 (polyarchy); V-Dem"
 POLITY = "Marshall, Gurr & Jaggers 2019 (Polity5)"
-#: From which value on a state counts as a democracy: a half, and the usual cut of the field.
-CUTS: Mapping[str, float] = {"polyarchy": 0.5, "polity": 6.0}
-#: Lowest and highest possible value of each measure.
-SCALES_OF: Mapping[str, tuple[float, float]] = {"polyarchy": (0.0, 1.0), "polity": (-10.0, 10.0)}
+#: Of each measure the lowest and highest value, and that from which on a state counts as a
+#: democracy: a half, and the usual cut of the field.
+MEASURED: Mapping[str, tuple[float, float, float]] = {
+    "polyarchy": (0.0, 1.0, 0.5),
+    "polity": (-10.0, 10.0, 6.0),
+}
 #: How `joint_igos` counts.
 SCALES = ("log", "count")
 
@@ -137,8 +139,8 @@ def joint_democracy(
     threshold : float, optional
         Least value of a democracy; 0.5 for V-Dem, 6 for Polity.
     """
-    low, high = SCALES_OF[measure]
-    threshold = CUTS[measure] if threshold is None else threshold
+    low, high, usual = MEASURED[measure]
+    threshold = usual if threshold is None else threshold
     if not low < threshold <= high:
         raise ArgumentError(f"threshold must be in ({low:g}, {high:g}]; found {threshold!r}")
     lowest = lower(world, measure)

@@ -21,6 +21,7 @@ from forecast.report.text import (
     slug,
 )
 from forecast.report.words import group_words
+from forecast.sources.codes import BETWEEN
 
 __all__ = ["alliance_gain", "span", "summarise"]
 
@@ -95,7 +96,7 @@ def _world(
         text += f", against {number(sum(recent) / len(recent), 1)} a year in {years[0]}–{years[-1]}"
     where = (
         "between states of different regions"
-        if most["region"] == "Between regions"
+        if most["region"] == BETWEEN
         else f"within {most['region']}"
     )
     return text + (

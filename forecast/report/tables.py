@@ -106,7 +106,7 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
                 | c.to_dict()
                 | {key: "; ".join(getattr(c, key)) for key in ("notes", "amended_by")}
                 | {
-                    "recall": "" if c.recall is None else c.recall.sentence(origin + 1),
+                    "recall": c.recall_words(origin + 1, findings.fit.spec.outcome),
                     "columns": "; ".join(f"{k} {a}–{b}" for k, (a, b) in c.columns.items()),
                 }
                 for name, c in tables.coverage.items()

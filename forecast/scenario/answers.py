@@ -124,7 +124,9 @@ def risk_answer(
         "base_rate": base.rate,
         "base_population": _base_population(fit.spec.population, stratum),
         "base_rows": base.rows,
-        "recall": outlook.recall,
+        "recall": outlook.tables.coverage["conflicts"].recall_words(
+            outlook.origin + 1, fit.spec.outcome
+        ),
         "vintage": outlook.vintage,
         "caution": CAUTION,
     }

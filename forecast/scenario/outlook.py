@@ -213,14 +213,6 @@ class Outlook:
         return {}
 
     @cached_property
-    def recall(self) -> str:
-        """How much of what happens is on record, as the data declare it, in a sentence."""
-        declared = self.tables.coverage["conflicts"].recall
-        if declared is None:
-            return ""
-        return declared.sentence(self.origin + 1, self.fit.spec.outcome)
-
-    @cached_property
     def vintage(self) -> dict[str, Any]:
         """Coverage and version of every table."""
         return self.tables.vintage

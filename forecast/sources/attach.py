@@ -9,22 +9,14 @@ from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownN
 from forecast.sources.cache import cache_folder, files_of, how_to_get
 from forecast.sources.derived import key_of
 from forecast.sources.entries import catalogue
-from forecast.sources.tables import TABLES, Tables
+from forecast.sources.tables import EXTRA_TABLES, TABLES, Tables
 
 __all__ = ["ATTACHABLE", "attach", "attached_key"]
 
-#: Kinds of fact that stand for themselves; the others speak of the alliances or the conflicts of
-#: their own source.
-ATTACHABLE: tuple[str, ...] = (
-    "rivalries",
-    "regimes",
-    "polity",
-    "troops",
-    "trade",
-    "dyadic_trade",
-    "igos",
-    "distances",
-)
+#: Kinds of fact that speak of the alliances or the conflicts of their own source.
+_OF_THEIR_OWN = ("treaty_design", "disputes", "participants")
+#: Kinds of fact that stand for themselves.
+ATTACHABLE: tuple[str, ...] = tuple(t for t in EXTRA_TABLES if t not in _OF_THEIR_OWN)
 
 
 def attach(tables: Tables, sources: Mapping[str, str], *, cache: Path | None = None) -> Tables:
@@ -112,10 +104,5 @@ def _refuse(sources: Mapping[str, str], folder: Path) -> None:
                     f" sources of {fact}; other data take {', '.join(ATTACHABLE)}."
                 )
             raise UnknownNameError("kind of fact in sources:", fact, ATTACHABLE)
-        if fact not in entries[source].provides:
-            raise ArgumentError(
-                f"sources[{fact!r}]={source!r}: this source provides "
-                f"{', '.join(entries[source].provides)}. Sources of {fact}: "
-                f"{', '.join(entries.preferred(fact))}."
-            )
+        entries.refuse_unless_provided(fact, source)
         files_of(source, cache=folder)

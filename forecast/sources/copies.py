@@ -65,9 +65,9 @@ def recognise(
     if isinstance(given, Mapping):
         named = {str(role): existing(path) for role, path in given.items()}
         for role in named:
-            if (other := _other(named[role].name)) and role not in entry.files:
-                raise DataError(f"{named[role].name}: found {other}.")
             if role not in entry.files:
+                if other := _other(named[role].name):
+                    raise DataError(f"{named[role].name}: found {other}.")
                 raise UnknownNameError(f"role of {source}", role, entry.files)
         return {role: _copy_of(path, entry.files[role]) for role, path in named.items()}
     paths = [existing(given)] if isinstance(given, str | Path) else [existing(p) for p in given]

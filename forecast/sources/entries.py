@@ -12,7 +12,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from forecast.errors import MissingFileError, SpecificationError, UnknownNameError, nearest
+from forecast.errors import (
+    ArgumentError,
+    MissingFileError,
+    SpecificationError,
+    UnknownNameError,
+    nearest,
+)
 from forecast.paths import data_folder
 
 __all__ = [
@@ -324,6 +330,21 @@ class Catalogue(_Entry):
             )
             lines.append(f"| {' | '.join(cells)} |")
         return "\n".join(lines)
+
+    def refuse_unless_provided(self, fact: str, source: str) -> None:
+        """Raise if a source that was chosen for a kind of fact is not one of it.
+
+        Raises
+        ------
+        UnknownNameError, ArgumentError
+            No such source, or it provides other kinds of fact; names the sources of this one.
+        """
+        if fact not in self[source].provides:
+            raise ArgumentError(
+                f"sources[{fact!r}]={source!r}: this source provides "
+                f"{', '.join(self[source].provides)}. Sources of {fact}: "
+                f"{', '.join(self.preferred(fact))}."
+            )
 
     def preferred(self, fact: str) -> tuple[str, ...]:
         """Sources of a kind of fact, in the order of preference.

@@ -130,12 +130,7 @@ def _candidates(folder: Path, chosen: Mapping[str, str]) -> dict[str, tuple[str,
     for fact, source in own.items():
         if fact not in FACTS:
             raise UnknownNameError("kind of fact in sources:", fact, FACTS)
-        if fact not in entries[source].provides:
-            raise ArgumentError(
-                f"sources[{fact!r}]={source!r}: this source provides "
-                f"{', '.join(entries[source].provides)}. Sources of {fact}: "
-                f"{', '.join(entries.preferred(fact))}."
-            )
+        entries.refuse_unless_provided(fact, source)
         lead = _WITH.get(fact)
         if fact in _SAME and own.setdefault(str(lead), source) != source:
             raise ArgumentError(

@@ -99,8 +99,11 @@ class Recall:
         from scipy.special import ndtri
 
         far = ndtri(0.5 + level / 2.0) * self._sd(year)
-        center = logit(self.share[_DEATHS_FROM.get(outcome, "any")])
+        center = logit(self._share(outcome))
         return [float(expit(center + d)) for d in (0.0, -far, far)]
+
+    def _share(self, outcome: str) -> float:
+        return self.share[_DEATHS_FROM.get(outcome, "any")]
 
     def _sd(self, year: int) -> float:
         """Standard deviation of the log-odds that all regions have in common."""
@@ -141,7 +144,7 @@ class Recall:
         -------
         numpy.ndarray, shape (horizon, G, D), float32
         """
-        middle = float(logit(self.share[_DEATHS_FROM.get(outcome, "any")]))
+        middle = float(logit(self._share(outcome)))
         now = middle + self._sd(origin) * rng.standard_normal(draws)
         steps = np.full(horizon, 1.0)
         steps[0] += _LEVEL_YEARS / 2.0

@@ -121,7 +121,6 @@ class Coverage:
     notes: tuple[str, ...] = ()
     recall: Recall | None = None
     columns: Mapping[str, tuple[int, int]] = field(default_factory=dict, hash=False)
-
     amended_by: tuple[str, ...] = ()
     declared_after: int | None = None
 
@@ -136,6 +135,10 @@ class Coverage:
         """What `to_dict` gave."""
         recall = values.get("recall")
         return cls(**{**values, "recall": None if recall is None else Recall(**recall)})
+
+    def recall_words(self, year: int, outcome: str) -> str:
+        """How much of what happens in a year is on record, in a sentence; empty if undeclared."""
+        return "" if self.recall is None else self.recall.sentence(year, outcome)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""

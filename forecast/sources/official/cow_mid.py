@@ -121,8 +121,7 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     return read_participants(
         files["mida"],
         files["midb"],
-        # Releases 4.x number the disputes as 3.x did.
-        number="dispnum3" if "dispnum3" in columns_of(files["mida"]) else "dispnum",
+        number=_number(files["mida"]),
         prefix="mid",
         label="MID",
         coarsen=False,
@@ -182,6 +181,11 @@ def read_participants(
     ]
 
 
+def _number(path: Path) -> str:
+    """Column with the number of the dispute: releases 4.x number them as 3.x did."""
+    return "dispnum3" if "dispnum3" in columns_of(path) else "dispnum"
+
+
 def _disputes(path: Path, number: str, *, coarsen: bool) -> pd.DataFrame:
     table = read_official(path, {number: "int", **_DISPUTE}, na=_NA)
     out = pd.DataFrame({"number": table[number]})
@@ -216,8 +220,7 @@ def participant_spells(path: Path, *, coarsen: bool) -> tuple[pd.DataFrame, tupl
         How many rows without a side are left out: nobody is known to oppose them.
     """
     extra: dict[str, Kind] = {"hostlev": "int?", "fatality": "int?", "fatalpre": "int?"}
-    # Releases 4.x number the disputes as 3.x did.
-    number = "dispnum3" if "dispnum3" in columns_of(path) else "dispnum"
+    number = _number(path)
     table = read_official(
         path,
         {number: "int", **_PARTICIPANT},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from forecast.errors import DataError
@@ -101,5 +100,4 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     ):
         if number:
             notes.append(f"{number:,} {text}")
-    reading = reading_of("polity", kept, file=path.name, first=first, last=last)
-    return [replace(reading, notes=tuple(notes))]
+    return [reading_of("polity", kept, file=path.name, first=first, last=last, notes=tuple(notes))]

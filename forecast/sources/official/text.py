@@ -124,22 +124,27 @@ def columns_of(path: Path) -> list[str]:
 
 
 def _opened(path: Path) -> io.BufferedIOBase:
-    if path.suffix.lower() == ".xls":
-        from forecast.sources.official.workbook import text_of_workbook
-
-        return io.BytesIO(text_of_workbook(path))
     try:
         if path.suffix == ".gz":
             return gzip.open(path)
-        if path.suffix.lower() == ".dta":
-            return io.BytesIO(_stata(path, path.stat().st_mtime_ns))
+        if path.suffix.lower() in (".dta", ".xls"):
+            return io.BytesIO(_as_text(path, path.stat().st_mtime_ns))
         return path.open("rb")
     except FileNotFoundError:
         raise MissingFileError(f"There is no file {path.name!r} in {path.parent}.") from None
 
 
 @lru_cache(maxsize=2)
-def _stata(path: Path, _changed: int) -> bytes:
+def _as_text(path: Path, _changed: int) -> bytes:
+    """A file of Stata or Excel as comma-separated text: its header, release and cells are read."""
+    if path.suffix.lower() == ".xls":
+        from forecast.sources.official.workbook import text_of_workbook
+
+        return text_of_workbook(path)
+    return _stata(path)
+
+
+def _stata(path: Path) -> bytes:
     """A Stata file as comma-separated text: codes without labels, whole numbers as such."""
     try:
         frame = pd.read_stata(path, convert_categoricals=False)

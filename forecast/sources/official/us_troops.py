@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,5 +101,4 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     table = table.assign(ccode=host).sort_values(["ccode", "year", "us_troops"], kind="stable")
     twice = table.duplicated(["ccode", "year"], keep="last")
     table = without(twice, "the same host and year under another name, with no more personnel")
-    reading = reading_of("troops", table, file=path.name, first=first, last=last)
-    return [replace(reading, notes=tuple(notes))]
+    return [reading_of("troops", table, file=path.name, first=first, last=last, notes=tuple(notes))]

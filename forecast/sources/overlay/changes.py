@@ -1,7 +1,7 @@
 """A user's own amendments: what may be changed, and how it is read from CSV, TOML or frames.
 
 An amendment is a list of changes, each a few named cells of text; the three ways to write one give
-the same list, and so the same hash. `forecast.sources.overlay_apply` puts it over a data set.
+the same list, and so the same hash. `forecast.sources.overlay.apply` puts it over a data set.
 """
 
 from __future__ import annotations
