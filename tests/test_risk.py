@@ -179,6 +179,12 @@ def test_base_rates_of_pairs_that_are_not_politically_relevant(tables: Tables) -
 # What is under way ------------------------------------------------------------------------------
 
 
+def test_deaths_that_are_not_known_are_not_said_to_be_few(known_fit: Fit) -> None:
+    known, unknown = (risk(known_fit, *pair).under_way for pair in (("RUS", "UKR"), ("RWA", "DRC")))
+    assert known is not None and known.severity.startswith("more than 25 deaths of the pair")
+    assert unknown is not None and unknown.severity.startswith("deaths of the pair not known")
+
+
 def test_a_conflict_under_way_leads_the_answer(known_fit: Fit) -> None:
     answer = risk(known_fit, "RUS", "UKR", level=0.8)
     assert answer.status == "under way" and answer.ended is None

@@ -224,6 +224,11 @@ def _under_way(outlook: Outlook, pair: tuple[int, int], horizon: int, level: flo
             mean, *ends = [None] * 3 if draws is None else _estimates(draws, level).tolist()
             year |= {name: mean, f"{name}_interval": None if draws is None else ends}
         years.append(year)
+    deaths = (
+        f"{'more than' if dispute['severe'] else 'no more than'} 25 deaths of the pair recorded"
+    )
+    if pd.isna(dispute["deaths_class"]):
+        deaths = "deaths of the pair not known, and not counted as more than 25"
     return UnderWay(
         conflict_id=str(dispute["conflict_id"]),
         name=str(dispute["name"]),
@@ -231,8 +236,7 @@ def _under_way(outlook: Outlook, pair: tuple[int, int], horizon: int, level: flo
         age=int(dispute["age"]),
         years=tuple(years),
         severity=(
-            f"{'more than' if dispute['severe'] else 'no more than'} 25 deaths of the pair recorded"
-            " so far; disputes of the past are told apart by those that they came to"
+            f"{deaths} so far; disputes of the past are told apart by those that they came to"
         ),
     )
 
