@@ -319,12 +319,13 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
         if tables.fingerprint != facts["fingerprint"]:
             raise ArtifactError("The tables of the artifact do not have their own fingerprint.")
     options = {name: about["panel"][name] for name in CHOICES}
-    choices = choose(**options)
+    world = None
+    if tables is not None:
+        choices = choose(**options)
+        world = build_world(tables, outcome=choices.events, succession=choices.succession)
     return Panel(
         data=data,
-        world=None
-        if tables is None
-        else build_world(tables, outcome=choices.events, succession=choices.succession),
+        world=world,
         tables=tables,
         fingerprint=about["panel"]["fingerprint"],
         **options,
