@@ -35,14 +35,14 @@ def list_command(
     """List the official sources: years, licence, and what of them is in the cache."""
     import pandas as pd
 
-    from forecast.sources.catalogue import cache_folder, catalogue, status
+    from forecast.sources.catalogue import cache_folder, catalogue, status, years_of
     from forecast.sources.overlay.kept import kept
 
     if markdown:
         typer.echo(catalogue().to_markdown())
         return
     found = status()
-    rows = [_entry(key, source, **found[key]) for key, source in catalogue().sources.items()]
+    rows = [_entry(key, catalogue()[key], **content) for key, content in found.items()]
     own = kept()
     if as_json:
         amendments = [one.to_dict() for one in own]
@@ -52,7 +52,7 @@ def list_command(
         {
             "source": row["source"],
             "provides": ", ".join(row["provides"]),
-            "years": "–".join(str(year) for year in row["covers"]),
+            "years": years_of(catalogue()[row["source"]]),
             "licence": row["licence"]["name"],
             "cached": _held(row),
             "get": "download" if row["download"] else "--from",
@@ -75,7 +75,7 @@ def _entry(
         "title": source.title,
         "release": source.release,
         "provides": list(source.provides),
-        "covers": list(source.covers),
+        "covers": None if source.covers is None else list(source.covers),
         "licence": licence.model_dump(),
         "landing": source.landing,
         "note": source.note,

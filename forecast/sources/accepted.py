@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forecast.errors import DataError
-from forecast.sources.entries import OfficialFile, catalogue
+from forecast.sources.catalogue_file import catalogue
+from forecast.sources.families import COLUMN, families, family_of, plain_version
 from forecast.sources.integrity import check_spells
 from forecast.sources.lock import sha256_of
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from forecast.sources.tables import Reading
 
 __all__ = ["read_files"]
-
-#: Column in which many authors write the release, or a year of their own.
-_COLUMN = "version"
 
 
 def read_files(source: str, files: Mapping[str, Path]) -> list[Reading]:
@@ -74,21 +72,30 @@ def _refuse_other_version(source: str, role: str, path: Path) -> None:
 
     entry = catalogue()[source]
     stated = entry.files[role].versions
-    cells = read_official(path, {}, optional={_COLUMN: "str?"})[_COLUMN].dropna()
-    other = cells[~cells.map(_plain).isin([_plain(text) for text in stated])]
+    cells = read_official(path, {}, optional={COLUMN: "str?"})[COLUMN].dropna()
+    other = cells[~cells.map(plain_version).isin([plain_version(text) for text in stated])]
     if other.empty:
         return
     found = str(other.iloc[0])
     expected = f"{' or '.join(stated)}, as in release {entry.release} ({source})"
     row = int(other.index[0])
-    error = cell_error(path.name, row, _COLUMN, found, expected, more=len(other) - 1)
+    error = cell_error(path.name, row, COLUMN, found, expected, more=len(other) - 1)
     near = _sources_of(source, role, found)
     hint = (
         f"Did you mean {near[0]!r}: `forecast data get {near[0]} --from {path.name}`?"
         if near
-        else f"The catalogue has no source of {entry.title} with {found!r}."
+        else f"The catalogue has no source of {entry.title} with {found!r}"
+        f"{_by_layout(source, path)}."
     )
     raise DataError(f"{error} {hint}")
+
+
+def _by_layout(source: str, path: Path) -> str:
+    """How a release that is not listed is read; empty where none can be."""
+    family = family_of(source)
+    if family not in families(catalogue().sources):
+        return ""
+    return f"; to read it by this layout: `forecast data get {family} --from {path.name}`"
 
 
 def _sources_of(source: str, role: str, version: str) -> list[str]:
@@ -100,18 +107,6 @@ def _sources_of(source: str, role: str, version: str) -> list[str]:
         if key != source
         and other.reader == entries[source].reader
         and role in other.files
-        and _plain(version) in map(_plain, _versions(other.files[role], other.release))
+        and plain_version(version)
+        in map(plain_version, other.files[role].versions or (other.release,))
     ]
-
-
-def _versions(file: OfficialFile, release: str) -> tuple[str, ...]:
-    return file.versions or (release,)
-
-
-def _plain(text: str) -> str:
-    """Version as a spreadsheet may have rewritten it: ``22,1`` is 22.1, and ``5`` is 5.0."""
-    text = text.strip().casefold().replace(",", ".")
-    try:
-        return repr(float(text))
-    except ValueError:
-        return text

@@ -21,9 +21,19 @@ from forecast.errors import (
 from forecast.sources.accepted import read_files
 from forecast.sources.archive import MissingMemberError
 from forecast.sources.cache import absent, cache_folder, files_of, how_to_get, verify, wanted
-from forecast.sources.copies import Copy, Given, UnrecognisedError, existing, recognise, stage
+from forecast.sources.catalogue_file import catalogue
+from forecast.sources.copies import (
+    Copy,
+    Given,
+    UnrecognisedError,
+    existing,
+    nothing_recognised,
+    recognise,
+    stage,
+)
 from forecast.sources.download import Network, fetch
-from forecast.sources.entries import Source, catalogue
+from forecast.sources.entries import Source
+from forecast.sources.families import families, layout, releases_among
 from forecast.sources.lock import (
     Lock,
     LockedFile,
@@ -48,10 +58,11 @@ def add(
     Parameters
     ----------
     source : str
-        Key in the catalogue.
+        Key in the catalogue; a release that it does not list, as ``"ucdp_acd_19_1"``; or a family
+        of releases, as ``"ucdp_acd"``, where the files say which one they are.
     given : path, iterable of paths, or mapping of role to path
-        CSV files (also ``.csv.gz``), the publisher's zip archive, or folders that hold them.
-        Without a role, a file is recognised by its name.
+        CSV files (also ``.csv.gz``), Stata's ``.dta``, the publisher's zip archive, or folders
+        that hold them. Without a role, a file is recognised by its name.
     cache : pathlib.Path, optional
         Cache folder; `cache_folder` by default.
     replace : bool
@@ -74,8 +85,29 @@ def add(
     ChangedFileError
         Another file was locked before; nothing is changed.
     """
+    found: Given | Mapping[str, Given] | Iterable[Given] = given
+    if source in families(catalogue().sources):
+        releases = _releases(source, [given] if isinstance(given, str | Path) else given)
+        if len(releases) > 1:
+            raise DataError(
+                f"{source}: found {', '.join(releases)}, expected files of one release."
+            )
+        ((source, found),) = releases.items()
     entry = catalogue()[source]
-    return store_copies(source, recognise(source, entry, given), cache=cache, replace=replace)
+    return store_copies(source, recognise(source, entry, found), cache=cache, replace=replace)
+
+
+def _releases(
+    family: str, given: Iterable[Given] | Mapping[str, Given], *, only_unlisted: bool = False
+) -> dict[str, dict[str, Path]]:
+    """`releases_among`, of which there must be one."""
+    sources = catalogue().sources
+    given = given if isinstance(given, Mapping) else list(given)
+    found = releases_among(family, sources, given, only_unlisted=only_unlisted)
+    if not found:
+        paths = given.values() if isinstance(given, Mapping) else given
+        raise nothing_recognised(family, layout(family, sources), map(existing, paths))
+    return found
 
 
 def add_found(
@@ -85,14 +117,15 @@ def add_found(
     cache: Path | None = None,
     replace: bool = False,
 ) -> tuple[dict[str, dict[str, Path]], dict[str, ForecastError]]:
-    """Add every source that is recognised among a user's files.
+    """Add every source that is recognised among a user's files, and every release of a family.
 
     Parameters
     ----------
     given : iterable of paths, or mapping of role to path
         As in `add`; roles only for a single source.
     sources : iterable of str, optional
-        Keys in the catalogue. Those named must be recognised; by default all are tried.
+        As `source` in `add`. Those named must be recognised; by default all are tried, then the
+        releases that the catalogue does not list.
     cache, replace
         As in `add`.
 
@@ -112,8 +145,10 @@ def add_found(
     """
     entries = catalogue()
     named = None if sources is None else list(dict.fromkeys(sources))
+    known_families = families(entries.sources)
     for source in named or ():
-        entries[source]
+        if source not in known_families:
+            entries[source]
     if isinstance(given, Mapping) and (named is None or len(named) != 1):
         raise ArgumentError("Files by role need one source: roles are those of its reader.")
     paths = given if isinstance(given, Mapping) else list(given)
@@ -121,9 +156,10 @@ def add_found(
         existing(path)
     files: dict[str, dict[str, Path]] = {}
     failed: dict[str, ForecastError] = {}
-    for source in entries.sources if named is None else named:
+
+    def accept(source: str, content: Mapping[str, Given] | Iterable[Given]) -> None:
         try:
-            files[source] = add(source, paths, cache=cache, replace=replace)
+            files[source] = add(source, content, cache=cache, replace=replace)
         except UnrecognisedError:
             if named is not None:
                 raise
@@ -131,6 +167,24 @@ def add_found(
             if named is not None and len(named) == 1:
                 raise
             failed[source] = error
+
+    for source in (*entries.sources, *known_families) if named is None else named:
+        if source not in known_families:
+            accept(source, paths)
+            continue
+        try:
+            releases = _releases(source, paths, only_unlisted=named is None)
+        except UnrecognisedError:
+            if named is not None:
+                raise
+            continue
+        except ForecastError as error:
+            if named is not None and len(named) == 1:
+                raise
+            failed[source] = error
+            continue
+        for release, roles in releases.items():
+            accept(release, roles)
     if not files and not failed:
         names = ", ".join(repr(str(path)) for path in paths)
         raise UnrecognisedError(

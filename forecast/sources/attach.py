@@ -7,8 +7,8 @@ from pathlib import Path
 
 from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownNameError
 from forecast.sources.cache import cache_folder, files_of, how_to_get
+from forecast.sources.catalogue_file import catalogue
 from forecast.sources.derived import key_of
-from forecast.sources.entries import catalogue
 from forecast.sources.tables import EXTRA_TABLES, TABLES, Tables
 
 __all__ = ["ATTACHABLE", "attach", "attached_key"]

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from forecast.errors import MissingFileError
-from forecast.sources.entries import Source, catalogue
+from forecast.sources.catalogue_file import catalogue
+from forecast.sources.entries import Source
 from forecast.sources.lock import Lock, read_lock, refuse_changed, sha256_of
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "files_of",
     "gaps",
     "how_to_get",
+    "known",
+    "preferred",
     "unproven",
     "verify",
     "wanted",
@@ -75,13 +78,48 @@ def files_of(source: str, *, cache: Path | None = None) -> dict[str, Path]:
 def available(cache: Path | None = None) -> list[str]:
     """Sources in the cache with every file that their reader needs, in the catalogue's order."""
     there = []
-    for source in catalogue().sources:
+    for source in known(cache):
         try:
             files_of(source, cache=cache)
         except MissingFileError:
             continue
         there.append(source)
     return there
+
+
+def known(cache: Path | None = None) -> list[str]:
+    """Sources of the catalogue in its order, then the releases in the cache that it lacks.
+
+    Parameters
+    ----------
+    cache : pathlib.Path, optional
+        Cache folder; `cache_folder` by default.
+    """
+    entries = catalogue()
+    folder = cache_folder() if cache is None else Path(cache)
+    locked = sorted(path.stem for path in (folder / "locks").glob("*.json"))
+    return [*entries.sources, *(s for s in locked if s not in entries.sources and s in entries)]
+
+
+def preferred(fact: str, cache: Path | None = None) -> tuple[str, ...]:
+    """Sources of a kind of fact, preferred first; last the releases in the cache only.
+
+    Parameters
+    ----------
+    fact : str
+        Kind of fact.
+    cache : pathlib.Path, optional
+        Cache folder; `cache_folder` by default.
+
+    Raises
+    ------
+    UnknownNameError
+        No such kind of fact; names the nearest.
+    """
+    entries = catalogue()
+    unlisted = [s for s in known(cache) if s not in entries.sources]
+    further = (s for s in unlisted if fact in entries[s].provides)
+    return (*entries.preferred(fact), *further)
 
 
 def verify(source: str, *, cache: Path | None = None) -> dict[str, Path]:
@@ -154,7 +192,7 @@ def gaps(source: str, *, cache: Path | None = None) -> list[str]:
     entry, there = catalogue()[source], files_of(source, cache=cache)
     given = entry.facts_of(there)
     return [
-        f"{file.names[0]} ({role}) is not there: it decides"
+        f"{file.shown} ({role}) is not there: it decides"
         f" {_DECIDES.get(fact, fact)}. Give it with `--from {role}=FILE`"
         for role, file in entry.files.items()
         if role not in there
@@ -166,6 +204,8 @@ def gaps(source: str, *, cache: Path | None = None) -> list[str]:
 def _doubt(entry: Source, role: str, lock: Lock) -> str:
     """Why a file may not be the published one; empty if it is."""
     file, locked = entry.files[role], lock.files[role]
+    if entry.layout_of:
+        return f"not listed in the catalogue, and read by the layout of {entry.layout_of[0]}"
     if file.sha256 is not None:
         return "" if locked.sha256 == file.sha256 else "its SHA-256 is not the published file's"
     if locked.origin.startswith("file:"):
@@ -183,7 +223,8 @@ def how_to_get(source: str) -> str:
     bring = f"`forecast data get {source} --from FILE`"
     if entry.downloads:
         return f"Get it with `forecast data get {source}`, or give a copy you have: {bring}."
-    return f"No address is known ({entry.landing}); give a copy you have: {bring}."
+    unlisted = f"{entry.note} " if entry.layout_of else ""
+    return f"{unlisted}No address is known ({entry.landing}); give a copy you have: {bring}."
 
 
 def absent(entry: Source, there: Iterable[str]) -> list[str]:
@@ -195,6 +236,6 @@ def absent(entry: Source, there: Iterable[str]) -> list[str]:
 
 def wanted(entry: Source, roles: Iterable[str]) -> str:
     """Start of a sentence: the files of these roles is, or are."""
-    words = [f"{role} ({entry.files[role].names[0]})" for role in roles]
+    words = [f"{role} ({entry.files[role].shown})" for role in roles]
     joiner = " and " if entry.required else " or "
     return joiner.join(words) + (" is" if len(words) == 1 or not entry.required else " are")

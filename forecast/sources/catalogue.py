@@ -21,11 +21,14 @@ from forecast.sources.cache import (
     files_of,
     gaps,
     how_to_get,
+    known,
+    preferred,
     unproven,
     verify,
 )
+from forecast.sources.catalogue_file import Catalogue, catalogue, years_of
 from forecast.sources.download import Network
-from forecast.sources.entries import Catalogue, Source, catalogue
+from forecast.sources.entries import Source
 from forecast.sources.lock import read_lock
 from forecast.sources.tables import Reading
 
@@ -51,6 +54,7 @@ __all__ = [
     "status",
     "unproven",
     "verify",
+    "years_of",
 ]
 
 #: Kinds of fact that the historical tables are assembled from; the rest are by-products, or
@@ -126,7 +130,7 @@ def recipe(cache: Path | None = None) -> dict[str, str]:
     there = {s: entries[s].facts_of(files_of(s, cache=cache)) for s in available(cache)}
     chosen = {}
     for fact in (fact for fact in RECIPE if fact in entries.facts):
-        sources = entries.preferred(fact)
+        sources = preferred(fact, cache)
         chosen[fact] = next(
             (s for s in sources if fact in there.get(s, ())),
             next((s for s in sources if entries[s].can_be_downloaded), sources[0]),
@@ -210,7 +214,9 @@ def status(cache: Path | None = None) -> dict[str, dict[str, Any]]:
         Cache folder; `cache_folder` by default.
     """
     found: dict[str, dict[str, Any]] = {}
-    for source, entry in catalogue().sources.items():
+    entries = catalogue()
+    for source in known(cache):
+        entry = entries[source]
         try:
             files = files_of(source, cache=cache)
         except MissingFileError as error:

@@ -10,9 +10,19 @@ from pathlib import Path
 
 from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownNameError, nearest
 from forecast.sources.archive import extract
-from forecast.sources.entries import OfficialFile, Source
+from forecast.sources.entries import AS_CSV, OfficialFile, Source
 
-__all__ = ["Copy", "Given", "UnrecognisedError", "existing", "recognise", "stage"]
+__all__ = [
+    "Copy",
+    "Given",
+    "UnrecognisedError",
+    "copy_of",
+    "existing",
+    "matching",
+    "nothing_recognised",
+    "recognise",
+    "stage",
+]
 
 #: Folders below the given one in which files are looked for.
 _DEPTH = 3
@@ -69,14 +79,14 @@ def recognise(
                 if other := _other(named[role].name):
                     raise DataError(f"{named[role].name}: found {other}.")
                 raise UnknownNameError(f"role of {source}", role, entry.files)
-        return {role: _copy_of(path, entry.files[role]) for role, path in named.items()}
+        return {role: copy_of(path, entry.files[role]) for role, path in named.items()}
     paths = [existing(given)] if isinstance(given, str | Path) else [existing(p) for p in given]
     files = [found for path in paths for found in _walk(path)]
     copies: dict[str, Copy] = {}
     for role, file in entry.files.items():
         best = _best(files, source, role, file)
         if best is not None:
-            copies[role] = _copy_of(best, file)
+            copies[role] = copy_of(best, file)
     archives = {d.name.lower() for d in entry.downloads.values() if d.is_archive}
     explicit = {path for path in paths if path.is_file()}
     for archive in (path for path, _ in files if path.suffix.lower() == ".zip"):
@@ -86,12 +96,30 @@ def recognise(
                 copies.setdefault(role, copy)
     if not copies and len(entry.files) == 1 and len(explicit) == 1 and len(paths) == 1:
         (role,), (path,) = entry.files, explicit
-        tables = (".csv", ".csv.gz", ".dta", ".xls")
+        tables = (".csv", ".csv.gz", ".xls", *AS_CSV)
         if path.name.lower().endswith(tables) and not _other(path.name):
-            copies[role] = _copy_of(path, entry.files[role])
+            copies[role] = copy_of(path, entry.files[role])
     if not copies:
-        raise _nothing_recognised(source, entry, [path for path, _ in files])
+        raise nothing_recognised(source, entry, paths)
     return copies
+
+
+def matching(entry: Source, given: Iterable[Given]) -> list[tuple[str, Path]]:
+    """Every role with every file that may be it, of whatever release; archives may be any role.
+
+    A single file without a known name may be the only role that there is.
+    """
+    paths = [existing(path) for path in ([given] if isinstance(given, str | Path) else given)]
+    files = [path for given in paths for path, _ in _walk(given) if not _other(path.name)]
+    found = [
+        (role, path)
+        for path in files
+        for role, file in entry.files.items()
+        if file.rank(path.name) is not None
+        or (path.suffix.lower() == ".zip" and path in paths)
+        or (len(entry.files) == 1 and paths == [path])
+    ]
+    return found
 
 
 def _other(name: str) -> str:
@@ -140,7 +168,8 @@ def _best(files: list[tuple[Path, int]], source: str, role: str, file: OfficialF
     return best[0]
 
 
-def _copy_of(path: Path, file: OfficialFile) -> Copy:
+def copy_of(path: Path, file: OfficialFile) -> Copy:
+    """Where the bytes of a role are, given a file or an archive."""
     if path.is_dir():
         raise ArgumentError(f"{path} is a folder, expected a file for one role.")
     if path.suffix.lower() == ".zip":
@@ -153,7 +182,7 @@ def _members(archive: Path, entry: Source) -> dict[str, Copy]:
     named = {k for k, d in entry.downloads.items() if d.name.lower() == archive.name.lower()}
     roles = [role for role, file in entry.files.items() if not named or file.download in named]
     return {
-        role: replace(_copy_of(archive, entry.files[role]), sure=role in entry.required)
+        role: replace(copy_of(archive, entry.files[role]), sure=role in entry.required)
         for role in roles
     }
 
@@ -195,22 +224,19 @@ def _refuse_page(path: Path, copy: Copy) -> None:
             f"{path.name} (from {copy.origin}) is a web page, expected a table. The publisher's"
             " site may ask for a consent, or the file may have moved."
         )
-    if path.suffix.lower() in (".rds", ".rda", ".rdata"):
-        raise DataError(
-            f"{path.name} (from {copy.origin}) is a file of R, expected CSV or Stata's .dta."
-            " Write it with `write.csv(…, row.names = FALSE)` and give that file."
-        )
-    # Readers take packed text, Stata's files and old Excel workbooks; what is none they refuse.
-    if path.suffix.lower() in (".dta", ".xls"):
+    # Readers take packed text and files of Stata, R and Excel; what is none they refuse.
+    if path.suffix.lower() in (".xls", *AS_CSV):
         return
     if head.startswith(b"PK\x03\x04") or (b"\0" in head and not head.startswith(b"\x1f\x8b")):
         raise DataError(
-            f"{path.name} (from {copy.origin}) is a binary file, expected CSV or Stata's .dta."
+            f"{path.name} (from {copy.origin}) is a binary file, expected CSV, .dta or .rds."
         )
 
 
-def _nothing_recognised(source: str, entry: Source, files: list[Path]) -> UnrecognisedError:
-    expected = {role: file.names[0] for role, file in entry.files.items()}
+def nothing_recognised(source: str, entry: Source, given: Iterable[Path]) -> UnrecognisedError:
+    """Error that says what was expected, and what is near or another table."""
+    files = [path for start in given for path, _ in _walk(start)]
+    expected = {role: file.shown for role, file in entry.files.items()}
     others = [f" {p.name}: found {text}." for p in files if (text := _other(p.name))]
     names = [path.name for path in files if not _other(path.name)]
     near = {

@@ -1,38 +1,19 @@
-"""Entries of ``data/catalogue.toml``: where official files live, and their terms."""
+"""What ``data/catalogue.toml`` says of a source: where its files live, and their terms."""
 
 from __future__ import annotations
 
-import os
-import tomllib
-from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Iterable
+from fnmatch import translate
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Self
+from pathlib import PurePosixPath
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from forecast.errors import (
-    ArgumentError,
-    MissingFileError,
-    SpecificationError,
-    UnknownNameError,
-    nearest,
-)
-from forecast.paths import data_folder
+from forecast.errors import nearest
 
-__all__ = [
-    "Catalogue",
-    "Citation",
-    "Download",
-    "Licence",
-    "OfficialFile",
-    "Source",
-    "catalogue",
-    "load_catalogue",
-]
-
-CATALOGUE = "catalogue.toml"
+__all__ = ["AS_CSV", "Citation", "Download", "Entry", "Licence", "Name", "OfficialFile", "Source"]
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Text = Annotated[str, Field(min_length=1)]
@@ -40,11 +21,20 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Year = Annotated[int, Field(ge=1400, le=2100)]
 
 
-class _Entry(BaseModel):
+#: Files of Stata and R hold what a CSV file of the same name holds.
+AS_CSV = (".dta", ".rds", ".rda", ".rdata")
+
+#: What ``#`` stands for in the name of a file: the number of a release, as any author writes it.
+_NUMBER = r"[ _-]*v?\d[\d._]*"
+
+
+class Entry(BaseModel):
+    """A part of the catalogue: strict, and the same for ever."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Licence(_Entry):
+class Licence(Entry):
     """Terms under which a source may be used.
 
     Attributes
@@ -62,7 +52,7 @@ class Licence(_Entry):
     url: Text
 
 
-class Citation(_Entry):
+class Citation(Entry):
     """A work to cite, with the fields of BibTeX."""
 
     type: Annotated[str, Field(pattern=r"^(article|book|incollection|misc)$")]
@@ -116,7 +106,7 @@ class Citation(_Entry):
         return f"@{self.type}{{{key},\n" + ",\n".join(lines) + "\n}"
 
 
-class Download(_Entry):
+class Download(Entry):
     """A file that a publisher offers: a CSV file or a zip archive.
 
     Attributes
@@ -141,14 +131,15 @@ class Download(_Entry):
         return self.name.lower().endswith(".zip")
 
 
-class OfficialFile(_Entry):
+class OfficialFile(Entry):
     """One file that a reader takes, in its role.
 
     Attributes
     ----------
     names : tuple of str
         File names under which the file is known, best first; ``*`` and ``?`` match as in a
-        shell. Case and a trailing ``.gz`` do not count; ``.dta`` stands for ``.csv``.
+        shell, ``#`` the number of any release. Case and a trailing ``.gz`` do not count; the
+        ends of Stata's and R's files stand for ``.csv``.
     download : str, optional
         Key of the download that holds it; without one, the user must bring the file.
     member : tuple of str
@@ -178,15 +169,26 @@ class OfficialFile(_Entry):
     def rank(self, name: str) -> int | None:
         """Position in `names` of the first pattern that matches a file name; None for none."""
         plain = name.lower().removesuffix(".gz")
-        if plain.endswith(".dta"):
-            plain = plain.removesuffix(".dta") + ".csv"
+        for end in AS_CSV:
+            if plain.endswith(end):
+                plain = plain.removesuffix(end) + ".csv"
         for position, pattern in enumerate(self.names):
-            if fnmatchcase(plain, pattern.lower()):
+            if _compiled(pattern.lower()).match(plain):
                 return position
         return None
 
+    @property
+    def shown(self) -> str:
+        """Name under which the file is asked for."""
+        return self.names[0].replace("#", "*")
 
-class Source(_Entry):
+
+@lru_cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern).replace(r"\#", _NUMBER))
+
+
+class Source(Entry):
     """One release of one source.
 
     Attributes
@@ -197,8 +199,9 @@ class Source(_Entry):
         Kinds of fact: keys of `forecast.sources.schemas.SCHEMAS`.
     reader : str
         Module of `forecast.sources.official` that reads it.
-    covers : tuple of int
-        First and last calendar year, as stated by its authors.
+    covers : tuple of int, optional
+        First and last calendar year, as stated by its authors; none for a release that the
+        catalogue does not list.
     licence : str
         Key of a licence.
     cite : tuple of str
@@ -211,23 +214,27 @@ class Source(_Entry):
         What is fetched.
     note : str
         What a user should know before trusting it.
+    layout_of : tuple of str
+        For a release that the catalogue does not list, the releases by whose layout it is read
+        (`forecast.sources.families`).
     """
 
     title: Text
     release: Text
     provides: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
     reader: Name
-    covers: Annotated[tuple[Year, Year], Field(strict=False)]
+    covers: Annotated[tuple[Year, Year] | None, Field(strict=False)]
     licence: Name
     cite: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
     landing: Annotated[str, Field(pattern=r"^https?://\S+$")]
     files: Annotated[dict[Name, OfficialFile], Field(min_length=1)]
     downloads: dict[Name, Download] = {}
     note: str = ""
+    layout_of: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.covers[0] > self.covers[1]:
+        if self.covers is not None and self.covers[0] > self.covers[1]:
             raise ValueError(f"covers = {list(self.covers)}: the first year is after the last.")
         used = set()
         for role, file in self.files.items():
@@ -267,167 +274,3 @@ class Source(_Entry):
         needed = self.required or tuple(self.files)
         known = [self.files[role].download is not None for role in needed]
         return all(known) if self.required else any(known)
-
-
-class Catalogue(_Entry):
-    """Every source that the library reads.
-
-    Attributes
-    ----------
-    facts : mapping of str to tuple of str
-        For each kind of fact the sources that provide it, in the order of preference.
-    sources, licences, citations : mapping
-        Entries by key.
-    """
-
-    facts: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]]
-    sources: dict[Name, Source]
-    licences: dict[Name, Licence]
-    citations: dict[Name, Citation]
-
-    @model_validator(mode="after")
-    def _references(self) -> Self:
-        for key, source in self.sources.items():
-            _known(f"sources.{key}.licence", (source.licence,), self.licences)
-            _known(f"sources.{key}.cite", source.cite, self.citations)
-        for fact, sources in self.facts.items():
-            _known(f"facts.{fact}", sources, self.sources)
-            for key in sources:
-                if fact not in self.sources[key].provides:
-                    raise ValueError(f"facts.{fact}: {key} does not provide {fact}.")
-        return self
-
-    def __getitem__(self, name: str) -> Source:
-        """Source with this key.
-
-        Raises
-        ------
-        UnknownNameError
-            No such source; names the nearest.
-        """
-        if name not in self.sources:
-            raise UnknownNameError(
-                "source", name, self.sources, "`forecast data list` shows them all."
-            )
-        return self.sources[name]
-
-    def to_markdown(self) -> str:
-        """Table of the sources, for the documentation."""
-        lines = [
-            "| source | what | release | years | kinds of fact | terms | how |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        for key, source in self.sources.items():
-            how = "download" if source.can_be_downloaded else "bring a copy"
-            cells = (
-                f"`{key}`",
-                f"[{source.title}]({source.landing})",
-                source.release,
-                f"{source.covers[0]}–{source.covers[1]}",
-                ", ".join(source.provides),
-                self.licences[source.licence].name,
-                f"{how}. {source.note}" if source.note else how,
-            )
-            lines.append(f"| {' | '.join(cells)} |")
-        return "\n".join(lines)
-
-    def refuse_unless_provided(self, fact: str, source: str) -> None:
-        """Raise if a source that was chosen for a kind of fact is not one of it.
-
-        Raises
-        ------
-        UnknownNameError, ArgumentError
-            No such source, or it provides other kinds of fact; names the sources of this one.
-        """
-        if fact not in self[source].provides:
-            raise ArgumentError(
-                f"sources[{fact!r}]={source!r}: this source provides "
-                f"{', '.join(self[source].provides)}. Sources of {fact}: "
-                f"{', '.join(self.preferred(fact))}."
-            )
-
-    def preferred(self, fact: str) -> tuple[str, ...]:
-        """Sources of a kind of fact, in the order of preference.
-
-        Raises
-        ------
-        UnknownNameError
-            No such kind of fact; names the nearest.
-        """
-        if fact not in self.facts:
-            raise UnknownNameError("kind of fact", fact, self.facts)
-        return self.facts[fact]
-
-
-def _known(where: str, keys: tuple[str, ...], entries: Mapping[str, object]) -> None:
-    for key in keys:
-        if key not in entries:
-            near = nearest(key, entries)
-            raise ValueError(
-                f"{where}: unknown {key!r}." + (f" Did you mean {near!r}?" if near else "")
-            )
-
-
-def load_catalogue(path: Path) -> Catalogue:
-    """Catalogue in a TOML file.
-
-    Raises
-    ------
-    MissingFileError
-        There is no such file.
-    SpecificationError
-        It is not TOML, or an entry is malformed; names the key and the nearest valid one.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingFileError(
-            f"There is no catalogue {path}. Reinstall alliance-forecast, or correct"
-            " FORECAST_CATALOGUE."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"{path.name}: {error}.") from None
-    try:
-        return Catalogue.model_validate(content)
-    except ValidationError as error:
-        problems = error.errors(include_url=False)
-        lines = [f"{path.name}: {_sentence(problem)}" for problem in problems]
-        raise SpecificationError("\n".join(lines)) from None
-
-
-def _sentence(problem: Any) -> str:
-    *table, key = (str(part) for part in problem["loc"]) if problem["loc"] else ("",)
-    where = ".".join(table)
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        model: type[BaseModel] = Catalogue
-        for name, entry in (("citations", Citation), ("licences", Licence), ("sources", Source)):
-            model = entry if table[:1] == [name] else model
-        for name, nested in (("files", OfficialFile), ("downloads", Download)):
-            model = nested if table[2:3] == [name] else model
-        near = nearest(key, model.model_fields)
-        hint = f"did you mean {near!r}?" if near else "valid: " + ", ".join(model.model_fields)
-        return f"{where or 'top level'}: unknown key {key!r}; {hint}"
-    if problem["type"] == "missing":
-        return f"{where or 'top level'}: the key {key!r} is missing."
-    if problem["type"] == "value_error":
-        return f"{'.'.join([*table, key])}: {message}".removeprefix(": ")
-    return f"{'.'.join([*table, key])} = {problem['input']!r}: {message}."
-
-
-def catalogue() -> Catalogue:
-    """The catalogue that comes with the library, or the file that ``FORECAST_CATALOGUE`` names.
-
-    Raises
-    ------
-    MissingFileError, SpecificationError
-        As `load_catalogue`.
-    """
-    given = os.environ.get("FORECAST_CATALOGUE")
-    path = Path(given).expanduser() if given else data_folder() / CATALOGUE
-    return _loaded(path, path.stat().st_mtime_ns if path.is_file() else 0)
-
-
-@lru_cache(maxsize=4)
-def _loaded(path: Path, _changed: int) -> Catalogue:
-    return load_catalogue(path)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from forecast.errors import ArgumentError, MissingFileError, UnknownNameError
 from forecast.sources import derived
-from forecast.sources.cache import available, cache_folder, files_of, how_to_get
-from forecast.sources.entries import catalogue
+from forecast.sources.cache import available, cache_folder, files_of, how_to_get, preferred
+from forecast.sources.catalogue_file import catalogue
 from forecast.sources.tables import Tables
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _candidates(folder: Path, chosen: Mapping[str, str]) -> dict[str, tuple[str,
             out[fact] = (lead,)
         else:
             first = (lead,) if lead is not None else ()
-            out[fact] = (*first, *(s for s in entries.preferred(fact) if s in there - {lead}))
+            out[fact] = (*first, *(s for s in preferred(fact, folder) if s in there - {lead}))
     _refuse_missing([fact for fact, needed in FACTS.items() if needed and not out[fact]], folder)
     return out
 
@@ -158,8 +158,8 @@ def _refuse_missing(facts: list[str], folder: Path) -> None:
         return
     lines = []
     for fact in facts:
-        preferred = catalogue().preferred(fact)
-        best = next((s for s in preferred if catalogue()[s].can_be_downloaded), preferred[0])
+        listed = catalogue().preferred(fact)
+        best = next((s for s in listed if catalogue()[s].can_be_downloaded), listed[0])
         lines.append(f"  {fact}: {how_to_get(best)}")
     raise MissingFileError(
         f"The cache {folder} has no source of {', '.join(facts)}, which the historical data need."

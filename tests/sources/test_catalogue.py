@@ -44,7 +44,7 @@ from forecast.sources.catalogue import (
 from forecast.sources.catalogue import (
     status as status_of_cache,
 )
-from forecast.sources.entries import load_catalogue
+from forecast.sources.catalogue_file import load_catalogue
 from forecast.sources.historical import load_historical
 from forecast.sources.lock import read_lock, sha256_of
 from forecast.sources.official import cow_states
@@ -746,7 +746,9 @@ def test_a_whole_folder_of_real_files(reference: Path, cache: Path) -> None:
     assert {"cow_states_2016", "atop_4_01", "gml_2_0", "cow_nmc_6_0", "ucdp_dyadic_24_1"} <= set(
         files
     )
-    assert available() == [source for source in catalogue().sources if source in files]
+    listed = [source for source in catalogue().sources if source in files]
+    unlisted = ["cow_mid_4_3", "ucdp_acd_19_1", "ucdp_acd_24_1"]
+    assert available() == [*listed, *unlisted]
     assert recipe()["conflicts"] == "gml_2_2_1"
     assert recipe()["members"] == "atop_5_1"
     assert recipe()["states"] == "cow_states_2024"
@@ -764,6 +766,9 @@ def test_a_whole_folder_of_real_files(reference: Path, cache: Path) -> None:
     historical = load_historical()
     assert historical.coverage["members"].version == "5.1"
     assert historical.coverage["states"].version == "2024"
+    older = load_historical(sources={"conflicts": "ucdp_acd_19_1"})
+    assert (older.coverage["conflicts"].version, older.coverage["conflicts"].last) == ("19.1", 2018)
+    assert "not listed in the catalogue" in " ".join(older.coverage["conflicts"].notes)
     shutil.rmtree(cache)
     assert recipe()["powers"] == "cow_majors_2024"
 
@@ -781,7 +786,7 @@ def test_a_whole_folder_of_real_files(reference: Path, cache: Path) -> None:
         (
             "cow_contiguity_3_2",
             "variants/contdir_v31_cr_only.csv",
-            "row 2, column 'version': found '3.1', expected 3.2.*no source of",
+            "row 2, column 'version': found '3.1', expected 3.2.*get cow_contiguity --from",
         ),
         (
             "gml_2_2_1",

@@ -5,10 +5,6 @@ Roles
 ``states``
     ``states2016.csv`` or ``statelist2024.csv``: one row per membership spell, columns
     ``stateabb, ccode, statenme, styear, stmonth, stday, endyear, endmonth, endday``.
-``system``
-    ``system2016.csv`` or ``system2024.csv``: one row per state and year of membership, columns
-    ``ccode, stateabb, year`` (2024 also ``statenme``). Read only where there is no ``states``:
-    its spells begin on 1 January and end on 31 December.
 
 Traps: a spell that ends on the last day of the data (31 December of the release) is that of a
 state that is still a member; its end is open here. Release 2024 ends Yugoslavia (345) and begins
@@ -28,7 +24,6 @@ from forecast.sources.codes import region_of
 from forecast.sources.official.dates import dates_of
 from forecast.sources.official.roles import given_roles
 from forecast.sources.official.text import read_official
-from forecast.sources.official.years import spells_of_years, year_dates
 from forecast.sources.spells import merge_memberships
 from forecast.sources.tables import Reading
 
@@ -36,7 +31,6 @@ __all__ = ["CODE_SYSTEM", "ROLES", "read"]
 
 ROLES: Mapping[str, str] = {
     "states": "statelist2024.csv or states2016.csv, membership spells",
-    "system": "system2024.csv or system2016.csv, member years",
 }
 CODE_SYSTEM = "cow"
 
@@ -52,13 +46,13 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     Raises
     ------
     ArgumentError
-        If neither role is there.
+        If the role is not there.
     MissingFileError, DataError
         If the file cannot be read.
     """
-    role = given_roles(files, ROLES, ("states",), ("system",))[0]
-    path = files[role]
-    spells = _membership(path) if role == "states" else _system(path)
+    given_roles(files, ROLES, ("states",))
+    path = files["states"]
+    spells = _membership(path)
     end_of_data = spells["end"].max()
     frame = pd.DataFrame(
         {
@@ -114,19 +108,3 @@ def _membership(path: Path) -> pd.DataFrame:
     start, _ = dates_of(raw, ("styear", "stmonth", "stday"), file=path.name)
     end, _ = dates_of(raw, ("endyear", "endmonth", "endday"), last=True, file=path.name)
     return raw.assign(start=start, end=end)
-
-
-def _system(path: Path) -> pd.DataFrame:
-    raw = read_official(
-        path,
-        {"ccode": "int", "stateabb": "str", "year": "int"},
-        optional={"statenme": "str?"},
-        na={"str": ("",)},
-    )
-    spells = spells_of_years(raw, ["ccode"])
-    name = spells["statenme"].fillna(spells["stateabb"])
-    return spells.assign(
-        statenme=name,
-        start=year_dates(spells["first"]),
-        end=year_dates(spells["last"], last=True),
-    )

@@ -24,10 +24,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from forecast.errors import DataError, MissingFileError, nearest
+from forecast.errors import DataError, ForecastError, MissingFileError, nearest
 from forecast.sources.reader import Kind, cell_error
 
-__all__ = ["NA", "Kind", "columns_of", "read_official"]
+__all__ = ["NA", "R_FILES", "Kind", "columns_of", "read_official"]
+
+#: How the names of R's files end.
+R_FILES = (".rds", ".rda", ".rdata")
 
 #: Texts that mean "missing", by kind of column. COW writes -9 for an unknown number, R writes NA.
 NA: Mapping[str, tuple[str, ...]] = {
@@ -60,8 +63,8 @@ def read_official(
     Parameters
     ----------
     path : pathlib.Path
-        Comma-separated text with a header line, as it is or as ``.gz``; Stata's ``.dta``; or an
-        old ``.xls`` workbook.
+        Comma-separated text with a header line, as it is or as ``.gz``; Stata's ``.dta``; R's
+        ``.rds`` or ``.rda``; or an old ``.xls`` workbook.
     columns : mapping of str to Kind
         Official names of the columns that the file must have, in any case, and how each is
         parsed. A trailing ``?`` allows a missing value. Further columns are ignored.
@@ -127,7 +130,7 @@ def _opened(path: Path) -> io.BufferedIOBase:
     try:
         if path.suffix == ".gz":
             return gzip.open(path)
-        if path.suffix.lower() in (".dta", ".xls"):
+        if path.suffix.lower() in (".dta", ".xls", *R_FILES):
             return io.BytesIO(_as_text(path, path.stat().st_mtime_ns))
         return path.open("rb")
     except FileNotFoundError:
@@ -136,25 +139,46 @@ def _opened(path: Path) -> io.BufferedIOBase:
 
 @lru_cache(maxsize=2)
 def _as_text(path: Path, _changed: int) -> bytes:
-    """A file of Stata or Excel as comma-separated text: its header, release and cells are read."""
+    """A file of Stata, R or Excel as comma-separated text, of which all parts are read."""
     if path.suffix.lower() == ".xls":
         from forecast.sources.official.workbook import text_of_workbook
 
         return text_of_workbook(path)
-    return _stata(path)
-
-
-def _stata(path: Path) -> bytes:
-    """A Stata file as comma-separated text: codes without labels, whole numbers as such."""
-    try:
-        frame = pd.read_stata(path, convert_categoricals=False)
-    except (ValueError, OSError, EOFError, struct.error) as error:
-        raise DataError(f"{path.name}: not a whole Stata file ({error}).") from None
+    frame = _of_r(path) if path.suffix.lower() in R_FILES else _stata(path)
     for name in frame.select_dtypes("float"):
-        # A whole number with a missing one beside it is a float to pandas.
+        # A whole number with a missing one beside it is a float to pandas, every number to R.
         if (frame[name].dropna() % 1 == 0).all():
             frame[name] = frame[name].astype("Int64")
     return frame.to_csv(index=False).encode("utf-8")
+
+
+def _stata(path: Path) -> pd.DataFrame:
+    """Table of a Stata file: codes without labels."""
+    try:
+        return pd.read_stata(path, convert_categoricals=False)
+    except (ValueError, OSError, EOFError, struct.error) as error:
+        raise DataError(f"{path.name}: not a whole Stata file ({error}).") from None
+
+
+def _of_r(path: Path) -> pd.DataFrame:
+    """The data frame of a file of R."""
+    try:
+        import rdata
+    except ImportError as error:
+        raise ForecastError(
+            f"{path.name}: reading files of R needs rdata: `pip install 'alliance-forecast[r]'`."
+            " Or write it with `write.csv(…, row.names = FALSE)`, which needs nothing."
+        ) from error
+    try:
+        rds = path.suffix.lower() == ".rds"
+        objects = {path.stem: rdata.read_rds(path)} if rds else rdata.read_rda(path)
+    except Exception as error:  # the parser raises whatever a damaged byte leads to
+        raise DataError(f"{path.name}: not a whole file of R ({error!r}).") from None
+    frames = [value for value in objects.values() if isinstance(value, pd.DataFrame)]
+    if len(frames) != 1:
+        held = ", ".join(f"{name} ({type(value).__name__})" for name, value in objects.items())
+        raise DataError(f"{path.name}: found {held}, expected one data frame.")
+    return frames[0]
 
 
 def _normalised(path: Path) -> bytes:

@@ -51,19 +51,6 @@ def test_a_hand_over_is_one_membership(write: Write) -> None:
     assert reading.notes[0].startswith("1 spells joined")
 
 
-def test_years_of_the_system_become_spells(write: Write) -> None:
-    rows = [f"{c},{a},{y},2024" for c, a, y in [(255, "GMY", 1944), (255, "GMY", 1945)]]
-    rows += [f"2,USA,{y},2024" for y in range(1943, 1948)] + ["255,GMY,1947,2024"]
-    path = write("system2024.csv", "ccode,stateabb,year,version", *rows)
-    (reading,) = cow_states.read({"system": path})
-    frame = reading.frame
-    assert frame["ccode"].tolist() == [2, 255, 255]
-    assert frame["start"].dt.year.tolist() == [1943, 1944, 1947]
-    assert str(frame["end"].iloc[1].date()) == "1945-12-31"
-    assert frame["end"].isna().tolist() == [True, False, True]
-    assert (reading.first, reading.last) == (1943, 1947)
-
-
 def test_states_that_are_refused(write: Write) -> None:
     row = "USA,2,United States of America,1816,13,1,2016,12,31,2016"
     with pytest.raises(DataError, match=r"s\.csv, row 2, column 'stmonth': found 13"):
