@@ -272,7 +272,7 @@ def test_interstate_conflicts_of_ucdp(core_cache, reference):
     ("sources", "error", "message"),
     [
         ({"conflict": "gml_2_2_1"}, UnknownNameError, "Did you mean 'conflicts'"),
-        ({"conflicts": "gml_2_2_2"}, UnknownNameError, "gml_2_2_1"),
+        ({"conflicts": "gml_2_2_2"}, MissingFileError, r"Not listed .*which has 2\.2\.1"),
         ({"conflicts": "atop_4_01"}, ArgumentError, "this source provides alliances"),
         ({"members": "atop_4_01", "alliances": "cow_alliances_4_1"}, ArgumentError, "same source"),
         ({"powers": "cow_majors_2024"}, MissingFileError, "forecast data get cow_majors_2024"),
