@@ -198,17 +198,27 @@ def risk(
     state_b: Annotated[str, typer.Argument(help="The other state.")],
     horizon: Horizon = 1,
     level: Level = 0.9,
+    severity: Annotated[
+        str,
+        typer.Option("--severity", help="Level: onset, fatal, deaths_25 or deaths_1000."),
+    ] = "onset",
     fit: FitId = None,
     store: StoreUrl = "artifacts",
     as_json: AsJson = False,
 ) -> None:
     """Probability that a dispute begins between two states in the years after the record."""
     from forecast.risk import risk as query
+    from forecast.scenario.severity import as_severity
     from forecast.store import open_store
 
     opened = open_store(store)
     answer = query(
-        opened.load(fit or opened.newest()), state_a, state_b, horizon=horizon, level=level
+        opened.load(fit or opened.newest()),
+        state_a,
+        state_b,
+        horizon=horizon,
+        level=level,
+        severity=as_severity(severity),
     )
     if as_json:
         print_json(answer.to_dict())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord
     from forecast.inference.fit import Fit
     from forecast.scenario.outlook import Outlook
+    from forecast.scenario.severity import Level
     from forecast.scenario.simulate import StatusQuo
 
     type Evidence = Backtest | CalibrationRecord
@@ -53,6 +54,10 @@ class UnderWay:
         dispute has begun by then (None for a pair outside of the model's population).
     severity : str
         What the deaths of the dispute are: those recorded so far.
+    rises : dict or None
+        That it comes to the next level of severity in the end, from what is recorded so far:
+        ``severity``, ``probability``, ``lower``, ``upper``, ``text``. When is not recorded:
+        sources code the deaths of a dispute once. None at the highest level.
     """
 
     conflict_id: str
@@ -62,6 +67,7 @@ class UnderWay:
     age: int
     years: tuple[dict[str, Any], ...]
     severity: str
+    rises: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,9 +111,13 @@ class Risk:
         The dispute that is under way: since when, and whether it still is at the end of each year.
     ended : Ended or None
         The dispute that has ended.
+    severity : {"onset", "fatal", "deaths_25", "deaths_1000"}
+        The level that `probability`, `base_rate`, `calibration` and `rounded` are of: a dispute
+        of whatever kind, or one that comes to at least one, more than 25 or more than 999 deaths
+        of the two.
     probability : float
-        Probability that at least one dispute begins between the two in these years: if one is
-        under way, beside it or after it.
+        Probability that at least one dispute of that level begins between the two in these
+        years: if one is under way, beside it or after it.
     lower, upper : float
         Interval of that probability.
     interval_kind, interval_level : str, float
@@ -126,6 +136,14 @@ class Risk:
         Dyad-years from which it was counted.
     ratio : float
         `probability` over `base_rate`.
+    ladder : tuple of dict
+        All four levels, each contained in the one before: ``severity``, ``meaning``,
+        ``probability``, ``lower``, ``upper``, ``text``, ``base_rate``, ``base_rows`` (onsets whose
+        deaths tell it), ``record`` (how forecasts of the level did).
+    fighting : dict
+        ``probability``, ``lower``, ``upper``, ``text``: that at the end of one of these years a
+        dispute of the two is under way that has cost more than 25 lives, or that one has begun
+        that comes to it.
     drivers : tuple of dict
         The three features that move the log-odds of the first year most, relative to the
         average dyad-year of the fit: ``term``, ``log_odds``, ``value``.
@@ -171,12 +189,15 @@ class Risk:
     upper: float
     interval_kind: str
     interval_level: float
+    severity: str
     unit: str
     stratum: str
     base_rate: float
     base_population: str
     base_rows: int
     ratio: float
+    ladder: tuple[dict[str, Any], ...]
+    fighting: dict[str, Any]
     drivers: tuple[dict[str, Any], ...]
     effects: dict[str, float]
     handling: str
@@ -194,6 +215,7 @@ class Risk:
     def __str__(self) -> str:
         """The answer and its record, with no more digits than they support."""
         from forecast.evaluation.strata import STRATA_WORDS
+        from forecast.scenario.severity import LEVEL_WORDS
         from forecast.sources.tables import amended_words
 
         pair = f"{self.state_a}–{self.state_b}"
@@ -209,6 +231,7 @@ class Risk:
             f"base rate as recorded here {self.rounded['base_rate']} within {within}, of"
             f" {STRATA_WORDS.get(self.stratum, self.stratum)} ({self.base_population})"
         )
+        begins = LEVEL_WORDS[self.severity]
         if self.under_way is not None:
             text = f"{pair}: {self._going_on(self.under_way, kind, risk, base)}"
         else:
@@ -218,13 +241,29 @@ class Risk:
                 since = date_words(self.ended.since, self.ended.since_precision)
                 before = f" after the conflict of the two that began {since} and ended {end}"
             text = (
-                f"{pair}: probability {self.rounded['text']} that a dispute begins {span}{before}"
+                f"{pair}: probability {self.rounded['text']} that {begins} {span}{before}"
                 f" ({kind} {self.rounded['interval']}); {base}."
             )
+        text += self._how_bad(span)
         several = " For the first of these years alone:" if self.horizon > 1 else ""
         covered = several if self.calibration["covered"] else ""
         said = (f"{text}{covered} {self.calibration['text']}", amended_words(self.vintage))
         return " ".join(filter(None, said))
+
+    def _how_bad(self, span: str) -> str:
+        """The other levels, and fighting."""
+        from forecast.scenario.severity import SHORT
+
+        others = [entry for entry in self.ladder if entry["severity"] != self.severity]
+        told = ", ".join(f"{SHORT[entry['severity']]} {entry['text']}" for entry in others)
+        text = f" By what one would cost {span}, the chance of it included: {told}."
+        if self.under_way is not None:
+            if (rises := self.under_way.rises) is not None:
+                text += f" The one under way comes to {SHORT[rises['severity']]} in the end with"
+                text += f" {rises['text']}, as far as its deaths are recorded."
+            text += f" Fighting {span} (a dispute with more than 25 deaths, begun or still under"
+            text += f" way at the end of a year): {self.fighting['text']}."
+        return text
 
     def _going_on(self, dispute: UnderWay, kind: str, risk: str, base: str) -> str:
         """What leads the answer where a dispute is under way."""
@@ -244,7 +283,13 @@ class Risk:
         if dispute.years[0]["further"] is None:
             return f"{text}. The model says nothing of a further one: {self.handling}"
         beside = "beside it" if self.horizon == 1 else f"by the end of {self.last_year}"
-        return f"{text}; a further one begins {beside} with {risk}; {base}."
+        further = {
+            "onset": "a further one begins",
+            "fatal": "a further one that costs at least one life begins",
+            "deaths_25": "a further one that costs more than 25 lives begins",
+            "deaths_1000": "a further one that costs more than 999 lives begins",
+        }[self.severity]
+        return f"{text}; {further} {beside} with {risk}; {base}."
 
 
 def date_words(date: str, precision: str) -> str:
@@ -256,12 +301,13 @@ def date_words(date: str, precision: str) -> str:
 def risk(
     fit: Fit, a: State, b: State, *, horizon: int = ..., level: float = ...,
     draws: int | None = ..., seed: int | None = ..., evidence: Evidence | None = ...,
+    severity: Level = ...,
 ) -> Risk: ...  # fmt: skip
 @overload
 def risk(
     fit: Fit, a: Many | None = ..., b: Many | None = ..., *,
     horizon: int = ..., level: float = ..., draws: int | None = ..., seed: int | None = ...,
-    evidence: Evidence | None = ...,
+    evidence: Evidence | None = ..., severity: Level = ...,
 ) -> pd.DataFrame: ...  # fmt: skip
 def risk(
     fit: Fit,
@@ -273,6 +319,7 @@ def risk(
     draws: int | None = None,
     seed: int | None = None,
     evidence: Evidence | None = None,
+    severity: Level = "onset",
 ) -> Risk | pd.DataFrame:
     """Probability that a dispute begins between two states in the years after the record.
 
@@ -296,6 +343,9 @@ def risk(
     evidence : CalibrationRecord or Backtest, optional
         Record to quote in ``calibration``; by default the one that travels with the fit
         (``fit.record``). Without either the numbers there are in sample, and say so.
+    severity : {"onset", "fatal", "deaths_25", "deaths_1000"}
+        Level of the probability: of any dispute, or of one that comes to at least one, more than
+        25, more than 999 deaths. `Risk.ladder` holds all four, whichever is asked.
 
     Returns
     -------
@@ -303,32 +353,37 @@ def risk(
         One answer for one pair. For many: one row per pair and year ahead h = 1 … `horizon`
         with ``probability`` (within h years), ``lower``, ``upper``, ``base_rate``, ``ratio``,
         ``base_population``, ``stratum``, ``status``, ``still_under_way`` with ``still_lower`` and
-        ``still_upper`` (NaN unless under way), ``handling``.
+        ``still_upper`` (NaN unless under way), ``handling``, ``severity``.
 
     Raises
     ------
     UnknownNameError
-        An unknown state; the nearest name is suggested.
+        An unknown state or severity; the nearest name is suggested.
     ArgumentError
-        A state paired with itself, sequences of different length, a level outside (0, 1).
+        A state paired with itself, sequences of different length, a level outside (0, 1), a fit
+        of another unit or outcome than onsets of pairs and years.
     """
     if not 1 <= horizon <= 20:
         raise ArgumentError(f"horizon={horizon}: expected 1 to 20 years.")
     if not 0.0 < level < 1.0:
         raise ArgumentError(f"level={level}: expected a probability between 0 and 1, such as 0.9.")
     from forecast.scenario.answers import risk_answer, risk_table
+    from forecast.scenario.severity import as_severity
+
+    severity = as_severity(severity)
 
     outlook = _outlook(fit, horizon, draws, fit.seed if seed is None else seed)
     if a is None and b is None:
-        return risk_table(outlook, outlook.everyone(), horizon, level)
+        return risk_table(outlook, outlook.everyone(), horizon, level, severity)
     if a is None or b is None:
         raise ArgumentError("Give both states, or neither to ask about every dyad.")
     if isinstance(a, str | int) and isinstance(b, str | int):
-        return risk_answer(outlook, outlook.pair(a, b), horizon, level, _record(fit, evidence))
+        record = _record(fit, evidence)
+        return risk_answer(outlook, outlook.pair(a, b), horizon, level, record, severity)
     if isinstance(a, str | int) or isinstance(b, str | int) or len(a) != len(b):
         raise ArgumentError("Give two states, or two sequences of states of equal length.")
     pairs = [outlook.pair(x, y) for x, y in zip(a, b, strict=True)]
-    return risk_table(outlook, pairs, horizon, level)
+    return risk_table(outlook, pairs, horizon, level, severity)
 
 
 _RECORDS: WeakKeyDictionary[Backtest, CalibrationRecord] = WeakKeyDictionary()
@@ -341,7 +396,7 @@ def _record(fit: Fit, evidence: Evidence | None) -> CalibrationRecord | None:
     if evidence is None or isinstance(evidence, CalibrationRecord):
         return fit.record if evidence is None else evidence
     if evidence not in _RECORDS:
-        _RECORDS[evidence] = record_of(evidence)
+        _RECORDS[evidence] = record_of(evidence, tables=fit.panel.tables)
     return _RECORDS[evidence]
 
 

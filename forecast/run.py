@@ -409,7 +409,7 @@ def _with_record(fit: Fit, scored: Backtest, store: str | Path | None) -> Fit:
     from forecast.evaluation.record import record_of
     from forecast.store import open_store
 
-    made = record_of(scored, specification=fit.spec.sha256)
+    made = record_of(scored, specification=fit.spec.sha256, tables=fit.panel.tables)
     known = fit.record
     if known is not None and known.specification == fit.spec.sha256 and known.rows > made.rows:
         return fit

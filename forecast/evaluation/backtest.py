@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -36,6 +36,9 @@ from forecast.evaluation.run_folder import Progress, RunFolder
 from forecast.evaluation.tables import records
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
+
+if TYPE_CHECKING:
+    from forecast.sources.tables import Tables
 
 __all__ = ["DEFAULT_BASELINES", "Backtest", "backtest"]
 
@@ -124,6 +127,34 @@ class Backtest:
                 for (horizon, model), curve in self.reliability.items()
             ],
         }
+
+    def severity(self, tables: Tables, *, level: float = 0.9) -> pd.DataFrame:
+        """Expected and observed at every level of severity, one year ahead.
+
+        Parameters
+        ----------
+        tables : Tables
+            The data set behind the panel.
+        level : float
+            Probability of the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `forecast.evaluation.ladder.ladder_table` has it; empty for anything but onsets of
+            pairs and years.
+        """
+        from forecast.evaluation.ladder import ladder_forecasts, ladder_table
+
+        about = self.settings["panel"]
+        if (about.get("unit"), about.get("outcome")) != ("dyad-year", "onset"):
+            return pd.DataFrame()
+        first = self.settings["origins"][0] - self.settings["warm_up"]
+        refits = range(first, max(self.settings["origins"]) + 1, self.settings["refit"])
+        rows = ladder_forecasts(
+            self.forecasts, tables, model=self.model, refits=refits, seed=self.settings["seed"]
+        )
+        return ladder_table(rows, level=level)
 
     def save(self, folder: str | Path) -> None:
         """Write every table into a folder: Parquet and CSV, and ``backtest.json``.

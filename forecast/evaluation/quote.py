@@ -10,7 +10,7 @@ from forecast.evaluation.digits import percentage, percentage_interval, rounding
 if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord
 
-__all__ = ["FEW", "band_words", "no_quotation", "quotation"]
+__all__ = ["FEW", "band_words", "level_quotation", "no_quotation", "quotation"]
 
 #: Rows below which a cell says little; its sentence says so.
 FEW = 20
@@ -92,4 +92,50 @@ def no_quotation(
             f"The record of {record.years} does not cover this: {where}. The probability has no"
             " record of its own."
         ),
+    }
+
+
+_LEVELS = {
+    "onset": "onsets",
+    "fatal": "onsets with at least one death",
+    "deaths_25": "onsets with more than 25 deaths",
+    "deaths_1000": "onsets with more than 999 deaths",
+}
+_SCOPES = {
+    "all": "all pairs",
+    "relevant": "neighbours and pairs with a major power",
+    "remote": "pairs neither neighbours nor with a major power",
+}
+
+
+def level_quotation(record: CalibrationRecord, severity: str, scope: str) -> dict[str, Any]:
+    """What `CalibrationRecord.quote_level` documents."""
+    table = record.ladder
+    source = f"out of sample, {_ahead(record)}, {record.years}"
+    rows = table[table["severity"] == severity] if len(table) else table
+    if not len(rows):
+        text = "The record has no forecasts of this level of severity."
+        return {"covered": False, "source": source, "text": text}
+    scope = scope if scope in set(rows["scope"]) else "all"
+    cell = rows[rows["scope"] == scope].iloc[0]
+    unknown = int(cell["unknown"])
+    text = (
+        f"Of {_SCOPES.get(scope, scope)}, {_ahead(record)}, {record.years}: {_LEVELS[severity]}"
+        f" expected {cell['expected']:.3g}, observed {int(cell['observed'])}"
+    )
+    if unknown:
+        text += f", with {unknown} more of which the deaths are not known"
+    text += f" (as many as from {cell['lower']:.0f} to {cell['upper']:.0f} would fit,"
+    text += f" {record.level:.0%} exact)."
+    return {
+        "covered": True,
+        "source": source,
+        "scope": scope,
+        "rows": int(cell["rows"]),
+        "expected": float(cell["expected"]),
+        "observed": int(cell["observed"]),
+        "unknown": unknown,
+        "lower": float(cell["lower"]),
+        "upper": float(cell["upper"]),
+        "text": text,
     }

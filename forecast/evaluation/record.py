@@ -7,7 +7,7 @@ is in it is out of sample: every forecast was made from the years before its ori
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from forecast.evaluation.record_tables import (
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
+    from forecast.sources.tables import Tables
 
 __all__ = ["BANDS", "EVERY", "CalibrationRecord", "band_of", "calibration_record", "record_of"]
 
@@ -85,6 +86,9 @@ class CalibrationRecord:
         ``observed``, ``rate``, ``lower``, ``upper``: equal-tailed Jeffreys interval, of rows
         taken as independent, that ends at 0 where nothing and at 1 where everything came true
         (Brown, Cai and DasGupta 2001). Without rows the last three are NaN.
+    ladder : pandas.DataFrame
+        Expected and observed at every level of severity, as
+        `forecast.evaluation.ladder.ladder_table` has it; empty where it was not asked for.
     specification : str
         SHA-256 of the specification that was backtested; empty when not known.
     settings : dict
@@ -106,6 +110,7 @@ class CalibrationRecord:
     ratios: pd.DataFrame
     scores: pd.DataFrame
     bands: pd.DataFrame
+    ladder: pd.DataFrame = field(default_factory=pd.DataFrame)
     specification: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -158,6 +163,26 @@ class CalibrationRecord:
         found = self._quotes.get((stratum, band))
         return dict(found) if found is not None else self._nothing(stratum, edges, band)
 
+    def quote_level(self, severity: str, scope: str = "all") -> dict[str, Any]:
+        """What the record says of forecasts of a level of severity.
+
+        Parameters
+        ----------
+        severity : str
+            Level.
+        scope : str
+            ``"relevant"``, ``"remote"``, or ``"all"``, which answers where a scope has no entry.
+
+        Returns
+        -------
+        dict
+            ``covered``, ``scope``, ``expected``, ``observed``, ``unknown``, ``lower``, ``upper``,
+            ``source`` and ``text``.
+        """
+        from forecast.evaluation.quote import level_quotation
+
+        return level_quotation(self, severity, scope)
+
     @cached_property
     def _edges(self) -> tuple[float, ...]:
         part = self.bands[self.bands["stratum"] == EVERY]
@@ -192,7 +217,12 @@ def band_of(probability: float, edges: Sequence[float] = BANDS) -> int:
 
 
 def record_of(
-    backtest: Backtest, *, horizon: int | None = None, specification: str = "", **options: Any
+    backtest: Backtest,
+    *,
+    horizon: int | None = None,
+    specification: str = "",
+    tables: Tables | None = None,
+    **options: Any,
 ) -> CalibrationRecord:
     """Record of the model of a backtest, with the predictive yearly counts of its draws.
 
@@ -204,12 +234,18 @@ def record_of(
         Years ahead; the shortest by default.
     specification : str
         SHA-256 of the specification, so that the record cannot be put on another model's fit.
+    tables : Tables, optional
+        The data set behind it; with it, the record says of every level of severity how its
+        forecasts did (onsets of pairs and years, one year ahead).
     **options
         As for `calibration_record`; the seed is the backtest's by default.
     """
     known = backtest.settings
     chosen = int(backtest.forecasts["horizon"].min()) if horizon is None else horizon
-    return calibration_record(
+    ladder = pd.DataFrame()
+    if tables is not None and chosen == 1:
+        ladder = backtest.severity(tables, level=options.get("level", 0.95))
+    made = calibration_record(
         backtest.forecasts,
         model=backtest.model,
         horizon=chosen,
@@ -218,6 +254,7 @@ def record_of(
         settings={k: known[k] for k in ("origins", "seed", "panel", "rows_left_out") if k in known},
         **{"seed": int(known.get("seed", 0)), **options},
     )
+    return replace(made, ladder=ladder)
 
 
 def calibration_record(

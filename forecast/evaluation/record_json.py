@@ -29,6 +29,8 @@ KIND = "calibration record"
 RECORD_VERSION = 1
 
 _TABLES = ("recalibration", "murphy", "counts", "ratios", "scores", "bands")
+#: Came later: a record without is one that was not asked for it.
+_LATER = ("ladder",)
 _PLAIN = {
     "model": str, "horizon": int, "first_year": int, "last_year": int, "rows": int,
     "events": int, "unit": str, "level": float, "specification": str,
@@ -51,7 +53,7 @@ def record_to_dict(record: CalibrationRecord) -> dict[str, Any]:
             "kind": curve.kind,
             "outside": curve.outside,
         },
-        **{name: _table(getattr(record, name)) for name in _TABLES},
+        **{name: _table(getattr(record, name)) for name in (*_TABLES, *_LATER)},
         "settings": _plain(record.settings),
     }
 
@@ -107,14 +109,15 @@ def record_from_dict(content: Mapping[str, Any]) -> CalibrationRecord:
             f"Calibration record: schema_version is {content.get('schema_version')!r}, expected"
             f" {RECORD_VERSION}. Make it again from the backtest."
         )
-    missing = [f.name for f in fields(CalibrationRecord) if f.name not in content]
+    needed = [f.name for f in fields(CalibrationRecord) if f.name not in _LATER]
+    missing = [name for name in needed if name not in content]
     if missing:
         raise ArtifactError(f"Calibration record: {', '.join(missing)} missing.")
     try:
         curve = content["reliability"]
         rules = curve["decompositions"].items()
         parts: dict[str, Any] = {name: make(content[name]) for name, make in _PLAIN.items()}
-        parts |= {name: _read(name, content[name]) for name in _TABLES}
+        parts |= {name: _read(name, content.get(name, {})) for name in (*_TABLES, *_LATER)}
         return CalibrationRecord(
             **parts,
             reliability=Reliability(

@@ -47,7 +47,7 @@ class ModelSpec(Table):
     description: Prose
     unit: Literal[
         "dyad-year", "directed-dyad-year", "state-year", "dispute-dyad", "dispute-dyad-month",
-        "dispute-dyad-year",
+        "dispute-dyad-year", "onset-level",
     ]  # fmt: skip
     population: Population
     outcome: Name = "onset"

@@ -123,7 +123,7 @@ def _recorded(findings: Findings) -> Findings:
     fit, backtest = findings.fit, findings.backtest
     if fit.record is not None or backtest is None:
         return findings
-    record = record_of(backtest, specification=fit.spec.sha256)
+    record = record_of(backtest, specification=fit.spec.sha256, tables=fit.panel.tables)
     return replace(findings, fit=replace(fit, record=record))
 
 

@@ -13,7 +13,9 @@ from forecast.evaluation.digits import percentage, percentage_interval, rounded,
 from forecast.evaluation.strata import OUTSIDE, population_words
 from forecast.risk import Ended, Risk, UnderWay
 from forecast.scenario.dynamics import STATUSES
+from forecast.scenario.ladder import fighting_draws, ladder_draws, ladder_entries, told
 from forecast.scenario.outlook import Outlook
+from forecast.scenario.severity import LEVELS, Level
 from forecast.scenario.simulate import CAUTION
 
 if TYPE_CHECKING:
@@ -23,6 +25,19 @@ __all__ = ["risk_answer", "risk_table"]
 
 _, ENDED, UNDER_WAY = STATUSES
 
+#: What is counted, by level.
+_OF_LEVEL = {
+    "onset": "{}",
+    "fatal": "{} with at least one death of the two",
+    "deaths_25": "{} with more than 25 deaths of the two",
+    "deaths_1000": "{} with more than 999 deaths of the two",
+}
+#: Outcome whose recording is known, by level: from 25 deaths up it is the same.
+_RECORDED_AS = {
+    "fatal": "fatal_onset",
+    "deaths_25": "deaths_25_onset",
+    "deaths_1000": "deaths_25_onset",
+}
 _NO_RECORD = {
     "covered": False,
     "source": "none: an observed rate, not a forecast",
@@ -31,13 +46,19 @@ _NO_RECORD = {
 
 
 def risk_table(
-    outlook: Outlook, pairs: Sequence[tuple[int, int]], horizon: int, level: float
+    outlook: Outlook,
+    pairs: Sequence[tuple[int, int]],
+    horizon: int,
+    level: float,
+    severity: Level = "onset",
 ) -> pd.DataFrame:
     """One row per pair and year ahead; columns as `forecast.risk` documents them."""
     at = np.array([outlook.position.get(pair, -1) for pair in pairs], dtype=np.int64)
     inside = at >= 0
     mean, lower, upper, base = (np.empty((len(pairs), horizon)) for _ in range(4))
-    mean[inside], lower[inside], upper[inside] = outlook.estimates(at[inside], horizon, level)
+    mean[inside], lower[inside], upper[inside] = outlook.estimates(
+        at[inside], horizon, level, severity
+    )
     places = list(zip(at.tolist(), pairs, strict=True))
     stratum = [
         outlook.stratum_without_row(pair) if row < 0 else str(outlook.stratum[row])
@@ -46,10 +67,15 @@ def risk_table(
     outside = [i for i, (row, _) in enumerate(places) if row < 0]
     for h in range(1, horizon + 1):
         rates = outlook.base_rates[h]
-        base[:, h - 1] = [rates[name].rate for name in stratum]
+        known = {name: outlook.base_of(h, name, severity)[0] for name in set(stratum)}
+        base[:, h - 1] = [known[name] for name in stratum]
         mean[~inside, h - 1] = base[~inside, h - 1]
         for i in outside:
-            lower[i, h - 1], upper[i, h - 1] = rates[stratum[i]].interval(level)
+            if severity == "onset":
+                lower[i, h - 1], upper[i, h - 1] = rates[stratum[i]].interval(level)
+                continue
+            draws = ladder_draws(outlook, pairs[i], stratum[i], h)[tuple(LEVELS).index(severity)]
+            mean[i, h - 1], lower[i, h - 1], upper[i, h - 1] = _estimates(draws, level)
     status = [outlook.status(pair) for pair in pairs]
     still = np.full((3, len(pairs), horizon), np.nan)
     for i, (_, pair) in enumerate(places):
@@ -87,6 +113,7 @@ def risk_table(
             "still_lower": still[1].ravel(),
             "still_upper": still[2].ravel(),
             "handling": each(np.where(inside, "model", "observed rate")),
+            "severity": severity,
         }
     )
 
@@ -97,13 +124,16 @@ def risk_answer(
     horizon: int,
     level: float,
     record: CalibrationRecord | None,
+    severity: Level = "onset",
 ) -> Risk:
     """Everything about one pair: the fields of `forecast.risk.Risk`."""
     row = outlook.position.get(pair)
     fit = outlook.fit
     stratum = outlook.stratum_without_row(pair) if row is None else str(outlook.stratum[row])
     base = outlook.base_rates[horizon][stratum]
+    base_rate = outlook.base_of(horizon, stratum, severity)[0]
     status = outlook.status(pair)
+    ladder, fighting, rises = _how_bad(outlook, pair, stratum, horizon, level, record)
     common: dict[str, Any] = {
         "state_a": outlook.label(pair[0]),
         "state_b": outlook.label(pair[1]),
@@ -113,32 +143,42 @@ def risk_answer(
         "last_year": outlook.origin + horizon,
         "horizon": horizon,
         "status": status,
-        "under_way": _under_way(outlook, pair, horizon, level) if status == UNDER_WAY else None,
+        "under_way": (
+            _under_way(outlook, pair, horizon, level, rises) if status == UNDER_WAY else None
+        ),
         "ended": _ended(outlook.disputes[pair]) if status == ENDED else None,
         "interval_level": level,
+        "severity": severity,
+        "ladder": ladder,
+        "fighting": fighting,
         "unit": (
-            f"probability of at least one {fit.spec.outcome}, as recorded in the data, between the"
-            f" two (undirected dyad) within {horizon} year{'s' if horizon > 1 else ''}"
+            f"probability of at least one {_OF_LEVEL[severity].format(fit.spec.outcome)}, as"
+            " recorded in the data, between the two (undirected dyad) within"
+            f" {horizon} year{'s' if horizon > 1 else ''}"
         ),
         "stratum": stratum,
-        "base_rate": base.rate,
+        "base_rate": base_rate,
         "base_population": _base_population(fit.spec.population, stratum),
         "base_rows": base.rows,
         "recall": outlook.tables.coverage["conflicts"].recall_words(
-            outlook.origin + 1, fit.spec.outcome
+            outlook.origin + 1, _RECORDED_AS.get(severity, fit.spec.outcome)
         ),
         "vintage": outlook.vintage,
         "caution": CAUTION,
     }
     if row is None:
         lower, upper = base.interval(level)
+        probability = base.rate
+        if severity != "onset":
+            entry = ladder[tuple(LEVELS).index(severity)]
+            probability, lower, upper = (entry[n] for n in ("probability", "lower", "upper"))
         return Risk(
             **common,
-            probability=base.rate,
+            probability=probability,
             lower=lower,
             upper=upper,
             interval_kind="equal-tailed (Jeffreys)",
-            ratio=1.0,
+            ratio=probability / base_rate,
             drivers=(),
             effects={},
             handling=(
@@ -156,9 +196,9 @@ def risk_answer(
             },
             calibration=dict(_NO_RECORD),
             rounded=_rounded(
-                (base.rate, lower, upper),
+                (probability, lower, upper),
                 [upper - lower],
-                (base.rate, upper - lower),
+                (base_rate, upper - lower),
                 "the interval of the observed rate",
             ),
         )
@@ -166,20 +206,27 @@ def risk_answer(
     tail = (1.0 - level) / 2.0
     lower, upper = (float(q) for q in np.quantile(values, [tail, 1.0 - tail]))
     probability = float(values.mean(dtype=np.float64))
+    if severity != "onset":
+        entry = ladder[tuple(LEVELS).index(severity)]
+        probability, lower, upper = (entry[n] for n in ("probability", "lower", "upper"))
     first = outlook.first_probability(row)
     calibration = (
         outlook.in_sample(row)
         if record is None
         else record.quote(outlook.record_stratum(row), first)
     )
-    widths, reason = _supported(calibration, upper - lower, probability / first)
+    if severity == "onset":
+        widths, reason = _supported(calibration, upper - lower, probability / first)
+    else:
+        calibration = entry["record"]
+        widths, reason = _supported_level(calibration, upper - lower, probability)
     return Risk(
         **common,
         probability=probability,
         lower=lower,
         upper=upper,
         interval_kind="equal-tailed",
-        ratio=probability / base.rate,
+        ratio=probability / base_rate,
         drivers=outlook.drivers(row),
         effects={name: float(effect[row]) for name, effect in outlook.effects.items()},
         handling=f"model {fit.spec.name}, {fit.method}, {values.size} posterior draws",
@@ -188,7 +235,7 @@ def risk_answer(
         rounded=_rounded(
             (probability, lower, upper),
             widths,
-            (base.rate, outlook.base_width(horizon, stratum)),
+            (base_rate, outlook.base_width(horizon, stratum) * base_rate / base.rate),
             reason,
         ),
     )
@@ -211,7 +258,43 @@ def _ended(dispute: dict[str, Any]) -> Ended:
     return Ended(conflict_id=str(dispute["conflict_id"]), name=str(dispute["name"]), **dates)
 
 
-def _under_way(outlook: Outlook, pair: tuple[int, int], horizon: int, level: float) -> UnderWay:
+def _how_bad(
+    outlook: Outlook,
+    pair: tuple[int, int],
+    stratum: str,
+    horizon: int,
+    level: float,
+    record: CalibrationRecord | None,
+) -> tuple[tuple[dict[str, Any], ...], dict[str, Any], dict[str, Any] | None]:
+    """Ladder, fighting, and how a dispute under way may rise."""
+    draws = ladder_draws(outlook, pair, stratum, horizon)
+    fighting, rises = fighting_draws(outlook, pair, draws[tuple(LEVELS).index("deaths_25")])
+    entries = ladder_entries(outlook, draws, stratum, horizon, level, record)
+    return (
+        entries,
+        told(fighting, level),
+        None if rises is None else rises | told(rises.pop("draws"), level),
+    )
+
+
+def _supported_level(
+    record: dict[str, Any], width: float, probability: float
+) -> tuple[list[float], str]:
+    """As `_supported`, where the record is of expected and observed numbers of a level."""
+    if not record["covered"]:
+        return [], "one digit: there is no record of such forecasts"
+    wide = probability * (record["upper"] - record["lower"]) / max(record["expected"], 1e-9)
+    widest = "the interval of the probability" if width >= wide else "the record of the level"
+    return [width, wide], f"the wider of two: {widest}"
+
+
+def _under_way(
+    outlook: Outlook,
+    pair: tuple[int, int],
+    horizon: int,
+    level: float,
+    rises: dict[str, Any] | None,
+) -> UnderWay:
     dispute, row = outlook.disputes[pair], outlook.position.get(pair)
     still = outlook.still_under_way(pair, horizon)
     further = None if row is None else outlook.cumulative[row, :horizon]
@@ -238,6 +321,7 @@ def _under_way(outlook: Outlook, pair: tuple[int, int], horizon: int, level: flo
         severity=(
             f"{deaths} so far; disputes of the past are told apart by those that they came to"
         ),
+        rises=rises,
     )
 
 

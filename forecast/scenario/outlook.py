@@ -26,6 +26,7 @@ from forecast.scenario.dynamics import STATUSES, Allies, Track
 from forecast.scenario.ending import disputes_at
 from forecast.scenario.lookup import lookup
 from forecast.scenario.predictor import Frame, simulated_terms
+from forecast.scenario.severity import LEVELS, Level, Severity, levels_reached, severity_panel
 from forecast.scenario.simulate import StatusQuo, origin_of, status_quo
 from forecast.sources.codes import resolve_state, state_label
 
@@ -40,6 +41,10 @@ __all__ = ["Outlook"]
 _IN_SAMPLE_DRAWS = 100
 _IN_SAMPLE = 20_000_000
 _TOP = 3
+#: Rows whose ladders are held at a time.
+_BLOCK = 1024
+#: Onsets with known deaths from which a stratum has shares of its own.
+_FEWEST = 10
 
 State = str | int
 Float64Array = npt.NDArray[np.float64]
@@ -87,6 +92,7 @@ class Outlook:
         self.future, self.record, self.endings = now.future, now.record, now.endings
         # The draws of one pair lie side by side.
         self.cumulative = np.ascontiguousarray(now.paths.cumulative().transpose(1, 0, 2))
+        self._annual = now.paths.annual
         rows = now.paths.rows
         self.codes = np.stack([rows["ccode_a"].to_numpy(), rows["ccode_b"].to_numpy()], axis=1)
         self.position = {(int(a), int(b)): row for row, (a, b) in enumerate(self.codes)}
@@ -131,10 +137,88 @@ class Outlook:
         return self._labels[code]
 
     def estimates(
-        self, rows: npt.NDArray[np.int64], horizon: int, level: float
+        self, rows: npt.NDArray[np.int64], horizon: int, level: float, severity: Level = "onset"
     ) -> tuple[Float64Array, Float32Array, Float32Array]:
         """Mean and equal-tailed interval within 1 … `horizon` years, each (rows, horizon)."""
-        draws = self.cumulative[rows, :horizon]
+        if severity == "onset":
+            return self._of_draws(self.cumulative[rows, :horizon], level)
+        number = tuple(LEVELS).index(severity)
+        parts = [
+            self._of_draws(self.ladder(rows[at : at + _BLOCK], horizon)[number], level)
+            for at in range(0, max(rows.size, 1), _BLOCK)
+        ]
+        mean, lower, upper = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return mean, lower, upper
+
+    def ladder(self, rows: npt.NDArray[np.int64], horizon: int) -> Float32Array:
+        """Draws of the probability of each level within 1 … `horizon` years.
+
+        Within several years that of a level is 1 − Π (1 − p s), with the probability p of an onset
+        in each year of the draw's world and the share s that comes to the level; no more than that
+        of any onset, which is told without the noise of the pair's own simulated ones.
+
+        Returns
+        -------
+        numpy.ndarray, shape (4, rows, horizon, D), float32
+            Onset, fatal, deaths_25, deaths_1000: each at most the one before, draw by draw.
+        """
+        onset = self.cumulative[rows, :horizon]
+        out = np.empty((len(LEVELS), *onset.shape), dtype=np.float32)
+        out[0] = onset
+        columns = self._severity_columns[:, rows]
+        none = np.ones((3, rows.size, onset.shape[2]), dtype=np.float32)
+        for h in range(horizon):
+            given = self.severity.given_onset(columns, self.origin + 1 + h)
+            none *= 1.0 - self._annual[h, rows] * given
+            np.minimum(1.0 - none, onset[:, h], out=out[1:, :, h])
+        return out
+
+    @cached_property
+    def severity(self) -> Severity:
+        """How bad what begins becomes, fitted to the record on the first query."""
+        draws = self.cumulative.shape[2]
+        return Severity(self.tables, origin=self.origin, draws=draws, seed=self.seed)
+
+    @cached_property
+    def _severity_columns(self) -> Float64Array:
+        return self.severity.columns(self.codes)
+
+    @cached_property
+    def level_shares(self) -> dict[str, dict[str, BaseRate]]:
+        """Of the onsets of each stratum with known deaths, how many came to each level."""
+        panel = self.fit.panel
+        data = panel.data.isel(row=panel.data["outcome"].to_numpy() == 1)
+        onsets = self._with_strata(panel.with_data(data)).assign(year=data["year"].to_numpy())
+        reached = levels_reached(severity_panel(self.tables, last=self.origin))
+        keys = pd.MultiIndex.from_frame(onsets[["year", "ccode_a", "ccode_b"]])
+        came = reached.reindex(keys).set_index(onsets["stratum"].to_numpy(dtype=object))
+        return {
+            str(level): {
+                str(stratum): BaseRate(int(values.notna().sum()), int(values.sum()))
+                for stratum, values in (*came[level].groupby(level=0), ("all", came[level]))
+            }
+            for level in came
+        }
+
+    def base_of(self, horizon: int, stratum: str, severity: Level) -> tuple[float, int]:
+        """Observed rate of a level within some years, and the onsets whose deaths tell it.
+
+        The rate of onsets times the share of those of the stratum that came to the level; of all
+        strata where one has fewer than ten.
+        """
+        base = self.base_rates[horizon][stratum]
+        if severity == "onset":
+            return base.rate, base.rows
+        shares = self.level_shares[severity]
+        share = shares.get(stratum, BaseRate(0, 0))
+        share = share if share.rows >= _FEWEST else shares["all"]
+        return base.rate * share.rate, share.rows
+
+    @staticmethod
+    def _of_draws(
+        draws: Float32Array, level: float
+    ) -> tuple[Float64Array, Float32Array, Float32Array]:
+        """Mean and equal-tailed interval over the last axis of (rows, horizon, D)."""
         tail = (1.0 - level) / 2.0
         place = np.array([tail, 1.0 - tail]) * (draws.shape[2] - 1)
         low, high = np.floor(place).astype(int), np.ceil(place).astype(int)

@@ -1,0 +1,117 @@
+"""How bad, of one pair: the ladder of severity, and fighting, from the draws of an outlook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
+from forecast.evaluation.strata import REMOTE
+from forecast.scenario.dynamics import STATUSES
+from forecast.scenario.outlook import Outlook
+from forecast.scenario.severity import LEVEL_WORDS, LEVELS
+
+if TYPE_CHECKING:
+    from forecast.evaluation.record import CalibrationRecord
+
+__all__ = ["fighting_draws", "ladder_draws", "ladder_entries", "told"]
+
+Draws = npt.NDArray[np.floating[Any]]
+
+
+def ladder_draws(outlook: Outlook, pair: tuple[int, int], stratum: str, horizon: int) -> Draws:
+    """Draws of the probability of each level within `horizon` years; (4, D).
+
+    Of a pair that the model has no row of they are those of the observed rate (Jeffreys) times
+    what its record says of how bad it gets.
+    """
+    row = outlook.position.get(pair)
+    if row is not None:
+        return outlook.ladder(np.array([row]), horizon)[:, 0, -1]
+    severity, base = outlook.severity, outlook.base_rates[horizon][stratum]
+    rng = np.random.default_rng(np.random.SeedSequence([outlook.seed, 7, *pair]))
+    onset = rng.beta(base.onsets + 0.5, base.rows - base.onsets + 0.5, severity.draws)
+    columns = severity.columns(np.array([pair]))
+    given = severity.given_onset(columns, outlook.origin + 1)[:, 0]
+    return np.concatenate([onset[None], onset * given])
+
+
+def fighting_draws(
+    outlook: Outlook, pair: tuple[int, int], deaths_25: Draws
+) -> tuple[Draws, dict[str, Any] | None]:
+    """Draws of fighting within `horizon` years, and of an open dispute's coming to more deaths.
+
+    Parameters
+    ----------
+    deaths_25 : numpy.ndarray, shape (D,)
+        Probability that a dispute begins that comes to more than 25 deaths.
+
+    Returns
+    -------
+    fighting : numpy.ndarray, shape (D,)
+        Probability that at the end of one of the years a dispute of the two is under way with more
+        than 25 deaths, or that one has begun that comes to it.
+    rises : dict or None
+        Of a pair with a dispute under way: ``severity``, the level after the one that is recorded
+        so far, and ``draws`` of the probability that the dispute comes to it in the end.
+    """
+    if outlook.status(pair) != STATUSES[2]:
+        return deaths_25, None
+    dispute = outlook.disputes[pair]
+    still = outlook.still_under_way(pair, 1)[0]
+    deaths = dispute["deaths_class"]
+    known = 0 if deaths is None or deaths != deaths else int(deaths)
+    reached = max(number for number, least in enumerate(LEVELS.values()) if known >= least)
+    columns = outlook.severity.columns(np.array([pair]))
+    given = outlook.severity.given_onset(columns, outlook.origin + 1)[:, 0]
+    given = np.concatenate([np.ones_like(given[:1]), given])
+    severe = tuple(LEVELS).index("deaths_25")
+    goes_on = still if reached >= severe else still * given[severe] / given[reached]
+    rises = None
+    if reached + 1 < len(LEVELS):
+        chance = given[reached + 1] / given[reached]
+        rises = {"severity": tuple(LEVELS)[reached + 1], "draws": chance}
+    return 1.0 - (1.0 - goes_on) * (1.0 - deaths_25), rises
+
+
+def told(draws: Draws, level: float) -> dict[str, Any]:
+    """Mean and equal-tailed interval of draws, and both in words."""
+    tail = (1.0 - level) / 2.0
+    lower, upper = (float(q) for q in np.quantile(draws, [tail, 1.0 - tail]))
+    mean = float(draws.mean(dtype=np.float64))
+    step = rounding_step(mean, [upper - lower])
+    return {
+        "probability": mean,
+        "lower": lower,
+        "upper": upper,
+        "text": f"{percentage(mean, step)} ({percentage_interval(lower, upper, step)})",
+    }
+
+
+def ladder_entries(
+    outlook: Outlook,
+    draws: Draws,
+    stratum: str,
+    horizon: int,
+    level: float,
+    record: CalibrationRecord | None,
+) -> tuple[dict[str, Any], ...]:
+    """The field `ladder` of `forecast.risk.Risk`."""
+    scope = "remote" if stratum.endswith(REMOTE) else "relevant"
+    entries = []
+    for name, values in zip(LEVELS, draws, strict=True):
+        base, rows = outlook.base_of(horizon, stratum, name)  # type: ignore[arg-type]
+        nothing = {"covered": False, "source": "none", "text": "No backtest travels with this fit."}
+        entries.append(
+            {
+                "severity": name,
+                "meaning": LEVEL_WORDS[name],
+                **told(values, level),
+                "base_rate": base,
+                "base_rows": rows,
+                "record": nothing if record is None else record.quote_level(name, scope),
+            }
+        )
+    return tuple(entries)
