@@ -404,7 +404,7 @@ def test_embedded_panel(tables):
     assert not panel.data["outcome"].isnull().any()
     near = load_panel(data=tables, **RELEVANT)
     assert near.data.sizes["row"] == 101_135
-    # One in seven of the onsets is between two that are not politically relevant.
-    assert near.data.attrs["onsets_outside_population"] == attrs["onsets_total"] - 838 == 131
+    # One in eight of the onsets is between two that are not politically relevant.
+    assert near.data.attrs["onsets_outside_population"] == attrs["onsets_total"] - 879 == 134
     rate = float(near.data["outcome"].mean())
     assert 0.002 < rate < 0.05, "onsets per politically relevant dyad-year"
