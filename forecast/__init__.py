@@ -10,9 +10,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# A function and the module that holds it share the names `cases`, `risk` and `report`: bound
+# A function and the module that holds it share the names `cases`, `explain` and so on: bound
 # here, at once, the function is what `forecast.risk` means; the modules import nothing heavy.
 from forecast.cases import case, cases
+from forecast.explain import explain
 from forecast.report import report
 from forecast.risk import risk
 
@@ -36,6 +37,7 @@ __all__ = [
     "case",
     "cases",
     "check",
+    "explain",
     "fit",
     "load_model",
     "load_panel",

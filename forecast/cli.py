@@ -228,9 +228,13 @@ def simulate(
         Path | None, typer.Option("--out", help="Write the whole result here (NetCDF).")
     ] = None,
     top: Annotated[int, typer.Option("--top", help="Dyads to print.")] = 15,
+    pair: Annotated[
+        tuple[str, str] | None, typer.Option("--pair", help="Two states: explain this pair.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Risks under a scenario against the status quo: the dyads that change most."""
+    """Risks under a scenario against the status quo: the dyads that change most, and why."""
+    from forecast.explain import explain
     from forecast.scenario.scenario import Scenario
     from forecast.scenario.simulate import largest_changes, save_result
     from forecast.scenario.simulate import simulate as simulate_scenario
@@ -243,12 +247,24 @@ def simulate(
     )
     if out is not None:
         save_result(result, out)
+    explained = None if pair is None else explain(result, *pair)
     changes = largest_changes(result, top=top)
+    told = ("timing", "extrapolation", "caution", "amended")
     if as_json:
-        print_json({"scenario": edits.to_dict(), "changes": records(changes)})
+        answer = {name: result.attrs[name] for name in ("first_year", *told)}
+        if explained is not None:
+            answer["pair"] = explained.to_dict()
+        print_json({"scenario": edits.to_dict(), "changes": records(changes), **answer})
+    elif explained is not None:
+        typer.echo(str(explained))
     else:
-        print_table(changes, title=f"{edits.name}: change of risk within {horizon} years")
-        typer.echo(" ".join(filter(None, (result.attrs["caution"], result.attrs["amended"]))))
+        shown = ["state_a", "state_b", "status_quo", "scenario", "difference", "lower", "upper"]
+        print_table(
+            changes[[*shown, "own", "contagion"]],
+            title=f"{edits.name}: change of risk within {horizon} years ({changes['interval'][0]}),"
+            " of which by the pair's own alliances and by contagion",
+        )
+        typer.echo(" ".join(result.attrs[name] for name in told if result.attrs[name]))
 
 
 @app.command()

@@ -71,7 +71,10 @@ def timing_words(first_year: int | None, last: int) -> str:
         Last year of the forecast.
     """
     if first_year is None:
-        return f"The edits change no alliance that the model sees before {last + 1}: no risk moves."
+        return (
+            f"The edits change no feature of any pair by {last}, since they take effect too late or"
+            " what they say is in force already: no risk moves."
+        )
     return (
         f"The edits can act from {first_year} on: the risk of a year follows from the alliances of"
         " the year before."

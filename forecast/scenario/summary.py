@@ -15,7 +15,7 @@ from forecast.scenario.dynamics import Record
 from forecast.scenario.engine import Paths
 from forecast.scenario.future import Future
 from forecast.scenario.split import SOURCES, Split
-from forecast.sources.codes import BETWEEN
+from forecast.sources.codes import BETWEEN, state_label
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -152,6 +152,8 @@ class Summary:
                 "status": ("dyad", record.status),
                 "changed": ("dyad", changed),
                 "state_name": ("state", world["name"].to_numpy()[self.states]),
+                "state_abbrev": ("state", abbrev[self.states]),
+                "state_iso3": ("state", self._iso3(codes[self.states])),
             },
             attrs={
                 "unit": "undirected dyad-year",
@@ -164,6 +166,11 @@ class Summary:
                 "coverage": {name: [c["first"], c["last"]] for name, c in coverage.items()},
             },
         )
+
+    def _iso3(self, codes: npt.NDArray[np.integer]) -> list[str]:
+        assert self.fit.panel.tables is not None
+        tables, year = self.fit.panel.tables, self.record.origin
+        return [state_label(tables, int(code), year=year, kind="iso3") for code in codes]
 
     def means_and_intervals(self, draws: Float32Array) -> Float32Array:
         """Mean and equal-tailed interval over draws (horizon, units, D); (3, horizon, units)."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from forecast.scenario.dynamics import Record
     from forecast.scenario.future import Future
 
-__all__ = ["Support", "add_support", "editable_terms", "extrapolation_words", "outside"]
+__all__ = ["UNUSUAL", "Support", "add_support", "editable_terms", "extrapolation_words", "outside"]
 
 #: Rows of the fit that distances are compared with: percentiles are good to half a point.
 _ROWS = 20_000
@@ -30,6 +30,9 @@ _SLACK = 0.02
 #: Variance, in standardised units, of a column that does not vary among the rows: a pair that
 #: moves in it is far away.
 _RIDGE = 1e-4
+
+#: Percentile of distance from which on the alliances of a pair are said to be unusual.
+UNUSUAL = 95
 
 BoolArray = npt.NDArray[np.bool_]
 Float64Array = npt.NDArray[np.float64]
@@ -132,20 +135,31 @@ def add_support(result: xr.Dataset, support: Support, base: Future, future: Futu
 
 
 def extrapolation_words(result: xr.Dataset) -> str:
-    """How many pairs the edits take out of the range of the fit, as a sentence."""
+    """How many pairs the edits take away from what the fit has seen, as a sentence."""
     leaves = result["leaves_range"]
-    each = leaves.sum("dyad")
+    each = {str(name): int(leaves.sel(term=name).sum()) for name in leaves["term"].to_numpy()}
+    named = ", ".join(f"{name} ({n:,})" for name, n in sorted(each.items(), key=_last) if n)
     number = int(leaves.any("term").sum())
-    if not number:
-        return "No pair leaves the range of the features that the fit has seen."
-    terms = sorted(
-        ((int(each.sel(term=name)), str(name)) for name in leaves["term"].to_numpy()), reverse=True
+    out = f"{_pairs(number)} the range of the fit in {named}" if number else ""
+    before, after = (result["distance_percentile"].sel(world=w) for w in ("status_quo", "scenario"))
+    far = int(((after > UNUSUAL) & (before <= UNUSUAL)).sum())
+    rare = (
+        f"{far:,} pair{'s' if far != 1 else ''} come{'s' if far == 1 else ''} to have alliances"
+        f" more unusual than those of {UNUSUAL}% of the fit's rows"
+        if far
+        else ""
     )
-    found = ", ".join(f"{name} ({count:,})" for count, name in terms if count)
-    return (
-        f"Extrapolation: {number:,} pairs leave the range of the features that the fit has seen,"
-        f" in {found}."
-    )
+    if not out and not rare:
+        return "No pair leaves what the fit has seen."
+    return f"Extrapolation: {' and '.join(filter(None, (out, rare)))}."
+
+
+def _pairs(number: int) -> str:
+    return f"{number:,} pair leaves" if number == 1 else f"{number:,} pairs leave"
+
+
+def _last(item: tuple[str, int]) -> int:
+    return -item[1]
 
 
 _RELEVANT = next(c for c in STRATUM_COLUMNS if c.feature == "politically_relevant")
