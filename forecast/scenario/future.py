@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from forecast.modeling.columns import ColumnCode
     from forecast.sources.tables import Tables
 
-__all__ = ["CONFLICT_VARIABLES", "Future", "capability_paths", "prepare_future"]
+__all__ = ["CONFLICT_VARIABLES", "Future", "capability_paths", "freeze_conflicts", "prepare_future"]
 
 #: Years from which the joint changes of capability shares are resampled.
 _CHANGES = 20
@@ -166,7 +166,7 @@ def prepare_future(
     fixed = columns(world, "fixed")
     frozen = [
         columns(
-            _freeze_conflicts(world.sel(year=slice(None, origin + h)), h),
+            freeze_conflicts(world.sel(year=slice(None, origin + h)), h),
             "frozen",
             frame.isel(row=frame["year"].to_numpy() == origin + 1 + h),
         )
@@ -255,7 +255,7 @@ def _requests(codes: list[ColumnCode]) -> list[FeatureRequest]:
     ]
 
 
-def _freeze_conflicts(world: xr.Dataset, years: int) -> xr.Dataset:
+def freeze_conflicts(world: xr.Dataset, years: int) -> xr.Dataset:
     """World whose record of conflicts ends `years` later, each event moved by as much."""
     if years == 0:
         return world
