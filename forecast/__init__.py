@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from forecast.modeling.build import build
     from forecast.modeling.spec import load_model
     from forecast.panel.build import load_panel
+    from forecast.scenario.initiation import initiation
     from forecast.scenario.scenario import Scenario
     from forecast.scenario.simulate import simulate
     from forecast.store import open_store
@@ -39,6 +40,7 @@ __all__ = [
     "check",
     "explain",
     "fit",
+    "initiation",
     "load_model",
     "load_panel",
     "open_store",
@@ -53,6 +55,7 @@ _WHERE = {
     "build": "forecast.modeling.build",
     "check": "forecast.evaluation.checks",
     "fit": "forecast.inference.fit",
+    "initiation": "forecast.scenario.initiation",
     "load_model": "forecast.modeling.spec",
     "load_panel": "forecast.panel.build",
     "open_store": "forecast.store",

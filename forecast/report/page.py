@@ -123,6 +123,9 @@ def render_page(
                 ] if fit.panel.tables is not None else [],
                 "caution": str(result.attrs["caution"]),
                 "first_year": result.attrs["first_year"],
+                "begins": findings.initiations[name].text
+                if name in findings.initiations
+                else "",
                 "timing": str(result.attrs["timing"]),
                 "extrapolation": str(result.attrs["extrapolation"]),
                 "views": sections.scenario_views(name, tables),

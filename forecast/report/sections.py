@@ -249,6 +249,7 @@ def scenario_views(name: str, tables: Tables) -> dict[str, Any]:
         ),
         "regions": regions,
         "unusual": _unusual(dyads, stem),
+        "begins": _begins(tables, f"{stem}_initiation"),
         "explained": _explained(dyads.iloc[0].to_dict()),
     }  # fmt: skip
 
@@ -286,6 +287,25 @@ def _part(row: Mapping[Any, Any], name: str) -> str:
     """One part of a difference with its interval."""
     mean, *ends = (points(row[key], unit=False) for key in (name, f"{name}_lower", f"{name}_upper"))
     return f"{mean} ({' to '.join(ends)})"
+
+
+def _begins(tables: Tables, file: str) -> View | None:
+    """Ordered pairs whose probability of initiating changes most; None if it was not forecast."""
+    if file not in tables:
+        return None
+    rows = tables[file].head(8).to_dict("records")
+    year, level = int(tables[file]["year"].iloc[0]), _level(tables[file])
+    return View(
+        f"Who would begin: probability that the first state begins a conflict with the second in"
+        f" {year} ({level})",
+        ("First – second", "#Status quo", "#Scenario", "#Difference (points)", "#Interval"),
+        [
+            (f"{r['challenger']} – {r['target']}", percent(r["status_quo"]),
+             percent(r["scenario"]), *_difference(r))
+            for r in rows
+        ],
+        file,
+    )  # fmt: skip
 
 
 def _explained(row: Mapping[Any, Any]) -> str:
