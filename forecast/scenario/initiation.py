@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.draws import equal_tailed
-from forecast.errors import ArgumentError, CoverageError
+from forecast.errors import ArgumentError, CoverageError, ForecastError
 from forecast.inference.predict import predict
 from forecast.panel.build import future_panel
 from forecast.panel.events import initiators_coded
@@ -211,10 +211,11 @@ def initiations(
     if not initiators_coded(tables.conflicts):
         return {}, [f"Who would begin is not told: {tables.name} does not say who began conflicts."]
     spec = load_model(DIRECTED)
-    panel = build.load_panel(data=tables, **{name: getattr(spec, name) for name in CHOICES})
-    directed = fit_model(spec, panel, seed=fit.seed, draws=draws)
-    if not directed.gate().passed:
-        return {}, [f"Who would begin is not told: the fit of {DIRECTED} did not pass the gate."]
+    try:
+        panel = build.load_panel(data=tables, **{name: getattr(spec, name) for name in CHOICES})
+        directed = fit_model(spec, panel, seed=fit.seed, draws=draws).require_passed()
+    except ForecastError as error:
+        return {}, [f"Who would begin is not told, since {DIRECTED} cannot be fitted: {error}"]
     return {scenario.name: initiation(directed, scenario) for scenario in scenarios}, []
 
 
