@@ -10,9 +10,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# A function and the module that holds it share the names `cases`, `risk` and `report`: bound
+# A function and the module that holds it share the names `cases`, `explain` and so on: bound
 # here, at once, the function is what `forecast.risk` means; the modules import nothing heavy.
 from forecast.cases import case, cases
+from forecast.explain import explain
 from forecast.report import report
 from forecast.risk import risk
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from forecast.modeling.build import build
     from forecast.modeling.spec import load_model
     from forecast.panel.build import load_panel
+    from forecast.scenario.initiation import initiation
     from forecast.scenario.scenario import Scenario
     from forecast.scenario.simulate import simulate
     from forecast.store import open_store
@@ -36,7 +38,9 @@ __all__ = [
     "case",
     "cases",
     "check",
+    "explain",
     "fit",
+    "initiation",
     "load_model",
     "load_panel",
     "open_store",
@@ -51,6 +55,7 @@ _WHERE = {
     "build": "forecast.modeling.build",
     "check": "forecast.evaluation.checks",
     "fit": "forecast.inference.fit",
+    "initiation": "forecast.scenario.initiation",
     "load_model": "forecast.modeling.spec",
     "load_panel": "forecast.panel.build",
     "open_store": "forecast.store",

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 from forecast.cli_backtest import backtest, panel
 from forecast.cli_data import app as data_app
@@ -238,9 +241,15 @@ def simulate(
         Path | None, typer.Option("--out", help="Write the whole result here (NetCDF).")
     ] = None,
     top: Annotated[int, typer.Option("--top", help="Dyads to print.")] = 15,
+    pair: Annotated[
+        tuple[str, str] | None, typer.Option("--pair", help="Two states: explain this pair.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Risks under a scenario against the status quo: the dyads that change most."""
+    """Risks under a scenario against the status quo: the dyads that change most, and why."""
+    import pandas as pd
+
+    from forecast.explain import explain
     from forecast.scenario.scenario import Scenario
     from forecast.scenario.simulate import largest_changes, save_result
     from forecast.scenario.simulate import simulate as simulate_scenario
@@ -253,12 +262,60 @@ def simulate(
     )
     if out is not None:
         save_result(result, out)
+    explained = None if pair is None else explain(result, *pair)
     changes = largest_changes(result, top=top)
+    told = ("timing", "extrapolation", "caution", "amended")
     if as_json:
-        print_json({"scenario": edits.to_dict(), "changes": records(changes)})
+        answer = {name: result.attrs[name] for name in ("first_year", *told)}
+        if explained is not None:
+            answer["pair"] = explained.to_dict()
+        print_json({"scenario": edits.to_dict(), "changes": records(changes), **answer})
+    elif explained is not None:
+        typer.echo(str(explained))
     else:
-        print_table(changes, title=f"{edits.name}: change of risk within {horizon} years")
-        typer.echo(" ".join(filter(None, (result.attrs["caution"], result.attrs["amended"]))))
+        columns = {"pair": changes["state_a"] + "–" + changes["state_b"]}
+        columns |= _differences(changes, "lower", "upper")
+        columns |= {name: changes[name].map(_points) for name in ("own", "contagion")}
+        print_table(
+            pd.DataFrame(columns),
+            title=f"{edits.name}: change of risk within {horizon} years, in points, of which by the"
+            " pair's own alliances and by contagion",
+        )
+        typer.echo(" ".join(result.attrs[name] for name in told if result.attrs[name]))
+
+
+@app.command()
+def initiation(
+    scenario: Annotated[Path, typer.Argument(help="Scenario file (TOML).")],
+    year: Annotated[
+        int | None,
+        typer.Option("--year", help="Year of the forecast; default: the first in which it acts."),
+    ] = None,
+    level: Level = 0.9,
+    fit: FitId = None,
+    store: StoreUrl = "artifacts",
+    top: Annotated[int, typer.Option("--top", help="Ordered pairs to print.")] = 15,
+    as_json: AsJson = False,
+) -> None:
+    """Who would begin under a scenario: needs a fit of a model of initiation."""
+    import pandas as pd
+
+    from forecast.scenario.initiation import initiation as forecast_initiation
+    from forecast.scenario.scenario import Scenario
+    from forecast.store import open_store
+
+    edits, opened = Scenario.from_toml(scenario), open_store(store)
+    answer = forecast_initiation(opened.load(fit or opened.newest()), edits, year=year, level=level)
+    if as_json:
+        print_json(answer.to_dict(top=top))
+        return
+    shown = answer.table.head(top)
+    columns = {"challenger": shown["challenger"], "target": shown["target"]}
+    print_table(
+        pd.DataFrame(columns | _differences(shown, "difference_lower", "difference_upper")),
+        title=f"{edits.name}: who would begin",
+    )
+    typer.echo(f"{answer.text} {answer.caution}")
 
 
 @app.command()
@@ -290,6 +347,25 @@ def report(
         print_json(written.to_dict())
     else:
         typer.echo(f"Report: {written.page}")
+
+
+def _points(difference: float) -> str:
+    from forecast.report.text import points
+
+    return points(difference, unit=False)
+
+
+def _differences(table: pd.DataFrame, lower: str, upper: str) -> dict[str, pd.Series]:
+    """Both risks and their difference as columns of text."""
+    from forecast.report.text import percent
+
+    ends = table[lower].map(_points) + " to " + table[upper].map(_points)
+    return {
+        "status quo": table["status_quo"].map(percent),
+        "scenario": table["scenario"].map(percent),
+        "difference": table["difference"].map(_points),
+        "interval": ends,
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:

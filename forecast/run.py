@@ -346,6 +346,7 @@ def _report(
     from forecast.evaluation.checks import CHECKS, check
     from forecast.report import Findings, report
     from forecast.risk import remember, risk
+    from forecast.scenario.initiation import initiations
     from forecast.scenario.simulate import origin_of, simulate_all, status_quo
 
     fit.require_passed()
@@ -371,6 +372,7 @@ def _report(
     # The refits leave Python's lock most of the time: they take the second core meanwhile.
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(1) as second:
         pending = second.submit(record) if backtest_years else None
+        directed = second.submit(initiations, fit, chosen)
         with clock.step("Risks"):
             now = status_quo(fit, horizon=horizon, draws=None, seed=fit.seed)
             remember(fit, now)
@@ -383,6 +385,8 @@ def _report(
             checks = check(fit, seed=fit.seed, checks=at_once)
         with clock.step(f"Backtest {years.start}–{last}" if pending else "No backtest"):
             scored = None if pending is None else pending.result()
+        with clock.step("Who would begin"):
+            begins, silent = directed.result()
     if scored is not None:
         with clock.step("Calibration record"):
             fit = _with_record(fit, scored, store)
@@ -394,8 +398,9 @@ def _report(
         scenarios={s.name: result for s, result in zip(chosen, simulated, strict=True)},
         checks=checks,
         backtest=scored,
+        initiations=begins,
         seconds=clock.seconds,
-        notices=notices,
+        notices=[*notices, *silent],
     )
     with clock.step("Report"):
         return report(findings, folder), fit

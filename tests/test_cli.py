@@ -109,10 +109,23 @@ def test_simulate(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     out = tmp_path / "result.nc"
     command = ["simulate", str(file), "--horizon", "2", "--store", store, "--out", str(out)]
     assert cli.main([*command, "--json", "--top", "3"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["changes"]) == 3
+    answer = json.loads(capsys.readouterr().out)
+    assert len(answer["changes"]) == 3
+    first = answer["changes"][0]
+    assert first["own"] + first["contagion"] == pytest.approx(first["difference"], abs=1e-6)
+    assert answer["first_year"] == 2027
+    assert answer["extrapolation"]
     assert out.is_file()
     assert cli.main(command) == 0
-    assert "Association, not causal effect" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Association, not causal effect" in said and "act from 2027 on" in said
+    assert cli.main([*command, "--pair", "CHN", "RUS"]) == 0
+    assert "Russia–China under 'Pact'" in capsys.readouterr().out
+    assert cli.main([*command, "--pair", "CHN", "RUS", "--json"]) == 0
+    pair = json.loads(capsys.readouterr().out)["pair"]
+    assert pair["own"][0] + pair["contagion"][0] == pytest.approx(pair["difference"][0], abs=1e-6)
+    assert cli.main([*command, "--pair", "CHN", "Rusia"]) == 1
+    assert "Did you mean" in capsys.readouterr().err
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

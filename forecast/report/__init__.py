@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
     from forecast.evaluation.checks import CheckResult
     from forecast.inference.fit import Fit
+    from forecast.scenario.initiation import Initiation
 
 __all__ = ["Findings", "Report", "report"]
 
@@ -37,6 +38,8 @@ class Findings:
         ``forecast.check(fit)``.
     backtest : Backtest or None
         Rolling-origin backtest of the same specification.
+    initiations : mapping of str to Initiation
+        ``forecast.initiation(directed_fit, scenario)`` by scenario name; may lack some.
     seconds : mapping of str to float
         Wall time of each step, by name. Shown, but not part of the report's identity.
     notices : sequence of str
@@ -49,6 +52,7 @@ class Findings:
     scenarios: Mapping[str, xr.Dataset]
     checks: Sequence[CheckResult]
     backtest: Backtest | None = None
+    initiations: Mapping[str, Initiation] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     notices: Sequence[str] = ()
 

@@ -122,6 +122,12 @@ def render_page(
                     for edit in result.attrs["edits"]
                 ] if fit.panel.tables is not None else [],
                 "caution": str(result.attrs["caution"]),
+                "first_year": result.attrs["first_year"],
+                "begins": findings.initiations[name].text
+                if name in findings.initiations
+                else "",
+                "timing": str(result.attrs["timing"]),
+                "extrapolation": str(result.attrs["extrapolation"]),
                 "views": sections.scenario_views(name, tables),
             }
             for name, result in findings.scenarios.items()

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ForecastError
+from forecast.scenario.split import part_columns
 from forecast.sources.codes import resolve_state, state_label
 from forecast.sources.tables import Tables
 
@@ -106,7 +107,10 @@ def dyad_table(result: xr.Dataset, edited: set[int]) -> pd.DataFrame:
 
     ``reach`` says how the edits reach the pair: ``"party"`` (one of the two is named in them),
     ``"spill-over"`` (a third pair whose own alliance features change) or ``"feedback"`` (a
-    third pair that is reached only by the conflicts of others).
+    third pair that is reached only by the conflicts of others). ``own`` and ``contagion`` with
+    their intervals are the two parts of the difference; ``leaves_range`` names features that leave
+    the range of the fit, ``percentile_before`` and ``percentile_after`` say how unusual the pair's
+    alliances are without and with the edits, by the last year.
     """
     variable = result["cumulative_risk"]
     a, b = result["ccode_a"].to_numpy(), result["ccode_b"].to_numpy()
@@ -121,10 +125,27 @@ def dyad_table(result: xr.Dataset, edited: set[int]) -> pd.DataFrame:
         "state_b": np.array([names[code] for code in b]),
         "region": result["dyad_region"].to_numpy(),
         "reach": reach,
+        "leaves_range": _left(result["leaves_range"]),
+        **{
+            name: result["distance_percentile"].sel(world=world).to_numpy()
+            for name, world in (
+                ("percentile_before", "status_quo"),
+                ("percentile_after", "scenario"),
+            )
+        },
     }
     columns = {name: np.tile(values, years.size) for name, values in each.items()}
     columns["last_year"] = np.repeat(years, a.size)
-    return _labelled(pd.DataFrame(columns | _estimates(variable)), variable)
+    parts = part_columns(result["difference_parts"])
+    return _labelled(pd.DataFrame(columns | _estimates(variable) | parts), variable)
+
+
+def _left(leaves: xr.DataArray) -> np.ndarray:
+    """Names of the features of each pair that leave the range, one string a pair."""
+    found = np.full(leaves.sizes["dyad"], "", dtype=object)
+    for row in np.flatnonzero(leaves.any("term").to_numpy()):
+        found[row] = ", ".join(leaves["term"].to_numpy()[leaves.to_numpy()[:, row]])
+    return found.astype(str)
 
 
 def state_table(result: xr.Dataset, edited: set[int]) -> pd.DataFrame:

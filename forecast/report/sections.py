@@ -9,9 +9,12 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from forecast.explain import parts_words, support_words
 from forecast.report.charts import Bar, interval_chart
 from forecast.report.text import interval, number, percent, points, slug
 from forecast.report.words import DEATHS
+from forecast.scenario.split import SOURCES
+from forecast.scenario.support import UNUSUAL
 
 __all__ = ["Tables", "View", "alliance_views", "scenario_views", "state_view", "under_way_view"]
 
@@ -194,7 +197,7 @@ def scenario_views(name: str, tables: Tables) -> dict[str, Any]:
     def dyad_rows(chosen: pd.DataFrame) -> list[tuple[str, ...]]:
         return [
             (f"{r['state_a']} – {r['state_b']}", str(r["reach"]), percent(r["status_quo"]),
-             percent(r["scenario"]), *_difference(r))
+             percent(r["scenario"]), *_difference(r), *(_part(r, name) for name in SOURCES))
             for r in chosen.to_dict("records")
         ]  # fmt: skip
 
@@ -205,6 +208,8 @@ def scenario_views(name: str, tables: Tables) -> dict[str, Any]:
         "#Scenario",
         "#Difference (points)",
         "#Interval",
+        "#Own alliances",
+        "#Contagion",
     )
     clear = (dyads["difference_lower"] > 0) | (dyads["difference_upper"] < 0)
     regions = _region_view(tables[f"{stem}_regions"], f"{stem}_regions")
@@ -243,6 +248,9 @@ def scenario_views(name: str, tables: Tables) -> dict[str, Any]:
             f"{stem}_states",
         ),
         "regions": regions,
+        "unusual": _unusual(dyads, stem),
+        "begins": _begins(tables, f"{stem}_initiation"),
+        "explained": _explained(dyads.iloc[0].to_dict()),
     }  # fmt: skip
 
 
@@ -273,6 +281,64 @@ def _largest(table: pd.DataFrame) -> pd.DataFrame:
 def _difference(row: Mapping[Any, Any]) -> tuple[str, str]:
     ends = (points(row[f"difference_{end}"], unit=False) for end in ("lower", "upper"))
     return points(row["difference"], unit=False), " to ".join(ends)
+
+
+def _part(row: Mapping[Any, Any], name: str) -> str:
+    """One part of a difference with its interval."""
+    mean, *ends = (points(row[key], unit=False) for key in (name, f"{name}_lower", f"{name}_upper"))
+    return f"{mean} ({' to '.join(ends)})"
+
+
+def _begins(tables: Tables, file: str) -> View | None:
+    """Ordered pairs whose probability of initiating changes most; None if it was not forecast."""
+    if file not in tables:
+        return None
+    rows = tables[file].head(8).to_dict("records")
+    year, level = int(tables[file]["year"].iloc[0]), _level(tables[file])
+    return View(
+        f"Who would begin: probability that the first state begins a conflict with the second in"
+        f" {year} ({level})",
+        ("First – second", "#Status quo", "#Scenario", "#Difference (points)", "#Interval"),
+        [
+            (f"{r['challenger']} – {r['target']}", percent(r["status_quo"]),
+             percent(r["scenario"]), *_difference(r))
+            for r in rows
+        ],
+        file,
+    )  # fmt: skip
+
+
+def _explained(row: Mapping[Any, Any]) -> str:
+    """Where the largest difference comes from, in words."""
+    own, contagion = (
+        tuple(float(row[key]) for key in (name, f"{name}_lower", f"{name}_upper"))
+        for name in SOURCES
+    )
+    parts = parts_words(own, contagion, edited=row["reach"] != "feedback")
+    left = tuple(filter(None, str(row["leaves_range"]).split(", ")))
+    support = support_words(left, row["percentile_before"], row["percentile_after"])
+    pair = f"The largest difference is that of {row['state_a']}–{row['state_b']}."
+    return " ".join(filter(None, (pair, parts, support)))
+
+
+def _unusual(dyads: pd.DataFrame, stem: str) -> View:
+    """Pairs that the edits take farthest from what the fit has seen, among those they move most."""
+    far = dyads[(dyads["percentile_after"] > UNUSUAL) & (dyads["percentile_before"] <= UNUSUAL)]
+    far = pd.concat([dyads[dyads["leaves_range"] != ""], far])
+    far = _largest(far[~far.index.duplicated()])
+    return View(
+        "Extrapolation: pairs with the largest differences that the edits take out of what the fit"
+        " has seen",
+        ("Pair", "#Difference (points)", "#Percentile before", "#Percentile after",
+         "Features that leave the range"),
+        [
+            (f"{r['state_a']} – {r['state_b']}", points(r["difference"], unit=False),
+             number(r["percentile_before"], 0), number(r["percentile_after"], 0),
+             str(r["leaves_range"]) or "none")
+            for r in far.head(8).to_dict("records")
+        ],
+        stem,
+    )  # fmt: skip
 
 
 def _region_view(table: pd.DataFrame, file: str) -> View:

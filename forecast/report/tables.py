@@ -86,6 +86,8 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
     }
     for name, result in findings.scenarios.items():
         found |= scenario_tables(name, result, tables, origin)
+        if name in findings.initiations:
+            found[f"scenario_{slug(name)}_initiation"] = findings.initiations[name].table
     if findings.backtest is not None:
         found |= _backtest(findings.backtest)
     if findings.fit.record is not None:

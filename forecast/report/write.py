@@ -181,6 +181,8 @@ def _facts(
             name: {
                 "edits": [str(edit) for edit in result.attrs["edits"]],
                 "caution": str(result.attrs["caution"]),
+                "first_year": result.attrs["first_year"],
+                "extrapolation": str(result.attrs["extrapolation"]),
             }
             for name, result in findings.scenarios.items()
         },

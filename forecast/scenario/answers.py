@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.draws import equal_tailed
 from forecast.evaluation.digits import percentage, percentage_interval, rounded, rounding_step
 from forecast.evaluation.strata import OUTSIDE, population_words
 from forecast.risk import Ended, Risk, UnderWay
@@ -193,6 +194,7 @@ def risk_answer(
                 "rows_of_dyad": 0,
                 "new_levels": [],
                 "outside_range": [],
+                "distance_percentile": None,
             },
             calibration=dict(_NO_RECORD),
             rounded=_rounded(
@@ -203,8 +205,7 @@ def risk_answer(
             ),
         )
     values = outlook.cumulative[row, horizon - 1]
-    tail = (1.0 - level) / 2.0
-    lower, upper = (float(q) for q in np.quantile(values, [tail, 1.0 - tail]))
+    lower, upper = (float(q) for q in equal_tailed(values, level))
     probability = float(values.mean(dtype=np.float64))
     if severity != "onset":
         entry = ladder[tuple(LEVELS).index(severity)]
@@ -327,9 +328,7 @@ def _under_way(
 
 def _estimates(draws: npt.NDArray[Any], level: float) -> npt.NDArray[np.float64]:
     """Mean and equal-tailed interval over the last axis, (3, …)."""
-    tail = (1.0 - level) / 2.0
-    ends = np.quantile(draws, [tail, 1.0 - tail], axis=-1)
-    return np.stack([draws.mean(axis=-1, dtype=np.float64), *ends])
+    return np.stack([draws.mean(axis=-1, dtype=np.float64), *equal_tailed(draws, level)])
 
 
 def _supported(calibration: dict[str, Any], width: float, scale: float) -> tuple[list[float], str]:

@@ -277,6 +277,10 @@ class Track:
         kernels.begin_and_end(probability, stays, severe, first, second, before, onset, going)
         self._advance(onset, going)
 
+    def replay(self, onset: BoolArray, going: IndexArray) -> None:
+        """Advance one year in which is known what begins and what is open at its end; (R, D)."""
+        self._advance(onset, going)
+
     def _advance(self, onset: BoolArray, going: IndexArray) -> None:
         self.active = onset | self.under_way
         self.going = going

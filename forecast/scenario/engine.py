@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 import xarray as xr
 
 from forecast.features.arrays import allied
@@ -21,8 +23,10 @@ from forecast.scenario.predictor import Frame, Strata, simulated_terms
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
+    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.encoding import Encoding
 
-__all__ = ["Paths", "simulate_paths"]
+__all__ = ["Paths", "cumulative", "own_hazard", "simulate_paths"]
 
 _BLOCK = 1024  # rows
 Float32Array = npt.NDArray[np.float32]
@@ -48,6 +52,9 @@ class Paths:
         draw's world did to everybody else.
     onsets : numpy.ndarray, shape (horizon, R, D), bool
         Simulated onsets.
+    going : sequence of scipy.sparse.csr_array, each (R, D)
+        Disputes open at the end of each year, as `Track.going`; with `onsets` it is the whole
+        simulated world.
     at_risk : numpy.ndarray, shape (horizon, R, D), float32, or None
         Whether, in the draw's world at the end of the year before, the pair is one that the fit
         has rows of (0 or 1); only if it was asked for.
@@ -58,17 +65,28 @@ class Paths:
     annual: Float32Array
     hazard: Float32Array
     onsets: npt.NDArray[np.bool_]
+    going: Sequence[sp.csr_array]
     at_risk: Float32Array | None = None
 
     def cumulative(self) -> Float32Array:
-        """Probability of at least one onset within the first h years, (horizon, R, D).
+        """Probability of at least one onset within the first h years, (horizon, R, D)."""
+        return cumulative(self.hazard)
 
-        1 − Π (1 − hazard): per posterior draw and simulated world, free of the noise of
-        counting the pair's own simulated onsets (Rao–Blackwell).
-        """
-        with np.errstate(divide="ignore"):
-            survival = np.cumsum(np.log1p(-self.hazard), axis=0, dtype=np.float32)
-        return -np.expm1(survival)
+
+def cumulative(hazard: Float32Array) -> Float32Array:
+    """Probability of at least one onset within the first h years, (horizon, …, D).
+
+    1 − Π (1 − hazard): per posterior draw and simulated world, free of the noise of counting the
+    pair's own simulated onsets (Rao–Blackwell).
+
+    Parameters
+    ----------
+    hazard : numpy.ndarray, shape (horizon, …, D), float32
+        As `Paths.hazard`.
+    """
+    with np.errstate(divide="ignore"):
+        survival = np.cumsum(np.log1p(-hazard), axis=0, dtype=np.float32)
+    return np.asarray(-np.expm1(survival))
 
 
 def simulate_paths(
@@ -92,53 +110,23 @@ def simulate_paths(
     A fit whose panel has no rows of pairs with a dispute under way (``under_way`` "drop" or
     "convention") knows nothing about them: no further dispute begins beside one that is open.
     """
-    horizon, count = future.X.shape[1], record.a.size
-    draws = coefficients.draws
-    path = np.arange(draws) % future.X.shape[0]
-    ties = allied(future.world)
-    years = future.world["year"].to_numpy()
-    terms = simulated_terms(fit.encoding)
-    strata = coefficients.strata()
-    elsewhere = any(code.feature == "ally_in_dispute_elsewhere" for code in terms)
+    horizon, count, draws = future.X.shape[1], record.a.size, coefficients.draws
     waits = fit.spec.under_way != "stratum"
-
     annual = np.empty((horizon, count, draws), dtype=np.float32)
     hazard = np.empty_like(annual)
     risky = np.ones_like(annual) if keep_at_risk else None
+    going: list[sp.csr_array] = []
     real, quiet = Track.start(record), Track.start(record)
-    stays = endings.stays(int(record.going.max(initial=0)) // 2 + horizon + 1)
-    under_way = _UnderWay(record, stays, waits=waits)
+    stays = _stays(endings, record, horizon)
+    under_way = _UnderWay(record, stays, np.flatnonzero(record.under_way), waits=waits)
     apart = np.zeros(count, dtype=bool)
-    for h in range(horizon):
-        year = record.origin + 1 + h
-        beta = coefficients.at(year)
-        rows = future.rows.assign_coords(year=("row", np.full(count, year)))
-        effects = np.zeros((count, draws), dtype=np.float32)
-        for effect in coefficients.effects(rows).values():
-            effects += effect
-        now = ties[int(np.searchsorted(years, year - 1))]
-        allies = Allies.of(record, now, real.active, elsewhere=elsewhere, first=h == 0)
+    for h, ahead in enumerate(_years_ahead(fit, future, record, coefficients, real)):
+        held = ahead.frame(real)
 
-        def frame(
-            track: Track, at: Rows = slice(None), h: int = h, allies: Allies = allies
-        ) -> Frame:
-            """Design columns of rows on a track."""
-            values = {code.name: lookup(code, record, track, real, allies, at) for code in terms}
-            return Frame(fit.encoding, future.X[:, h, at], path, values)
-
-        now_held = frame(real)
-
-        def chances(
-            first: int,
-            h: int = h,
-            held: Frame = now_held,
-            effects: Float32Array = effects,
-            beta: Float64Array = beta,
-        ) -> None:
+        def chances(first: int, h: int = h, ahead: _Ahead = ahead, held: Frame = held) -> None:
             """Fill the probabilities of a block of rows, small enough for the cache."""
             at = slice(first, first + _BLOCK)
-            log_odds = effects[at] + held.rows(at).log_odds(beta, strata)
-            kernels.probability(log_odds, annual[h, at])
+            ahead.chance(held.rows(at), at, annual[h, at])
 
         in_threads(chances, [(first,) for first in range(0, count, _BLOCK)])
         if waits:
@@ -148,15 +136,13 @@ def simulate_paths(
         hazard[h] = annual[h]
         # The tracks differ only where something has begun, and what is under way may have ended.
         if (some := np.flatnonzero(apart)).size:
-            own = np.empty((some.size, draws), dtype=np.float32)
-            log_odds = effects[some] + frame(quiet, some).log_odds(beta, strata)
-            kernels.probability(log_odds, own)
-            hazard[h, some] = own
+            hazard[h, some] = ahead.chance(ahead.frame(quiet, some), some)
         if (mine := under_way.rows).size:
-            hazard[h, mine] = under_way.hazard(frame(quiet, mine), effects[mine], beta, strata)
+            hazard[h, mine] = under_way.hazard(ahead, ahead.frame(quiet, mine))
 
         rng = np.random.default_rng(np.random.SeedSequence([seed, 2, h]))
         real.step(annual[h], stays, endings.severe, rng)
+        going.append(sp.csr_array(real.going))
         quiet.quiet_year()
         apart |= real.onsets[-1].any(axis=1)
     return Paths(
@@ -165,8 +151,127 @@ def simulate_paths(
         annual=annual,
         hazard=hazard,
         onsets=np.stack(real.onsets),
+        going=going,
         at_risk=risky,
     )
+
+
+def own_hazard(
+    fit: Fit,
+    future: Future,
+    record: Record,
+    coefficients: Coefficients,
+    endings: Endings,
+    *,
+    world: Paths,
+    rows: npt.NDArray[np.intp],
+) -> Float32Array:
+    """Hazards of some pairs under another alliance graph, in a world that is simulated already.
+
+    What everybody went through is that of `world`; design columns and alliances are those of
+    `future`. No random number is drawn.
+
+    Parameters
+    ----------
+    fit, future, record, coefficients, endings
+        As in `simulate_paths`.
+    world : Paths
+        Simulated onsets and ends, from the same record and draws.
+    rows : numpy.ndarray of int, shape (n,)
+        Pairs.
+
+    Returns
+    -------
+    numpy.ndarray, shape (horizon, n, D), float32
+        As `Paths.hazard`.
+    """
+    hazard = np.empty((len(world.hazard), rows.size, coefficients.draws), dtype=np.float32)
+    real, quiet = Track.start(record), Track.start(record)
+    stays = _stays(endings, record, len(hazard))
+    mine = np.flatnonzero(record.under_way[rows])
+    waits = fit.spec.under_way != "stratum"
+    under_way = _UnderWay(record, stays, rows[mine], waits=waits)
+    for h, ahead in enumerate(_years_ahead(fit, future, record, coefficients, real)):
+        held = ahead.frame(quiet, rows)
+
+        def chances(first: int, h: int = h, ahead: _Ahead = ahead, held: Frame = held) -> None:
+            at = slice(first, first + _BLOCK)
+            ahead.chance(held.rows(at), rows[at], hazard[h, at])
+
+        in_threads(chances, [(first,) for first in range(0, rows.size, _BLOCK)])
+        if mine.size:
+            hazard[h, mine] = under_way.hazard(ahead, held.rows(mine))
+        real.replay(world.onsets[h], world.going[h].toarray())
+        quiet.quiet_year()
+    return hazard
+
+
+def _stays(endings: Endings, record: Record, horizon: int) -> Float32Array:
+    return endings.stays(int(record.going.max(initial=0)) // 2 + horizon + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ahead:
+    """One year ahead: what turns the state of a world into probabilities."""
+
+    future: Future
+    record: Record
+    h: int
+    path: npt.NDArray[np.integer]
+    terms: list[ColumnCode]
+    encoding: Encoding
+    beta: Float64Array
+    strata: Strata
+    effects: Float32Array
+    real: Track
+    allies: Allies
+
+    def frame(self, track: Track, at: Rows = slice(None)) -> Frame:
+        """Design columns of rows on a track."""
+        values = {
+            code.name: lookup(code, self.record, track, self.real, self.allies, at)
+            for code in self.terms
+        }
+        return Frame(self.encoding, self.future.X[:, self.h, at], self.path, values)
+
+    def chance(self, frame: Frame, at: Rows, out: Float32Array | None = None) -> Float32Array:
+        """Probability of an onset in rows whose design columns are given; (rows, D)."""
+        log_odds = self.effects[at] + frame.log_odds(self.beta, self.strata)
+        out = np.empty(log_odds.shape, dtype=np.float32) if out is None else out
+        kernels.probability(log_odds, out)
+        return out
+
+
+def _years_ahead(
+    fit: Fit, future: Future, record: Record, coefficients: Coefficients, real: Track
+) -> Iterator[_Ahead]:
+    """The years ahead one by one; `real`, what everybody went through, moves on between them."""
+    draws, count = coefficients.draws, record.a.size
+    ties = allied(future.world)
+    years = future.world["year"].to_numpy()
+    terms = simulated_terms(fit.encoding)
+    elsewhere = any(code.feature == "ally_in_dispute_elsewhere" for code in terms)
+    strata = coefficients.strata()
+    for h in range(future.X.shape[1]):
+        year = record.origin + 1 + h
+        rows = future.rows.assign_coords(year=("row", np.full(count, year)))
+        effects = np.zeros((count, draws), dtype=np.float32)
+        for effect in coefficients.effects(rows).values():
+            effects += effect
+        now = ties[int(np.searchsorted(years, year - 1))]
+        yield _Ahead(
+            future=future,
+            record=record,
+            h=h,
+            path=np.arange(draws) % future.X.shape[0],
+            terms=terms,
+            encoding=fit.encoding,
+            beta=coefficients.at(year),
+            strata=strata,
+            effects=effects,
+            real=real,
+            allies=Allies.of(record, now, real.active, elsewhere=elsewhere, first=h == 0),
+        )
 
 
 class _UnderWay:
@@ -176,32 +281,28 @@ class _UnderWay:
     simulating it, keeps the probability a smooth function of each posterior draw.
     """
 
-    def __init__(self, record: Record, stays: Float32Array, *, waits: bool) -> None:
-        self.rows = np.flatnonzero(record.under_way)
+    def __init__(
+        self, record: Record, stays: Float32Array, rows: npt.NDArray[np.intp], *, waits: bool
+    ) -> None:
+        self.rows = rows
         self._code, self._table, self._waits = record.going[self.rows], stays, waits
         # Probability of no onset so far and the dispute open, or over for so many years.
         self._open = np.ones((self.rows.size, stays.shape[1]), dtype=np.float32)
         self._over: list[Float32Array] = []
 
-    def hazard(
-        self, frame: Frame, effects: Float32Array, beta: Float64Array, strata: Strata
-    ) -> Float32Array:
+    def hazard(self, ahead: _Ahead, frame: Frame) -> Float32Array:
         """Hazard of the first further onset in the next year, (rows, D).
 
         Parameters
         ----------
+        ahead : _Ahead
+            The year.
         frame : Frame
             Design columns of the rows, their dispute open and no other one begun.
-        effects : numpy.ndarray, shape (rows, D)
-            Effects of groups.
-        beta, strata
-            See `Frame.log_odds`.
         """
 
         def risk(frame: Frame) -> Float32Array:
-            out = np.empty_like(self._open)
-            kernels.probability(effects + frame.log_odds(beta, strata), out)
-            return out
+            return ahead.chance(frame, self.rows)
 
         before = self._open + sum(self._over)
         if not self._waits:

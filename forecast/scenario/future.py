@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from forecast.modeling.columns import ColumnCode
     from forecast.sources.tables import Tables
 
-__all__ = ["CONFLICT_VARIABLES", "Future", "capability_paths", "prepare_future"]
+__all__ = ["CONFLICT_VARIABLES", "Future", "capability_paths", "freeze_conflicts", "prepare_future"]
 
 #: Years from which the joint changes of capability shares are resampled.
 _CHANGES = 20
@@ -59,8 +59,8 @@ class Future:
         Carried-forward world (last capability known), for pacts and membership.
     complete : numpy.ndarray, shape (R,), bool
         Rows that have every feature that the model may not miss.
-    raw : mapping of str to numpy.ndarray, shape (R,)
-        Raw values of the terms that are not simulated, in the first year.
+    raw : mapping of str to numpy.ndarray, shape (horizon, R)
+        Raw values of the terms that are not simulated (of the last path).
     """
 
     rows: xr.Dataset
@@ -72,7 +72,7 @@ class Future:
 
     def where(self, keep: npt.NDArray[np.bool_]) -> Future:
         """The same of some rows."""
-        raw = {name: values[keep] for name, values in self.raw.items()}
+        raw = {name: values[:, keep] for name, values in self.raw.items()}
         rows = self.rows.isel(row=keep)
         return replace(self, rows=rows, X=self.X[:, :, keep], complete=self.complete[keep], raw=raw)
 
@@ -164,9 +164,9 @@ def prepare_future(
         return compute_features(panel, _requests(groups[group])).data
 
     fixed = columns(world, "fixed")
-    by_year = [
+    frozen = [
         columns(
-            _freeze_conflicts(world.sel(year=slice(None, origin + h)), h),
+            freeze_conflicts(world.sel(year=slice(None, origin + h)), h),
             "frozen",
             frame.isel(row=frame["year"].to_numpy() == origin + 1 + h),
         )
@@ -174,7 +174,7 @@ def prepare_future(
     ]
     raw = {code.name: fixed[code.name].to_numpy() for code in groups["fixed"]}
     for code in groups["frozen"]:
-        raw[code.name] = np.concatenate([part[code.name].to_numpy() for part in by_year])
+        raw[code.name] = np.concatenate([part[code.name].to_numpy() for part in frozen])
 
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     shares = capability_paths(world, origin=origin, horizon=horizon, paths=paths, rng=rng)
@@ -202,8 +202,8 @@ def prepare_future(
             if not live & set(product.of):
                 at = fit.encoding.term_slices[product.name]
                 X[k][..., at] = product(X[k], fit.encoding.names)
-    of_first = {name: values[:count] for name, values in raw.items()}
-    return Future(rows=rows, origin=origin, X=X, world=world, complete=complete, raw=of_first)
+    by_year = {name: values.reshape(horizon, count) for name, values in raw.items()}
+    return Future(rows=rows, origin=origin, X=X, world=world, complete=complete, raw=by_year)
 
 
 def _groups(fit: Fit) -> dict[str, list[ColumnCode]]:
@@ -255,7 +255,7 @@ def _requests(codes: list[ColumnCode]) -> list[FeatureRequest]:
     ]
 
 
-def _freeze_conflicts(world: xr.Dataset, years: int) -> xr.Dataset:
+def freeze_conflicts(world: xr.Dataset, years: int) -> xr.Dataset:
     """World whose record of conflicts ends `years` later, each event moved by as much."""
     if years == 0:
         return world

@@ -16,6 +16,7 @@ __all__ = [
     "mark_elsewhere",
     "mark_opponent",
     "probability",
+    "with_others",
 ]
 
 Array = npt.NDArray[Any]
@@ -122,6 +123,33 @@ def add_product(out: Array, left: Array, right: Array, center: float, beta: Arra
         for d in range(out.shape[1]):
             product = left[r, 0 if one else d] * right[r, 0 if two else d]
             out[r, d] += beta[d] * (product - center)
+
+
+@numba.njit(parallel=True, cache=True)
+def with_others(
+    level: Array,
+    pair: Array,
+    share: np.float32,
+    simulated: Array,
+    a: Array,
+    b: Array,
+    rows: Array,
+    largest: bool,
+    out: Array,
+) -> None:
+    """Larger or smaller of the two states' disputes without those of the pair itself.
+
+    level (S, D) holds those of each state, pair (n,) those of the pair on record, simulated (R, D)
+    its simulated ones, each of which counts `share` in its states' sums.
+    """
+    none = np.float32(0)
+    for r in numba.prange(rows.size):
+        i = rows[r]
+        for d in range(out.shape[1]):
+            apart = pair[r] + share * simulated[i, d]
+            left = max(level[a[i], d] - apart, none)
+            right = max(level[b[i], d] - apart, none)
+            out[r, d] = max(left, right) if largest else min(left, right)
 
 
 @numba.njit(parallel=True, cache=True)

@@ -126,9 +126,12 @@ def lookup(
             allies.known[code.name] = _with_allies(code, record, others, allies)
         return Values(None, allies.known[code.name][at])
     if feature == "other_disputes_decayed":
-        if code.name not in allies.known:
-            allies.known[code.name] = _decayed(code, record, others, others, slice(None))
-        return Values(None, allies.known[code.name][at])
+        if code.name in allies.known:
+            return Values(None, allies.known[code.name][at])
+        found = _others_decayed(code, record, others, allies, at)
+        if isinstance(at, slice) and at == slice(None):
+            allies.known[code.name] = found
+        return Values(None, found)
     if feature == "rivalry":
         return _rivals(code, record, own, at)
     if feature.endswith("decayed"):
@@ -170,29 +173,50 @@ def _with_allies(code: ColumnCode, record: Record, others: Track, allies: Allies
     return np.asarray(COMBINE[code.side](*out), dtype=np.float32)
 
 
+def _others_decayed(
+    code: ColumnCode, record: Record, others: Track, allies: Allies, at: Rows
+) -> Float32Array:
+    """Fading onsets of the two states with others than each other."""
+    keep = 0.5 ** (1.0 / _option(code, "half_life"))
+    weight = keep ** (np.arange(record.onset.shape[0])[::-1] + len(others.onsets))
+    pair = (weight @ record.onset[:, at]).astype(np.float32)
+    share, faded = np.float32(record.distinct), others.faded(keep)
+    name = f"fading onsets of states, {keep}"
+    if name not in allies.known:
+        seen = (weight @ record.state_onsets).astype(np.float32)[:, None]
+        allies.known[name] = seen + share * (_incidence(record) @ faded)
+    level = allies.known[name]
+    if code.side in ("max", "min"):
+        rows = np.arange(record.a.size)[at]
+        out = np.empty((rows.size, faded.shape[1]), dtype=np.float32)
+        kernels.with_others(
+            level, pair, share, faded, record.a, record.b, rows, code.side == "max", out
+        )
+        return out
+    apart = pair[:, None] + share * faded[at]
+    sides = [np.maximum(level[side[at]] - apart, 0) for side in (record.a, record.b)]
+    return np.asarray(COMBINE[code.side](*sides), dtype=np.float32)
+
+
 def _decayed(code: ColumnCode, record: Record, own: Track, others: Track, at: Rows) -> Float32Array:
-    """Fading onsets of the pair, of its states (with others than each other) or the system."""
+    """Fading onsets of the pair, of its states or of the system."""
     keep = 0.5 ** (1.0 / _option(code, "half_life"))
     ahead = len(others.onsets)
     weight = keep ** (np.arange(record.onset.shape[0])[::-1] + ahead)
     pair = (weight @ record.onset[:, at]).astype(np.float32)[:, None]
     if code.feature == "disputes_decayed":
         return np.asarray(pair + own.faded(keep)[at])
-    share = np.float32(record.distinct)
-    if code.feature == "other_disputes_decayed":
-        apart = pair + share * others.faded(keep)[at]
-    else:
-        # The dyad's own simulated onsets that are in the others' world but not on its own path.
-        apart = others.faded(keep)[at] - own.faded(keep)[at]
+    # The dyad's own simulated onsets that are in the others' world but not on its own path.
+    apart = others.faded(keep)[at] - own.faded(keep)[at]
     if code.feature == "system_disputes_decayed":
         total = weight @ record.system_onsets + others.faded(keep).sum(axis=0)
         exposure = weight @ record.system_states
         exposure += np.sum(keep ** np.arange(ahead)) * record.system_states[-1]
         return np.asarray(100.0 * (total[None, :] - apart) / exposure, dtype=np.float32)
     seen = (weight @ record.state_onsets).astype(np.float32)[:, None]
+    share = np.float32(record.distinct)
     level = seen + share * (_incidence(record) @ others.faded(keep))
-    if code.feature != "other_disputes_decayed":
-        apart = apart * share
+    apart = apart * share
     sides = [np.maximum(level[side[at]] - apart, 0) for side in (record.a, record.b)]
     return np.asarray(COMBINE[code.side](*sides), dtype=np.float32)
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.draws import equal_tailed
 from forecast.errors import ArgumentError
 from forecast.evaluation.record import BANDS, band_of
 from forecast.evaluation.strata import (
@@ -28,6 +29,7 @@ from forecast.scenario.lookup import lookup
 from forecast.scenario.predictor import Frame, simulated_terms
 from forecast.scenario.severity import LEVELS, Level, Severity, levels_reached, severity_panel
 from forecast.scenario.simulate import StatusQuo, origin_of, status_quo
+from forecast.scenario.support import Support, outside
 from forecast.sources.codes import resolve_state, state_label
 
 if TYPE_CHECKING:
@@ -49,6 +51,10 @@ _FEWEST = 10
 State = str | int
 Float64Array = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 class Outlook:
@@ -219,16 +225,7 @@ class Outlook:
         draws: Float32Array, level: float
     ) -> tuple[Float64Array, Float32Array, Float32Array]:
         """Mean and equal-tailed interval over the last axis of (rows, horizon, D)."""
-        tail = (1.0 - level) / 2.0
-        place = np.array([tail, 1.0 - tail]) * (draws.shape[2] - 1)
-        low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
-        # The quantiles of np.quantile; a partition at four ranks is several times faster.
-        ordered = np.partition(draws, np.unique([low, high]), axis=2)
-        share = (place - low).astype(np.float32)
-        lower, upper = (
-            ordered[..., low[i]] * (1 - share[i]) + ordered[..., high[i]] * share[i]
-            for i in range(2)
-        )
+        lower, upper = equal_tailed(draws, level)
         return draws.mean(axis=2, dtype=np.float64), lower, upper
 
     @cached_property
@@ -324,7 +321,7 @@ class Outlook:
             number = encoding.block(name).strata_of(columns, encoding.names)
             for stratum, deviation in deviations.items():
                 beta[number == stratum] += deviation.mean(axis=0)
-        raw = dict(self.future.raw)
+        raw = {name: values[0] for name, values in self.future.raw.items()}
         raw |= {name: value.array()[:, 0] for name, value in values.items()}
         return columns, beta, raw
 
@@ -415,23 +412,21 @@ class Outlook:
             "rows_of_dyad": self._dyad_rows.get(pair, 0),
             "new_levels": [name for name, new in self._new_levels.items() if new[row]],
             "outside_range": self._outside_range(row),
+            "distance_percentile": _finite(self._percentile[row]),
         }
 
     def _outside_range(self, row: int) -> list[dict[str, Any]]:
-        """Terms whose value in the first year lies outside those seen in the fit.
-
-        By more than a fiftieth of their range: the longest peace is a year longer every year.
-        """
+        """Terms whose value in the first year lies outside those seen in the fit."""
         raw = self._first_year[2]
-        found = []
-        for code in self.fit.encoding.terms:
-            value = float(raw[code.name][row])
-            if not code.seen:
-                continue
-            slack = 0.02 * (code.seen[1] - code.seen[0])
-            if value < code.seen[0] - slack or value > code.seen[1] + slack:
-                found.append({"term": code.name, "value": value, "range": list(code.seen)})
-        return found
+        return [
+            {"term": code.name, "value": float(raw[code.name][row]), "range": list(code.seen)}
+            for code in self.fit.encoding.terms
+            if code.seen and outside(code, raw[code.name][row : row + 1]).item()
+        ]
+
+    @cached_property
+    def _percentile(self) -> Float64Array:
+        return Support(self.fit, self.record, self.future).percentile(self.future, 0)
 
     def first_probability(self, row: int) -> float:
         """Probability of the first year alone, which is what records are about."""

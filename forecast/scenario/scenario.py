@@ -56,6 +56,16 @@ class Edit(BaseModel):
     when: str
     obligations: tuple[str, ...] | None = None
 
+    @property
+    def first_year(self) -> int:
+        """First year whose risks the edit can move: features are those of the year before.
+
+        In a year with a day on which a pact binds it is in force, so what ends later than on
+        1 January is seen a year later still.
+        """
+        ends = self.action in ("leave", "dissolve") and not self.when.endswith("-01-01")
+        return int(self.when[:4]) + 1 + ends
+
     def sentence(self) -> str:
         """The edit in words."""
         who = ", ".join(str(state) for state in self.states)
@@ -190,6 +200,11 @@ class Scenario:
             when=_iso(when),
             obligations=_obligations(obligations),
         )
+
+    @property
+    def first_year(self) -> int | None:
+        """First year whose risks every edit can move; None without edits."""
+        return max((edit.first_year for edit in self.edits), default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary; `from_dict` reads it back."""

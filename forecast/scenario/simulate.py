@@ -22,7 +22,9 @@ from forecast.scenario.ending import Endings
 from forecast.scenario.engine import Paths, simulate_paths
 from forecast.scenario.future import Future, prepare_future
 from forecast.scenario.scenario import Scenario
+from forecast.scenario.split import part_columns, split, timing_words
 from forecast.scenario.summary import Summary
+from forecast.scenario.support import Support, add_support, extrapolation_words
 from forecast.sources.tables import amended_words
 
 if TYPE_CHECKING:
@@ -103,12 +105,22 @@ def simulate(
         their intervals are predictive (they hold the chance of the events and, where the data
         declare it, that the record will see more or less than it did: `Recall`), the others hold
         the uncertainty of the parameters. All are of what is recorded by the rule of the data.
+        With a scenario also ``difference_parts`` (source, estimate, year, dyad): what of the
+        difference in ``cumulative_risk`` the pair's own alliances make (``own``: edited features in
+        the simulated worlds of the status quo) and what comes through other pairs' simulated
+        disputes (``contagion``: the rest). They add up draw by draw, so their means do.
+        ``leaves_range`` (term, dyad): whether a feature of alliances leaves the range of the fit's
+        rows with the edits, in any year; ``distance_percentile`` (world, dyad): how unusual the
+        pair's alliances are in the last year (`forecast.scenario.support.Support`).
 
-        Coordinates of ``dyad``: ``ccode_a``, ``ccode_b``, ``region``, ``status`` (at the end of
-        the record: ``"at peace"``, ``"ended"`` or ``"under way"``), ``changed`` (a feature of
-        the pair differs between scenario and status quo; allies' simulated disputes do not
-        count). Attributes name kind and level of the intervals, population, unit, seed, draws,
-        data vintage, edits and the caution text.
+        Coordinates of ``dyad``: ``ccode_a``, ``ccode_b``, ``dyad_region``, ``status`` (at the end
+        of the record: ``"at peace"``, ``"ended"`` or ``"under way"``), ``changed`` (the pair's own
+        alliances differ between scenario and status quo: a feature, or who the allies of the two
+        are; allies' simulated disputes do not count). Attributes name kind and level of the
+        intervals, population, unit, seed, draws, data vintage, edits, the first year in which they
+        can act (``first_year``, None if none of the horizon; ``timing``, in words: features are
+        those of the year before), how many pairs leave the range of the fit (``extrapolation``)
+        and the caution text.
 
     Raises
     ------
@@ -177,7 +189,8 @@ def simulate_all(
     # An edit that makes a feature missing takes rows from all worlds.
     same = now is not None and base.rows.equals(now.paths.rows)
     known = now.paths if now is not None and same else None
-    reference = summary.read(known or simulate_paths(fit, base, *world, seed=seed))
+    now_paths = known or simulate_paths(fit, base, *world, seed=seed)
+    reference = summary.read(now_paths)
     about = {
         "fit": fit.id,
         "seed": seed,
@@ -191,17 +204,27 @@ def simulate_all(
     estimates = summary.estimates(reference)
     results = [summary.dataset({"status_quo": estimates}, unchanged)]
     results[0].attrs |= about | {"scenario": "", "edits": []}
+    support = Support(fit, record, base) if scenarios else None
     for scenario, future in zip(scenarios, futures[1:], strict=True):
-        values = summary.read(simulate_paths(fit, future, *world, seed=seed))
+        then = simulate_paths(fit, future, *world, seed=seed)
+        values = summary.read(then)
         worlds = {
             "status_quo": estimates,
             "scenario": summary.estimates(values),
             "difference": summary.estimates({n: values[n] - reference[n] for n in reference}),
         }
-        result = summary.dataset(worlds, (future.X != base.X).any(axis=(0, 1, 3)))
+        parts = split(fit, base, future, *world, now=now_paths, then=then)
+        result = summary.dataset(worlds, parts.edited.any(axis=0))
+        result["difference_parts"] = summary.parts(parts, worlds["difference"]["cumulative_risk"])
+        assert support is not None
+        add_support(result, support, base, future)
+        first = parts.first_year(record.origin)
         result.attrs |= about | {
             "scenario": scenario.name,
             "edits": [edit.sentence() for edit in scenario.edits],
+            "first_year": first,
+            "timing": timing_words(first, record.origin + horizon),
+            "extrapolation": extrapolation_words(result),
         }
         results.append(result)
     return results
@@ -221,7 +244,8 @@ def largest_changes(result: xr.Dataset, *, top: int) -> pd.DataFrame:
     -------
     pandas.DataFrame
         By the size of the mean difference at the end of the horizon: both risks, the paired
-        difference with its interval, and whether the pair's own features were edited.
+        difference with its interval, its two parts with theirs (``own``, ``contagion``: see
+        `simulate`), and whether the pair's own alliances were edited.
     """
     if "difference" not in result["world"]:
         raise ArgumentError("The result has no scenario; simulate one to see its changes.")
@@ -230,6 +254,7 @@ def largest_changes(result: xr.Dataset, *, top: int) -> pd.DataFrame:
     order = np.argsort(-np.abs(difference.sel(estimate="mean").to_numpy()), kind="stable")[:top]
     chosen = final.isel(dyad=order)
     states = dict(zip(result["state"].to_numpy(), result["state_name"].to_numpy(), strict=True))
+    parts = result["difference_parts"].isel(year=-1, dyad=order)
     return pd.DataFrame(
         {
             "state_a": [states[code] for code in chosen["ccode_a"].to_numpy()],
@@ -241,6 +266,7 @@ def largest_changes(result: xr.Dataset, *, top: int) -> pd.DataFrame:
             },
             "lower": chosen.sel(world="difference", estimate="lower").to_numpy().astype(float),
             "upper": chosen.sel(world="difference", estimate="upper").to_numpy().astype(float),
+            **part_columns(parts),
             "interval": f"{result.attrs['interval_level']:.0%} {result.attrs['interval_kind']}",
             "own_features_changed": chosen["changed"].to_numpy(),
         }

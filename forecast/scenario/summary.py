@@ -9,11 +9,13 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
+from forecast.draws import equal_tailed
 from forecast.features.eras import in_threads
 from forecast.scenario.dynamics import Record
 from forecast.scenario.engine import Paths
 from forecast.scenario.future import Future
-from forecast.sources.codes import BETWEEN
+from forecast.scenario.split import SOURCES, Split
+from forecast.sources.codes import BETWEEN, state_label
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -80,7 +82,30 @@ class Summary:
 
     def estimates(self, draws: dict[str, Float32Array]) -> dict[str, Float32Array]:
         """Mean and equal-tailed interval of every quantity; (3, horizon, units)."""
-        return {name: self._estimates(values) for name, values in draws.items()}
+        return {name: self.means_and_intervals(values) for name, values in draws.items()}
+
+    def parts(self, parts: Split, difference: Float32Array) -> xr.DataArray:
+        """Means and intervals of the two parts of the differences in cumulative risk.
+
+        Parameters
+        ----------
+        parts : Split
+            Draws, of the pairs whose own alliances differ.
+        difference : numpy.ndarray, shape (3, horizon, R)
+            Of the whole: of all other pairs it is contagion.
+        """
+        found = np.stack([np.zeros_like(difference), difference])
+        for source, draws in enumerate((parts.own, parts.contagion)):
+            found[source][..., parts.rows] = self.means_and_intervals(draws)
+        return xr.DataArray(
+            found,
+            dims=("source", "estimate", "year", "dyad"),
+            coords={"source": list(SOURCES)},
+            attrs={
+                "unit": "difference in probability of at least one onset by the end of the year",
+                "interval": f"{self.level:.0%} equal-tailed, parameter uncertainty",
+            },
+        )
 
     def dataset(
         self, worlds: dict[str, dict[str, Float32Array]], changed: npt.NDArray[np.bool_]
@@ -127,6 +152,8 @@ class Summary:
                 "status": ("dyad", record.status),
                 "changed": ("dyad", changed),
                 "state_name": ("state", world["name"].to_numpy()[self.states]),
+                "state_abbrev": ("state", abbrev[self.states]),
+                "state_iso3": ("state", self._iso3(codes[self.states])),
             },
             attrs={
                 "unit": "undirected dyad-year",
@@ -140,13 +167,18 @@ class Summary:
             },
         )
 
-    def _estimates(self, draws: Float32Array) -> Float32Array:
-        tail = (1.0 - self.level) / 2.0
+    def _iso3(self, codes: npt.NDArray[np.integer]) -> list[str]:
+        assert self.fit.panel.tables is not None
+        tables, year = self.fit.panel.tables, self.record.origin
+        return [state_label(tables, int(code), year=year, kind="iso3") for code in codes]
+
+    def means_and_intervals(self, draws: Float32Array) -> Float32Array:
+        """Mean and equal-tailed interval over draws (horizon, units, D); (3, horizon, units)."""
         found = np.empty((3, *draws.shape[:-1]), dtype=np.float32)
 
         def of_year(h: int) -> None:
             found[0, h] = draws[h].mean(axis=-1, dtype=np.float64)
-            found[1:, h] = np.quantile(draws[h], [tail, 1.0 - tail], axis=-1)
+            found[1:, h] = equal_tailed(draws[h], self.level)
 
         in_threads(of_year, [(h,) for h in range(len(draws))])
         return found

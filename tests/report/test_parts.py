@@ -12,7 +12,7 @@ from findings import make_simulation, make_tables
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecast.report import scenarios
+from forecast.report import scenarios, sections
 from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.charts import Bar, Scale, interval_chart
 from forecast.report.files import as_csv, digest, rounded
@@ -248,6 +248,27 @@ def test_reach_tells_parties_from_third_pairs() -> None:
     assert last.loc[(101, 102), "reach"] == "feedback"
     both = last["status_quo"] + last["difference"]
     np.testing.assert_allclose(both, last["scenario"], atol=1e-6)
+    np.testing.assert_allclose(last["own"] + last["contagion"], last["difference"], atol=1e-6)
+    assert last.loc[(10, 20), "leaves_range"] == "outside_allies"
+    assert last.loc[(10, 20), ["percentile_before", "percentile_after"]].tolist() == [44.0, 97.0]
+    assert (last["leaves_range"] != "").sum() == 1
+
+
+def test_a_scenario_says_where_its_differences_come_from() -> None:
+    from findings import make_findings
+
+    from forecast.report.tables import tables_of
+
+    views = sections.scenario_views("Arvo leaves", tables_of(make_findings()))
+    assert views["explained"] == (
+        "The largest difference is that of Arvo–Bela. Their own alliances raise it by 8.0 points"
+        " (+6.0 to +10); the simulated disputes of other pairs lower it by 3.0 points (contagion:"
+        " −4.5 to −1.5). It leaves the range of the fit in outside_allies. The pair's alliances go"
+        " from the 44th to the 97th percentile of distance from the rows of the fit: an"
+        " extrapolation."
+    )
+    assert views["dyads"].rows[0][-2:] == ("+8.0 (+6.0 to +10)", "−3.0 (−4.5 to −1.5)")
+    assert views["unusual"].rows == [("Arvo – Bela", "+5.0", "44", "97", "outside_allies")]
 
 
 # Map and charts ---------------------------------------------------------------------------------

@@ -83,6 +83,14 @@ def test_page_needs_no_network_and_escapes_names(written: Report) -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_the_page_says_when_an_edit_acts_and_what_it_extrapolates(written: Report) -> None:
+    page = written.page.read_text(encoding="utf-8")
+    assert "The edits can act from 2012 on." in page and "1 pair leaves the range" in page
+    assert "Their own alliances raise it by 8.0 points" in page
+    facts = json.loads((written.page.parent / "report.json").read_text())
+    assert facts["scenarios"]["Arvo leaves"]["first_year"] == 2012
+
+
 def test_summary_is_six_sentences_with_numbers_units_and_limits(written: Report) -> None:
     assert len(written.summary) == 6
     going, pairs, world, states, scenarios, trust = written.summary
