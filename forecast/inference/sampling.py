@@ -118,6 +118,8 @@ def sample_design(
             "max_tree_depth": None,
             "pareto_k": sample.pareto_k,
             "proposals": sample.proposals,
+            "log_evidence": sample.log_evidence,
+            "log_evidence_error": sample.log_evidence_error,
         }
         groups["outline"] = sample.outline.to_dataset()
     observed = xr.Dataset({"outcome": ("row", design.y.astype(np.int8))}, design.rows.coords)
