@@ -1,13 +1,14 @@
-"""Priors of the theory `history`: our own fit of 1816-2000, and the scales of what theories are about.
+"""Priors of the theory `history`: our own fit of 1816-2000, and the scales of theories' inputs.
 
     forecast data get                                   # official files, once
     uv run python benchmarks/theory_priors.py           # prints the scales and the priors
-    uv run python benchmarks/theory_priors.py --check   # exit 1 if models/theories/history.toml has others
+    uv run python benchmarks/theory_priors.py --check   # exit 1 if history.toml has others
 
-`dyad_onset_historical` is fitted to the official sources, all pairs 1816-2000 without the world wars,
-with wide priors of all alliance terms that do not differ by era or stratum: what two centuries say of
-them on average. Coefficients are translated to the inputs of `dyad_onset` as benchmarks/borrow.py
-does, and the s.d. is widened by 1.5 as there: conflicts of 1946-2000 are in both records.
+`dyad_onset_historical` is fitted to the official sources, all pairs 1816-2000 without the world
+wars, with wide priors of all alliance terms that do not differ by era or stratum: what two
+centuries say of them on average. Coefficients are translated to the inputs of `dyad_onset` as
+benchmarks/borrow.py does, and the s.d. is widened by 1.5 as there: conflicts of 1946-2000 are in
+both records.
 
 The first table has, for every alliance term of `dyad_onset`, the divisor of its column (1: binary;
 otherwise two standard deviations) and the typical contrast: none against the median of those that
