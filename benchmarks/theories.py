@@ -6,8 +6,8 @@
 Origins 2005-2025, refitted every third year on all earlier years, all pairs one year ahead; the
 model under its own priors and under every theory on identical rows. The score is the sum of log
 probabilities of what happened (in the units of a log marginal likelihood); a difference is paired
-by row, with the wider of a bootstrap by year and one by pair. With --folder an interrupted run goes on
-where it stopped. The theory `history` has seen conflicts until 2000 and none of these years.
+by row, with the wider of a bootstrap by year and one by pair. With --folder an interrupted run
+goes on where it stopped. The theory `history` has seen conflicts until 2000, none of these years.
 """
 
 from __future__ import annotations
