@@ -39,6 +39,9 @@ class Findings:
         Rolling-origin backtest of the same specification.
     seconds : mapping of str to float
         Wall time of each step, by name. Shown, but not part of the report's identity.
+    theories : mapping of str to xarray.Dataset
+        The scenarios under rival theories (`forecast.scenario.rivals.simulate_rivals`) by
+        scenario name; empty unless asked for.
     notices : sequence of str
         Sentences that a reader must see first: years of the data, what was left out.
     """
@@ -50,6 +53,7 @@ class Findings:
     checks: Sequence[CheckResult]
     backtest: Backtest | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    theories: Mapping[str, xr.Dataset] = field(default_factory=dict)
     notices: Sequence[str] = ()
 
 

@@ -16,6 +16,7 @@ from forecast.report import evidence, sections
 from forecast.report.figures import inline_svg
 from forecast.report.map import BINS, bin_labels, world_map
 from forecast.report.pairs import pair_data, place, shown_rows
+from forecast.report.rivals import rival_views
 from forecast.report.scenarios import edit_words
 from forecast.report.summary import span
 from forecast.report.text import count, interval, percent, points, ratio, slug
@@ -123,6 +124,7 @@ def render_page(
                 ] if fit.panel.tables is not None else [],
                 "caution": str(result.attrs["caution"]),
                 "views": sections.scenario_views(name, tables),
+                "theories": rival_views(name, findings.theories),
             }
             for name, result in findings.scenarios.items()
         ],

@@ -14,6 +14,7 @@ from forecast.panel.populations import relevant_pairs
 from forecast.report import model, scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.files import rounded
+from forecast.report.rivals import rival_tables
 from forecast.report.text import slug
 from forecast.report.words import STATUSES
 from forecast.risk import date_words
@@ -86,6 +87,7 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
     }
     for name, result in findings.scenarios.items():
         found |= scenario_tables(name, result, tables, origin)
+    found |= rival_tables(findings.theories)
     if findings.backtest is not None:
         found |= _backtest(findings.backtest)
     if findings.fit.record is not None:

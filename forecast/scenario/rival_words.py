@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,14 @@ from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.digits import rounding_step
 from forecast.scenario.rivals import REFUTED
 
-__all__ = ["DEPENDS", "rival_answer", "rival_table"]
+__all__ = [
+    "DEPENDS",
+    "points_words",
+    "rival_answer",
+    "rival_answers",
+    "rival_reasons",
+    "rival_table",
+]
 
 DEPENDS = "the answer depends on the theory"
 
@@ -98,7 +105,7 @@ def rival_answer(result: xr.Dataset, state_a: int | str, state_b: int | str) -> 
     """What the theories say of one pair, in words.
 
     The verdict is of those that stand: they agree, or the answer depends on the theory. What a
-    refuted one says comes last, with what refutes it.
+    refuted one says comes last; `rival_reasons` has what refutes it.
 
     Parameters
     ----------
@@ -113,19 +120,46 @@ def rival_answer(result: xr.Dataset, state_a: int | str, state_b: int | str) -> 
         f"{head['state_a']} – {head['state_b']}, by the end of {head['last_year']}:"
         f" {_verdict(stands)}.",
         f"Difference in percentage points ({head['interval']}): "
-        + "; ".join(f"{row['theory']} {_points(row)}" for row in stands.to_dict("records"))
+        + "; ".join(f"{row['theory']} {points_words(row)}" for row in stands.to_dict("records"))
         + ".",
     ]
     if len(refuted):
         parts.append(
             "Refuted by the record, and without a vote: "
             + "; ".join(
-                f"{row['theory']} {_points(row)} ({row['why']})"
-                for row in refuted.to_dict("records")
+                f"{row['theory']} {points_words(row)}" for row in refuted.to_dict("records")
             )
             + "."
         )
     return " ".join(parts)
+
+
+def rival_reasons(result: xr.Dataset) -> list[str]:
+    """One sentence on each theory: whether it stands, and what the record says of it."""
+    _final(result)
+    names = ("theory", "standing", "why", "counts_twice")
+    return [
+        f"{theory}: {standing}; {why}"
+        + (". Its priors have seen some of these conflicts, counted twice." if twice else ".")
+        for theory, standing, why, twice in zip(
+            *(result[name].to_numpy().tolist() for name in names), strict=True
+        )
+    ]
+
+
+def rival_answers(result: xr.Dataset, *, top: int) -> list[str]:
+    """`rival_answer` of the pairs whose risk changes most under any theory that stands.
+
+    Parameters
+    ----------
+    result, top
+        As for `rival_table`.
+    """
+    pairs = rival_table(result, top=top).drop_duplicates(["ccode_a", "ccode_b"])
+    return [
+        rival_answer(result, int(a), int(b))
+        for a, b in zip(pairs["ccode_a"], pairs["ccode_b"], strict=True)
+    ]
 
 
 def _verdict(stands: pd.DataFrame) -> str:
@@ -147,7 +181,8 @@ def _verdict(stands: pd.DataFrame) -> str:
     return f"{DEPENDS}: under each one that stands what is left covers zero"
 
 
-def _points(row: dict[Hashable, Any]) -> str:
+def points_words(row: Mapping[Hashable, Any]) -> str:
+    """Difference of a row of `rival_table` in percentage points, with its interval."""
     mean, lower, upper = (100.0 * float(row[k]) for k in ("difference", "lower", "upper"))
     if lower == mean == upper == 0.0:
         return "0, by construction"

@@ -167,14 +167,15 @@ def standing_table(fit: Fit, rivals: Sequence[Rival]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by theory. ``log_evidence`` and ``log_evidence_error``: log marginal likelihood of
-        the outcomes and its Monte Carlo error, NaN where the method has none or the rows are
-        not those of the first fit. ``counts_twice``: the priors were learnt from conflicts of
-        years that the fit has too. ``evidence_behind``: less that of the best of the theories
-        that count none twice. ``log_score``: of forecasts out of sample (`TheoryScore`), NaN
-        without one of this very specification; ``score_behind``, ``…_lower``, ``…_upper``: less
-        that of the best on record; ``scored_years``; ``scored_data``: whether they are of these
-        very rows. ``standing``: `STANDS` or `REFUTED`; ``why``, in words.
+        Indexed by theory. ``fit``, its id; ``says``, what the theory says. ``log_evidence`` and
+        ``log_evidence_error``: log marginal likelihood of the outcomes and its Monte Carlo
+        error, NaN where the method has none or the rows are not those of `fit`.
+        ``counts_twice``: the priors were learnt from conflicts of years that the fit has too.
+        ``evidence_behind``: less that of the best of the theories that count none twice.
+        ``log_score``: of forecasts out of sample (`TheoryScore`), NaN without one of this very
+        specification; ``score_behind``, ``…_lower``, ``…_upper``: less that of the best on
+        record; ``scored_years``; ``scored_data``: whether they are of these very rows.
+        ``standing``: `STANDS` or `REFUTED`; ``why``, in words.
 
     Notes
     -----
@@ -207,6 +208,7 @@ def _facts(fit: Fit, own: Fit, theory: Theory | None) -> dict[str, Any]:
     nan = float("nan")
     return {
         "fit": fit.id,
+        "says": "The priors of the model's own file." if theory is None else theory.description,
         "log_evidence": nan if evidence is None else evidence,
         "log_evidence_error": nan if error is None else error,
         "counts_twice": theory is not None and _counts_twice(theory, fit),

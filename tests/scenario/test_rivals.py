@@ -14,7 +14,7 @@ from forecast.inference.fit import Fit
 from forecast.inference.fit import fit as fit_model
 from forecast.modeling.theory import Theory, load_theory
 from forecast.scenario import rivals as module
-from forecast.scenario.rival_words import DEPENDS, rival_answer, rival_table
+from forecast.scenario.rival_words import DEPENDS, rival_answer, rival_reasons, rival_table
 from forecast.scenario.rivals import OWN, REFUTED, STANDS, Rival, rivals_of, standing_table
 from forecast.scenario.scenario import Scenario
 from forecast.scenario.simulate import simulate
@@ -248,7 +248,10 @@ def test_a_refuted_theory_has_no_vote_and_says_why(result: xr.Dataset) -> None:
     assert "every theory that stands says more risk" in text
     vote, refuted = text.split("Refuted by the record, and without a vote: ")
     assert "none" not in vote
-    assert refuted.startswith("none 0, by construction (")
+    assert refuted == "none 0, by construction."
+    reasons = rival_reasons(result)
+    assert reasons[1].startswith("none: ")
+    assert "no score of this specification, evidence" in reasons[1]
     assert "none is left to answer" in answer(result, [REFUTED] * 3, UP, UP, UP)
 
 
