@@ -7,6 +7,7 @@ import pytest
 from scipy.special import logsumexp
 from simulated_designs import block, indicator, plain
 
+from forecast.inference.diagnostics import Diagnostics
 from forecast.inference.laplace import Draws, evidence, sample_laplace
 from forecast.inference.sampling import sample_design
 from forecast.modeling.density import linear_predictor
@@ -86,3 +87,12 @@ def test_it_is_among_the_diagnostics():
     posterior, found = sample_design(plain([1, 0, 0, 1]), seed=1, draws=200)
     assert found["log_evidence"] == posterior["sample_stats"].attrs["log_evidence"] < 0.0
     assert found["log_evidence_error"] >= 0.0
+
+
+def test_diagnostics_of_a_fit_saved_before_have_none():
+    kept = {"max_rhat": None, "min_ess_bulk": 500.0, "min_ess_tail": 500.0, "divergences": None,
+            "min_ebfmi": None, "max_tree_depth": None, "pareto_k": 0.2, "wall_seconds": 1.0,
+            "peak_memory_mb": 1.0, "worst": None, "proposals": 600}  # fmt: skip
+    found = Diagnostics.from_dict(kept)
+    assert found.log_evidence is None
+    assert found.to_dict() == kept | {"log_evidence": None, "log_evidence_error": None}
