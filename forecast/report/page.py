@@ -16,7 +16,7 @@ from forecast.report import evidence, sections
 from forecast.report.figures import inline_svg
 from forecast.report.map import BINS, bin_labels, world_map
 from forecast.report.pairs import pair_data, place, shown_rows
-from forecast.report.rivals import rival_views
+from forecast.report.rivals import rival_views, standing_view
 from forecast.report.scenarios import edit_words
 from forecast.report.summary import span
 from forecast.report.text import count, interval, percent, points, ratio, slug
@@ -128,6 +128,7 @@ def render_page(
             }
             for name, result in findings.scenarios.items()
         ],
+        "theories": standing_view(tables),
         "record": evidence.backtest_views(findings.backtest, tables),
         "calibration": evidence.record_views(fit.record, tables),
         "model": evidence.model_views(tables),

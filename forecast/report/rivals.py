@@ -14,7 +14,7 @@ from forecast.report.text import slug
 from forecast.scenario.rival_words import points_words, rival_answers, rival_table
 from forecast.scenario.rivals import REFUTED
 
-__all__ = ["rival_tables", "rival_views"]
+__all__ = ["rival_tables", "rival_views", "standing_view"]
 
 #: Pairs in the table beside the page, on the page, and in words.
 _PAIRS, _SHOWN, _TOLD = 200, 10, 3
@@ -43,7 +43,7 @@ def rival_tables(results: Mapping[str, xr.Dataset]) -> dict[str, pd.DataFrame]:
 
 
 def rival_views(name: str, results: Mapping[str, xr.Dataset]) -> dict[str, Any] | None:
-    """Pairs by theory, sentences on the first pairs, and the theories; None if not asked for.
+    """Sentences on the first pairs, and a table of pairs by theory; None if not asked for.
 
     Parameters
     ----------
@@ -63,7 +63,6 @@ def rival_views(name: str, results: Mapping[str, xr.Dataset]) -> dict[str, Any] 
         (f"{a} – {b}", *(points_words(each.set_index("theory").loc[t].to_dict()) for t in order))
         for (a, b), each in table.groupby(["state_a", "state_b"], sort=False)
     ]
-    facts = rival_tables({name: result})["theories"].set_index("theory").loc[order]
     level, last = str(table["interval"].iloc[0]), int(table["last_year"].iloc[0])
     return {
         "answers": rival_answers(result, top=_TOLD),
@@ -74,18 +73,24 @@ def rival_views(name: str, results: Mapping[str, xr.Dataset]) -> dict[str, Any] 
             rows,
             _stem(name),
         ),
-        "theories": View(
-            "What the record says of each theory: log marginal likelihood of the years of the fit,"
-            " and sum of the log probabilities of forecasts out of sample (larger is better)",
-            ("Theory", "What it says", "Standing", "#Log evidence", "#Log score", "Why"),
-            [
-                (str(t), str(f["says"]), str(f["standing"]), _number(f["log_evidence"]),
-                 _number(f["log_score"]), _why(f))
-                for t, f in facts.iterrows()
-            ],
-            "theories",
-        ),
-    }  # fmt: skip
+    }
+
+
+def standing_view(tables: Mapping[str, pd.DataFrame]) -> View | None:
+    """What each theory says, and what the record says of it; None if not asked for."""
+    if "theories" not in tables:
+        return None
+    return View(
+        "The theories, and what the record says of each: log marginal likelihood of the years of"
+        " the fit, and sum of the log probabilities of forecasts out of sample (larger is better)",
+        ("Theory", "What it says", "Standing", "#Log evidence", "#Log score", "Why"),
+        [
+            (str(f["theory"]), str(f["says"]), str(f["standing"]), _number(f["log_evidence"]),
+             _number(f["log_score"]), _why(f))
+            for _, f in tables["theories"].iterrows()
+        ],
+        "theories",
+    )  # fmt: skip
 
 
 def _stem(name: str) -> str:

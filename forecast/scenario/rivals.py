@@ -65,7 +65,7 @@ def rivals_of(fit: Fit, theories: Sequence[Theory | str | Path | Rival]) -> list
     Raises
     ------
     ArgumentError
-        No theory, or one twice.
+        No theory, or one twice; a rival that is of another model or of other rows.
     GateRefusedError
         A fit that may not be published.
     UnknownNameError, SpecificationError
@@ -85,11 +85,26 @@ def rivals_of(fit: Fit, theories: Sequence[Theory | str | Path | Rival]) -> list
     out: list[Rival] = []
     for theory, spec in zip(found, specs, strict=True):
         if isinstance(theory, Rival):
-            out.append(theory)
+            out.append(_of_this(theory, fit))
         elif spec is not None:
             fitted = fit_model(spec, fit.panel, seed=fit.seed, draws=draws, warm_start=start)
             out.append(Rival(theory, fitted.require_passed()))
     return out
+
+
+def _of_this(rival: Rival, fit: Fit) -> Rival:
+    """The rival, if it is of the model and the rows of a fit."""
+    from forecast.inference.fit import rows_fingerprint
+
+    spec, name = fit.spec.under(rival.theory), rival.theory.name
+    if rival.fit.spec.sha256 != spec.sha256:
+        raise ArgumentError(
+            f"theories: the fit under {name!r} is of {rival.fit.spec.name!r}, expected"
+            f" {spec.name!r} with the priors of that theory."
+        )
+    if rows_fingerprint(rival.fit.panel) != rows_fingerprint(fit.panel):
+        raise ArgumentError(f"theories: the fit under {name!r} is of other rows.")
+    return rival
 
 
 def simulate_rivals(

@@ -11,7 +11,7 @@ import xarray as xr
 from findings import make_findings, make_simulation
 
 from forecast.report import report
-from forecast.report.rivals import rival_views
+from forecast.report.rivals import rival_tables, rival_views, standing_view
 from forecast.scenario.rivals import OWN, REFUTED, STANDS
 
 NAME = "Arvo leaves"
@@ -53,7 +53,7 @@ def rivals() -> dict[str, xr.Dataset]:
 
 def test_without_theories_nothing_is_shown(written) -> None:
     page = written.page.read_text(encoding="utf-8")
-    assert "rival theories" not in page
+    assert "rival theories" not in page and "The theories" not in page
     assert not [p for p in written.tables if "theories" in p.name]
 
 
@@ -67,18 +67,21 @@ def test_the_views_put_refuted_theories_last_and_say_why(rivals) -> None:
         "the answer depends on the theory: more risk by own priors, less by history"
         in (views["answers"][0])
     )
-    theory, says, standing, evidence, score, why = views["theories"].rows[1]
+    table = standing_view(rival_tables(rivals))
+    assert table is not None
+    theory, says, standing, evidence, score, why = table.rows[1]
     assert (theory, says, standing) == ("history", "y", STANDS)
     assert (evidence, score) == ("−12.0", "–")
     assert "counted twice" in why
-    assert "as it was before the data changed" in views["theories"].rows[0][5]
+    assert "as it was before the data changed" in table.rows[0][5]
     assert rival_views("another", rivals) is None
+    assert standing_view({}) is None
 
 
 def test_page_and_tables_have_them(rivals, tmp_path: Path) -> None:
     done = report(make_findings(theories=rivals), tmp_path / "out")
     page = done.page.read_text(encoding="utf-8")
-    assert page.count("Under rival theories") == 1
+    assert page.count("Under rival theories") == page.count("<h3>The theories</h3>") == 1
     assert "the answer depends on the theory" in page
     table = pd.read_parquet(done.page.parent / "scenario_arvo_leaves_theories.parquet")
     assert set(table["theory"]) == {OWN, "history", "none"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -84,6 +85,12 @@ def test_each_theory_is_a_fit_of_the_same_rows_with_an_id_of_its_own(
         pair[0].fit.diagnostics.log_evidence, abs=0.3
     )  # another search, the same integral
     assert rivals_of(small, pair) == pair
+    swapped = Rival(pair[0].theory, pair[1].fit)
+    with pytest.raises(ArgumentError, match=r"under 'none' is of '\w+_deterrence', expected"):
+        rivals_of(small, [swapped])
+    other = replace(small, panel=small.panel.select_years(2009, 2025))
+    with pytest.raises(ArgumentError, match="under 'none' is of other rows"):
+        rivals_of(other, pair)
 
 
 def test_the_posterior_leans_to_the_theory(small: Fit, pair: list[Rival]) -> None:
