@@ -162,8 +162,11 @@ def _beside(results: list[xr.Dataset], about: pd.DataFrame) -> xr.Dataset:
         r if len(p) == len(common) else r.isel(dyad=p.get_indexer(common))
         for r, p in zip(results, pairs, strict=True)
     ]
+    # What is told by column of the model has other columns under a theory that removes some.
+    shared = [n for n, v in cut[0].data_vars.items() if all(v.sizes == r[n].sizes for r in cut)]
     found = xr.concat(
-        cut, dim="theory", coords="minimal", compat="override", join="override",
+        [r[shared] for r in cut], dim="theory", coords="minimal", compat="override",
+        join="override",
         combine_attrs="override",
     )  # fmt: skip
     columns: dict[str, Any] = {str(n): ("theory", c.to_numpy()) for n, c in about.items()}
