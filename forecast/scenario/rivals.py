@@ -163,7 +163,9 @@ def _beside(results: list[xr.Dataset], about: pd.DataFrame) -> xr.Dataset:
         for r, p in zip(results, pairs, strict=True)
     ]
     # What is told by column of the model has other columns under a theory that removes some.
-    shared = [n for n, v in cut[0].data_vars.items() if all(v.sizes == r[n].sizes for r in cut)]
+    shared = [
+        n for n, v in cut[0].data_vars.items() if all(n in r and v.sizes == r[n].sizes for r in cut)
+    ]
     found = xr.concat(
         [r[shared] for r in cut], dim="theory", coords="minimal", compat="override",
         join="override",
