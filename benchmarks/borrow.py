@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tomllib
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -71,20 +72,26 @@ def column(encoding: Encoding, name: str) -> tuple[float, float]:
     return code.center[at], code.scale[at]
 
 
-def priors(historical: Fit, embedded: Encoding) -> pd.DataFrame:
-    """Posterior on the official sources and the prior that is made of it, by term."""
+def priors(historical: Fit, embedded: Encoding, names: Iterable[str] = BORROWED) -> pd.DataFrame:
+    """Posterior on the official sources and the prior that is made of it, by term.
+
+    A term with a product with `far` is followed by it.
+    """
     beta = historical.posterior["posterior"]["beta"]
     (dim,) = (str(d) for d in beta.dims if d not in ("chain", "draw"))
-    values = beta.transpose(dim, "chain", "draw").to_numpy()
-    draws = pd.DataFrame(values.reshape(len(values), -1), index=beta[dim].to_numpy())
+    flat = beta.transpose(dim, "chain", "draw").to_numpy()
+    draws = pd.DataFrame(flat.reshape(len(flat), -1), index=beta[dim].to_numpy())
     theirs = historical.encoding
     moved = column(embedded, "far")[0] - column(theirs, "far")[0]
     rows = []
-    for name in BORROWED:
+    for name in names:
         factor = column(embedded, name)[1] / column(theirs, name)[1]
-        product = draws.loc[f"{name}_far"]
-        # The product is centred at another share of distant pairs.
-        for label, value in ((name, draws.loc[name] + moved * product), (f"{name}_far", product)):
+        values = {name: draws.loc[name]}
+        if (product := f"{name}_far") in draws.index:
+            # The product is centred at another share of distant pairs.
+            values = {name: draws.loc[name] + moved * draws.loc[product]}
+            values[product] = draws.loc[product]
+        for label, value in values.items():
             rows.append(
                 {
                     dim: label,

@@ -72,10 +72,15 @@ def run(
     backtest_years: Annotated[
         int, typer.Option("--backtest-years", help="Last years forecast anew; 0 for none.")
     ] = 3,
+    theories: Annotated[
+        bool,
+        typer.Option("--theories", help="Answer the scenarios under rival theories too; minutes."),
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Do the main job: fit, check, forecast, simulate scenarios and write the report."""
+    from forecast.modeling.theory import theories as shipped
     from forecast.run import run as main_job
     from forecast.scenario.scenario import Scenario
 
@@ -89,6 +94,7 @@ def run(
         seed=seed,
         draws=draws,
         backtest_years=backtest_years,
+        theories=shipped() if theories else (),
         progress=not (quiet or as_json),
     )
     if as_json:
@@ -244,6 +250,12 @@ def simulate(
     pair: Annotated[
         tuple[str, str] | None, typer.Option("--pair", help="Two states: explain this pair.")
     ] = None,
+    theory: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--theory", help="Answer under this theory too: a name or a file; repeatable."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Risks under a scenario against the status quo: the dyads that change most, and why."""
@@ -258,10 +270,21 @@ def simulate(
     edits = Scenario.from_toml(scenario)
     opened = open_store(store)
     result = simulate_scenario(
-        opened.load(fit or opened.newest()), edits, horizon=horizon, level=level
+        opened.load(fit or opened.newest()), edits, horizon=horizon, level=level, theories=theory
     )
     if out is not None:
         save_result(result, out)
+    if theory is not None:
+        from forecast.scenario.rival_words import rival_answers, rival_reasons, rival_table
+
+        if as_json:
+            under = records(rival_table(result, top=top))
+            print_json({"scenario": edits.to_dict(), "theories": under})
+        else:
+            for sentence in (*rival_answers(result, top=top), *rival_reasons(result)):
+                typer.echo(sentence)
+            typer.echo(result.attrs["caution"])
+        return
     explained = None if pair is None else explain(result, *pair)
     changes = largest_changes(result, top=top)
     told = ("timing", "extrapolation", "caution", "amended")

@@ -14,6 +14,8 @@ from forecast.panel.options import CHOICES
 from forecast.paths import data_folder
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from forecast.evaluation.backtest import Backtest
     from forecast.inference.fit import Fit
     from forecast.modeling.spec import ModelSpec
@@ -179,6 +181,7 @@ def run(
     draws: int = DRAWS,
     horizon: int = 5,
     backtest_years: int = BACKTEST_YEARS,
+    theories: Sequence[str | Path] = (),
     progress: bool = False,
 ) -> Run:
     """Do the main job and write its report.
@@ -205,6 +208,9 @@ def run(
         Years ahead.
     backtest_years : int
         Last years of the record that are forecast anew without hindsight; 0 for no backtest.
+    theories : sequence of str or Path
+        Answer the scenarios under these theories too (`forecast.modeling.theory`): a fit and a
+        simulation more for each. None by default.
     progress : bool
         Whether to show the steps on the terminal.
 
@@ -215,9 +221,12 @@ def run(
     ArgumentError
         `folder` holds something else than an earlier report; found before the fit.
     """
+    from forecast.modeling.spec import load_model
     from forecast.report.earlier import read_earlier
 
     read_earlier(Path(folder))
+    for theory in theories:  # what is wrong with one is said before the fit
+        load_model(default_model(data) if model is None else model).under(theory)
     clock = _Clock(progress)
     fitted = fit_and_save(
         data=data,
@@ -234,6 +243,7 @@ def run(
         scenarios=scenarios,
         horizon=horizon,
         backtest_years=backtest_years,
+        theories=theories,
         store=store,
         clock=clock,
     )
@@ -337,6 +347,7 @@ def _report(
     horizon: int,
     backtest_years: int,
     store: str | Path | None,
+    theories: Sequence[str | Path] = (),
     clock: _Clock,
 ) -> tuple[Report, Fit]:
     """The report, and the fit with the calibration record that the report shows."""
@@ -347,6 +358,7 @@ def _report(
     from forecast.report import Findings, report
     from forecast.risk import remember, risk
     from forecast.scenario.initiation import initiations
+    from forecast.scenario.rivals import simulate_rivals
     from forecast.scenario.simulate import origin_of, simulate_all, status_quo
 
     fit.require_passed()
@@ -380,6 +392,10 @@ def _report(
         with clock.step("Scenarios"):
             ahead, *simulated = simulate_all(fit, chosen, horizon=horizon, now=now)
         del now
+        rivals: list[xr.Dataset] = []
+        if theories and chosen:
+            with clock.step("Rival theories"):
+                rivals = simulate_rivals(fit, chosen, theories, own=simulated, horizon=horizon)
         with clock.step("Checks"):
             at_once = [name for name in CHECKS if name != _OF_RECORD]
             checks = check(fit, seed=fit.seed, checks=at_once)
@@ -399,6 +415,7 @@ def _report(
         checks=checks,
         backtest=scored,
         initiations=begins,
+        theories={s.name: result for s, result in zip(chosen, rivals, strict=False)},
         seconds=clock.seconds,
         notices=[*notices, *silent],
     )

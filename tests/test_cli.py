@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
 from forecast import cli
 from forecast.errors import GateRefusedError
@@ -126,6 +127,39 @@ def test_simulate(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert pair["own"][0] + pair["contagion"][0] == pytest.approx(pair["difference"][0], abs=1e-6)
     assert cli.main([*command, "--pair", "CHN", "Rusia"]) == 1
     assert "Did you mean" in capsys.readouterr().err
+
+
+def test_simulate_under_theories(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text(
+        'name = "Pact"\n[[edit]]\naction = "form"\nalliance = "P"\nstates = ["CHN", "RUS"]\n'
+        "when = 2026\n"
+    )
+    out = tmp_path / "rivals.nc"
+    command = ["simulate", str(file), "--horizon", "1", "--store", store, "--top", "2"]
+    assert cli.main([*command, "--theory", "nune"]) == 1
+    assert "Unknown theory 'nune'. Did you mean 'none'?" in capsys.readouterr().err
+    assert cli.main([*command, "--theory", "none", "--json", "--out", str(out)]) == 0
+    table = json.loads(capsys.readouterr().out)["theories"]
+    assert [row["theory"] for row in table] == ["own priors", "none"] * 2
+    with xr.open_dataset(out, engine="h5netcdf") as kept:
+        assert kept["theory"].to_numpy().tolist() == ["own priors", "none"]
+        assert kept["standing"].dims == ("theory",)
+
+
+def test_run_hands_on_theories_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def job(**options: object) -> None:
+        asked.append(options["theories"])
+        raise GateRefusedError("enough")
+
+    monkeypatch.setattr("forecast.run.run", job)
+    assert cli.main(["run", "--quiet"]) == 2
+    assert cli.main(["run", "--quiet", "--theories"]) == 2
+    assert asked == [(), ("agnostic", "deterrence", "history", "none", "provocation")]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

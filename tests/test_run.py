@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import forecast
-from forecast.errors import GateRefusedError
+from forecast.errors import GateRefusedError, UnknownNameError
 from forecast.inference.diagnostics import Thresholds
 from forecast.modeling.spec import load_model
 from forecast.panel import build
@@ -249,3 +249,43 @@ def test_the_main_job_on_a_part_of_the_historical_data(
     assert loaded.panel.tables is not None
     assert set(loaded.panel.tables.extra) == set(historical.extra)
     assert loaded.panel.tables.coverage["conflicts"] == historical.coverage["conflicts"]
+
+
+def test_unknown_theories_are_refused_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "load_panel", lambda **_: pytest.fail("loaded"))
+    with pytest.raises(UnknownNameError, match="Did you mean 'history'"):
+        run(folder=tmp_path / "report", store=tmp_path / "store", theories=["histry"])
+
+
+def test_scenarios_under_theories_are_in_the_report_when_asked(
+    done: Run, place: Path, tmp_path: Path
+) -> None:
+    assert not list((place / "report").glob("*theories*"))
+    with pytest.MonkeyPatch.context() as patch:
+        of_years(patch, 2021, 2025)
+        found = run(
+            folder=tmp_path / "report",
+            store=tmp_path / "store",
+            scenarios=stock_scenarios()[1:2],
+            draws=200,
+            horizon=1,
+            backtest_years=0,
+            theories=["none"],
+            seed=7,
+        )
+    assert "Rival theories" in json.loads((tmp_path / "report" / "report.json").read_text())[
+        "seconds"
+    ]  # fmt: skip
+    theories = pd.read_parquet(tmp_path / "report" / "theories.parquet")
+    assert theories["theory"].tolist() == ["own priors", "none"]
+    # The shipped model: its forecasts are on record, and refute the theory.
+    assert theories["standing"].tolist() == ["stands", "refuted"]
+    (pairs,) = (tmp_path / "report").glob("scenario_*_theories.parquet")
+    table = pd.read_parquet(pairs)
+    assert (table.loc[table["theory"] == "none", "difference"] == 0.0).all()
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Refuted by the record, and without a vote: none 0, by construction." in page
+    # The newest of the store is the fit under its own priors, which queries open.
+    assert open_store(tmp_path / "store").newest() == found.fit.id

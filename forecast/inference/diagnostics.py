@@ -105,6 +105,9 @@ class Diagnostics:
         Tail shape of the importance weights. Laplace only.
     proposals : int or None
         Proposals that were weighted, on which the limit of `pareto_k` depends. Laplace only.
+    log_evidence, log_evidence_error : float or None
+        Log marginal likelihood of the outcomes, every density with its constant, and its Monte
+        Carlo error: to compare models of the same rows. Laplace only.
     wall_seconds : float
         From the specification to the posterior, compilation included.
     peak_memory_mb : float
@@ -122,6 +125,8 @@ class Diagnostics:
     peak_memory_mb: float
     worst: str | None = None
     proposals: int | None = None
+    log_evidence: float | None = None
+    log_evidence_error: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
@@ -130,7 +135,8 @@ class Diagnostics:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Inverse of `to_dict`."""
-        return cls(**{field.name: content[field.name] for field in fields(cls)})
+        known = [field.name for field in fields(cls) if field.name in content]
+        return cls(**{name: content[name] for name in known})
 
 
 @dataclass(frozen=True)

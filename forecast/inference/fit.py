@@ -34,6 +34,7 @@ from forecast.store import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord
+    from forecast.modeling.theory import Theory
 
 __all__ = [
     "GATE",
@@ -139,6 +140,7 @@ def fit(
     model: ModelSpec | str | Path,
     panel: Panel,
     *,
+    theory: Theory | str | Path | None = None,
     method: Method = "laplace",
     seed: int,
     draws: int = 1000,
@@ -158,6 +160,9 @@ def fit(
         Specification, its name or its file.
     panel : Panel
         Rows; features that it lacks are computed from its world.
+    theory : Theory, str or Path, optional
+        Priors of the alliance terms in the place of the model's own: the name of a shipped theory
+        (``"deterrence"``), a file, or a theory (`forecast.modeling.theory`). Part of the id.
     method : {"laplace", "nuts"}
         ``nuts`` is the reference; ``laplace`` (nested Laplace, importance-resampled) takes
         seconds and reports with Pareto k whether it can be trusted.
@@ -198,7 +203,7 @@ def fit(
         The panel does not fit the specification; no row, no onset, or nothing but onsets.
     """
     started = time.perf_counter()
-    spec = load_model(model)
+    spec = load_model(model) if theory is None else load_model(model).under(theory)
     warm = warm_start.warm_start() if isinstance(warm_start, Fit) else warm_start
     check_options(
         method, seed=seed, draws=draws, chains=chains, tune=tune, store=store, workers=workers

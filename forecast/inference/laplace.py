@@ -32,7 +32,7 @@ from forecast.inference.outline import Outline
 from forecast.inference.proposal import propose
 from forecast.modeling.design import Design
 
-__all__ = ["Draws", "Start", "resample", "sample_laplace", "smooth_weights"]
+__all__ = ["Draws", "Start", "evidence", "resample", "sample_laplace", "smooth_weights"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -79,6 +79,8 @@ class Draws:
         Shape of the tail of the importance weights.
     proposals : int
         Number of proposals that were weighted.
+    log_evidence, log_evidence_error : float
+        Log marginal likelihood, log ∫ p(y | w, θ) p(w, θ) dw dθ, and its Monte Carlo error.
     outline : Outline
         What the proposals were made from; a `Start` of a posterior like this one may hold it.
     """
@@ -89,6 +91,8 @@ class Draws:
     importance_ess: float
     pareto_k: float
     proposals: int
+    log_evidence: float
+    log_evidence_error: float
     outline: Outline
 
 
@@ -156,6 +160,7 @@ def sample_laplace(
         # As many again as the share that was worth something promises to be enough.
         more = 1.1 * share.size * (target / ess - 1.0)
         batch = most if ess >= target else int(np.clip(more, 100, most))
+    log_evidence, error = evidence(np.concatenate(weights))
     rng = np.random.default_rng(streams[1])
     chosen = resample(share, draws, rng)
     theta, W = np.concatenate(thetas)[chosen], np.concatenate(latents)[chosen]
@@ -171,7 +176,9 @@ def sample_laplace(
         else:
             effects[block.name] = W[:, latent.slices[b]]
     tell("done", 1.0)
-    return Draws(W[:, : latent.p], effects, scales, ess, k, share.size, proposal.outline)
+    return Draws(
+        W[:, : latent.p], effects, scales, ess, k, share.size, log_evidence, error, proposal.outline
+    )
 
 
 def _start(design: Design, latent: Latent) -> Start:
@@ -207,6 +214,25 @@ def smooth_weights(log_weights: FloatArray) -> tuple[FloatArray, float]:
     smoothed, k = cast(Any, base).array_stats.psislw(-_finite(log_weights))
     share = np.exp(smoothed - smoothed.max())
     return share / share.sum(), float(k)
+
+
+def evidence(log_weights: FloatArray) -> tuple[float, float]:
+    """Log of the mean weight, and its Monte Carlo error.
+
+    With weights p(y | w, θ) p(w, θ) / q(w, θ), every density with its constant, the mean is the
+    marginal likelihood of the outcomes, so that models of the same outcomes can be compared. The
+    error is that of the mean relative to it, √((n Σw²/(Σw)² − 1) / n).
+
+    Parameters
+    ----------
+    log_weights : numpy.ndarray, shape (n,)
+        Not smoothed: the mean of the smoothed ones is slightly too small.
+    """
+    finite = np.where(np.isfinite(log_weights), log_weights, -np.inf)
+    top = finite.max()
+    w = np.exp(finite - top)
+    relative = np.sum(w**2) / np.sum(w) ** 2 - 1.0 / w.size
+    return float(top + np.log(w.mean())), float(np.sqrt(max(relative, 0.0)))
 
 
 def resample(share: FloatArray, draws: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -107,6 +107,8 @@ def sample_design(
                 "importance_ess": sample.importance_ess,
                 "pareto_k": sample.pareto_k,
                 "proposals": sample.proposals,
+                "log_evidence": sample.log_evidence,
+                "log_evidence_error": sample.log_evidence_error,
             }
         )
         found = {
@@ -118,6 +120,8 @@ def sample_design(
             "max_tree_depth": None,
             "pareto_k": sample.pareto_k,
             "proposals": sample.proposals,
+            "log_evidence": sample.log_evidence,
+            "log_evidence_error": sample.log_evidence_error,
         }
         groups["outline"] = sample.outline.to_dataset()
     observed = xr.Dataset({"outcome": ("row", design.y.astype(np.int8))}, design.rows.coords)

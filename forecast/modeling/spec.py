@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictInt, ValidationError, model_validator
 
@@ -31,6 +31,9 @@ from forecast.modeling.terms import (
 )
 from forecast.panel.options import Population, Succession, UnderWay, ways_of
 from forecast.paths import models_folder
+
+if TYPE_CHECKING:
+    from forecast.modeling.theory import Theory
 
 __all__ = ["ModelSpec", "load_model"]
 
@@ -255,6 +258,12 @@ class ModelSpec(Table):
             alliance_level=not gone >= set(ALLIANCE_FAMILIES),
             name=f"{self.name}_without_{suffix}",
         )
+
+    def under(self, theory: str | Path | Theory) -> ModelSpec:
+        """The same model with the priors of a theory: see `forecast.modeling.theory.under`."""
+        from forecast.modeling.theory import under
+
+        return under(self, theory)
 
     def without_terms(self, terms: Iterable[str], *, suffix: str) -> ModelSpec:
         """The same model without some terms or smooths, and without interactions of them.

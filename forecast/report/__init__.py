@@ -42,6 +42,9 @@ class Findings:
         ``forecast.initiation(directed_fit, scenario)`` by scenario name; may lack some.
     seconds : mapping of str to float
         Wall time of each step, by name. Shown, but not part of the report's identity.
+    theories : mapping of str to xarray.Dataset
+        The scenarios under rival theories (`forecast.scenario.rivals.simulate_rivals`) by
+        scenario name; empty unless asked for.
     notices : sequence of str
         Sentences that a reader must see first: years of the data, what was left out.
     """
@@ -54,6 +57,7 @@ class Findings:
     backtest: Backtest | None = None
     initiations: Mapping[str, Initiation] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    theories: Mapping[str, xr.Dataset] = field(default_factory=dict)
     notices: Sequence[str] = ()
 
 

@@ -16,6 +16,7 @@ from forecast.report import evidence, sections
 from forecast.report.figures import inline_svg
 from forecast.report.map import BINS, bin_labels, world_map
 from forecast.report.pairs import pair_data, place, shown_rows
+from forecast.report.rivals import rival_views, standing_view
 from forecast.report.scenarios import edit_words
 from forecast.report.summary import span
 from forecast.report.text import count, interval, percent, points, ratio, slug
@@ -129,9 +130,11 @@ def render_page(
                 "timing": str(result.attrs["timing"]),
                 "extrapolation": str(result.attrs["extrapolation"]),
                 "views": sections.scenario_views(name, tables),
+                "theories": rival_views(name, findings.theories),
             }
             for name, result in findings.scenarios.items()
         ],
+        "theories": standing_view(tables),
         "record": evidence.backtest_views(findings.backtest, tables),
         "calibration": evidence.record_views(fit.record, tables),
         "model": evidence.model_views(tables),

@@ -14,6 +14,7 @@ from forecast.panel.populations import relevant_pairs
 from forecast.report import model, scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.files import rounded
+from forecast.report.rivals import rival_tables
 from forecast.report.text import slug
 from forecast.report.words import STATUSES
 from forecast.risk import date_words
@@ -88,6 +89,7 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
         found |= scenario_tables(name, result, tables, origin)
         if name in findings.initiations:
             found[f"scenario_{slug(name)}_initiation"] = findings.initiations[name].table
+    found |= rival_tables(findings.theories)
     if findings.backtest is not None:
         found |= _backtest(findings.backtest)
     if findings.fit.record is not None:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,8 @@ from forecast.sources.tables import amended_words
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
+    from forecast.modeling.theory import Theory
+    from forecast.scenario.rivals import Rival
     from forecast.sources.tables import Tables
 
 __all__ = [
@@ -64,6 +66,7 @@ def simulate(
     seed: int | None = None,
     level: float = 0.9,
     capability_paths: int = _CAPABILITY_PATHS,
+    theories: Sequence[Theory | str | Path | Rival] | None = None,
 ) -> xr.Dataset:
     """Simulate the years after the record under a scenario and under the status quo.
 
@@ -89,6 +92,10 @@ def simulate(
         Probability of the intervals.
     capability_paths : int
         Number of capability paths; posterior draw d uses path d modulo this number.
+    theories : sequence of Theory, str, Path or Rival, optional
+        Answer under each of these theories too: names of shipped ones (``"deterrence"``), files,
+        or what `forecast.scenario.rivals.rivals_of` has fitted. Each that is not fitted yet is
+        fitted to the rows of the fit.
 
     Returns
     -------
@@ -122,21 +129,32 @@ def simulate(
         those of the year before), how many pairs leave the range of the fit (``extrapolation``)
         and the caution text.
 
+        With `theories` a first dimension ``theory`` (the model's own priors, then each), with
+        what the record says of each along it (`forecast.scenario.rivals.standing_table`);
+        `forecast.scenario.rival_words` has it as a table and in words.
+
     Raises
     ------
     ArgumentError, UnknownNameError
-        An edit that cannot be, or an argument out of range.
+        An edit that cannot be, or an argument out of range; theories without a scenario.
+    SpecificationError
+        A theory that names a term that the model has not.
     """
-    results = simulate_all(
-        fit,
-        [] if scenario is None else [scenario],
-        horizon=horizon,
-        draws=draws,
-        seed=seed,
-        level=level,
-        capability_paths=capability_paths,
-    )
-    return results[-1]
+    scenarios = [] if scenario is None else [scenario]
+    options: dict[str, Any] = {
+        "horizon": horizon,
+        "draws": draws,
+        "seed": seed,
+        "level": level,
+        "capability_paths": capability_paths,
+    }
+    if theories is not None:
+        from forecast.scenario.rivals import simulate_rivals
+
+        if scenario is None:
+            raise ArgumentError("theories: expected a scenario; they are of what alliances do.")
+        return simulate_rivals(fit, scenarios, theories, **options)[0]
+    return simulate_all(fit, scenarios, **options)[-1]
 
 
 def simulate_all(

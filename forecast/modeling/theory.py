@@ -1,0 +1,199 @@
+"""`Theory`: a named set of priors for the alliance terms of a model (``models/theories``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Field, StrictInt, ValidationError, model_validator
+
+from forecast.errors import SpecificationError, UnknownNameError, nearest
+from forecast.modeling.messages import explain, read_toml
+from forecast.modeling.terms import ALLIANCE_FAMILIES, Name, Prior, Prose, Table
+from forecast.paths import models_folder
+
+if TYPE_CHECKING:
+    from forecast.modeling.spec import ModelSpec
+
+__all__ = ["Theory", "TheoryTerm", "load_theory", "theories", "under"]
+
+
+class TheoryTerm(Table):
+    """What a theory expects of one alliance term or product of a model.
+
+    `prior` is that of the coefficient on the standardised input; `source` what is published,
+    `reason` how it was translated.
+    """
+
+    name: Name
+    prior: Prior
+    source: Prose
+    reason: Prose
+
+
+class Theory(Table):
+    """Priors of the alliance terms of a model, with sources.
+
+    Attributes are the keys of the TOML file; ``[[term]]`` is `terms`.
+
+    Attributes
+    ----------
+    name, description, reason : str
+    others : {"keep", "remove"} or Prior
+        What becomes of the alliance terms that are not named: the model's own prior, out, or
+        this one.
+    learnt_from : tuple of int, optional
+        First and last year of the conflicts from which the priors were estimated: those of a
+        fit that has them too are counted twice by its marginal likelihood.
+    terms : tuple of TheoryTerm
+    """
+
+    name: Name
+    description: Prose
+    others: Literal["keep", "remove"] | Prior
+    learnt_from: tuple[StrictInt, StrictInt] | None = None
+    reason: Prose
+    terms: Annotated[tuple[TheoryTerm, ...], Field(alias="term")] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [term.name for term in self.terms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"[[term]] {twice[0]!r} is there {names.count(twice[0])} times")
+        if self.others == "keep" and not names:
+            raise ValueError('others = "keep" without a [[term]] changes no prior')
+        if self.others == "remove" and names:
+            raise ValueError(
+                f'others = "remove" leaves no alliance term, found [[term]] {names[0]!r}; for '
+                "next to none of the others give them a prior of small sd"
+            )
+        if self.learnt_from is not None and self.learnt_from[1] < self.learnt_from[0]:
+            raise ValueError(f"learnt_from = {list(self.learnt_from)} ends before it begins")
+        return self
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], *, source: str = "theory") -> Theory:
+        """Validate a mapping as read from TOML.
+
+        Parameters
+        ----------
+        content : mapping
+            Keys of a theory file.
+        source : str
+            What to call it in an error, usually the file's path.
+
+        Raises
+        ------
+        SpecificationError
+            For every unknown key, wrong value or contradiction, with the nearest valid key.
+        """
+        try:
+            return cls.model_validate(dict(content))
+        except ValidationError as error:
+            raise SpecificationError(explain(error, content, cls, source)) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary that `from_dict` reads back to an equal theory."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def theories() -> tuple[str, ...]:
+    """Names of the shipped theories, in alphabetical order."""
+    return tuple(sorted(file.stem for file in (models_folder() / "theories").glob("*.toml")))
+
+
+def load_theory(theory: str | Path | Theory) -> Theory:
+    """Theory by name or path.
+
+    Parameters
+    ----------
+    theory : str, Path or Theory
+        Name of a shipped theory (``"deterrence"``), path of a TOML file, or a theory, which is
+        returned as it is.
+
+    Raises
+    ------
+    UnknownNameError
+        No shipped theory has that name; the nearest one is suggested.
+    MissingFileError
+        A path that does not exist.
+    SpecificationError
+        The file is not TOML, has an unknown key, a wrong value or a contradiction.
+    """
+    if isinstance(theory, Theory):
+        return theory
+    path = Path(theory)
+    if isinstance(theory, str) and path.suffix != ".toml" and path.name == theory:
+        shipped = theories()
+        if theory not in shipped:
+            raise UnknownNameError(
+                "theory", theory, shipped, f"Shipped theories: {', '.join(shipped)}."
+            )
+        path = models_folder() / "theories" / f"{theory}.toml"
+    return Theory.from_dict(read_toml(path, "theory"), source=str(path))
+
+
+def under(spec: ModelSpec, theory: str | Path | Theory) -> ModelSpec:
+    """The same model with the priors of a theory for its alliance terms.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        A model with alliance terms.
+    theory : str, Path or Theory
+        See `load_theory`.
+
+    Returns
+    -------
+    ModelSpec
+        Named ``<model>_under_<theory>``, so that a fit of it has an id of its own. Effects that
+        vary (slopes by era or stratum) keep their scales; an alliance-level regression keeps its
+        prior, and goes where all alliance terms go.
+
+    Raises
+    ------
+    SpecificationError
+        The theory names a term that the model has not, or one that is not about alliances; or the
+        model has no alliance terms.
+    """
+    chosen = load_theory(theory)
+    entries = (*spec.entries, *spec.interactions)
+    every = [entry.name for entry in entries]
+    about = [name for name in every if spec.family_of(name) in ALLIANCE_FAMILIES]
+    if not about and not spec.treaty_columns():
+        raise SpecificationError(
+            f"The model {spec.name!r} has no alliance terms: theory {chosen.name!r} is about them."
+        )
+    priors = {term.name: term for term in chosen.terms}
+    for name in priors:
+        if name not in about:
+            raise SpecificationError(_not_there(chosen, spec, name, every, about))
+    title = f"{spec.name}_under_{chosen.name}"
+    if chosen.others == "remove":
+        spec = spec.without()
+    content = spec.to_dict() | {"name": title}
+    for entry in (*content["term"], *content["smooth"], *content["interaction"]):
+        own = priors.get(entry["name"])
+        if own is not None:
+            entry |= {"prior": own.prior.model_dump(mode="json"), "reason": own.reason}
+        elif entry["name"] in about and isinstance(chosen.others, Prior):
+            entry |= {"prior": chosen.others.model_dump(mode="json"), "reason": chosen.reason}
+    return type(spec).from_dict(content, source=title)
+
+
+def _not_there(
+    theory: Theory, spec: ModelSpec, name: str, every: list[str], about: list[str]
+) -> str:
+    what = f"Theory {theory.name!r} has a prior of {name!r}, "
+    if name in every:
+        what += f"which in the model {spec.name!r} is not about alliances"
+    else:
+        what += f"a term that the model {spec.name!r} has not"
+    near = nearest(name, about)
+    return (
+        what
+        + (f"; did you mean {near!r}?" if near else ".")
+        + f" Its alliance terms: {', '.join(about)}."
+    )
