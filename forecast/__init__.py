@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from forecast.panel.build import load_panel
     from forecast.scenario.scenario import Scenario
     from forecast.scenario.simulate import simulate
+    from forecast.sources.membership import members
     from forecast.store import open_store
 
 __version__ = "0.1.0"
@@ -39,6 +40,7 @@ __all__ = [
     "fit",
     "load_model",
     "load_panel",
+    "members",
     "open_store",
     "report",
     "risk",
@@ -53,6 +55,7 @@ _WHERE = {
     "fit": "forecast.inference.fit",
     "load_model": "forecast.modeling.spec",
     "load_panel": "forecast.panel.build",
+    "members": "forecast.sources.membership",
     "open_store": "forecast.store",
     "simulate": "forecast.scenario.simulate",
 }
