@@ -13,7 +13,6 @@ bootstrap of years. Last it prints the time of a question to a stored outlook.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -39,7 +38,9 @@ SEED, DRAWS, WORLDS = 20261130, 400, 4000
 Array = npt.NDArray[Any]
 
 
-def forecasts(tables: Tables, first: int, last: int, refit: int) -> Iterator[tuple[int, Array, Array, Array]]:
+def forecasts(
+    tables: Tables, first: int, last: int, refit: int
+) -> Iterator[tuple[int, Array, Array, Array]]:
     """Year, draws of the probabilities (R, D), COW numbers (R, 2) and outcomes of its rows."""
     spec = load_model("dyad_onset")
     panel = load_panel(data=tables)
@@ -111,7 +112,7 @@ def judge(tables: Tables, first: int, last: int, refit: int) -> pd.DataFrame:
 
 def paired(rows: pd.DataFrame, column: str) -> str:
     """Gain of joint over independent in a score, with the interval of a bootstrap of years."""
-    wide = rows.pivot(index=["set", "year"], columns="way", values=column)
+    wide = rows.pivot_table(column, ["set", "year"], "way")
     year = wide.index.get_level_values("year").to_numpy()
     gain = paired_difference(
         wide["independent"].to_numpy(), wide["joint"].to_numpy(), blocks={"year": year}, seed=SEED

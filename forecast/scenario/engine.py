@@ -91,8 +91,9 @@ def simulate_paths(
     way. Design columns and effects give the log-odds of an onset in the next year; a dispute under
     way goes on as its age and deaths say, beside whatever begins. What begins is under way at the
     end of its year, or over. Onsets of one state may begin together (`forecast.scenario.joint`);
-    each pair's probability is the same as if they did not. Onsets enter clocks, counts and allies in dispute of the next year.
-    Two graphs that are simulated with one seed share every random number.
+    each pair's probability is the same as if they did not. Onsets enter clocks, counts and allies
+    in dispute of the next year. Two graphs that are simulated with one seed share every random
+    number.
 
     A fit whose panel has no rows of pairs with a dispute under way (``under_way`` "drop" or
     "convention") knows nothing about them: no further dispute begins beside one that is open.

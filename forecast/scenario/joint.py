@@ -22,7 +22,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from forecast.sources.tables import Tables
 
-__all__ = ["Joint", "none_begins", "sizes_on_record", "weight_of"]
+__all__ = ["Joint", "any_begins", "none_begins", "sizes_on_record", "weight_of"]
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -30,6 +30,8 @@ IntArray = npt.NDArray[np.integer]
 
 #: Posterior draws from which the expected share is computed, and values of w that are tried.
 _DRAWS, _GRID = 50, np.linspace(0.0, 1.0, 101)
+#: Worlds without an onset among the pairs that a comparison with the others needs.
+_FEWEST = 20
 
 
 def sizes_on_record(tables: Tables, origin: int) -> npt.NDArray[np.int64]:
@@ -38,11 +40,11 @@ def sizes_on_record(tables: Tables, origin: int) -> npt.NDArray[np.int64]:
     year = table["start"].dt.year
     chosen = table.assign(year=year)[year <= origin]
     chosen = chosen.drop_duplicates(["conflict_id", "year", "ccode_a", "ccode_b"])
-    return chosen.groupby(["conflict_id", "year"]).size().to_numpy(dtype=np.int64)
+    return np.asarray(chosen.groupby(["conflict_id", "year"]).size(), dtype=np.int64)
 
 
 def weight_of(share: Float64Array, probability: Float32Array, hub: IntArray) -> Float64Array:
-    """w for which the expected share of onsets that begin with others is as given.
+    """The w by which the expected share of onsets that begin with others is as given.
 
     Parameters
     ----------
@@ -74,7 +76,9 @@ def weight_of(share: Float64Array, probability: Float32Array, hub: IntArray) -> 
     return np.asarray(np.interp(share, joint, _GRID))
 
 
-def none_begins(probability: npt.NDArray[np.floating], hub: IntArray, w: Float32Array) -> Float64Array:
+def none_begins(
+    probability: npt.NDArray[np.floating], hub: IntArray, w: Float32Array
+) -> Float64Array:
     """Probability that no onset begins in any of some pairs in a year.
 
     The number that the pairs of a hub share is summed over, exactly: it decides for the k riskiest
@@ -93,7 +97,7 @@ def none_begins(probability: npt.NDArray[np.floating], hub: IntArray, w: Float32
     -------
     numpy.ndarray, shape (D,)
     """
-    found, group, size = np.unique(hub, return_inverse=True, return_counts=True)
+    _, group, size = np.unique(hub, return_inverse=True, return_counts=True)
     alone = size[group] == 1
     none = np.exp(np.log1p(-probability[alone].astype(np.float64)).sum(axis=0))
     own = (1.0 - w.astype(np.float64))[:, None]
@@ -102,10 +106,49 @@ def none_begins(probability: npt.NDArray[np.floating], hub: IntArray, w: Float32
         reached = np.cumprod(own * (1.0 - p), axis=1)
         missed = np.cumprod((1.0 - own * p)[:, ::-1], axis=1)[:, ::-1]
         # With k = 0, 1, … n pairs reached.
-        between = np.diff(p, axis=1, prepend=1.0, append=0.0) * -1.0
+        between = -np.diff(p, axis=1, prepend=1.0, append=0.0)
         one = np.ones_like(own)
         none = none * (between * np.hstack([one, reached]) * np.hstack([missed, one])).sum(axis=1)
     return np.asarray(none)
+
+
+def any_begins(
+    hazard: npt.NDArray[np.floating],
+    onsets: npt.NDArray[np.bool_],
+    hub: IntArray,
+    w: Float32Array,
+) -> Float64Array:
+    """Probability that an onset begins in at least one of some pairs within 1 … h years, by draw.
+
+    The hazard of a pair is free of its own simulated onsets, not of those of the other pairs, which
+    raise it by contagion. Where one has begun in a draw's world, the chance that another begins is
+    lowered by as much as it is higher there, relative to the first year, than in the worlds in
+    which none has. For one pair it is 1 − Π (1 − hazard), exactly.
+
+    Parameters
+    ----------
+    hazard : numpy.ndarray, shape (h, n, D)
+        Of the first onset of each pair, by year.
+    onsets : numpy.ndarray, shape (h, n, D), bool
+        Simulated onsets.
+    hub, w
+        See `none_begins`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (h, D)
+    """
+    yearly = 1.0 - np.stack([none_begins(year, hub, w) for year in hazard])
+    begun, ratio = np.zeros(w.size, dtype=bool), 1.0
+    for h in range(1, len(yearly)):
+        begun |= onsets[h - 1].any(axis=0) & (hub.size > 1)
+        free = ~begun
+        if begun.any() and free.sum() >= _FEWEST:
+            level = [yearly[h, at].sum() / max(yearly[0, at].sum(), 1e-300) for at in (free, begun)]
+            ratio = min(level[0] / max(level[1], 1e-300), 1.0)
+        yearly[h, begun] *= ratio
+    with np.errstate(divide="ignore"):
+        return np.asarray(-np.expm1(np.cumsum(np.log1p(-yearly), axis=0)))
 
 
 @dataclass(frozen=True, eq=False)

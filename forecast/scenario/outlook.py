@@ -66,6 +66,8 @@ class Outlook:
     ----------
     cumulative : numpy.ndarray, shape (R, horizon, D), float32
         Probability of at least one onset within the first h years, by draw.
+    joint : Joint
+        Which onsets may begin together.
     position : dict
         Row of each pair of COW numbers (smaller first).
     stratum : numpy.ndarray, shape (R,), str
@@ -87,6 +89,8 @@ class Outlook:
         self.future, self.record, self.endings = now.future, now.record, now.endings
         # The draws of one pair lie side by side.
         self.cumulative = np.ascontiguousarray(now.paths.cumulative().transpose(1, 0, 2))
+        self.joint = now.paths.joint
+        self._onsets = np.packbits(now.paths.onsets, axis=2)
         rows = now.paths.rows
         self.codes = np.stack([rows["ccode_a"].to_numpy(), rows["ccode_b"].to_numpy()], axis=1)
         self.position = {(int(a), int(b)): row for row, (a, b) in enumerate(self.codes)}
@@ -146,6 +150,18 @@ class Outlook:
             for i in range(2)
         )
         return draws.mean(axis=2, dtype=np.float64), lower, upper
+
+    def hazards(
+        self, rows: npt.NDArray[np.int64], horizon: int
+    ) -> tuple[Float32Array, npt.NDArray[np.bool_]]:
+        """Hazards of the first onset, and simulated onsets, by year; both (horizon, rows, D)."""
+        within = self.cumulative[rows, :horizon].transpose(1, 0, 2)
+        before = np.concatenate([np.zeros_like(within[:1]), within[:-1]])
+        left = 1.0 - before
+        hazard = np.divide(within - before, left, out=np.ones_like(within), where=left > 0)
+        count = self.cumulative.shape[2]
+        onsets = np.unpackbits(self._onsets[:horizon, rows], axis=2, count=count)
+        return hazard, onsets.astype(bool)
 
     @cached_property
     def disputes(self) -> dict[tuple[int, int], dict[str, Any]]:

@@ -13,7 +13,14 @@ from forecast.sources.codes import state_label
 from forecast.sources.spells import span_years
 from forecast.sources.tables import Tables
 
-__all__ = ["ALLIANCE_ALIASES", "alliance_of", "find_alliance", "member_codes", "members"]
+__all__ = [
+    "ALLIANCE_ALIASES",
+    "alliance_named",
+    "alliance_of",
+    "find_alliance",
+    "member_codes",
+    "members",
+]
 
 #: Names in common use that the tables do not list, and the short name that they stand for.
 ALLIANCE_ALIASES: Mapping[str, str] = MappingProxyType(
@@ -74,6 +81,14 @@ def find_alliance(alliances: pd.DataFrame, name: str, detail: str = "") -> pd.Se
             return hit.iloc[0]
     valid = [*alliances["short_name"], *alliances["alliance_id"], *ALLIANCE_ALIASES]
     raise UnknownNameError("alliance", name, valid, detail)
+
+
+def alliance_named(tables: Tables, name: str) -> str | None:
+    """Short name of the alliance that a name means; None if there is none of that name."""
+    try:
+        return str(find_alliance(tables.alliances, name)["short_name"])
+    except UnknownNameError:
+        return None
 
 
 def member_codes(tables: Tables, alliance_id: str, year: int) -> frozenset[int]:
