@@ -213,7 +213,7 @@ def risk(
     store: StoreUrl = "artifacts",
     as_json: AsJson = False,
 ) -> None:
-    """Probability that a dispute begins between two states, or any of two sets, after the record."""
+    """Probability that a dispute begins between two states, or any of two sets of them."""
     from forecast.risk import Risk, risk_of_sides
     from forecast.set_risk import SetRisk
     from forecast.store import open_store

@@ -66,7 +66,8 @@ class SetRisk:
     caution : str
         What the number is not.
     rounded : dict
-        ``text`` and ``interval``, with no more digits than are supported, and the ``step``.
+        ``text`` and ``interval``, with no more digits than are supported, the ``step``, and what
+        decided (``supported_by``).
     """
 
     side_a: str
@@ -145,6 +146,7 @@ class SetRisk:
                 f"Of {self.observed_rate} pair{'s' if self.observed_rate > 1 else ''} the model has"
                 " no row; the observed rate of such pairs stands in."
             )
+        parts.append(self.rounded["supported_by"])
         return " ".join(filter(None, (*parts, amended_words(self.vintage))))
 
     def _how_many(self) -> list[str]:

@@ -137,6 +137,13 @@ def any_answer(
             "step": step,
             "text": percentage(probability, step),
             "interval": percentage_interval(lower, upper, step),
+            "supported_by": (
+                "Digits are those of the interval: forecasts of single pairs by this fit have a"
+                " record, those of sets have none that travels with it."
+                if has_record
+                else "One digit: no backtest travels with this fit, so the probability has no"
+                " record out of sample."
+            ),
         },
     )
 
