@@ -13,6 +13,7 @@ bootstrap of years. Last it prints the time of a question to a stored outlook.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -145,6 +146,22 @@ def main(first: int = 2005, last: int = 2025, refit: int = 3) -> None:
         table = bins.agg(rows=("any", "size"), expected=("any", "sum"),
                          seen=("seen", lambda seen: (seen > 0).sum()))  # fmt: skip
         print(f"\neach state, at least one, {way}\n{table.round(1).to_string()}")
+    speed(tables)
+
+
+def speed(tables: Tables) -> None:
+    """Print the time of questions to a stored outlook."""
+    fitted = fit(load_model("dyad_onset"), load_panel(data=tables), seed=1, draws=1000)
+    nato = members("NATO", data=tables)
+    sides = {"Russia and NATO": ("RUS", nato), "inside NATO": (nato, nato), "Taiwan": ("TAW", None)}
+    risk(fitted, "RUS", nato, how="any", horizon=2)
+    print(f"\n{os.cpu_count()} cores, 1,000 draws, milliseconds (wall; of all threads)")
+    for name, (a, b) in sides.items():
+        wall, processor, repeats = time.perf_counter(), time.process_time(), 20
+        for _ in range(repeats):
+            pairs = risk(fitted, a, b, how="any", horizon=2).pairs
+        spent = [time.perf_counter() - wall, time.process_time() - processor]
+        print(f"{name}, {pairs} pairs: " + "; ".join(f"{1e3 * s / repeats:.0f}" for s in spent))
 
 
 if __name__ == "__main__":
