@@ -82,3 +82,10 @@ def test_a_scenario_takes_the_same_names(tables: Tables) -> None:
     edit = Scenario("x").join("North Atlantic Treaty Organization", ["UKR"], 2026)
     joined = apply_scenario(tables, edit, first_year=2026, last_year=2030)
     assert 369 in member_codes(joined, "nato", 2026)
+
+
+def test_the_historical_data_know_the_same_names(historical: Tables) -> None:
+    assert {"USA", "GBR", "TUR"} <= members("NATO", 1960, data=historical)
+    assert members("NATO", data=historical) == members("NATO")
+    with pytest.raises(CoverageError, match="from 18"):
+        members("NATO", 1700, data=historical)
