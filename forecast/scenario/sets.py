@@ -32,6 +32,8 @@ Side = State | Iterable[State]
 Pair = tuple[int, int]
 #: Years of the record that are told beside an answer, and names that a side is written out with.
 _BEFORE, _NAMES = 20, 4
+#: COW numbers are below it.
+_CODES = 1000
 
 
 def any_answer(
@@ -152,16 +154,10 @@ def _codes(outlook: Outlook, side: Side, name: str) -> frozenset[int]:
     """COW numbers of a side: a state, an alliance by name, or a set of states."""
     tables, year = outlook.tables, outlook.origin
     if isinstance(side, str):
-        alliances, states = tables.alliances, tables.states
         try:
-            alliance = find_alliance(alliances, side)
+            return frozenset([resolve_state(tables, side, year=year)])
         except UnknownNameError:
-            try:
-                return frozenset([resolve_state(tables, side, year=year)])
-            except UnknownNameError as error:
-                names = [*states["name"], *states["iso3"].dropna(), *states["abbrev"]]
-                names += [*alliances["short_name"], *ALIASES, *ALLIANCE_ALIASES]
-                raise UnknownNameError("state or alliance", side, names) from error
+            alliance = _alliance(outlook, side)
         codes = member_codes(tables, str(alliance["alliance_id"]), year)
         if not codes:
             raise ArgumentError(
@@ -180,6 +176,17 @@ def _codes(outlook: Outlook, side: Side, name: str) -> frozenset[int]:
     if not found:
         raise ArgumentError(f"{name} is an empty set; expected at least one state.")
     return found
+
+
+def _alliance(outlook: Outlook, name: str) -> pd.Series:
+    """Row of the alliance of a name that is no state's."""
+    alliances, states = outlook.tables.alliances, outlook.tables.states
+    try:
+        return find_alliance(alliances, name)
+    except UnknownNameError as error:
+        names = [*states["name"], *states["iso3"].dropna(), *states["abbrev"]]
+        names += [*alliances["short_name"], *ALIASES, *ALLIANCE_ALIASES]
+        raise UnknownNameError("state or alliance", name, names) from error
 
 
 def _pairs(outlook: Outlook, one: frozenset[int], other: frozenset[int] | None) -> list[Pair]:
@@ -250,14 +257,14 @@ def _record(outlook: Outlook, pairs: list[Pair]) -> dict[str, int]:
     last = outlook.origin
     first = max(last - _BEFORE + 1, outlook.tables.coverage["conflicts"].first)
     table = outlook.tables.conflicts
-    year = table["start"].dt.year
-    table = table.assign(year=year)[(year >= first) & (year <= last)]
-    wanted = pd.MultiIndex.from_tuples(pairs)
-    ours = pd.MultiIndex.from_frame(table[["ccode_a", "ccode_b"]]).isin(wanted)
-    begun = table.loc[ours, ["year", "ccode_a", "ccode_b"]].drop_duplicates()
+    year = table["start"].dt.year.to_numpy()
+    codes = [table[name].to_numpy(dtype=np.int64) for name in ("ccode_a", "ccode_b")]
+    number = codes[0] * _CODES + codes[1]
+    ours = (year >= first) & (year <= last) & np.isin(number, [a * _CODES + b for a, b in pairs])
+    begun = np.unique(np.stack([year[ours], number[ours]]), axis=1)
     return {
         "first_year": first,
         "last_year": last,
-        "years_with": int(begun["year"].nunique()),
-        "onsets": len(begun),
+        "years_with": int(np.unique(begun[0]).size),
+        "onsets": begun.shape[1],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -101,6 +102,7 @@ def member_codes(tables: Tables, alliance_id: str, year: int) -> frozenset[int]:
     return frozenset(int(code) for code in table["ccode"].to_numpy()[holds])
 
 
+@lru_cache(maxsize=64)
 def alliance_of(tables: Tables, codes: frozenset[int], year: int) -> str | None:
     """Short name of the alliance that has just these members on 31 December; None without one.
 
