@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from forecast.scenario.initiation import initiation
     from forecast.scenario.scenario import Scenario
     from forecast.scenario.simulate import simulate
+    from forecast.sources.membership import members
     from forecast.store import open_store
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ __all__ = [
     "initiation",
     "load_model",
     "load_panel",
+    "members",
     "open_store",
     "report",
     "risk",
@@ -58,6 +60,7 @@ _WHERE = {
     "initiation": "forecast.scenario.initiation",
     "load_model": "forecast.modeling.spec",
     "load_panel": "forecast.panel.build",
+    "members": "forecast.sources.membership",
     "open_store": "forecast.store",
     "simulate": "forecast.scenario.simulate",
 }

@@ -203,8 +203,19 @@ def check(fit: FitId = None, store: StoreUrl = "artifacts", as_json: AsJson = Fa
 
 @app.command()
 def risk(
-    state_a: Annotated[str, typer.Argument(help="Name, ISO3, COW abbreviation or number.")],
-    state_b: Annotated[str, typer.Argument(help="The other state.")],
+    state_a: Annotated[
+        str, typer.Argument(help="Name, ISO3, COW abbreviation or number; or an alliance.")
+    ],
+    state_b: Annotated[
+        str | None,
+        typer.Argument(help="The other state or alliance; with --any by default every state."),
+    ] = None,
+    any_: Annotated[
+        bool,
+        typer.Option(
+            "--any", help="Of at least one dispute between the two sides; implied by an alliance."
+        ),
+    ] = False,
     horizon: Horizon = 1,
     level: Level = 0.9,
     severity: Annotated[
@@ -215,20 +226,17 @@ def risk(
     store: StoreUrl = "artifacts",
     as_json: AsJson = False,
 ) -> None:
-    """Probability that a dispute begins between two states in the years after the record."""
-    from forecast.risk import risk as query
+    """Probability that a dispute begins between two states, or any of two sets of them."""
+    from forecast.risk import Risk, risk_of_sides
     from forecast.scenario.severity import as_severity
+    from forecast.set_risk import SetRisk
     from forecast.store import open_store
 
     opened = open_store(store)
-    answer = query(
-        opened.load(fit or opened.newest()),
-        state_a,
-        state_b,
-        horizon=horizon,
-        level=level,
-        severity=as_severity(severity),
-    )
+    answer: Risk | SetRisk = risk_of_sides(
+        opened.load(fit or opened.newest()), state_a, state_b, any_=any_, horizon=horizon,
+        level=level, severity=as_severity(severity),
+    )  # fmt: skip
     if as_json:
         print_json(answer.to_dict())
     else:

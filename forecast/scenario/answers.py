@@ -16,7 +16,7 @@ from forecast.risk import Ended, Risk, UnderWay
 from forecast.scenario.dynamics import STATUSES
 from forecast.scenario.ladder import fighting_draws, ladder_draws, ladder_entries, told
 from forecast.scenario.outlook import Outlook
-from forecast.scenario.severity import LEVELS, Level
+from forecast.scenario.severity import LEVELS, RECORDED_AS, Level, of_level
 from forecast.scenario.simulate import CAUTION
 
 if TYPE_CHECKING:
@@ -26,19 +26,6 @@ __all__ = ["risk_answer", "risk_table"]
 
 _, ENDED, UNDER_WAY = STATUSES
 
-#: What is counted, by level.
-_OF_LEVEL = {
-    "onset": "{}",
-    "fatal": "{} with at least one death of the two",
-    "deaths_25": "{} with more than 25 deaths of the two",
-    "deaths_1000": "{} with more than 999 deaths of the two",
-}
-#: Outcome whose recording is known, by level: from 25 deaths up it is the same.
-_RECORDED_AS = {
-    "fatal": "fatal_onset",
-    "deaths_25": "deaths_25_onset",
-    "deaths_1000": "deaths_25_onset",
-}
 _NO_RECORD = {
     "covered": False,
     "source": "none: an observed rate, not a forecast",
@@ -153,7 +140,7 @@ def risk_answer(
         "ladder": ladder,
         "fighting": fighting,
         "unit": (
-            f"probability of at least one {_OF_LEVEL[severity].format(fit.spec.outcome)}, as"
+            f"probability of at least one {of_level(fit.spec.outcome, severity)}, as"
             " recorded in the data, between the two (undirected dyad) within"
             f" {horizon} year{'s' if horizon > 1 else ''}"
         ),
@@ -162,7 +149,7 @@ def risk_answer(
         "base_population": _base_population(fit.spec.population, stratum),
         "base_rows": base.rows,
         "recall": outlook.tables.coverage["conflicts"].recall_words(
-            outlook.origin + 1, _RECORDED_AS.get(severity, fit.spec.outcome)
+            outlook.origin + 1, RECORDED_AS[severity]
         ),
         "vintage": outlook.vintage,
         "caution": CAUTION,

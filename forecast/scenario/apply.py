@@ -9,9 +9,10 @@ from datetime import date, timedelta
 
 import pandas as pd
 
-from forecast.errors import ArgumentError, DataError, UnknownNameError
+from forecast.errors import ArgumentError, DataError
 from forecast.scenario.scenario import Edit, Scenario
 from forecast.sources.codes import resolve_state
+from forecast.sources.membership import find_alliance
 from forecast.sources.tables import OBLIGATIONS, Tables
 
 __all__ = ["apply_scenario"]
@@ -85,16 +86,10 @@ def apply_scenario(
 
 
 def _find_alliance(alliances: pd.DataFrame, name: str, when: date, place: str) -> str:
-    wanted = name.casefold()
-    for column in ("short_name", "alliance_id", "name"):
-        hit = alliances[alliances[column].str.casefold() == wanted]
-        if len(hit):
-            row = hit.iloc[0]
-            if pd.notna(row["end"]) and row["end"] < pd.Timestamp(when):
-                raise ArgumentError(f"{place}: {name!r} ended on {row['end'].date()}.")
-            return str(row["alliance_id"])
-    valid = [*alliances["short_name"], *alliances["alliance_id"]]
-    raise UnknownNameError("alliance", name, valid, place + ".")
+    row = find_alliance(alliances, name, place + ".")
+    if pd.notna(row["end"]) and row["end"] < pd.Timestamp(when):
+        raise ArgumentError(f"{place}: {name!r} ended on {row['end'].date()}.")
+    return str(row["alliance_id"])
 
 
 def _current(members: pd.DataFrame, alliance_id: str, when: date) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from forecast.scenario.ending import disputes_at
 
 if TYPE_CHECKING:
     from forecast.modeling.columns import ColumnCode
+    from forecast.scenario.joint import Joint
     from forecast.sources.tables import Tables
 
 __all__ = ["OWN_STATUS", "SIMULATED", "STATUSES", "Allies", "Record", "Track", "is_simulated"]
@@ -255,6 +256,7 @@ class Track:
         stays: Float32Array,
         severe: Float32Array,
         rng: np.random.Generator,
+        together: tuple[Float32Array, Joint] | None = None,
     ) -> None:
         """Advance one year: disputes begin, go on, and end.
 
@@ -269,10 +271,15 @@ class Track:
             Share of new disputes that come to more than 25 deaths.
         rng : numpy.random.Generator
             Two numbers for every row and draw, whatever happens.
+        together : (numpy.ndarray, Joint), optional
+            Numbers that the pairs of a hub share, and who shares them; by default nobody does.
         """
         shape = probability.shape
         onset, going = np.empty(shape, dtype=bool), np.empty(shape, dtype=np.int16)
         first, second = (rng.random(shape, dtype=np.float32) for _ in range(2))
+        if together is not None:
+            shared, joint = together
+            kernels.share_numbers(first, shared, joint.hub, joint.weight)
         before = np.ascontiguousarray(np.broadcast_to(self.going, shape))
         kernels.begin_and_end(probability, stays, severe, first, second, before, onset, going)
         self._advance(onset, going)

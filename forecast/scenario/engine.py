@@ -18,6 +18,7 @@ from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import Allies, Record, Track
 from forecast.scenario.ending import Endings
 from forecast.scenario.future import Future
+from forecast.scenario.joint import Joint, sizes_on_record
 from forecast.scenario.lookup import Rows, lookup
 from forecast.scenario.predictor import Frame, Strata, simulated_terms
 
@@ -55,6 +56,8 @@ class Paths:
     going : sequence of scipy.sparse.csr_array, each (R, D)
         Disputes open at the end of each year, as `Track.going`; with `onsets` it is the whole
         simulated world.
+    joint : Joint
+        Which of them may have begun together.
     at_risk : numpy.ndarray, shape (horizon, R, D), float32, or None
         Whether, in the draw's world at the end of the year before, the pair is one that the fit
         has rows of (0 or 1); only if it was asked for.
@@ -66,6 +69,7 @@ class Paths:
     hazard: Float32Array
     onsets: npt.NDArray[np.bool_]
     going: Sequence[sp.csr_array]
+    joint: Joint
     at_risk: Float32Array | None = None
 
     def cumulative(self) -> Float32Array:
@@ -104,8 +108,10 @@ def simulate_paths(
     At the end of each year a pair is at peace, its dispute of the year has ended, or one is under
     way. Design columns and effects give the log-odds of an onset in the next year; a dispute under
     way goes on as its age and deaths say, beside whatever begins. What begins is under way at the
-    end of its year, or over. Onsets enter clocks, counts and allies in dispute of the next year.
-    Two graphs that are simulated with one seed share every random number.
+    end of its year, or over. Onsets of one state may begin together (`forecast.scenario.joint`);
+    each pair's probability is the same as if they did not. Onsets enter clocks, counts and allies
+    in dispute of the next year. Two graphs that are simulated with one seed share every random
+    number.
 
     A fit whose panel has no rows of pairs with a dispute under way (``under_way`` "drop" or
     "convention") knows nothing about them: no further dispute begins beside one that is open.
@@ -120,6 +126,7 @@ def simulate_paths(
     stays = _stays(endings, record, horizon)
     under_way = _UnderWay(record, stays, np.flatnonzero(record.under_way), waits=waits)
     apart = np.zeros(count, dtype=bool)
+    joint: Joint | None = None
     for h, ahead in enumerate(_years_ahead(fit, future, record, coefficients, real)):
         held = ahead.frame(real)
 
@@ -140,11 +147,16 @@ def simulate_paths(
         if (mine := under_way.rows).size:
             hazard[h, mine] = under_way.hazard(ahead, ahead.frame(quiet, mine))
 
+        if joint is None:
+            sides, sizes = (record.a, record.b), sizes_on_record(endings.tables, record.origin)
+            joint = Joint.of(annual[h], sides, states=record.states, sizes=sizes, seed=seed)
         rng = np.random.default_rng(np.random.SeedSequence([seed, 2, h]))
-        real.step(annual[h], stays, endings.severe, rng)
+        together = (joint.numbers(seed, h), joint)
+        real.step(annual[h], stays, endings.severe, rng, together)
         going.append(sp.csr_array(real.going))
         quiet.quiet_year()
         apart |= real.onsets[-1].any(axis=1)
+    assert joint is not None
     return Paths(
         rows=future.rows,
         origin=record.origin,
@@ -152,6 +164,7 @@ def simulate_paths(
         hazard=hazard,
         onsets=np.stack(real.onsets),
         going=going,
+        joint=joint,
         at_risk=risky,
     )
 

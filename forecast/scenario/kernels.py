@@ -16,6 +16,7 @@ __all__ = [
     "mark_elsewhere",
     "mark_opponent",
     "probability",
+    "share_numbers",
     "with_others",
 ]
 
@@ -158,6 +159,20 @@ def probability(log_odds: Array, out: Array) -> None:
     for r in numba.prange(out.shape[0]):
         for d in range(out.shape[1]):
             out[r, d] = 1.0 / (1.0 + np.exp(-log_odds[r, d]))
+
+
+@numba.njit(parallel=True, cache=True)
+def share_numbers(number: Array, shared: Array, hub: Array, weight: Array) -> None:
+    """With probability `weight` the number of a row becomes that of its hub.
+
+    What is left of a uniform number once it has decided which, is uniform again.
+    """
+    for r in numba.prange(number.shape[0]):
+        for d in range(number.shape[1]):
+            if number[r, d] < weight[d]:
+                number[r, d] = shared[hub[r], d]
+            else:
+                number[r, d] = (number[r, d] - weight[d]) / (1.0 - weight[d])
 
 
 @numba.njit(parallel=True, cache=True)

@@ -31,7 +31,7 @@ def ladder_draws(outlook: Outlook, pair: tuple[int, int], stratum: str, horizon:
     if row is not None:
         return outlook.ladder(np.array([row]), horizon)[:, 0, -1]
     severity, base = outlook.severity, outlook.base_rates[horizon][stratum]
-    rng = np.random.default_rng(np.random.SeedSequence([outlook.seed, 7, *pair]))
+    rng = np.random.default_rng(np.random.SeedSequence([outlook.seed, 10, *pair]))
     onset = rng.beta(base.onsets + 0.5, base.rows - base.onsets + 0.5, severity.draws)
     columns = severity.columns(np.array([pair]))
     given = severity.given_onset(columns, outlook.origin + 1)[:, 0]

@@ -77,6 +77,8 @@ class Outlook:
     ----------
     cumulative : numpy.ndarray, shape (R, horizon, D), float32
         Probability of at least one onset within the first h years, by draw.
+    joint : Joint
+        Which onsets may begin together.
     position : dict
         Row of each pair of COW numbers (smaller first).
     stratum : numpy.ndarray, shape (R,), str
@@ -99,6 +101,8 @@ class Outlook:
         # The draws of one pair lie side by side.
         self.cumulative = np.ascontiguousarray(now.paths.cumulative().transpose(1, 0, 2))
         self._annual = now.paths.annual
+        self.joint = now.paths.joint
+        self._onsets = np.packbits(now.paths.onsets, axis=2)
         rows = now.paths.rows
         self.codes = np.stack([rows["ccode_a"].to_numpy(), rows["ccode_b"].to_numpy()], axis=1)
         self.position = {(int(a), int(b)): row for row, (a, b) in enumerate(self.codes)}
@@ -227,6 +231,26 @@ class Outlook:
         """Mean and equal-tailed interval over the last axis of (rows, horizon, D)."""
         lower, upper = equal_tailed(draws, level)
         return draws.mean(axis=2, dtype=np.float64), lower, upper
+
+    def hazards(
+        self, rows: npt.NDArray[np.int64], horizon: int, severity: Level = "onset"
+    ) -> tuple[Float32Array, npt.NDArray[np.bool_]]:
+        """Hazards of the first onset, and simulated onsets, by year; both (horizon, rows, D)."""
+        number = tuple(LEVELS).index(severity)
+        every = self.ladder(rows, horizon)[number] if number else self.cumulative[rows, :horizon]
+        within = every.transpose(1, 0, 2)
+        before = np.concatenate([np.zeros_like(within[:1]), within[:-1]])
+        left = 1.0 - before
+        hazard = np.divide(within - before, left, out=np.ones_like(within), where=left > 0)
+        count = self.cumulative.shape[2]
+        onsets = np.unpackbits(self._onsets[:horizon, rows], axis=2, count=count).astype(bool)
+        if number:
+            rng = np.random.default_rng(np.random.SeedSequence([self.seed, 11]))
+            columns = self._severity_columns[:, rows]
+            for h, begun in enumerate(onsets):
+                given = self.severity.given_onset(columns, self.origin + 1 + h)[number - 1]
+                begun &= rng.random(begun.shape, dtype=np.float32) < given
+        return hazard, onsets
 
     @cached_property
     def disputes(self) -> dict[tuple[int, int], dict[str, Any]]:

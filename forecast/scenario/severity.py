@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 __all__ = [
     "LEVELS",
     "LEVEL_WORDS",
+    "RECORDED_AS",
     "SHORT",
     "Level",
     "Severity",
     "as_severity",
     "levels_reached",
+    "of_level",
     "severity_history",
     "severity_panel",
 ]
@@ -56,6 +58,20 @@ SHORT = {
     "deaths_25": "one with more than 25 deaths",
     "deaths_1000": "one with more than 999",
 }
+#: Outcome whose recording is known, by level: from 25 deaths up it is the same.
+RECORDED_AS = {
+    "onset": "onset",
+    "fatal": "fatal_onset",
+    "deaths_25": "deaths_25_onset",
+    "deaths_1000": "deaths_25_onset",
+}
+
+
+def of_level(outcome: str, severity: Level) -> str:
+    """What is counted, in words."""
+    deaths = {"fatal": "at least one death", "deaths_25": "more than 25 deaths",
+              "deaths_1000": "more than 999 deaths"}  # fmt: skip
+    return outcome if severity == "onset" else f"{outcome} with {deaths[severity]} of the two"
 
 
 def as_severity(level: object) -> Level:
@@ -337,7 +353,7 @@ class Severity:
         panel = severity_panel(tables, last=origin)
         year, level, outcome = (panel.data[n].to_numpy() for n in ("year", "level", "outcome"))
         self._recent = recent_log_odds(year, level, outcome, before=origin + 1)
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 9]))
         rose, stayed = (np.bincount(level[outcome == value], minlength=3) for value in (1.0, 0.0))
         shares = rng.beta(rose[:, None] + 0.5, stayed[:, None] + 0.5, (3, draws))
         self._shares = shares.astype(np.float32)

@@ -14,6 +14,7 @@ from forecast.features.eras import in_threads
 from forecast.scenario.dynamics import Record
 from forecast.scenario.engine import Paths
 from forecast.scenario.future import Future
+from forecast.scenario.joint import any_begins
 from forecast.scenario.split import SOURCES, Split
 from forecast.sources.codes import BETWEEN, state_label
 
@@ -67,15 +68,22 @@ class Summary:
 
     def read(self, paths: Paths) -> dict[str, Float32Array]:
         """Draws of every quantity; (horizon, units, D)."""
-        with np.errstate(divide="ignore"):
-            quiet = np.log1p(-paths.hazard)
-        by_state = np.stack([self.incidence @ year for year in quiet])
+        of_state = np.split(self.incidence.indices, self.incidence.indptr[1:-1])
+        state_risk = np.empty((len(paths.hazard), len(of_state), paths.hazard.shape[2]), np.float32)
+
+        def fill(state: int) -> None:
+            at = of_state[state]
+            hub = paths.joint.hub[at]
+            pairs = (paths.hazard[:, at], paths.onsets[:, at])
+            state_risk[:, state] = any_begins(*pairs, hub, paths.joint.weight)
+
+        in_threads(fill, [(state,) for state in range(len(of_state))])
         onsets = np.stack([self.membership @ year.astype(np.float32) for year in paths.onsets])
         onsets *= self.recording
         return {
             "annual_risk": paths.annual,
             "cumulative_risk": paths.cumulative(),
-            "state_risk": -np.expm1(np.cumsum(by_state, axis=0)),
+            "state_risk": state_risk,
             "region_onsets": onsets,
             "world_onsets": onsets.sum(axis=1, keepdims=True),
         }

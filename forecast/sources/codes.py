@@ -236,6 +236,14 @@ def resolve_state(tables: Tables, name_or_code: str | int, *, year: int) -> int:
         is_code = isinstance(name_or_code, int) or name_or_code.strip().isdecimal()
         valid = () if is_code else index.names
         detail = "Give a COW number, ISO code, COW abbreviation or name."
+        from forecast.sources.membership import alliance_named
+
+        if not is_code and (alliance := alliance_named(tables, str(name_or_code))) is not None:
+            valid = ()
+            detail = (
+                f"It is an alliance: forecast.members({alliance!r}) are its states, a set that"
+                " forecast.risk asks about with how='any' (`forecast risk --any`)."
+            )
         raise UnknownNameError("state", name_or_code, valid, detail)
     found = dict.fromkeys(code for codes in candidates for code in codes)
     spells = "; ".join(f"{c}: {index.membership(c)}" for c in found)

@@ -1,0 +1,179 @@
+"""Which states are in an alliance, and which alliance a name means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+
+from forecast.errors import ArgumentError, CoverageError, UnknownNameError
+from forecast.sources.codes import state_label
+from forecast.sources.spells import span_years
+from forecast.sources.tables import Tables
+
+__all__ = [
+    "ALLIANCE_ALIASES",
+    "alliance_named",
+    "alliance_of",
+    "find_alliance",
+    "member_codes",
+    "members",
+]
+
+#: Names in common use that the tables do not list, and the short name that they stand for.
+ALLIANCE_ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "aes": "Alliance of Sahel States",
+        "amu": "Arab Maghreb Union",
+        "au": "African Union",
+        "baghdad pact": "CENTO",
+        "central treaty organization": "CENTO",
+        "collective security treaty organization": "CSTO",
+        "commonwealth of independent states": "CIS",
+        "economic community of west african states": "ECOWAS",
+        "european union": "EU",
+        "fpda": "Five Power Defence Arrangements",
+        "gulf co-operation council": "GCC",
+        "gulf cooperation council": "GCC",
+        "league of arab states": "Arab League",
+        "manila pact": "SEATO",
+        "north atlantic treaty organization": "NATO",
+        "organization of american states": "OAS",
+        "otan": "NATO",
+        "rio": "Rio Treaty",
+        "rio pact": "Rio Treaty",
+        "sco": "SCO Treaty",
+        "shanghai cooperation organization": "SCO Treaty",
+        "southern african development community": "SADC",
+        "tashkent treaty": "CSTO",
+        "tiar": "Rio Treaty",
+        "warsaw treaty": "Warsaw Pact",
+        "warsaw treaty organization": "Warsaw Pact",
+        "western european union": "WEU",
+    }
+)
+
+
+def find_alliance(alliances: pd.DataFrame, name: str, detail: str = "") -> pd.Series:
+    """Row of the alliance of a name.
+
+    Parameters
+    ----------
+    alliances : pandas.DataFrame
+        The table of alliances.
+    name : str
+        Short name, identifier, full name or alias, in any case.
+    detail : str
+        End of the message of an error: where the name was given.
+
+    Raises
+    ------
+    UnknownNameError
+        No alliance of that name; the nearest is suggested.
+    """
+    wanted = str(name).strip().casefold()
+    wanted = ALLIANCE_ALIASES.get(wanted, wanted).casefold()
+    for column in ("short_name", "alliance_id", "name"):
+        hit = alliances[alliances[column].str.casefold() == wanted]
+        if len(hit):
+            return hit.iloc[0]
+    valid = [*alliances["short_name"], *alliances["alliance_id"], *ALLIANCE_ALIASES]
+    raise UnknownNameError("alliance", name, valid, detail)
+
+
+def alliance_named(tables: Tables, name: str) -> str | None:
+    """Short name of the alliance that a name means; None if there is none of that name."""
+    try:
+        return str(find_alliance(tables.alliances, name)["short_name"])
+    except UnknownNameError:
+        return None
+
+
+def member_codes(tables: Tables, alliance_id: str, year: int) -> frozenset[int]:
+    """COW numbers of the members of an alliance on 31 December of a year."""
+    table = tables.members
+    first, last = span_years(table)
+    day = pd.Timestamp(year=year, month=12, day=31)
+    holds = (table["alliance_id"] == alliance_id).to_numpy() & (first <= year) & (last >= year)
+    holds &= (table["end"].isna() | (table["end"] >= day)).to_numpy()
+    return frozenset(int(code) for code in table["ccode"].to_numpy()[holds])
+
+
+@lru_cache(maxsize=64)
+def alliance_of(tables: Tables, codes: frozenset[int], year: int) -> str | None:
+    """Short name of the alliance that has just these members on 31 December; None without one.
+
+    Of several the one that was founded first.
+    """
+    table = tables.members
+    first, last = span_years(table)
+    here = table[(first <= year) & (last >= year)]
+    size = here[here["ccode"].isin(codes)].groupby("alliance_id")["ccode"].nunique()
+    likely = set(size.index[size == len(codes)])
+    order = tables.alliances.sort_values(["start", "alliance_id"], kind="stable")
+    for alliance_id, name in zip(order["alliance_id"], order["short_name"], strict=True):
+        if alliance_id in likely and member_codes(tables, str(alliance_id), year) == codes:
+            return str(name)
+    return None
+
+
+def members(
+    alliance: str, year: int | None = None, *, data: str | Path | Tables = "embedded"
+) -> frozenset[str]:
+    """States that are members of an alliance on the last day of a year.
+
+    Parameters
+    ----------
+    alliance : str
+        Short name, full name or identifier of the alliance in the data, or an alias such as
+        ``"Rio Pact"``; in any case.
+    year : int, optional
+        By default the last year that the data cover.
+    data : str, path or Tables
+        As in `forecast.load_panel`.
+
+    Returns
+    -------
+    frozenset of str
+        ISO 3166 codes (COW abbreviations where there is none), as every function takes them.
+        Members on 31 December: who left within the year is out.
+
+    Raises
+    ------
+    UnknownNameError
+        No alliance of that name; the nearest is suggested.
+    CoverageError
+        A year that the data do not cover.
+    ArgumentError
+        A year in which the alliance had no members.
+
+    Examples
+    --------
+    >>> sorted(members("GCC", 2025))
+    ['ARE', 'BHR', 'KWT', 'OMN', 'QAT', 'SAU']
+    """
+    from forecast.panel.build import read_tables
+
+    tables = read_tables(data)
+    covers = [tables.coverage[name] for name in ("alliances", "members", "states")]
+    first, last = max(c.first for c in covers), min(c.last for c in covers)
+    year = last if year is None else year
+    if isinstance(year, bool) or not isinstance(year, int):
+        raise ArgumentError(f"year={year!r}: expected a calendar year such as {last}.")
+    found = find_alliance(tables.alliances, alliance)
+    if not first <= year <= last:
+        raise CoverageError(
+            f"year={year}: the data {tables.name!r} cover alliances from {first} to {last}."
+        )
+    codes = member_codes(tables, str(found["alliance_id"]), year)
+    if not codes:
+        begun = found["start"].date()
+        until = "" if pd.isna(found["end"]) else f" and ended on {found['end'].date()}"
+        raise ArgumentError(
+            f"year={year}: {found['short_name']!r} had no members on 31 December {year}; it began"
+            f" on {begun}{until}."
+        )
+    return frozenset(state_label(tables, code, year=year, kind="iso3") for code in codes)
