@@ -53,6 +53,13 @@ Seed = Annotated[int, typer.Option("--seed", help="Every random number descends 
 Draws = Annotated[int, typer.Option("--draws", help="Posterior draws.")]
 Horizon = Annotated[int, typer.Option("--horizon", help="Years ahead.")]
 Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]
+SeverityLevel = Annotated[
+    str,
+    typer.Option(
+        "--severity",
+        help="Of disputes that come to this level: onset (any), fatal, deaths_25, deaths_1000.",
+    ),
+]
 
 
 @app.command()
@@ -218,10 +225,7 @@ def risk(
     ] = False,
     horizon: Horizon = 1,
     level: Level = 0.9,
-    severity: Annotated[
-        str,
-        typer.Option("--severity", help="Level: onset, fatal, deaths_25 or deaths_1000."),
-    ] = "onset",
+    severity: SeverityLevel = "onset",
     fit: FitId = None,
     store: StoreUrl = "artifacts",
     as_json: AsJson = False,
@@ -264,6 +268,7 @@ def simulate(
             "--theory", help="Answer under this theory too: a name or a file; repeatable."
         ),
     ] = None,
+    severity: SeverityLevel = "onset",
     as_json: AsJson = False,
 ) -> None:
     """Risks under a scenario against the status quo: the dyads that change most, and why."""
@@ -271,6 +276,7 @@ def simulate(
 
     from forecast.explain import explain
     from forecast.scenario.scenario import Scenario
+    from forecast.scenario.severity import as_severity
     from forecast.scenario.simulate import largest_changes, save_result
     from forecast.scenario.simulate import simulate as simulate_scenario
     from forecast.store import open_store
@@ -278,7 +284,12 @@ def simulate(
     edits = Scenario.from_toml(scenario)
     opened = open_store(store)
     result = simulate_scenario(
-        opened.load(fit or opened.newest()), edits, horizon=horizon, level=level, theories=theory
+        opened.load(fit or opened.newest()),
+        edits,
+        horizon=horizon,
+        level=level,
+        theories=theory,
+        severity=as_severity(severity),
     )
     if out is not None:
         save_result(result, out)

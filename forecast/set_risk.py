@@ -149,10 +149,12 @@ class SetRisk:
             parts.append(f"Largest of the pairs: {', '.join(told)}.")
         before = self.record
         years = before["last_year"] - before["first_year"] + 1
+        several = "" if before["onsets"] == 1 else "s"
         parts.append(
-            f"Between the same pairs at least one {_ON_RECORD[self.severity]}began in {before['years_with']} of the {years}"
-            f" years {before['first_year']}–{before['last_year']}"
-            f" ({before['onsets']} onset{'' if before['onsets'] == 1 else 's'} of pairs and years)."
+            f"Between the same pairs at least one {_ON_RECORD[self.severity]}began in"
+            f" {before['years_with']} of the {years} years"
+            f" {before['first_year']}–{before['last_year']}"
+            f" ({before['onsets']} onset{several} of pairs and years)."
         )
         if self.observed_rate:
             parts.append(

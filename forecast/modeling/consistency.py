@@ -23,7 +23,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "dispute-dyad": ("state", "dyad", "dispute", "era", "year", "slope"),
     "dispute-dyad-month": ("state", "dyad", "dispute", "era", "year", "slope"),
     "dispute-dyad-year": ("state", "dyad", "dispute", "era", "year", "slope"),
-    "onset-level": ("state", "dyad", "era", "year", "slope"),
+    "onset-level": ("state", "dyad", "dispute", "era", "year", "slope"),
 }
 
 _RESERVED = frozenset(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,6 +75,31 @@ class Paths:
     def cumulative(self) -> Float32Array:
         """Probability of at least one onset within the first h years, (horizon, R, D)."""
         return cumulative(self.hazard)
+
+    def at_level(self, given: Float32Array, *, seed: int) -> Paths:
+        """The same worlds, of what comes to a level of severity.
+
+        Parameters
+        ----------
+        given : numpy.ndarray, shape (horizon, R, D), float32
+            Probability that an onset of the year comes to the level.
+        seed : int
+            Of which onsets do: worlds with one seed share every random number.
+
+        Notes
+        -----
+        Within several years the probability is 1 − Π (1 − p s), with the probability p of an onset
+        in each year of the draw's world, which an earlier and lesser dispute of the pair raises,
+        and no more than that of any onset.
+        """
+        annual = self.annual * given
+        within = np.minimum(cumulative(annual), self.cumulative())
+        left = 1.0 - np.concatenate([np.zeros_like(within[:1]), within[:-1]])
+        hazard = np.diff(within, axis=0, prepend=0.0)
+        hazard = np.divide(hazard, left, out=np.ones_like(hazard), where=left > 0)
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 11]))
+        rises = np.stack([rng.random(s.shape, dtype=np.float32) < s for s in given])
+        return replace(self, annual=annual, hazard=hazard, onsets=self.onsets & rises)
 
 
 def cumulative(hazard: Float32Array) -> Float32Array:

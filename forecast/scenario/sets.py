@@ -114,9 +114,9 @@ def any_answer(
         interval_level=level,
         severity=severity,
         unit=(
-            f"probability of at least one {of_level(fit.spec.outcome, severity)}, as recorded in the data, between at"
-            f" least one of {len(pairs)} pairs (undirected dyads) within {horizon}"
-            f" year{'s' if horizon > 1 else ''}"
+            f"probability of at least one {of_level(fit.spec.outcome, severity)}, as recorded in"
+            f" the data, between at least one of {len(pairs)} pairs (undirected dyads) within"
+            f" {horizon} year{'s' if horizon > 1 else ''}"
         ),
         expected=float(own.sum()),
         distribution=tuple(float(p) for p in distribution),

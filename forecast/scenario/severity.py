@@ -212,8 +212,8 @@ def severity_panel(tables: Tables, *, last: int) -> Panel:
     deaths = table["deaths_class"].to_numpy(np.float64, na_value=np.nan)
     table = table.assign(joined=joined, deaths=deaths, unsure=np.isnan(deaths) | table["open"])
     onsets = (
-        table.groupby(["year", "ccode_a", "ccode_b"])[["deaths", "unsure", "joined"]]
-        .agg({"deaths": "max", "unsure": "any", "joined": "all"})
+        table.groupby(["year", "ccode_a", "ccode_b"])
+        .agg({"deaths": "max", "unsure": "any", "joined": "all", "conflict_id": "first"})
         .reset_index()
     )
     pairs = onsets[["ccode_a", "ccode_b"]].to_numpy()
@@ -252,6 +252,7 @@ def severity_panel(tables: Tables, *, last: int) -> Panel:
             "year": ("row", year[row]),
             "ccode_a": ("row", pairs[row, 0]),
             "ccode_b": ("row", pairs[row, 1]),
+            "conflict_id": ("row", onsets["conflict_id"].to_numpy(dtype=np.str_)[row]),
         },
     )
     return Panel(
@@ -434,6 +435,22 @@ class Severity:
             else:
                 kernels.probability(log_odds, steps[number])
         return np.cumprod(steps, axis=0, out=steps)
+
+    def at_level(self, level: Level, rows: xr.Dataset, horizon: int) -> Float32Array:
+        """Probability that an onset of a year ahead comes to a level; (horizon, R, D), float32.
+
+        Parameters
+        ----------
+        level : str
+            Above ``"onset"``.
+        rows : xarray.Dataset
+            Coordinates ``ccode_a`` and ``ccode_b`` of the R pairs.
+        horizon : int
+        """
+        pairs = np.stack([rows[name].to_numpy() for name in ("ccode_a", "ccode_b")], axis=1)
+        columns, number = self.columns(pairs), tuple(LEVELS).index(level) - 1
+        years = range(self.origin + 1, self.origin + 1 + horizon)
+        return np.stack([self.given_onset(columns, year)[number] for year in years])
 
     def _in_force(self, year: int) -> tuple[list[Float64Array], Float32Array]:
         """Coefficients of each level, (D, p), and what all disputes of a year share, (D,)."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
@@ -22,6 +23,7 @@ from forecast.scenario.ending import Endings
 from forecast.scenario.engine import Paths, simulate_paths
 from forecast.scenario.future import Future, prepare_future
 from forecast.scenario.scenario import Scenario
+from forecast.scenario.severity import Level, Severity, as_severity
 from forecast.scenario.split import part_columns, split, timing_words
 from forecast.scenario.summary import Summary
 from forecast.scenario.support import Support, add_support, extrapolation_words
@@ -67,6 +69,7 @@ def simulate(
     level: float = 0.9,
     capability_paths: int = _CAPABILITY_PATHS,
     theories: Sequence[Theory | str | Path | Rival] | None = None,
+    severity: Level = "onset",
 ) -> xr.Dataset:
     """Simulate the years after the record under a scenario and under the status quo.
 
@@ -96,6 +99,10 @@ def simulate(
         Answer under each of these theories too: names of shipped ones (``"deterrence"``), files,
         or what `forecast.scenario.rivals.rivals_of` has fitted. Each that is not fitted yet is
         fitted to the rows of the fit.
+    severity : {"onset", "fatal", "deaths_25", "deaths_1000"}
+        Level of the disputes that all risks and numbers are of, as in `forecast.risk`. How bad a
+        dispute gets does not depend on alliances here (docs/method.md says why): a scenario moves
+        a level by moving what begins.
 
     Returns
     -------
@@ -147,6 +154,7 @@ def simulate(
         "seed": seed,
         "level": level,
         "capability_paths": capability_paths,
+        "severity": as_severity(severity),
     }
     if theories is not None:
         from forecast.scenario.rivals import simulate_rivals
@@ -167,12 +175,13 @@ def simulate_all(
     level: float = 0.9,
     capability_paths: int = _CAPABILITY_PATHS,
     now: StatusQuo | None = None,
+    severity: Level = "onset",
 ) -> list[xr.Dataset]:
     """Simulate several scenarios against one status quo, which is simulated once.
 
     Parameters
     ----------
-    fit, horizon, draws, seed, level, capability_paths
+    fit, horizon, draws, seed, level, capability_paths, severity
         See `simulate`.
     scenarios : sequence of Scenario
         Edits, each on its own.
@@ -203,12 +212,22 @@ def simulate_all(
     record = _record(fit, base)
     endings = Endings(tables, origin=origin, draws=coefficients.draws, seed=seed)
     world = (record, coefficients, endings)
-    summary = Summary(fit, base, record, level, draws=coefficients.draws, seed=seed)
+    summary = Summary(
+        fit, base, record, level, draws=coefficients.draws, seed=seed, severity=severity
+    )
+    given = None
+    if severity != "onset":
+        found = Severity(tables, origin=origin, draws=coefficients.draws, seed=seed)
+        given = found.at_level(severity, base.rows, horizon)
+
+    def read(paths: Paths) -> dict[str, npt.NDArray[np.float32]]:
+        return summary.read(paths if given is None else paths.at_level(given, seed=seed))
+
     # An edit that makes a feature missing takes rows from all worlds.
     same = now is not None and base.rows.equals(now.paths.rows)
     known = now.paths if now is not None and same else None
     now_paths = known or simulate_paths(fit, base, *world, seed=seed)
-    reference = summary.read(now_paths)
+    reference = read(now_paths)
     about = {
         "fit": fit.id,
         "seed": seed,
@@ -225,13 +244,14 @@ def simulate_all(
     support = Support(fit, record, base) if scenarios else None
     for scenario, future in zip(scenarios, futures[1:], strict=True):
         then = simulate_paths(fit, future, *world, seed=seed)
-        values = summary.read(then)
+        values = read(then)
         worlds = {
             "status_quo": estimates,
             "scenario": summary.estimates(values),
             "difference": summary.estimates({n: values[n] - reference[n] for n in reference}),
         }
-        parts = split(fit, base, future, *world, now=now_paths, then=then)
+        differs = values["cumulative_risk"] - reference["cumulative_risk"]
+        parts = split(fit, base, future, *world, now=now_paths, whole=differs, given=given)
         result = summary.dataset(worlds, parts.edited.any(axis=0))
         result["difference_parts"] = summary.parts(parts, worlds["difference"]["cumulative_risk"])
         assert support is not None

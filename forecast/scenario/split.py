@@ -124,7 +124,8 @@ def split(
     endings: Endings,
     *,
     now: Paths,
-    then: Paths,
+    whole: Float32Array,
+    given: Float32Array | None = None,
 ) -> Split:
     """Parts of the differences between two simulations that share every random number.
 
@@ -134,14 +135,19 @@ def split(
         As in `forecast.scenario.engine.simulate_paths`.
     base, future : Future
         Status quo and scenario.
-    now, then : Paths
-        What was simulated from them.
+    now : Paths
+        What was simulated from `base`.
+    whole : numpy.ndarray, shape (horizon, R, D)
+        Differences in cumulative risk.
+    given : numpy.ndarray, shape (horizon, R, D), optional
+        Probability that an onset comes to the level of severity that the differences are of.
     """
     edited = edited_pairs(base, future, record)
     rows = np.flatnonzero(edited.any(axis=0))
     if not rows.size:
         none = np.empty((len(edited), 0, coefficients.draws), dtype=np.float32)
         return Split(edited, rows, none, none)
-    own = cumulative(own_hazard(fit, future, record, coefficients, endings, world=now, rows=rows))
-    own_part = own - cumulative(now.hazard[:, rows])
-    return Split(edited, rows, own_part, cumulative(then.hazard[:, rows]) - own)
+    share = np.float32(1.0) if given is None else given[:, rows]
+    own = own_hazard(fit, future, record, coefficients, endings, world=now, rows=rows)
+    own_part = cumulative(own * share) - cumulative(now.hazard[:, rows] * share)
+    return Split(edited, rows, own_part, whole[:, rows] - own_part)

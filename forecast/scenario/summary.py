@@ -15,6 +15,7 @@ from forecast.scenario.dynamics import Record
 from forecast.scenario.engine import Paths
 from forecast.scenario.future import Future
 from forecast.scenario.joint import any_begins
+from forecast.scenario.severity import RECORDED_AS, Level
 from forecast.scenario.split import SOURCES, Split
 from forecast.sources.codes import BETWEEN, state_label
 
@@ -30,9 +31,18 @@ class Summary:
     """From draws to means and intervals, by dyad, state and region."""
 
     def __init__(
-        self, fit: Fit, future: Future, record: Record, level: float, *, draws: int, seed: int
+        self,
+        fit: Fit,
+        future: Future,
+        record: Record,
+        level: float,
+        *,
+        draws: int,
+        seed: int,
+        severity: Level = "onset",
     ) -> None:
         self.fit, self.future, self.record, self.level = fit, future, record, level
+        self.severity = severity
         region = future.world["region"].to_numpy()
         a, b = region[record.a], region[record.b]
         self.dyad_region = np.where(a == b, a, BETWEEN)
@@ -57,7 +67,7 @@ class Summary:
             np.ones((1, 1, 1), dtype=np.float32)
             if recall is None
             else recall.factors(
-                fit.spec.outcome,
+                RECORDED_AS[severity],
                 len(self.regions),
                 origin=record.origin,
                 horizon=future.X.shape[1],
@@ -167,10 +177,11 @@ class Summary:
                 "unit": "undirected dyad-year",
                 "population": self.fit.spec.population,
                 "outcome": self.fit.spec.outcome,
+                "severity": self.severity,
                 "interval_kind": "equal-tailed",
                 "interval_level": self.level,
                 "origin": record.origin,
-                "recall": self.cover.recall_words(record.origin + 1, self.fit.spec.outcome),
+                "recall": self.cover.recall_words(record.origin + 1, RECORDED_AS[self.severity]),
                 "coverage": {name: [c["first"], c["last"]] for name, c in coverage.items()},
             },
         )

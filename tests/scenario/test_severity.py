@@ -16,6 +16,7 @@ from forecast.evaluation.record import CalibrationRecord, record_of
 from forecast.inference.fit import Fit
 from forecast.modeling.spec import load_model
 from forecast.risk import risk
+from forecast.scenario.scenario import Scenario
 from forecast.scenario.severity import (
     LEVELS,
     Severity,
@@ -24,6 +25,7 @@ from forecast.scenario.severity import (
     severity_history,
     severity_panel,
 )
+from forecast.scenario.simulate import simulate
 from forecast.sources.tables import Tables
 
 IND_PAK = np.array([[750, 770]])
@@ -248,3 +250,47 @@ def test_the_record_of_a_backtest_has_every_level(tables: Tables) -> None:
     assert said["covered"] and "more than 25 deaths expected" in said["text"]
     old = {k: v for k, v in record.to_dict().items() if k != "ladder"}
     assert not CalibrationRecord.from_dict(old).quote_level("fatal")["covered"]
+
+
+def test_a_scenario_of_a_level_moves_it_by_what_begins(known_fit: Fit) -> None:
+    pact = Scenario("pact").form("Test", ["CHN", "RUS"], 2026)
+    every = simulate(known_fit, pact, horizon=3, draws=100)
+    some = simulate(known_fit, pact, horizon=3, draws=100, severity="deaths_25")
+    assert (every.attrs["severity"], some.attrs["severity"]) == ("onset", "deaths_25")
+    for name in ("annual_risk", "cumulative_risk", "state_risk", "world_onsets"):
+        above, below = (r[name].sel(world="status_quo", estimate="mean") for r in (some, every))
+        assert bool((above <= below + 1e-6).all())
+    # The same as a query: one number for one question.
+    asked = risk(known_fit, severity="deaths_25", horizon=3, draws=100)
+    asked = asked[asked["horizon"] == 3].set_index(["ccode_a", "ccode_b"])["probability"]
+    final = some["cumulative_risk"].sel(world="status_quo", estimate="mean").isel(year=-1)
+    pairs = list(zip(some["ccode_a"].to_numpy(), some["ccode_b"].to_numpy(), strict=True))
+    np.testing.assert_allclose(final, asked.loc[pairs], rtol=1e-3, atol=1e-6)
+    # Differences have the sign of those of onsets, are smaller, and their parts add up.
+    pair = ((some["ccode_a"] == 365) & (some["ccode_b"] == 710)).to_numpy()
+    whole, part = (
+        float(r["cumulative_risk"].sel(world="difference", estimate="mean").isel(year=-1, dyad=pair)
+              .item()) for r in (every, some)
+    )  # fmt: skip
+    assert whole < part < 0
+    parts = some["difference_parts"].sel(estimate="mean").sum("source")
+    difference = some["cumulative_risk"].sel(world="difference", estimate="mean")
+    np.testing.assert_allclose(parts, difference, atol=2e-6)
+    assert int(some["world_onsets"].sel(world="status_quo", estimate="upper").max()) < int(
+        every["world_onsets"].sel(world="status_quo", estimate="upper").max()
+    )
+
+
+def test_a_set_at_every_level(known_fit: Fit) -> None:
+    answers = [risk(known_fit, "RUS", "NATO", how="any", severity=name) for name in LEVELS]  # type: ignore[call-overload]
+    chances = [answer.probability for answer in answers]
+    assert chances == sorted(chances, reverse=True) and chances[-1] > 0
+    assert answers[2].expected == pytest.approx(
+        sum(risk(known_fit, "RUS", b, severity="deaths_25").probability
+            for b in sorted(fc.members("NATO"))), rel=1e-3,
+    )  # fmt: skip
+    assert "costs more than 25 lives" in str(answers[2])
+    assert answers[2].record["onsets"] <= answers[0].record["onsets"]
+    alone = risk(known_fit, ["RUS"], ["POL"], severity="deaths_25")["probability"].iloc[0]
+    both = risk(known_fit, "RUS", frozenset({"POL"}), how="any", severity="deaths_25")
+    assert both.probability == pytest.approx(alone, rel=1e-4)
