@@ -370,7 +370,8 @@ def risk(
         row per pair and year ahead h = 1 … `horizon` with ``probability`` (within h years),
         ``lower``, ``upper``, ``base_rate``, ``ratio``, ``base_population``, ``stratum``,
         ``status``, ``still_under_way`` with ``still_lower`` and ``still_upper`` (NaN unless under
-        way), ``handling``, ``severity``.
+        way), ``handling``, ``severity``; with ``severity="deaths_25"`` also ``fighting`` with
+        ``fighting_lower`` and ``fighting_upper`` (`Risk.fighting`).
 
     Raises
     ------

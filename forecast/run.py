@@ -389,8 +389,10 @@ def _report(
             now = status_quo(fit, horizon=horizon, draws=None, seed=fit.seed)
             remember(fit, now)
             risks = risk(fit, horizon=horizon)
+            severe = risk(fit, horizon=horizon, severity="deaths_25")
         with clock.step("Scenarios"):
             ahead, *simulated = simulate_all(fit, chosen, horizon=horizon, now=now)
+            deadly = simulate_all(fit, (), horizon=horizon, now=now, severity="deaths_25")[0]
         del now
         rivals: list[xr.Dataset] = []
         if theories and chosen:
@@ -417,6 +419,8 @@ def _report(
         initiations=begins,
         theories={s.name: result for s, result in zip(chosen, rivals, strict=False)},
         seconds=clock.seconds,
+        severe_risks=severe,
+        severe_status_quo=deadly,
         notices=[*notices, *silent],
     )
     with clock.step("Report"):

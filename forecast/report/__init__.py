@@ -45,6 +45,11 @@ class Findings:
     theories : mapping of str to xarray.Dataset
         The scenarios under rival theories (`forecast.scenario.rivals.simulate_rivals`) by
         scenario name; empty unless asked for.
+    severe_risks : pandas.DataFrame or None
+        ``forecast.risk(fit, horizon=5, severity="deaths_25")``: what the page leads with. Without
+        it, it is of onsets alone.
+    severe_status_quo : xarray.Dataset or None
+        ``forecast.simulate(fit, horizon=5, severity="deaths_25")``: the map of it.
     notices : sequence of str
         Sentences that a reader must see first: years of the data, what was left out.
     """
@@ -58,6 +63,8 @@ class Findings:
     initiations: Mapping[str, Initiation] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     theories: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    severe_risks: pd.DataFrame | None = None
+    severe_status_quo: xr.Dataset | None = None
     notices: Sequence[str] = ()
 
 

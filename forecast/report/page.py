@@ -29,6 +29,12 @@ __all__ = ["Setting", "render_page"]
 
 _ASSETS = Path(__file__).parent / "assets"
 _TOP = 25
+#: Levels of severity that the page can show, in words.
+LEVELS_SHOWN = {
+    "deaths_25": "more than 25 deaths",
+    "fighting": "fighting",
+    "onset": "any conflict",
+}
 _HORIZONS = (1, 3, 5)
 
 
@@ -84,8 +90,13 @@ def render_page(
     horizons = [h for h in _HORIZONS if h <= longest]
     on_map = [1, longest] if longest > 1 else [1]
     spans = {h: span(setting.origin + 1, setting.origin + h) for h in range(1, longest + 1)}
-    data = pair_data(risks, states, tables["disputes"], changes, horizons)
-    world, absent = world_map(states, on_map, spans)
+    severe = tables.get("risks_deaths_25")
+    data = pair_data(risks, states, tables["disputes"], changes, horizons, severe)
+    on_maps = {"onset": states}
+    if "states_deaths_25" in tables:
+        on_maps = {"deaths_25": tables["states_deaths_25"]} | on_maps
+    maps = {level: world_map(of_level, on_map, spans) for level, of_level in on_maps.items()}
+    absent = next(iter(maps.values()))[1]
     fit = findings.fit
     context = {
         "style": Markup((_ASSETS / "style.css").read_text(encoding="utf-8") + _fills(on_map)),
@@ -98,6 +109,7 @@ def render_page(
         "horizons": horizons,
         "top": _TOP,
         "data": _script_json(data),
+        "data_levels": data["levels"],
         "pairs": len(data["a"]),
         "relevant": sum(data["v"]),
         "going": sections.under_way_view(tables, longest),
@@ -108,11 +120,15 @@ def render_page(
         "kind": str(risks["interval_kind"].iloc[0]),
         "level": f"{risks['interval_level'].iloc[0]:.0%}",
         "outside": int((risks["handling"] != "model").sum()),
-        "world": world,
+        "maps": {level: found[0] for level, found in maps.items()},
+        "levels": LEVELS_SHOWN,
         "absent": absent,
         "on_map": on_map,
         "bins": bin_labels(),
         "states": sections.state_view(states, on_map, spans),
+        "severe_states": sections.state_view(on_maps["deaths_25"], on_map, spans, "deaths_25")
+        if "deaths_25" in on_maps
+        else None,
         "alliances": sections.alliance_views(tables),
         "scenarios": [
             {

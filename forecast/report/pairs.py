@@ -40,8 +40,9 @@ def pair_data(
     disputes: pd.DataFrame,
     changes: pd.DataFrame | None,
     horizons: Sequence[int],
+    severe: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """Columns of all pairs, likeliest onset of the first year first.
+    """Columns of all pairs, likeliest of the leading level in the first year first.
 
     Parameters
     ----------
@@ -55,38 +56,65 @@ def pair_data(
         What changed since the report before.
     horizons : sequence of int
         Years ahead that the table can show.
+    severe : pandas.DataFrame, optional
+        Table ``risks_deaths_25``: the leading level, and fighting beside it.
 
     Returns
     -------
     dict
-        ``states`` (name, what else finds it, region), ``classes`` (stratum in words and its base
-        rate by horizon); of each pair ``a``, ``b`` and ``k``, places in these, ``o``, place in
-        `STATUSES`, ``v``, 1 if politically relevant; ``p``, ``l``, ``u`` by horizon in units of
-        1 / `SCALE`, ``c``, the change in the same units (None where there is none); ``w``, by the
-        row of a pair under way, the probability that it still is, by horizon; ``d``, by row, since
-        when it is under way or when it ended.
+        ``levels``, names of the levels of severity, the leading one first; ``states`` (name, what
+        else finds it, region), ``classes`` (stratum in words and its base rate by level and
+        horizon); of each pair ``a``, ``b`` and ``k``, places in these, ``o``, place in `STATUSES`,
+        ``v``, 1 if politically relevant; ``p``, ``l``, ``u`` by level and horizon in units of
+        1 / `SCALE`, ``c``, the change of the probability of an onset in the same units (None where
+        there is none); ``w``, by the row of a pair under way, the probability that it still is, by
+        horizon; ``f``, by the same row, probability and interval of fighting, by horizon; ``d``, by
+        row, since when it is under way or when it ended.
     """
-    chosen = risks[risks["horizon"].isin(horizons)]
+    tables = {"onset": risks} if severe is None else {"deaths_25": severe, "onset": risks}
     keys = ["ccode_a", "ccode_b"]
+    leading = next(iter(tables.values()))
+    chosen = leading[leading["horizon"].isin(horizons)]
     first = chosen[chosen["horizon"] == horizons[0]].sort_values(
         ["probability", *keys], ascending=[False, True, True], ignore_index=True
     )
     order = pd.MultiIndex.from_frame(first[keys])
-    by = {h: chosen[chosen["horizon"] == h].set_index(keys).reindex(order) for h in horizons}
+    levels = {
+        name: [table[table["horizon"] == h].set_index(keys).reindex(order) for h in horizons]
+        for name, table in tables.items()
+    }
+    by = dict(zip(horizons, levels["onset"], strict=True))
     about = states.drop_duplicates("ccode")
     places = {int(code): i for i, code in enumerate(about["ccode"])}
-    base = np.stack([by[h]["base_rate"].to_numpy(dtype=np.float64) for h in horizons])
+    base = np.stack(
+        [
+            part["base_rate"].to_numpy(dtype=np.float64)
+            for parts in levels.values()
+            for part in parts
+        ]
+    )
     labels = pd.Series(list(zip(first["stratum"], *base, strict=True)))
     codes, classes = pd.factorize(labels, sort=True)
     under_way = first["status"].to_numpy() == STATUSES[2]
     still = np.stack([by[h]["still_under_way"].to_numpy(dtype=np.float64) for h in horizons])
+
+    def each(name: str) -> list[list[list[int]]]:
+        return [
+            [_whole(part[name].to_numpy(dtype=np.float64)) for part in parts]
+            for parts in levels.values()
+        ]
+
     return {
         "horizons": list(horizons),
+        "levels": list(levels),
         "states": [
             [str(r.state), f"{r.iso3} {r.abbrev}", str(r.region)] for r in about.itertuples()
         ],
         "classes": [
-            [SHORT_STRATA.get(str(name), str(name)), _whole(np.array(rates))]
+            [
+                SHORT_STRATA.get(str(name), str(name)),
+                [_whole(part) for part in np.array(rates).reshape(len(levels), -1)],
+            ]
             for name, *rates in classes
         ],
         "a": [places[code] for code in first["ccode_a"]],
@@ -94,14 +122,24 @@ def pair_data(
         "k": codes.tolist(),
         "o": [STATUSES.index(status) for status in first["status"]],
         "v": first["relevant"].astype(int).tolist(),
-        "p": [_whole(by[h]["probability"].to_numpy(dtype=np.float64)) for h in horizons],
-        "l": [_whole(by[h]["lower"].to_numpy(dtype=np.float64)) for h in horizons],
-        "u": [_whole(by[h]["upper"].to_numpy(dtype=np.float64)) for h in horizons],
+        "p": each("probability"),
+        "l": each("lower"),
+        "u": each("upper"),
         "c": None if changes is None else [_changes(changes, order, h) for h in horizons],
         "w": {int(i): _whole(still[:, i]) for i in np.flatnonzero(under_way)
               if np.isfinite(still[:, i]).all()},
+        "f": {} if severe is None else _fighting(levels["deaths_25"], np.flatnonzero(under_way)),
         "d": _dates(order, disputes),
     }  # fmt: skip
+
+
+def _fighting(
+    parts: Sequence[pd.DataFrame], rows: npt.NDArray[np.intp]
+) -> dict[int, list[list[int]]]:
+    """Probability and interval of fighting of some rows, by horizon."""
+    names = ["fighting", "fighting_lower", "fighting_upper"]
+    values = np.stack([part[names].to_numpy(dtype=np.float64) for part in parts], axis=1)
+    return {int(i): [_whole(of_horizon) for of_horizon in values[i]] for i in rows}
 
 
 def _changes(changes: pd.DataFrame, order: pd.MultiIndex, horizon: int) -> list[int | None]:
@@ -123,7 +161,7 @@ def _dates(order: pd.MultiIndex, disputes: pd.DataFrame) -> dict[int, str]:
 
 
 def shown_rows(data: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
-    """The first rows of the table at its first horizon, of pairs with no conflict under way.
+    """The first rows of the table at its first level and horizon, of pairs not under way.
 
     What the script of the page shows at first, from the same whole numbers.
     """
@@ -135,9 +173,10 @@ def shown_rows(data: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
         if status == going:
             continue
         stratum, rates = data["classes"][data["k"][i]]
-        p, lower, upper = (data[name][0][i] / SCALE for name in "plu")
-        base = rates[0] / SCALE
-        change = None if data["c"] is None else data["c"][0][i]
+        p, lower, upper = (data[name][0][0][i] / SCALE for name in "plu")
+        base = rates[0][0] / SCALE
+        known = data["c"] is not None and data["levels"][0] == "onset"
+        change = data["c"][0][i] if known else None
         rows.append(
             {
                 "a": data["states"][data["a"][i]][0],

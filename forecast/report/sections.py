@@ -109,7 +109,12 @@ def _with_ends(estimate: pd.Series) -> str:
     return f"{percent(estimate['probability'])} ({interval(estimate['lower'], estimate['upper'])})"
 
 
-def state_view(states: pd.DataFrame, horizons: Sequence[int], spans: Mapping[int, str]) -> View:
+def state_view(
+    states: pd.DataFrame,
+    horizons: Sequence[int],
+    spans: Mapping[int, str],
+    severity: str = "onset",
+) -> View:
     """States by risk: what the map shows, for those who cannot see or point at it."""
     first = states[states["horizon"] == horizons[0]].sort_values(
         ["probability", "ccode"], ascending=[False, True]
@@ -130,10 +135,11 @@ def state_view(states: pd.DataFrame, horizons: Sequence[int], spans: Mapping[int
     ]
     level = f"{states['interval_level'].iloc[0]:.0%} {states['interval_kind'].iloc[0]} interval"
     return View(
-        "Probability that a state is a party to at least one onset, with its " + level,
+        "Probability that a state is a party to at least one onset"
+        f"{' with more than 25 deaths' if severity == 'deaths_25' else ''}, with its {level}",
         ("State", "Region", *(c for h in horizons for c in (f"#{spans[h]}", "#interval"))),
         rows,
-        "states",
+        "states" if severity == "onset" else f"states_{severity}",
     )
 
 

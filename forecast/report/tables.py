@@ -85,6 +85,10 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
         "alliance_changes": changes,
         "alliance_features": alliance_features(world, changes, tables),
     }
+    if findings.severe_risks is not None:
+        found["risks_deaths_25"] = findings.severe_risks.assign(relevant=risks["relevant"])
+    if findings.severe_status_quo is not None:
+        found["states_deaths_25"] = state_risks(findings.severe_status_quo, tables)
     for name, result in findings.scenarios.items():
         found |= scenario_tables(name, result, tables, origin)
         if name in findings.initiations:

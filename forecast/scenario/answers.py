@@ -69,6 +69,12 @@ def risk_table(
     for i, (_, pair) in enumerate(places):
         if status[i] == UNDER_WAY:
             still[:, i] = _estimates(outlook.still_under_way(pair, horizon), level)
+    fights = np.stack([mean, lower, upper])
+    if severity == "deaths_25":
+        for i in np.flatnonzero([s == UNDER_WAY for s in status]):
+            for h in range(horizon):
+                draws = ladder_draws(outlook, pairs[i], stratum[i], h + 1)[2]
+                fights[:, i, h] = _estimates(fighting_draws(outlook, pairs[i], draws)[0], level)
     count = np.arange(1, horizon + 1)
     codes = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     names = np.array([[outlook.label(x), outlook.label(y)] for x, y in pairs]).reshape(-1, 2)
@@ -103,6 +109,16 @@ def risk_table(
             "handling": each(np.where(inside, "model", "observed rate")),
             "severity": severity,
         }
+        | (
+            {
+                name: values.ravel()
+                for name, values in zip(
+                    ("fighting", "fighting_lower", "fighting_upper"), fights, strict=True
+                )
+            }
+            if severity == "deaths_25"
+            else {}
+        )
     )
 
 

@@ -36,7 +36,16 @@
   const SCALE = 1e7, STATUSES = ["at peace", "ended", "under way"], UNDER_WAY = 2;
   const data = JSON.parse($("data").textContent);
   const body = $("risks").tBodies[0];
-  const view = { horizon: 0, key: "p", sign: -1, limit: 25 };
+  const view = { level: data.levels[0], horizon: 0, key: "p", sign: -1, limit: 25 };
+  const WORDS = {
+    deaths_25: "that comes to more than 25 deaths of the two",
+    fighting: "that comes to more than 25 deaths, or is under way with more than 25,",
+    onset: "of any kind",
+  };
+  // Fighting is the leading level where nothing is under way.
+  const level = () => Math.max(0, data.levels.indexOf(view.level));
+  const going = (i) => view.level === "fighting" ? data.f[i]?.[view.horizon] : undefined;
+  const value = (key, i) => going(i)?.["plu".indexOf(key)] ?? data[key][level()][view.horizon][i];
   const start = $("span").textContent.match(/\d{4}/)[0];
   const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ");
   // Names to search in, and their alphabetical ranks.
@@ -46,8 +55,8 @@
   data.states.map((_, i) => i).sort((x, y) => collator.compare(data.states[x][0], data.states[y][0]))
     .forEach((state, place) => { rank[state] = place; });
   const named = (i) => `${data.states[data.a[i]][0]} – ${data.states[data.b[i]][0]}`;
-  const base = (i) => data.classes[data.k[i]][1][view.horizon];
-  const change = (i) => data.c === null ? null : data.c[view.horizon][i];
+  const base = (i) => data.classes[data.k[i]][1][level()][view.horizon];
+  const change = (i) => data.c === null || view.level !== "onset" ? null : data.c[view.horizon][i];
 
   const cell = (text, name = "") => {
     const td = document.createElement("td");
@@ -56,7 +65,7 @@
     return td;
   };
   const row = (i) => {
-    const [p, lower, upper] = ["p", "l", "u"].map((key) => data[key][view.horizon][i] / SCALE);
+    const [p, lower, upper] = ["p", "l", "u"].map((key) => value(key, i) / SCALE);
     const rate = base(i) / SCALE, changed = change(i), date = data.d[i];
     const tr = document.createElement("tr");
     const head = document.createElement("th");
@@ -75,11 +84,13 @@
       const still = data.w[i]?.[view.horizon];
       status.textContent = `under way${date ? ` since ${date}` : ""}${
         still === undefined ? "" : `; still at the end: ${percent(still / SCALE)}`}`;
+      if (going(i) === undefined) {
       const mark = document.createElement("abbr");
       mark.textContent = "further";
       mark.title = "A conflict of the two is under way: this is the probability of a further one beside it";
       chance = cell("", "n");
       chance.append(mark, ` ${percent(p)}`);
+      }
     } else if (date) {
       const day = document.createElement("span");
       day.className = "day";
@@ -87,16 +98,16 @@
       status.append(" ", day);
     }
     tr.append(head, chance, cell(`${percent(lower).replace("%", "")}–${percent(upper)}`, "n"),
-      bars, cell(percent(rate), "n"), cell(ratio(p / rate), "n"), cell(data.classes[data.k[i]][0]), status,
+      bars, cell(going(i) ? "–" : percent(rate), "n"), cell(going(i) ? "–" : ratio(p / rate), "n"), cell(data.classes[data.k[i]][0]), status,
       cell(points(changed === null ? null : changed / SCALE), "n"));
     return tr;
   };
   const values = {
     pair: (i) => rank[data.a[i]] * rank.length + rank[data.b[i]],
-    p: (i) => data.p[view.horizon][i],
-    l: (i) => data.l[view.horizon][i],
-    base,
-    ratio: (i) => base(i) ? data.p[view.horizon][i] / base(i) : null,
+    p: (i) => value("p", i),
+    l: (i) => value("l", i),
+    base: (i) => going(i) ? null : base(i),
+    ratio: (i) => base(i) && !going(i) ? value("p", i) / base(i) : null,
     k: (i) => data.k[i],
     o: (i) => data.o[i],
     c: change,
@@ -110,15 +121,15 @@
     for (let i = 0; i < data.a.length; i++) {
       const a = data.a[i], b = data.b[i], state = data.o[i];
       // A name looks among all pairs: whoever asks for one by name must find it.
-      if (status === "" ? state === UNDER_WAY && !words.length : status !== "all" && state !== Number(status)) continue;
+      if (status === "" ? state === UNDER_WAY && !words.length && view.level !== "fighting" : status !== "all" && state !== Number(status)) continue;
       if (relevance && data.v[i] !== Number(relevance)) continue;
       if (!within[a] && !within[b]) continue;
       if (hits.every((hit) => hit[a] || hit[b])) found.push(i);
     }
-    const key = found.map(values[view.key]), p = data.p[view.horizon];
+    const key = found.map(values[view.key]), p = values.p;
     const order = found.map((_, j) => j).sort((x, y) => {
       if (key[x] === null || key[y] === null) return (key[x] === null) - (key[y] === null);
-      return view.sign * (key[x] - key[y]) || p[found[y]] - p[found[x]] || found[x] - found[y];
+      return view.sign * (key[x] - key[y]) || p(found[y]) - p(found[x]) || found[x] - found[y];
     });
     body.replaceChildren(...order.slice(0, view.limit).map((j) => row(found[j])));
     const shown = Math.min(view.limit, found.length);
@@ -141,14 +152,20 @@
   for (const input of document.querySelectorAll("input[name=horizon]")) {
     input.addEventListener("change", () => { view.horizon = Number(input.value); reset(); });
   }
+  for (const input of document.querySelectorAll("input[name=level]")) {
+    input.addEventListener("change", () => {
+      view.level = input.value;
+      $("of").textContent = WORDS[view.level];
+      reset();
+    });
+  }
   $("text").addEventListener("input", reset);
   for (const id of ["region", "relevance", "standing"]) $(id).addEventListener("change", reset);
   $("more").addEventListener("click", () => { view.limit += 25; draw(); });
   draw();
 
   // Map: pointer or arrow keys.
-  const map = $("world"), tip = $("tip"), svg = map.querySelector("svg");
-  const shapes = [...svg.querySelectorAll("[data-rank]")].sort((a, b) => a.dataset.rank - b.dataset.rank);
+  const map = $("world"), tip = $("tip");
   let current = null;
   const show = (shape) => {
     current?.classList.remove("on");
@@ -165,6 +182,8 @@
     const above = box.top - frame.top - tip.offsetHeight - 6;
     tip.style.top = `${above > 0 ? above : box.bottom - frame.top + 6}px`;
   };
+  for (const svg of map.querySelectorAll("svg")) {
+  const shapes = [...svg.querySelectorAll("[data-rank]")].sort((a, b) => a.dataset.rank - b.dataset.rank);
   svg.addEventListener("pointerover", (event) => {
     const shape = event.target.closest("[data-name]");
     if (shape) show(shape);
@@ -179,6 +198,13 @@
     const at = shapes.indexOf(current);
     show(shapes[(at + step + shapes.length + (at < 0 && step < 0 ? 1 : 0)) % shapes.length]);
   });
+  }
+  for (const input of document.querySelectorAll("input[name=map-level]")) {
+    input.addEventListener("change", () => {
+      show(null);
+      for (const one of map.querySelectorAll("[data-level]")) one.hidden = one.dataset.level !== input.value;
+    });
+  }
   for (const input of document.querySelectorAll("input[name=year]")) {
     input.addEventListener("change", () => { map.dataset.h = input.value; });
   }
