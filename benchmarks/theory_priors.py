@@ -117,7 +117,8 @@ def main() -> int:
         for name, row in found.iterrows():
             print(f"{name}: mean = {row['mean']}, sd = {row['sd']}")
         return 0
-    known = {e["name"]: e for e in tomllib.loads(theory.read_text(encoding="utf-8"))["term"]}
+    content = tomllib.loads(theory.read_text(encoding="utf-8"))
+    known = {entry["name"]: entry["prior"] for entry in content["term"]}
     differ = [
         str(name)
         for name, row in found.iterrows()

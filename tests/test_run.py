@@ -270,7 +270,7 @@ def test_scenarios_under_theories_are_in_the_report_when_asked(
             store=tmp_path / "store",
             scenarios=stock_scenarios()[1:2],
             draws=200,
-            horizon=1,
+            horizon=2,
             backtest_years=0,
             theories=["none"],
             seed=7,
