@@ -45,7 +45,7 @@ def summarise(
     observed: Mapping[int, int],
     passed: bool,
 ) -> tuple[str, ...]:
-    """Six sentences: what is under way, what may begin, the world, states, scenarios, and trust.
+    """Sentences: fighting, what is under way, what may begin, the world, states, scenarios, trust.
 
     Parameters
     ----------
@@ -60,7 +60,9 @@ def summarise(
     passed : bool
         Whether the fit met the publication gate.
     """
+    severe = tables.get("risks_deaths_25")
     return (
+        *(() if severe is None else (_severe(severe, tables.get("record_ladder")),)),
         _under_way(tables["disputes"], tables["risks"]),
         _pairs(tables["risks"]),
         _world(tables["risks"], tables["regions"], observed, _recall(tables["coverage"])),
@@ -105,6 +107,37 @@ def _world(
         f" {number(float(most['status_quo_lower']), 0)} to"
         f" {number(float(most['status_quo_upper']), 0)}), is expected {where}."
         f"{' ' + recall if recall else ''}"
+    )
+
+
+def _severe(severe: pd.DataFrame, ladder: pd.DataFrame | None) -> str:
+    """What is deadly: fighting, and conflicts that come to more than 25 deaths."""
+    one = severe[severe["horizon"] == 1]
+    year = int(one["first_year"].iloc[0])
+
+    def pairs(column: str, among: pd.DataFrame) -> str:
+        top = among.sort_values([column, "ccode_a", "ccode_b"], ascending=[False, True, True])
+        return listed(
+            f"{r['state_a']}–{r['state_b']} ({percent(r[column])})"
+            for r in top.head(_NEXT).to_dict("records")
+        )
+
+    new = one[one["handling"] == "model"]
+    text = (
+        f"Fighting in {year} (a conflict of two states with more than 25 deaths of the two, begun"
+        " or still under way at the end of the year) is likeliest between"
+        f" {pairs('fighting', one)}; a new conflict of that kind between"
+        f" {pairs('probability', new)}: over all pairs {number(float(new['probability'].sum()), 1)} such onsets are expected to be recorded"
+    )
+    if ladder is not None and len(ladder):
+        cell = ladder[(ladder["scope"] == "all") & (ladder["severity"] == "deaths_25")].iloc[0]
+        text += (
+            f" (the backtest expected {number(float(cell['expected']), 1)} and"
+            f" {int(cell['observed'])} were)"
+        )
+    return (
+        f"{text}. It comes first because conflicts above 25 deaths are recorded evenly over years"
+        " and regions, which small incidents are not."
     )
 
 

@@ -242,7 +242,8 @@ def _backtest(record: Backtest) -> dict[str, pd.DataFrame]:
 
 
 def _record(record: CalibrationRecord) -> dict[str, pd.DataFrame]:
-    names = ("recalibration", "murphy", "counts", "ratios", "scores", "bands")
+    names = ["recalibration", "murphy", "counts", "ratios", "scores", "bands"]
+    names += ["ladder"] if len(record.ladder) else []
     curve = record.reliability
     return {f"record_{name}": getattr(record, name) for name in names} | {
         "record_reliability": curve.curve.assign(level=curve.level, band=curve.kind)

@@ -71,7 +71,7 @@ def risk_table(
             still[:, i] = _estimates(outlook.still_under_way(pair, horizon), level)
     fights = np.stack([mean, lower, upper])
     if severity == "deaths_25":
-        for i in np.flatnonzero([s == UNDER_WAY for s in status]):
+        for i in (at for at, s in enumerate(status) if s == UNDER_WAY):
             for h in range(horizon):
                 draws = ladder_draws(outlook, pairs[i], stratum[i], h + 1)[2]
                 fights[:, i, h] = _estimates(fighting_draws(outlook, pairs[i], draws)[0], level)

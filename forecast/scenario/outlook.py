@@ -154,13 +154,13 @@ class Outlook:
             return self._of_draws(self.cumulative[rows, :horizon], level)
         number = tuple(LEVELS).index(severity)
         parts = [
-            self._of_draws(self.ladder(rows[at : at + _BLOCK], horizon)[number], level)
+            self._of_draws(self.ladder(rows[at : at + _BLOCK], horizon, number)[number], level)
             for at in range(0, max(rows.size, 1), _BLOCK)
         ]
         mean, lower, upper = (np.concatenate(values) for values in zip(*parts, strict=True))
         return mean, lower, upper
 
-    def ladder(self, rows: npt.NDArray[np.int64], horizon: int) -> Float32Array:
+    def ladder(self, rows: npt.NDArray[np.int64], horizon: int, levels: int = 3) -> Float32Array:
         """Draws of the probability of each level within 1 … `horizon` years.
 
         Within several years that of a level is 1 − Π (1 − p s), with the probability p of an onset
@@ -169,16 +169,17 @@ class Outlook:
 
         Returns
         -------
-        numpy.ndarray, shape (4, rows, horizon, D), float32
-            Onset, fatal, deaths_25, deaths_1000: each at most the one before, draw by draw.
+        numpy.ndarray, shape (1 + levels, rows, horizon, D), float32
+            Onset, fatal, deaths_25, deaths_1000, as far as asked: each at most the one before, draw
+            by draw.
         """
         onset = self.cumulative[rows, :horizon]
-        out = np.empty((len(LEVELS), *onset.shape), dtype=np.float32)
+        out = np.empty((1 + levels, *onset.shape), dtype=np.float32)
         out[0] = onset
         columns = self._severity_columns[:, rows]
-        none = np.ones((3, rows.size, onset.shape[2]), dtype=np.float32)
+        none = np.ones((levels, rows.size, onset.shape[2]), dtype=np.float32)
         for h in range(horizon):
-            given = self.severity.given_onset(columns, self.origin + 1 + h)
+            given = self.severity.given_onset(columns, self.origin + 1 + h, levels=levels)
             none *= 1.0 - self._annual[h, rows] * given
             np.minimum(1.0 - none, onset[:, h], out=out[1:, :, h])
         return out

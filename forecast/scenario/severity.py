@@ -408,7 +408,7 @@ class Severity:
         columns: Float64Array = self.fit.encoding.apply(rows).X
         return columns.reshape(3, n, -1)
 
-    def given_onset(self, columns: Float64Array, year: int) -> Float32Array:
+    def given_onset(self, columns: Float64Array, year: int, *, levels: int = 3) -> Float32Array:
         """Probability that a dispute comes to each level, given that it begins in `year`.
 
         Parameters
@@ -417,24 +417,30 @@ class Severity:
             As `columns` gives them: the pairs as they are at the origin.
         year : int
             After the origin; the level drifts on, and what is not known of it grows.
+        levels : int
+            How many, from the lowest up.
 
         Returns
         -------
-        numpy.ndarray, shape (3, n, D), float32
+        numpy.ndarray, shape (levels, n, D), float32
             Fatal, deaths_25, deaths_1000; each at most the one before, draw by draw.
         """
         if self.fit is None:
-            passed = np.broadcast_to(self._shares[:, None], (3, columns.shape[1], self.draws))
+            shape = (levels, columns.shape[1], self.draws)
+            passed = np.broadcast_to(self._shares[:levels, None], shape)
             return np.cumprod(passed, axis=0)
         beta, shift = self._in_force(year)
-        steps = np.empty((3, columns.shape[1], self.draws), dtype=np.float32)
-        for number in range(3):
-            log_odds = (columns[number] @ beta[number].T + shift).astype(np.float32)
+        steps = np.empty((levels, columns.shape[1], self.draws), dtype=np.float32)
+        for number in range(levels):
+            log_odds = columns[number].astype(np.float32) @ beta[number].T
+            log_odds += shift
             if len(log_odds) < _FEW:  # threads would take longer to start
                 scipy.special.expit(log_odds, out=steps[number])
             else:
                 kernels.probability(log_odds, steps[number])
-        return np.cumprod(steps, axis=0, out=steps)
+        for number in range(1, levels):
+            steps[number] *= steps[number - 1]
+        return steps
 
     def at_level(self, level: Level, rows: xr.Dataset, horizon: int) -> Float32Array:
         """Probability that an onset of a year ahead comes to a level; (horizon, R, D), float32.
@@ -450,16 +456,20 @@ class Severity:
         pairs = np.stack([rows[name].to_numpy() for name in ("ccode_a", "ccode_b")], axis=1)
         columns, number = self.columns(pairs), tuple(LEVELS).index(level) - 1
         years = range(self.origin + 1, self.origin + 1 + horizon)
-        return np.stack([self.given_onset(columns, year)[number] for year in years])
+        levels = number + 1
+        return np.stack([self.given_onset(columns, y, levels=levels)[number] for y in years])
 
-    def _in_force(self, year: int) -> tuple[list[Float64Array], Float32Array]:
+    def _in_force(self, year: int) -> tuple[list[Float32Array], Float32Array]:
         """Coefficients of each level, (D, p), and what all disputes of a year share, (D,)."""
         if year not in self._years:
             assert self.fit is not None
             strata = self._coefficients.strata().values()
             common = self._coefficients.at(year)
             # Binary terms are parts in their order: none, the first, both.
-            beta = [common + sum(parts[number] for parts in strata) for number in _PARTS]
+            beta = [
+                (common + sum(parts[number] for parts in strata)).astype(np.float32)
+                for number in _PARTS
+            ]
             one = xr.Dataset(
                 coords={name: ("row", [value]) for name, value in self._anyone(year).items()}
             )
@@ -469,7 +479,7 @@ class Severity:
         return self._years[year]
 
     @cached_property
-    def _years(self) -> dict[int, tuple[list[Float64Array], Float32Array]]:
+    def _years(self) -> dict[int, tuple[list[Float32Array], Float32Array]]:
         return {}
 
     @staticmethod

@@ -202,7 +202,8 @@ def simulate_all(
     years = {"first_year": origin + 1, "last_year": origin + horizon}
     edited = [apply_scenario(tables, scenario, **years) for scenario in scenarios]
     options = {"origin": origin, "horizon": horizon, "paths": capability_paths, "seed": seed}
-    futures = [prepare_future(fit, tables, rows=None, **options)]
+    ready = now is not None and len(now.paths.annual) == horizon
+    futures = [now.future if ready and now else prepare_future(fit, tables, rows=None, **options)]
     futures += [prepare_future(fit, other, rows=futures[0].rows, **options) for other in edited]
     keep = np.logical_and.reduce([future.complete for future in futures])
     if not keep.all():

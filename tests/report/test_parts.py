@@ -110,8 +110,8 @@ def test_columns_of_pairs_hold_every_pair_to_four_digits() -> None:
     names = [data["states"][i][0] for i in range(len(data["states"]))]
     for i in range(len(first)):
         row = first.loc[(names[data["a"][i]], names[data["b"][i]])]
-        assert data["p"][1][i] / SCALE == pytest.approx(row["probability"], rel=1e-3, abs=1e-7)
-        assert data["classes"][data["k"][i]][1][1] / SCALE == pytest.approx(row["base_rate"])
+        assert data["p"][0][1][i] / SCALE == pytest.approx(row["probability"], rel=1e-3, abs=1e-7)
+        assert data["classes"][data["k"][i]][1][0][1] / SCALE == pytest.approx(row["base_rate"])
         assert bool(data["v"][i]) == row["relevant"]
     assert {len(data[key]) for key in "abkov"} == {91}
     assert sorted(data["w"]) == sorted(i for i, o in enumerate(data["o"]) if o == 2)
@@ -119,6 +119,42 @@ def test_columns_of_pairs_hold_every_pair_to_four_digits() -> None:
     shown = shown_rows(data, 1000)
     assert len(shown) == 89 and shown[0]["date"] == "2010-05-10"
     assert [r["p"] for r in shown] == sorted((r["p"] for r in shown), reverse=True)
+
+
+def test_the_leading_level_of_the_table_is_the_deadly_one() -> None:
+    from findings import make_findings
+
+    from forecast.report.pairs import SCALE, pair_data, shown_rows
+    from forecast.report.summary import summarise
+    from forecast.report.tables import tables_of
+
+    tables = tables_of(make_findings(scenarios={}, backtest=None))
+    risks = tables["risks"]
+    severe = risks.assign(
+        probability=risks["probability"] / 4, lower=risks["lower"] / 4, upper=risks["upper"] / 4,
+        base_rate=risks["base_rate"] / 5, fighting=risks["probability"] / 4,
+    )  # fmt: skip
+    going = severe["status"] == "under way"
+    severe.loc[going, "fighting"] = 0.75
+    severe = severe.assign(fighting_lower=severe["fighting"] / 2, fighting_upper=severe["fighting"])
+    data = pair_data(risks, tables["states"], tables["disputes"], None, [1, 3], severe)
+    assert data["levels"] == ["deaths_25", "onset"]
+    for i in range(len(data["a"])):
+        assert data["p"][0][0][i] == pytest.approx(data["p"][1][0][i] / 4, rel=2e-3, abs=2)
+    stratum, rates = data["classes"][0]
+    assert rates[0][0] == pytest.approx(rates[1][0] / 5, rel=2e-3)
+    # Fighting is what is under way, and what begins everywhere else.
+    assert sorted(data["f"]) == [i for i, o in enumerate(data["o"]) if o == 2]
+    assert all(values[0][0] == round(0.75 * SCALE) for values in data["f"].values())
+    shown = shown_rows(data, 5)
+    assert shown[0]["p"] == max(row["p"] for row in shown)
+    assert shown[0]["change"] is None
+    said = summarise(
+        tables | {"risks_deaths_25": severe}, scenarios=[], model="m", observed={2009: 3},
+        passed=True,
+    )  # fmt: skip
+    assert said[0].startswith("Fighting in ") and "(75%)" in said[0]
+    assert said[1:] == summarise(tables, scenarios=[], model="m", observed={2009: 3}, passed=True)
 
 
 def test_slopes_by_era_and_by_relevance_are_charts_of_their_own() -> None:
