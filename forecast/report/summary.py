@@ -123,11 +123,13 @@ def _severe(severe: pd.DataFrame, ladder: pd.DataFrame | None) -> str:
         )
 
     new = one[one["handling"] == "model"]
+    expected = number(float(new["probability"].sum()), 1)
     text = (
         f"Fighting in {year} (a conflict of two states with more than 25 deaths of the two, begun"
         " or still under way at the end of the year) is likeliest between"
         f" {pairs('fighting', one)}; a new conflict of that kind between"
-        f" {pairs('probability', new)}: over all pairs {number(float(new['probability'].sum()), 1)} such onsets are expected to be recorded"
+        f" {pairs('probability', new)}: over all pairs {expected} such onsets are expected to be"
+        " recorded"
     )
     if ladder is not None and len(ladder):
         cell = ladder[(ladder["scope"] == "all") & (ladder["severity"] == "deaths_25")].iloc[0]

@@ -141,7 +141,7 @@ def test_the_leading_level_of_the_table_is_the_deadly_one() -> None:
     assert data["levels"] == ["deaths_25", "onset"]
     for i in range(len(data["a"])):
         assert data["p"][0][0][i] == pytest.approx(data["p"][1][0][i] / 4, rel=2e-3, abs=2)
-    stratum, rates = data["classes"][0]
+    _, rates = data["classes"][0]
     assert rates[0][0] == pytest.approx(rates[1][0] / 5, rel=2e-3)
     # Fighting is what is under way, and what begins everywhere else.
     assert sorted(data["f"]) == [i for i, o in enumerate(data["o"]) if o == 2]
