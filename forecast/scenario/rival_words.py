@@ -187,6 +187,9 @@ def points_words(row: Mapping[Hashable, Any]) -> str:
     if lower == mean == upper == 0.0:
         return "0, by construction"
     step = rounding_step(mean, [upper - lower])
+    near = min(abs(lower), abs(upper))
+    if lower * upper > 0.0 and round(near / step) == 0:  # it excludes zero and must not end with it
+        step = rounding_step(near)
     places = max(0, -round(np.log10(step)))
     one, low, high = (f"{round(v / step) * step:+.{places}f}" for v in (mean, lower, upper))
     return f"{one} ({low} to {high})".replace("-", "−")

@@ -15,7 +15,13 @@ from forecast.inference.fit import Fit
 from forecast.inference.fit import fit as fit_model
 from forecast.modeling.theory import Theory, load_theory
 from forecast.scenario import rivals as module
-from forecast.scenario.rival_words import DEPENDS, rival_answer, rival_reasons, rival_table
+from forecast.scenario.rival_words import (
+    DEPENDS,
+    points_words,
+    rival_answer,
+    rival_reasons,
+    rival_table,
+)
 from forecast.scenario.rivals import OWN, REFUTED, STANDS, Rival, rivals_of, standing_table
 from forecast.scenario.scenario import Scenario
 from forecast.scenario.simulate import simulate
@@ -247,6 +253,12 @@ def test_the_words_say_when_the_answer_depends_on_the_theory(result: xr.Dataset)
     assert DEPENDS not in agreed
     assert "every theory that stands says more risk" in agreed
     assert "+3 (+1 to +6)" in agreed
+
+
+def test_an_interval_that_excludes_zero_does_not_end_with_it():
+    row = {"difference": -0.03, "lower": -0.09, "upper": -0.002}
+    assert points_words(row) == "−3.0 (−9.0 to −0.2)"
+    assert points_words(row | {"upper": 0.002}) == "−3 (−9 to +0)"
 
 
 def test_a_refuted_theory_has_no_vote_and_says_why(result: xr.Dataset) -> None:
