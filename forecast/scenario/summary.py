@@ -12,7 +12,7 @@ import xarray as xr
 from forecast.draws import equal_tailed
 from forecast.features.eras import in_threads
 from forecast.scenario.dynamics import Record
-from forecast.scenario.engine import Paths
+from forecast.scenario.engine import Paths, log_survival
 from forecast.scenario.future import Future
 from forecast.scenario.split import SOURCES, Split
 from forecast.sources.codes import BETWEEN, state_label
@@ -67,15 +67,14 @@ class Summary:
 
     def read(self, paths: Paths) -> dict[str, Float32Array]:
         """Draws of every quantity; (horizon, units, D)."""
-        with np.errstate(divide="ignore"):
-            quiet = np.log1p(-paths.hazard)
+        quiet = log_survival(paths.hazard)
         by_state = np.stack([self.incidence @ year for year in quiet])
         onsets = np.stack([self.membership @ year.astype(np.float32) for year in paths.onsets])
         onsets *= self.recording
         return {
             "annual_risk": paths.annual,
-            "cumulative_risk": paths.cumulative(),
-            "state_risk": -np.expm1(np.cumsum(by_state, axis=0)),
+            "cumulative_risk": -np.expm1(quiet),
+            "state_risk": -np.expm1(by_state),
             "region_onsets": onsets,
             "world_onsets": onsets.sum(axis=1, keepdims=True),
         }
