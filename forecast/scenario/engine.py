@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from forecast.modeling.columns import ColumnCode
     from forecast.modeling.encoding import Encoding
 
-__all__ = ["Paths", "cumulative", "own_hazard", "simulate_paths"]
+__all__ = ["Paths", "cumulative", "log_survival", "own_hazard", "simulate_paths"]
 
 _BLOCK = 1024  # rows
 Float32Array = npt.NDArray[np.float32]
@@ -113,9 +113,13 @@ def cumulative(hazard: Float32Array) -> Float32Array:
     hazard : numpy.ndarray, shape (horizon, …, D), float32
         As `Paths.hazard`.
     """
+    return np.asarray(-np.expm1(log_survival(hazard)))
+
+
+def log_survival(hazard: Float32Array) -> Float32Array:
+    """Log probability of no onset within the first h years, as `cumulative`."""
     with np.errstate(divide="ignore"):
-        survival = np.cumsum(np.log1p(-hazard), axis=0, dtype=np.float32)
-    return np.asarray(-np.expm1(survival))
+        return np.cumsum(np.log1p(-hazard), axis=0, dtype=np.float32)
 
 
 def simulate_paths(
@@ -127,6 +131,7 @@ def simulate_paths(
     *,
     seed: int,
     keep_at_risk: bool = False,
+    same: tuple[Paths, int] | None = None,
 ) -> Paths:
     """Step all dyads forward year by year, with feedback of simulated onsets.
 
@@ -140,6 +145,9 @@ def simulate_paths(
 
     A fit whose panel has no rows of pairs with a dispute under way (``under_way`` "drop" or
     "convention") knows nothing about them: no further dispute begins beside one that is open.
+
+    `same` gives paths of the same fit, record, draws and seed, and in how many years from the first
+    on their graph is this one too: these years are taken from them.
     """
     horizon, count, draws = future.X.shape[1], record.a.size, coefficients.draws
     waits = fit.spec.under_way != "stratum"
@@ -151,8 +159,18 @@ def simulate_paths(
     stays = _stays(endings, record, horizon)
     under_way = _UnderWay(record, stays, np.flatnonzero(record.under_way), waits=waits)
     apart = np.zeros(count, dtype=bool)
-    joint: Joint | None = None
+    known, first_other = same or (None, 0)
+    joint: Joint | None = known.joint if known is not None and first_other else None
     for h, ahead in enumerate(_years_ahead(fit, future, record, coefficients, real)):
+        if known is not None and h < first_other:
+            annual[h], hazard[h] = known.annual[h], known.hazard[h]
+            if (mine := under_way.rows).size:
+                under_way.hazard(ahead, ahead.frame(quiet, mine))
+            going.append(known.going[h])
+            real.replay(known.onsets[h], known.going[h].toarray())
+            quiet.quiet_year()
+            apart |= known.onsets[h].any(axis=1)
+            continue
         held = ahead.frame(real)
 
         def chances(first: int, h: int = h, ahead: _Ahead = ahead, held: Frame = held) -> None:
@@ -203,6 +221,7 @@ def own_hazard(
     *,
     world: Paths,
     rows: npt.NDArray[np.intp],
+    first: int = 0,
 ) -> Float32Array:
     """Hazards of some pairs under another alliance graph, in a world that is simulated already.
 
@@ -217,6 +236,8 @@ def own_hazard(
         Simulated onsets and ends, from the same record and draws.
     rows : numpy.ndarray of int, shape (n,)
         Pairs.
+    first : int
+        Years, from the first on, in which the graph is that of `world`: theirs are its hazards.
 
     Returns
     -------
@@ -230,15 +251,20 @@ def own_hazard(
     waits = fit.spec.under_way != "stratum"
     under_way = _UnderWay(record, stays, rows[mine], waits=waits)
     for h, ahead in enumerate(_years_ahead(fit, future, record, coefficients, real)):
-        held = ahead.frame(quiet, rows)
+        if h < first:
+            hazard[h] = world.hazard[h, rows]
+            if mine.size:
+                under_way.hazard(ahead, ahead.frame(quiet, rows[mine]))
+        else:
+            held = ahead.frame(quiet, rows)
 
-        def chances(first: int, h: int = h, ahead: _Ahead = ahead, held: Frame = held) -> None:
-            at = slice(first, first + _BLOCK)
-            ahead.chance(held.rows(at), rows[at], hazard[h, at])
+            def chances(first: int, h: int = h, ahead: _Ahead = ahead, held: Frame = held) -> None:
+                at = slice(first, first + _BLOCK)
+                ahead.chance(held.rows(at), rows[at], hazard[h, at])
 
-        in_threads(chances, [(first,) for first in range(0, rows.size, _BLOCK)])
-        if mine.size:
-            hazard[h, mine] = under_way.hazard(ahead, held.rows(mine))
+            in_threads(chances, [(row,) for row in range(0, rows.size, _BLOCK)])
+            if mine.size:
+                hazard[h, mine] = under_way.hazard(ahead, held.rows(mine))
         real.replay(world.onsets[h], world.going[h].toarray())
         quiet.quiet_year()
     return hazard

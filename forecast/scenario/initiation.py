@@ -189,7 +189,7 @@ def initiations(
     Parameters
     ----------
     fit : Fit
-        A fit of any unit; its tables and seed are taken.
+        A fit of any unit; its tables, years and seed are taken.
     scenarios : sequence of Scenario
     draws : int
         Posterior draws.
@@ -212,7 +212,12 @@ def initiations(
         return {}, [f"Who would begin is not told: {tables.name} does not say who began conflicts."]
     spec = load_model(DIRECTED)
     try:
-        panel = build.load_panel(data=tables, **{name: getattr(spec, name) for name in CHOICES})
+        year = fit.panel.data["year"]
+        panel = build.load_panel(
+            data=tables,
+            years=(int(year.min()), int(year.max())),
+            **{name: getattr(spec, name) for name in CHOICES},
+        )
         directed = fit_model(spec, panel, seed=fit.seed, draws=draws).require_passed()
     except ForecastError as error:
         return {}, [f"Who would begin is not told, since {DIRECTED} cannot be fitted: {error}"]

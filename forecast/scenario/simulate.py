@@ -24,7 +24,7 @@ from forecast.scenario.engine import Paths, simulate_paths
 from forecast.scenario.future import Future, prepare_future
 from forecast.scenario.scenario import Scenario
 from forecast.scenario.severity import Level, Severity, as_severity
-from forecast.scenario.split import part_columns, split, timing_words
+from forecast.scenario.split import edited_pairs, part_columns, same_years, split, timing_words
 from forecast.scenario.summary import Summary
 from forecast.scenario.support import Support, add_support, extrapolation_words
 from forecast.sources.tables import amended_words
@@ -200,11 +200,11 @@ def simulate_all(
     seed = fit.seed if seed is None else seed
     tables, origin = _tables(fit), origin_of(fit)
     years = {"first_year": origin + 1, "last_year": origin + horizon}
-    edited = [apply_scenario(tables, scenario, **years) for scenario in scenarios]
+    changed = [apply_scenario(tables, scenario, **years) for scenario in scenarios]
     options = {"origin": origin, "horizon": horizon, "paths": capability_paths, "seed": seed}
     ready = now is not None and len(now.paths.annual) == horizon
     futures = [now.future if ready and now else prepare_future(fit, tables, rows=None, **options)]
-    futures += [prepare_future(fit, other, rows=futures[0].rows, **options) for other in edited]
+    futures += [prepare_future(fit, other, rows=futures[0].rows, **options) for other in changed]
     keep = np.logical_and.reduce([future.complete for future in futures])
     if not keep.all():
         futures = [future.where(keep) for future in futures]
@@ -244,15 +244,24 @@ def simulate_all(
     results[0].attrs |= about | {"scenario": "", "edits": []}
     support = Support(fit, record, base) if scenarios else None
     for scenario, future in zip(scenarios, futures[1:], strict=True):
-        then = simulate_paths(fit, future, *world, seed=seed)
+        edited = edited_pairs(base, future, record)
+        shared = (now_paths, same_years(edited))
+        then = simulate_paths(fit, future, *world, seed=seed, same=shared)
         values = read(then)
         worlds = {
             "status_quo": estimates,
             "scenario": summary.estimates(values),
             "difference": summary.estimates({n: values[n] - reference[n] for n in reference}),
         }
-        differs = values["cumulative_risk"] - reference["cumulative_risk"]
-        parts = split(fit, base, future, *world, now=now_paths, whole=differs, given=given)
+        parts = split(
+            fit,
+            future,
+            *world,
+            now=now_paths,
+            whole=values["cumulative_risk"] - reference["cumulative_risk"],
+            edited=edited,
+            given=given,
+        )
         result = summary.dataset(worlds, parts.edited.any(axis=0))
         result["difference_parts"] = summary.parts(parts, worlds["difference"]["cumulative_risk"])
         assert support is not None

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from forecast.scenario.ending import Endings
     from forecast.scenario.future import Future
 
-__all__ = ["SOURCES", "Split", "edited_pairs", "part_columns", "split", "timing_words"]
+__all__ = [
+    "SOURCES",
+    "Split",
+    "edited_pairs",
+    "part_columns",
+    "same_years",
+    "split",
+    "timing_words",
+]
 
 #: The parts of a difference.
 SOURCES: tuple[str, str] = ("own", "contagion")
@@ -56,8 +64,8 @@ class Split:
 
     def first_year(self, origin: int) -> int | None:
         """First year in which the edits can act on any pair; None if in none of the horizon."""
-        acts = self.edited.any(axis=1)
-        return origin + 1 + int(acts.argmax()) if acts.any() else None
+        same = same_years(self.edited)
+        return origin + 1 + same if same < len(self.edited) else None
 
 
 def timing_words(first_year: int | None, last: int) -> str:
@@ -115,9 +123,14 @@ def edited_pairs(base: Future, future: Future, record: Record) -> BoolArray:
     return np.asarray(changed | moved[:, record.a] | moved[:, record.b])
 
 
+def same_years(edited: BoolArray) -> int:
+    """In how many years, from the first on, no pair is edited."""
+    acts = edited.any(axis=1)
+    return int(acts.argmax()) if acts.any() else len(acts)
+
+
 def split(
     fit: Fit,
-    base: Future,
     future: Future,
     record: Record,
     coefficients: Coefficients,
@@ -125,6 +138,7 @@ def split(
     *,
     now: Paths,
     whole: Float32Array,
+    edited: BoolArray,
     given: Float32Array | None = None,
 ) -> Split:
     """Parts of the differences between two simulations that share every random number.
@@ -133,21 +147,23 @@ def split(
     ----------
     fit, record, coefficients, endings
         As in `forecast.scenario.engine.simulate_paths`.
-    base, future : Future
-        Status quo and scenario.
+    future : Future
+        The scenario.
     now : Paths
-        What was simulated from `base`.
+        What was simulated of the status quo.
     whole : numpy.ndarray, shape (horizon, R, D)
         Differences in cumulative risk.
+    edited : numpy.ndarray, shape (horizon, R), bool
+        From `edited_pairs`.
     given : numpy.ndarray, shape (horizon, R, D), optional
         Probability that an onset comes to the level of severity that the differences are of.
     """
-    edited = edited_pairs(base, future, record)
     rows = np.flatnonzero(edited.any(axis=0))
     if not rows.size:
         none = np.empty((len(edited), 0, coefficients.draws), dtype=np.float32)
         return Split(edited, rows, none, none)
     share = np.float32(1.0) if given is None else given[:, rows]
-    own = own_hazard(fit, future, record, coefficients, endings, world=now, rows=rows)
+    first = same_years(edited)
+    own = own_hazard(fit, future, record, coefficients, endings, world=now, rows=rows, first=first)
     own_part = cumulative(own * share) - cumulative(now.hazard[:, rows] * share)
     return Split(edited, rows, own_part, whole[:, rows] - own_part)

@@ -185,4 +185,4 @@ class _Distances:
         if self._none:
             return np.full(len(columns), np.nan)
         below = np.searchsorted(self._sorted, self._of(columns))
-        return np.asarray(100.0 * below / self._sorted.size)
+        return np.asarray((100.0 * below / self._sorted.size).round(1))

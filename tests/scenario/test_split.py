@@ -12,7 +12,7 @@ from forecast.scenario.engine import Paths, cumulative, own_hazard, simulate_pat
 from forecast.scenario.future import Future, prepare_future
 from forecast.scenario.scenario import Scenario
 from forecast.scenario.simulate import StatusQuo, simulate, status_quo
-from forecast.scenario.split import Split, edited_pairs, split
+from forecast.scenario.split import Split, edited_pairs, same_years, split
 
 HORIZON, DRAWS, SEED = 4, 60, 3
 UKRAINE = Scenario("Ukraine").join("NATO", ["UKR"], 2026)
@@ -29,7 +29,8 @@ def worlds(fit: Fit, scenario: Scenario) -> tuple[StatusQuo, Future, Paths, Spli
     future = prepare_future(fit, edited, rows=now.future.rows, **options)
     world = (now.record, Coefficients(fit, draws=DRAWS, seed=SEED), now.endings)
     then = simulate_paths(fit, future, *world, seed=SEED)
-    return now, future, then, split(fit, now.future, future, *world, now=now.paths, then=then)
+    pairs = edited_pairs(now.future, future, now.record)
+    return now, future, then, split(fit, future, *world, now=now.paths, then=then, edited=pairs)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,20 @@ def test_without_other_edits_the_replayed_world_gives_the_same_hazards(
         known_fit, now.future, now.record, coefficients, now.endings, world=now.paths, rows=rows
     )
     np.testing.assert_allclose(found, now.paths.hazard, rtol=1e-4, atol=1e-8)
+
+
+def test_years_before_an_edit_acts_are_those_of_the_status_quo(
+    known_fit: Fit, ukraine: tuple[StatusQuo, Future, Paths, Split]
+) -> None:
+    """Taken from it or simulated anew, the scenario is the same to the last bit."""
+    now, future, then, parts = ukraine
+    world = (now.record, Coefficients(known_fit, draws=DRAWS, seed=SEED), now.endings)
+    years = same_years(parts.edited)
+    assert years == 1
+    quick = simulate_paths(known_fit, future, *world, seed=SEED, same=(now.paths, years))
+    for name in ("annual", "hazard", "onsets"):
+        np.testing.assert_array_equal(getattr(quick, name), getattr(then, name))
+    assert all((one != other).nnz == 0 for one, other in zip(quick.going, then.going, strict=True))
 
 
 def test_a_pair_without_an_edit_has_contagion_only(
