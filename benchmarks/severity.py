@@ -53,8 +53,8 @@ LEVELS = ("fatal", "deaths_25", "deaths_1000")
 
 def main(data: str = "embedded", first: int = 2005, last: int = 2025) -> None:
     tables = read_tables(data)
-    panel = severity_panel(tables, last=tables.coverage["conflicts"].last)
-    whole = panel.data
+    end = tables.coverage["conflicts"].last
+    whole = severity_panel(tables, last=end).data
     number = whole["level"].to_numpy()
     year = whole["year"].to_numpy()
     keys = pd.DataFrame({n: whole[n].to_numpy() for n in ("year", "ccode_a", "ccode_b")})
@@ -95,7 +95,7 @@ def main(data: str = "embedded", first: int = 2005, last: int = 2025) -> None:
         for name, p in told.items():
             parts.append(keys.iloc[new].assign(model=name, **dict(zip(LEVELS, p.T, strict=True))))
     found = pd.concat(parts)
-    observed = levels_reached(panel).add_prefix("is_").reset_index()
+    observed = levels_reached(tables, last=end).add_prefix("is_").reset_index()
     _print(found, observed)
 
 

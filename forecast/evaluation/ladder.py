@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.evaluation.knowledge import known_before
-from forecast.scenario.severity import LEVELS, Severity, levels_reached, severity_panel
+from forecast.scenario.severity import LEVELS, Severity, levels_reached
 from forecast.sources.tables import Tables
 
 __all__ = ["ladder_forecasts", "ladder_table"]
@@ -69,7 +69,7 @@ def ladder_forecasts(
         columns = fits[origin].columns(pairs, tables=known, year=year)
         given[at] = fits[origin].given_onset(columns, year).mean(axis=2).T
     p, y = mine["probability"].to_numpy(), mine["outcome"].to_numpy(dtype=np.float64)
-    came = levels_reached(severity_panel(tables, last=tables.coverage["conflicts"].last))
+    came = levels_reached(tables, last=tables.coverage["conflicts"].last)
     reached = came.reindex(pd.MultiIndex.from_frame(rows[_KEYS])).to_numpy()
     reached = np.where(y[:, None] == 1, reached, 0.0)
     return rows.assign(

@@ -27,7 +27,7 @@ from forecast.scenario.dynamics import STATUSES, Allies, Track
 from forecast.scenario.ending import disputes_at
 from forecast.scenario.lookup import lookup
 from forecast.scenario.predictor import Frame, simulated_terms
-from forecast.scenario.severity import LEVELS, Level, Severity, levels_reached, severity_panel
+from forecast.scenario.severity import LEVELS, Level, levels_reached
 from forecast.scenario.simulate import StatusQuo, origin_of, status_quo
 from forecast.scenario.support import Support, outside
 from forecast.sources.codes import resolve_state, state_label
@@ -98,6 +98,7 @@ class Outlook:
         self.origin = origin_of(fit)
         now = now or status_quo(fit, horizon=horizon, draws=draws, seed=seed)
         self.future, self.record, self.endings = now.future, now.record, now.endings
+        self.severity = now.severity
         # The draws of one pair lie side by side.
         self.cumulative = np.ascontiguousarray(now.paths.cumulative().transpose(1, 0, 2))
         self._annual = now.paths.annual
@@ -185,12 +186,6 @@ class Outlook:
         return out
 
     @cached_property
-    def severity(self) -> Severity:
-        """How bad what begins becomes, fitted to the record on the first query."""
-        draws = self.cumulative.shape[2]
-        return Severity(self.tables, origin=self.origin, draws=draws, seed=self.seed)
-
-    @cached_property
     def _severity_columns(self) -> Float64Array:
         return self.severity.columns(self.codes)
 
@@ -200,7 +195,7 @@ class Outlook:
         panel = self.fit.panel
         data = panel.data.isel(row=panel.data["outcome"].to_numpy() == 1)
         onsets = self._with_strata(panel.with_data(data)).assign(year=data["year"].to_numpy())
-        reached = levels_reached(severity_panel(self.tables, last=self.origin))
+        reached = levels_reached(self.tables, last=self.origin)
         keys = pd.MultiIndex.from_frame(onsets[["year", "ccode_a", "ccode_b"]])
         came = reached.reindex(keys).set_index(onsets["stratum"].to_numpy(dtype=object))
         return {

@@ -7,6 +7,7 @@ unknown class of deaths is missing, and so is what either would tell of the next
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
@@ -204,18 +205,8 @@ def severity_panel(tables: Tables, *, last: int) -> Panel:
     -----
     Sources code deaths once, so that those of a dispute that ran past `last` may be later ones.
     """
-    table = tables.conflicts
-    start, end = span_years(table)
-    begun = start <= last
-    table = table[begun].assign(year=start[begun], open=end[begun] > last)
-    joined = (table[["role_a", "role_b"]] == "joiner").any(axis=1)
-    deaths = table["deaths_class"].to_numpy(np.float64, na_value=np.nan)
-    table = table.assign(joined=joined, deaths=deaths, unsure=np.isnan(deaths) | table["open"])
-    onsets = (
-        table.groupby(["year", "ccode_a", "ccode_b"])
-        .agg({"deaths": "max", "unsure": "any", "joined": "all", "conflict_id": "first"})
-        .reset_index()
-    )
+    steps = _steps(tables, last)
+    onsets, row, level, outcome = steps.onsets, steps.row, steps.level, steps.outcome
     pairs = onsets[["ccode_a", "ccode_b"]].to_numpy()
     year = onsets["year"].to_numpy()
     history: dict[str, Float64Array] = {}
@@ -223,24 +214,11 @@ def severity_panel(tables: Tables, *, last: int) -> Panel:
         at = np.flatnonzero(year == one)
         for name, values in severity_history(tables, pairs[at], int(one)).items():
             history.setdefault(name, np.empty(len(onsets)))[at] = values
-    deaths = onsets["deaths"].fillna(-1.0).to_numpy()
-    unsure = onsets["unsure"].to_numpy(dtype=bool)
-    classes = list(LEVELS.values())
-    rows, outcomes, levels = [], [], []
-    for number, (reached, wanted) in enumerate(pairwise(classes)):
-        at = np.flatnonzero(deaths >= reached) if number else np.arange(len(onsets))
-        rose = (deaths[at] >= wanted).astype(np.float64)
-        rows.append(at)
-        outcomes.append(np.where((rose == 0) & unsure[at], np.nan, rose))
-        levels.append(np.full(at.size, number))
-    row, outcome, level = (np.concatenate(parts) for parts in (rows, outcomes, levels))
-    order = np.lexsort((level, row))
-    row, outcome, level = row[order], outcome[order], level[order]
     spec = load_model("severity")
     recent = np.empty(row.size)
     for one in np.unique(year):
         at = year[row] == one
-        recent[at] = recent_log_odds(year[row], level, outcome, before=int(one))[level[at]]
+        recent[at] = steps.recent(int(one))[level[at]]
     data = xr.Dataset(
         {
             "outcome": ("row", outcome),
@@ -267,13 +245,69 @@ def severity_panel(tables: Tables, *, last: int) -> Panel:
     )
 
 
-def levels_reached(panel: Panel) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """Onsets of pairs and years, and a step for each level that one came to.
+
+    Attributes
+    ----------
+    onsets : pandas.DataFrame
+        ``year``, ``ccode_a``, ``ccode_b``, ``conflict_id``, ``joined``.
+    row, level : numpy.ndarray of int, shape (steps,)
+        Place among the onsets, and number of the level.
+    outcome : numpy.ndarray, shape (steps,)
+        Whether the next level was reached; NaN where that is not known.
+    """
+
+    onsets: pd.DataFrame
+    row: IntArray
+    level: IntArray
+    outcome: Float64Array
+
+    def recent(self, before: int) -> Float64Array:
+        """`recent_log_odds` of the steps."""
+        year = self.onsets["year"].to_numpy()[self.row]
+        return recent_log_odds(year, self.level, self.outcome, before=before)
+
+
+def _steps(tables: Tables, last: int) -> _Steps:
+    table = tables.conflicts
+    start, end = span_years(table)
+    begun = start <= last
+    table = table[begun].assign(year=start[begun], open=end[begun] > last)
+    joined = (table[["role_a", "role_b"]] == "joiner").any(axis=1)
+    deaths = table["deaths_class"].to_numpy(np.float64, na_value=np.nan)
+    table = table.assign(joined=joined, deaths=deaths, unsure=np.isnan(deaths) | table["open"])
+    onsets = (
+        table.groupby(["year", "ccode_a", "ccode_b"])
+        .agg({"deaths": "max", "unsure": "any", "joined": "all", "conflict_id": "first"})
+        .reset_index()
+    )
+    deaths = onsets["deaths"].fillna(-1.0).to_numpy()
+    unsure = onsets["unsure"].to_numpy(dtype=bool)
+    classes = list(LEVELS.values())
+    rows, outcomes, levels = [], [], []
+    for number, (reached, wanted) in enumerate(pairwise(classes)):
+        at = np.flatnonzero(deaths >= reached) if number else np.arange(len(onsets))
+        rose = (deaths[at] >= wanted).astype(np.float64)
+        rows.append(at)
+        outcomes.append(np.where((rose == 0) & unsure[at], np.nan, rose))
+        levels.append(np.full(at.size, number))
+    row, outcome, level = (np.concatenate(parts) for parts in (rows, outcomes, levels))
+    order = np.lexsort((level, row))
+    row, outcome, level = row[order], outcome[order], level[order]
+    return _Steps(onsets, row, level, outcome)
+
+
+def levels_reached(tables: Tables, *, last: int) -> pd.DataFrame:
     """How far the disputes of a pair went that began in a year.
 
     Parameters
     ----------
-    panel : Panel
-        As `severity_panel` makes it.
+    tables : Tables
+        The data set; only its conflicts are read.
+    last : int
+        Last year that is known.
 
     Returns
     -------
@@ -281,15 +315,15 @@ def levels_reached(panel: Panel) -> pd.DataFrame:
         Indexed by ``year, ccode_a, ccode_b``: ``fatal``, ``deaths_25``, ``deaths_1000``, 1 or 0, or
         NaN where that is not known.
     """
-    names = ["year", "ccode_a", "ccode_b"]
-    table = panel.data[["outcome", "level"]].to_dataframe()
-    wide = table.reset_index().set_index([*names, "level"])["outcome"].unstack()  # noqa: PD010
-    found, so_far = {}, np.ones(len(wide))
+    steps = _steps(tables, last)
+    came = np.full((len(steps.onsets), 3), np.nan)
+    came[steps.row, steps.level] = steps.outcome
+    found, so_far = {}, np.ones(len(came))
     for number, name in enumerate(list(LEVELS)[1:]):
-        step = wide[number].to_numpy() if number in wide else np.full(len(wide), np.nan)
-        so_far = np.where(so_far == 0, 0.0, so_far * step)
+        so_far = np.where(so_far == 0, 0.0, so_far * came[:, number])
         found[name] = so_far
-    return pd.DataFrame(found, index=wide.index)
+    names = ["year", "ccode_a", "ccode_b"]
+    return pd.DataFrame(found, index=pd.MultiIndex.from_frame(steps.onsets[names]))
 
 
 def recent_log_odds(
@@ -390,10 +424,7 @@ class Severity:
         year = self.origin + 1 if year is None else year
         recent = self._recent
         if tables is not None:
-            known = severity_panel(tables, last=year - 1).data
-            recent = recent_log_odds(
-                *(known[name].to_numpy() for name in ("year", "level", "outcome")), before=year
-            )
+            recent = _steps(tables, year - 1).recent(year)
         history = severity_history(tables or self.tables, pairs, year)
         level = np.repeat(np.arange(3), n)
         tiled = {name: np.tile(values, 3) for name, values in history.items()}

@@ -218,7 +218,11 @@ def simulate_all(
     )
     given = None
     if severity != "onset":
-        found = Severity(tables, origin=origin, draws=coefficients.draws, seed=seed)
+        found = (
+            now.severity
+            if now is not None and now.seed == seed and now.endings.draws == coefficients.draws
+            else Severity(tables, origin=origin, draws=coefficients.draws, seed=seed)
+        )
         given = found.at_level(severity, base.rows, horizon)
 
     def read(paths: Paths) -> dict[str, npt.NDArray[np.float32]]:
@@ -341,6 +345,8 @@ class StatusQuo:
     future: Future
     record: Record
     endings: Endings
+    severity: Severity
+    seed: int
 
 
 def status_quo(fit: Fit, *, horizon: int, draws: int | None, seed: int) -> StatusQuo:
@@ -354,7 +360,8 @@ def status_quo(fit: Fit, *, horizon: int, draws: int | None, seed: int) -> Statu
     coefficients = Coefficients(fit, draws=draws, seed=seed)
     endings = Endings(tables, origin=origin, draws=coefficients.draws, seed=seed)
     paths = simulate_paths(fit, future, record, coefficients, endings, seed=seed)
-    return StatusQuo(paths, future, record, endings)
+    severity = Severity(tables, origin=origin, draws=coefficients.draws, seed=seed)
+    return StatusQuo(paths, future, record, endings, severity, seed)
 
 
 def _tables(fit: Fit) -> Tables:

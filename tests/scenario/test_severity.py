@@ -62,7 +62,7 @@ def test_rows_go_as_far_as_the_dispute_and_no_further(tables: Tables) -> None:
         ("2011-05-01", "2011-06-01", None, third),
         ("2011-07-01", "2011-08-01", 1, third),
     )
-    reached = levels_reached(severity_panel(made, last=2025))
+    reached = levels_reached(made, last=2025)
     nan = float("nan")
     expected = {
         (2001, *pair): (0, 0, 0), (2003, *pair): (1, 1, 0), (2005, *pair): (1, 1, 1),
@@ -77,7 +77,7 @@ def test_rows_go_as_far_as_the_dispute_and_no_further(tables: Tables) -> None:
     # By 2008 nobody had seen the dispute of 2009, and one that runs past the end may yet rise.
     assert severity_panel(made, last=2008).data["year"].max() == 2007
     running = with_disputes(tables, ("2003-05-01", "2010-06-01", 1, pair))
-    assert np.isnan(levels_reached(severity_panel(running, last=2005)).iloc[0, 1])
+    assert np.isnan(levels_reached(running, last=2005).iloc[0, 1])
 
 
 def test_history_is_of_earlier_years_only_and_as_documented(tables: Tables) -> None:
