@@ -30,7 +30,8 @@ def worlds(fit: Fit, scenario: Scenario) -> tuple[StatusQuo, Future, Paths, Spli
     world = (now.record, Coefficients(fit, draws=DRAWS, seed=SEED), now.endings)
     then = simulate_paths(fit, future, *world, seed=SEED)
     pairs = edited_pairs(now.future, future, now.record)
-    return now, future, then, split(fit, future, *world, now=now.paths, then=then, edited=pairs)
+    whole = then.cumulative() - now.paths.cumulative()
+    return now, future, then, split(fit, future, *world, now=now.paths, whole=whole, edited=pairs)
 
 
 @pytest.fixture(scope="module")
