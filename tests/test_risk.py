@@ -347,7 +347,7 @@ def test_the_record_of_the_stratum_and_band_is_quoted(
     assert answer.calibration["onsets_observed"] == cell["observed"]
     assert answer.calibration["observed_rate_interval"] == [cell["lower"], cell["upper"]]
     assert answer.calibration["text"] in str(answer)
-    assert f"Of {cell['rows']:,} dyad-years of the stratum 'recurrent'" in str(answer)
+    assert f"Of {cell['rows']:,} dyad-years of neighbours, or pairs with" in str(answer)
     assert "1990–2009" in str(answer)
     # The same record given for one query, and as the evidence of a fit without one.
     assert risk(known_fit, *pair, evidence=record) == answer

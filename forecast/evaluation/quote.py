@@ -30,8 +30,11 @@ def _ahead(record: CalibrationRecord) -> str:
 
 
 def _such(record: CalibrationRecord, stratum: str) -> str:
-    """Rows of the stratum as a noun: ``dyad-years (quiet)``."""
-    return record.unit if stratum == "all" else f"{record.unit} of the stratum '{stratum}'"
+    """Rows of the stratum as a noun: ``dyad-years of pairs with a conflict under way``."""
+    from forecast.evaluation.strata import NEW, STRATA_WORDS
+
+    words = {**STRATA_WORDS, NEW: "pairs new to the model"}.get(stratum, f"the stratum '{stratum}'")
+    return record.unit if stratum == "all" else f"{record.unit} of {words}"
 
 
 def quotation(record: CalibrationRecord, cell: Mapping[str, Any]) -> dict[str, Any]:

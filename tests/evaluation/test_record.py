@@ -161,7 +161,8 @@ def test_a_quotation_is_a_sentence_with_the_digits_it_supports():
     )
     found = record.quote("quiet", 0.004)
     assert found["text"] == (
-        "Of 412 dyad-years of the stratum 'quiet' that were given under 2% one year ahead, 3.2%"
+        "Of 412 dyad-years of neighbours, or pairs with a major power, with an old conflict and"
+        " more than ten years of peace since that were given under 2% one year ahead, 3.2%"
         " (1.8–5.2%, 95% Jeffreys) had an onset, 1985–1996."
     )
     assert found["covered"] and found["onsets_expected"] == 13.9
@@ -171,7 +172,7 @@ def test_a_quotation_is_a_sentence_with_the_digits_it_supports():
 
 def test_what_is_not_covered_is_said(record):
     unknown = record.quote("new dyad", 0.03)
-    assert not unknown["covered"] and "no dyad-years of the stratum 'new dyad'" in unknown["text"]
+    assert not unknown["covered"] and "no dyad-years of pairs new to the model" in unknown["text"]
     empty = record.bands[(record.bands["stratum"] == "quiet") & (record.bands["rows"] == 0)].iloc[0]
     found = record.quote("quiet", empty["low"])
     assert not found["covered"] and "none of its dyad-years" in found["text"]
