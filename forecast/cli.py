@@ -236,10 +236,11 @@ def risk(
     from forecast.set_risk import SetRisk
     from forecast.store import open_store
 
+    asked = as_severity(severity)
     opened = open_store(store)
     answer: Risk | SetRisk = risk_of_sides(
         opened.load(fit or opened.newest()), state_a, state_b, any_=any_, horizon=horizon,
-        level=level, severity=as_severity(severity),
+        level=level, severity=asked,
     )  # fmt: skip
     if as_json:
         print_json(answer.to_dict())

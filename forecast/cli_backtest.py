@@ -89,6 +89,10 @@ def backtest(
             "--out", help="Folder for row-level forecasts and scores; run again, it goes on."
         ),
     ] = None,
+    severity: Annotated[
+        bool,
+        typer.Option("--severity", help="Score every level of severity too, one year ahead."),
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     context: typer.Context = None,  # type: ignore[assignment]
@@ -109,6 +113,12 @@ def backtest(
         _refuse_besides(context)
     spec = load_model(model) if settings is None else settings.spec()
     rows = _panel(panel_file, data, spec, None if settings is None else settings.under_way)
+    if severity and ((spec.unit, spec.outcome) != ("dyad-year", "onset") or rows.tables is None):
+        raise ArgumentError(
+            f"--severity: levels are of onsets of pairs and years on a panel with its tables; found"
+            f" unit {spec.unit!r} and outcome {spec.outcome!r}"
+            f"{'' if rows.tables is not None else ', and no tables'}."
+        )
     options: dict[str, Any] = {
         "horizons": horizon or [1], "method": method, "refit": refit, "seed": seed, "draws": draws,
     }  # fmt: skip
@@ -129,13 +139,17 @@ def backtest(
     if out is not None:
         result.save(out / "tables")
         table.save(out)
+    levels = result.severity(rows.tables) if severity and rows.tables is not None else None
     if as_json:
-        print_json(result.to_dict() | {"table": table.to_dict()})
+        told = {} if levels is None else {"severity": levels.to_dict("records")}
+        print_json(result.to_dict() | {"table": table.to_dict()} | told)
     elif settings is not None:
         typer.echo(table.to_text(), nl=False)
     else:
         print_table(result.scores[result.scores["group"] == "all"], title="Scores")
         print_table(result.differences, title="Paired differences")
+    if levels is not None and not as_json:
+        print_table(levels, title="How bad, one year ahead: expected and observed")
 
 
 def _panel(file: Path | None, data: str, spec: ModelSpec, under_way: UnderWay | None) -> Panel:

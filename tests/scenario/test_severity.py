@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import forecast as fc
+from forecast.cli import main
 from forecast.errors import UnknownNameError
 from forecast.evaluation.ladder import ladder_forecasts, ladder_table
 from forecast.evaluation.record import CalibrationRecord, record_of
@@ -294,3 +296,13 @@ def test_a_set_at_every_level(known_fit: Fit) -> None:
     alone = risk(known_fit, ["RUS"], ["POL"], severity="deaths_25")["probability"].iloc[0]
     both = risk(known_fit, "RUS", frozenset({"POL"}), how="any", severity="deaths_25")
     assert both.probability == pytest.approx(alone, rel=1e-4)
+
+
+def test_the_shell_knows_every_level(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["backtest", "dyad_onset:force_onset", "--severity", "--first", "2025"]) == 1
+    assert "--severity: levels are of onsets" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    assert main(["risk", "IND", "PAK", "--severity", "deaths_26"]) == 1
+    assert "Did you mean 'deaths_25'" in capsys.readouterr().err
