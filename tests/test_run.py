@@ -81,7 +81,7 @@ def test_the_calibration_record_travels_with_the_fit(done: Run, place: Path) -> 
 
 def test_the_report_is_there_with_its_tables(done: Run, place: Path) -> None:
     assert done.report.page == (place / "report" / "index.html").resolve()
-    assert len(done.report.summary) == 6
+    assert len(done.report.summary) == 7
     risks = pd.read_parquet(place / "report" / "risks.parquet")
     assert len(risks) == 3 * risks[["ccode_a", "ccode_b"]].drop_duplicates().shape[0]
     assert risks["probability"].between(0, 1).all()

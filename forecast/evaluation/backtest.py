@@ -146,7 +146,7 @@ class Backtest:
         """
         from forecast.evaluation.ladder import ladder_forecasts, ladder_table
 
-        about = self.settings["panel"]
+        about = self.settings.get("panel", {})
         if (about.get("unit"), about.get("outcome")) != ("dyad-year", "onset"):
             return pd.DataFrame()
         first = self.settings["origins"][0] - self.settings["warm_up"]

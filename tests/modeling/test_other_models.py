@@ -104,7 +104,7 @@ def test_quick_fit_passes_the_gate_and_predicts(panels: dict[str, Panel], name: 
     given = given.with_data(given.data.isel(row=np.isfinite(given.data["outcome"].to_numpy())))
     if name == "state_onset":
         given = given.select_years(1980, 2004)
-    found = fit(load_model(name), given, seed=1, draws=400)
+    found = fit(load_model(name), given, seed=1, draws=1000)
     assert found.gate().passed, found.gate().failures
     p = predict(found, given)
     observed = found.posterior["observed_data"]["outcome"].to_numpy()
