@@ -13,6 +13,7 @@ import pytest
 
 import forecast
 from forecast.errors import GateRefusedError, UnknownNameError
+from forecast.evaluation.strata import STRATA_WORDS
 from forecast.inference.diagnostics import Thresholds
 from forecast.modeling.spec import load_model
 from forecast.panel import build
@@ -108,7 +109,7 @@ def test_pairs_that_are_not_politically_relevant_are_answered_by_the_model(done:
     assert p["Iran", "Israel"] > p["Israel", "Yemen"] > 10 * p["Bolivia", "Mongolia"]
     one = forecast.risk(done.fit, "Iran", "Israel", horizon=1)
     assert one.base_population == "all pairs of states"
-    assert one.stratum in str(one)
+    assert STRATA_WORDS[one.stratum] in str(one)
 
 
 def test_a_second_report_has_the_same_numbers_and_says_so(done: Run, place: Path) -> None:
