@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from forecast.evaluation.backtest import Backtest
+    from forecast.evaluation.record import CalibrationRecord
     from forecast.inference.fit import Fit
     from forecast.modeling.spec import ModelSpec
     from forecast.panel.events import UnderWay
@@ -355,6 +356,7 @@ def _report(
 
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import CHECKS, check
+    from forecast.evaluation.record import record_of
     from forecast.report import Findings, report
     from forecast.risk import remember, risk
     from forecast.scenario.initiation import initiations
@@ -375,16 +377,19 @@ def _report(
     ]
     years = range(last - backtest_years + 1, last + 1)
 
-    def record() -> Backtest:
-        return backtest(
+    def record() -> tuple[Backtest, CalibrationRecord]:
+        made = backtest(
             fit.spec, fit.panel, origins=years, method="laplace", draws=_BACKTEST_DRAWS,
             refit=_BACKTEST_REFIT, seed=fit.seed,
         )  # fmt: skip
+        return made, record_of(made, specification=fit.spec.sha256, tables=fit.panel.tables)
 
-    # The refits leave Python's lock most of the time: they take the second core meanwhile.
+    at_once = [name for name in CHECKS if name != _OF_RECORD]
+    # Fits leave Python's lock most of the time: what needs no simulation takes the second core.
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(1) as second:
         pending = second.submit(record) if backtest_years else None
         directed = second.submit(initiations, fit, chosen)
+        checked = second.submit(check, fit, seed=fit.seed, checks=at_once)
         with clock.step("Risks"):
             now = status_quo(fit, horizon=horizon, draws=None, seed=fit.seed)
             remember(fit, now)
@@ -398,16 +403,14 @@ def _report(
         if theories and chosen:
             with clock.step("Rival theories"):
                 rivals = simulate_rivals(fit, chosen, theories, own=simulated, horizon=horizon)
-        with clock.step("Checks"):
-            at_once = [name for name in CHECKS if name != _OF_RECORD]
-            checks = check(fit, seed=fit.seed, checks=at_once)
         with clock.step(f"Backtest {years.start}–{last}" if pending else "No backtest"):
-            scored = None if pending is None else pending.result()
+            scored, made = (None, None) if pending is None else pending.result()
         with clock.step("Who would begin"):
             begins, silent = directed.result()
-    if scored is not None:
-        with clock.step("Calibration record"):
-            fit = _with_record(fit, scored, store)
+        with clock.step("Checks"):
+            checks = checked.result()
+    if made is not None:
+        fit = _with_record(fit, made, store)
     checks += check(fit, seed=fit.seed, checks=[_OF_RECORD])
     findings = Findings(
         fit=fit,
@@ -427,15 +430,13 @@ def _report(
         return report(findings, folder), fit
 
 
-def _with_record(fit: Fit, scored: Backtest, store: str | Path | None) -> Fit:
+def _with_record(fit: Fit, made: CalibrationRecord, store: str | Path | None) -> Fit:
     """The fit with the record of its backtest, in the store too.
 
     A record of more forecasts, made of a longer backtest of the same specification, stays.
     """
-    from forecast.evaluation.record import record_of
     from forecast.store import open_store
 
-    made = record_of(scored, specification=fit.spec.sha256, tables=fit.panel.tables)
     known = fit.record
     if known is not None and known.specification == fit.spec.sha256 and known.rows > made.rows:
         return fit
