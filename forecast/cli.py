@@ -232,7 +232,7 @@ def risk(
 ) -> None:
     """Probability that a dispute begins between two states, or any of two sets of them."""
     from forecast.risk import Risk, risk_of_sides
-    from forecast.scenario.severity import as_severity
+    from forecast.scenario.levels import as_severity
     from forecast.set_risk import SetRisk
     from forecast.store import open_store
 
@@ -276,8 +276,8 @@ def simulate(
     import pandas as pd
 
     from forecast.explain import explain
+    from forecast.scenario.levels import as_severity
     from forecast.scenario.scenario import Scenario
-    from forecast.scenario.severity import as_severity
     from forecast.scenario.simulate import largest_changes, save_result
     from forecast.scenario.simulate import simulate as simulate_scenario
     from forecast.store import open_store

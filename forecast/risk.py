@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
     from forecast.evaluation.record import CalibrationRecord
     from forecast.inference.fit import Fit
+    from forecast.scenario.levels import Level
     from forecast.scenario.outlook import Outlook
-    from forecast.scenario.severity import Level
     from forecast.scenario.simulate import StatusQuo
     from forecast.set_risk import SetRisk
 
@@ -219,7 +219,7 @@ class Risk:
     def __str__(self) -> str:
         """The answer and its record, with no more digits than they support."""
         from forecast.evaluation.strata import STRATA_WORDS
-        from forecast.scenario.severity import LEVEL_WORDS
+        from forecast.scenario.levels import LEVEL_WORDS
         from forecast.sources.tables import amended_words
 
         pair = f"{self.state_a}–{self.state_b}"
@@ -256,7 +256,7 @@ class Risk:
 
     def _how_bad(self, span: str) -> str:
         """The other levels, and fighting."""
-        from forecast.scenario.severity import SHORT
+        from forecast.scenario.levels import SHORT
 
         others = [entry for entry in self.ladder if entry["severity"] != self.severity]
         told = ", ".join(f"{SHORT[entry['severity']]} {entry['text']}" for entry in others)
@@ -396,7 +396,7 @@ def risk(
     if how == "any" and a is None:
         raise ArgumentError("how='any' needs a side: give `a`, a state or a set of states.")
     from forecast.scenario.answers import risk_answer, risk_table
-    from forecast.scenario.severity import as_severity
+    from forecast.scenario.levels import as_severity
 
     severity = as_severity(severity)
 

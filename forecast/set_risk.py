@@ -118,7 +118,7 @@ class SetRisk:
 
     def __str__(self) -> str:
         """The answer, what it is made of, and what is on record."""
-        from forecast.scenario.severity import LEVEL_WORDS
+        from forecast.scenario.levels import LEVEL_WORDS
 
         many = self.horizon > 1
         span = f"in {self.first_year}–{self.last_year}" if many else f"in {self.first_year}"

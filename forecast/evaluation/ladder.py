@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from forecast.evaluation.knowledge import known_before
-from forecast.scenario.severity import LEVELS, Severity, levels_reached
+from forecast.scenario.levels import LEVELS
+from forecast.scenario.severity import Severity
+from forecast.scenario.severity_rows import levels_reached
 from forecast.sources.tables import Tables
 
 __all__ = ["ladder_forecasts", "ladder_table"]

@@ -15,8 +15,8 @@ from forecast.evaluation.strata import OUTSIDE, population_words
 from forecast.risk import Ended, Risk, UnderWay
 from forecast.scenario.dynamics import STATUSES
 from forecast.scenario.ladder import fighting_draws, ladder_draws, ladder_entries, told
+from forecast.scenario.levels import LEVELS, RECORDED_AS, Level, of_level
 from forecast.scenario.outlook import Outlook
-from forecast.scenario.severity import LEVELS, RECORDED_AS, Level, of_level
 from forecast.scenario.simulate import CAUTION
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
 from forecast.evaluation.strata import REMOTE
 from forecast.scenario.dynamics import STATUSES
+from forecast.scenario.levels import LEVEL_WORDS, LEVELS
 from forecast.scenario.outlook import Outlook
-from forecast.scenario.severity import LEVEL_WORDS, LEVELS
 
 if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord

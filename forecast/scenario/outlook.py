@@ -25,9 +25,10 @@ from forecast.panel.populations import relevant_pairs
 from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import STATUSES, Allies, Track
 from forecast.scenario.ending import disputes_at
+from forecast.scenario.levels import LEVELS, Level
 from forecast.scenario.lookup import lookup
 from forecast.scenario.predictor import Frame, simulated_terms
-from forecast.scenario.severity import LEVELS, Level, levels_reached
+from forecast.scenario.severity_rows import levels_reached
 from forecast.scenario.simulate import StatusQuo, origin_of, status_quo
 from forecast.scenario.support import Support, outside
 from forecast.sources.codes import resolve_state, state_label

@@ -14,8 +14,8 @@ from forecast.evaluation.digits import percentage, percentage_interval, rounding
 from forecast.risk import date_words
 from forecast.scenario.dynamics import STATUSES
 from forecast.scenario.joint import any_begins
+from forecast.scenario.levels import LEVELS, RECORDED_AS, Level, of_level
 from forecast.scenario.outlook import Outlook
-from forecast.scenario.severity import LEVELS, RECORDED_AS, Level, of_level
 from forecast.scenario.simulate import CAUTION
 from forecast.set_risk import SetRisk
 from forecast.sources.codes import ALIASES, resolve_state

@@ -22,8 +22,9 @@ from forecast.scenario.dynamics import Record
 from forecast.scenario.ending import Endings
 from forecast.scenario.engine import Paths, simulate_paths
 from forecast.scenario.future import Future, prepare_future
+from forecast.scenario.levels import Level, as_severity
 from forecast.scenario.scenario import Scenario
-from forecast.scenario.severity import Level, Severity, as_severity
+from forecast.scenario.severity import Severity
 from forecast.scenario.split import edited_pairs, part_columns, same_years, split, timing_words
 from forecast.scenario.summary import Summary
 from forecast.scenario.support import Support, add_support, extrapolation_words

@@ -15,7 +15,7 @@ from forecast.scenario.dynamics import Record
 from forecast.scenario.engine import Paths
 from forecast.scenario.future import Future
 from forecast.scenario.joint import any_begins
-from forecast.scenario.severity import RECORDED_AS, Level
+from forecast.scenario.levels import RECORDED_AS, Level
 from forecast.scenario.split import SOURCES, Split
 from forecast.sources.codes import BETWEEN, state_label
 

@@ -18,10 +18,10 @@ from forecast.evaluation.record import CalibrationRecord, record_of
 from forecast.inference.fit import Fit
 from forecast.modeling.spec import load_model
 from forecast.risk import risk
+from forecast.scenario.levels import LEVELS
 from forecast.scenario.scenario import Scenario
-from forecast.scenario.severity import (
-    LEVELS,
-    Severity,
+from forecast.scenario.severity import Severity
+from forecast.scenario.severity_rows import (
     levels_reached,
     recent_log_odds,
     severity_history,
