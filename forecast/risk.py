@@ -142,11 +142,12 @@ class Risk:
     ladder : tuple of dict
         All four levels, each contained in the one before: ``severity``, ``meaning``,
         ``probability``, ``lower``, ``upper``, ``text``, ``base_rate``, ``base_rows`` (onsets whose
-        deaths tell it), ``record`` (how forecasts of the level did).
-    fighting : dict
+        deaths tell it), ``record`` (how forecasts of the level did). Of a level that the data do
+        not record the numbers are None.
+    fighting : dict or None
         ``probability``, ``lower``, ``upper``, ``text``: that at the end of one of these years a
         dispute of the two is under way that has cost more than 25 lives, or that one has begun
-        that comes to it.
+        that comes to it. None where the data do not record it.
     drivers : tuple of dict
         The three features that move the log-odds of the first year most, relative to the
         average dyad-year of the fit: ``term``, ``log_odds``, ``value``.
@@ -201,7 +202,7 @@ class Risk:
     base_rows: int
     ratio: float
     ladder: tuple[dict[str, Any], ...]
-    fighting: dict[str, Any]
+    fighting: dict[str, Any] | None
     drivers: tuple[dict[str, Any], ...]
     effects: dict[str, float]
     handling: str
@@ -258,7 +259,13 @@ class Risk:
         """The other levels, and fighting."""
         from forecast.scenario.levels import SHORT
 
-        others = [entry for entry in self.ladder if entry["severity"] != self.severity]
+        others = [
+            entry
+            for entry in self.ladder
+            if entry["severity"] != self.severity and entry["probability"] is not None
+        ]
+        if not others or self.fighting is None:
+            return " How bad it would be is not told: these data record no deaths."
         told = ", ".join(f"{SHORT[entry['severity']]} {entry['text']}" for entry in others)
         text = f" By what one would cost {span}, the chance of it included: {told}."
         if self.under_way is not None:
@@ -401,6 +408,7 @@ def risk(
     severity = as_severity(severity)
 
     outlook = _outlook(fit, horizon, draws, fit.seed if seed is None else seed)
+    outlook.severity.require(severity)
     if how == "any" and a is not None:
         from forecast.scenario.sets import any_answer
 

@@ -394,10 +394,15 @@ def _report(
             now = status_quo(fit, horizon=horizon, draws=None, seed=fit.seed)
             remember(fit, now)
             risks = risk(fit, horizon=horizon)
-            severe = risk(fit, horizon=horizon, severity="deaths_25")
+            deaths = "deaths_25" not in now.severity.unrecorded
+            severe = risk(fit, horizon=horizon, severity="deaths_25") if deaths else None
         with clock.step("Scenarios"):
             ahead, *simulated = simulate_all(fit, chosen, horizon=horizon, now=now)
-            deadly = simulate_all(fit, (), horizon=horizon, now=now, severity="deaths_25")[0]
+            deadly = (
+                simulate_all(fit, (), horizon=horizon, now=now, severity="deaths_25")[0]
+                if deaths
+                else None
+            )
         del now
         rivals: list[xr.Dataset] = []
         if theories and chosen:

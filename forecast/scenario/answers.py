@@ -269,15 +269,18 @@ def _how_bad(
     horizon: int,
     level: float,
     record: CalibrationRecord | None,
-) -> tuple[tuple[dict[str, Any], ...], dict[str, Any], dict[str, Any] | None]:
+) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | None, dict[str, Any] | None]:
     """Ladder, fighting, and how a dispute under way may rise."""
     draws = ladder_draws(outlook, pair, stratum, horizon)
     fighting, rises = fighting_draws(outlook, pair, draws[tuple(LEVELS).index("deaths_25")])
     entries = ladder_entries(outlook, draws, stratum, horizon, level, record)
+    unrecorded = outlook.severity.unrecorded
     return (
         entries,
-        told(fighting, level),
-        None if rises is None else rises | told(rises.pop("draws"), level),
+        None if "deaths_25" in unrecorded else told(fighting, level),
+        None
+        if rises is None or rises["severity"] in unrecorded
+        else rises | told(rises.pop("draws"), level),
     )
 
 

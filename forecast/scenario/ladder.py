@@ -100,8 +100,13 @@ def ladder_entries(
 ) -> tuple[dict[str, Any], ...]:
     """The field `ladder` of `forecast.risk.Risk`."""
     scope = "remote" if stratum.endswith(REMOTE) else "relevant"
-    entries = []
+    entries: list[dict[str, Any]] = []
     for name, values in zip(LEVELS, draws, strict=True):
+        if name in outlook.severity.unrecorded:
+            none = dict.fromkeys(("probability", "lower", "upper", "base_rate"))
+            said = {"text": "not recorded in these data", "base_rows": 0, "record": {}}
+            entries.append({"severity": name, "meaning": LEVEL_WORDS[name], **none, **said})
+            continue
         base, rows = outlook.base_of(horizon, stratum, name)  # type: ignore[arg-type]
         nothing = {"covered": False, "source": "none", "text": "No backtest travels with this fit."}
         entries.append(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import scipy.special
 import xarray as xr
 
-from forecast.errors import DataError
+from forecast.errors import ArgumentError, DataError
 from forecast.inference.fit import Fit, fit
 from forecast.scenario import kernels
 from forecast.scenario.coefficients import Coefficients
@@ -51,6 +51,11 @@ class Severity:
         Number of posterior draws D.
     seed : int
 
+    Attributes
+    ----------
+    unrecorded : tuple of str
+        Levels of which the data say of no dispute whether it came to them.
+
     Notes
     -----
     Where there is nothing to fit, since every dispute of the record came to the next level or none
@@ -64,6 +69,10 @@ class Severity:
         self._recent = recent_log_odds(year, level, outcome, before=origin + 1)
         rng = np.random.default_rng(np.random.SeedSequence([seed, 9]))
         rose, stayed = (np.bincount(level[outcome == value], minlength=3) for value in (1.0, 0.0))
+        told = (rose + stayed > 0).tolist()
+        # A level above one that nothing is known of is not known either.
+        first = told.index(False) if False in told else len(told)
+        self.unrecorded: tuple[str, ...] = tuple(LEVELS)[1 + first :]
         shares = rng.beta(rose[:, None] + 0.5, stayed[:, None] + 0.5, (3, draws))
         self._shares = shares.astype(np.float32)
         try:
@@ -72,6 +81,22 @@ class Severity:
             self.fit = None
             return
         self._coefficients = Coefficients(self.fit, draws=draws, seed=seed)
+
+    def require(self, level: Level) -> None:
+        """Raise if the data do not record a level.
+
+        Raises
+        ------
+        ArgumentError
+            Says what is missing.
+        """
+        if level in self.unrecorded:
+            cover = self.tables.coverage["conflicts"]
+            raise ArgumentError(
+                f"severity={level!r}: the conflicts of these data ({cover.source} {cover.version})"
+                f" say of no dispute whether it came to this level (deaths_class). Recorded:"
+                f" {', '.join(name for name in LEVELS if name not in self.unrecorded)}."
+            )
 
     def columns(
         self, pairs: Pairs, *, tables: Tables | None = None, year: int | None = None

@@ -224,6 +224,7 @@ def simulate_all(
             if now is not None and now.seed == seed and now.endings.draws == coefficients.draws
             else Severity(tables, origin=origin, draws=coefficients.draws, seed=seed)
         )
+        found.require(severity)
         given = found.at_level(severity, base.rows, horizon)
 
     def read(paths: Paths) -> dict[str, npt.NDArray[np.float32]]:

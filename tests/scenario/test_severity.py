@@ -12,7 +12,7 @@ import pytest
 
 import forecast as fc
 from forecast.cli import main
-from forecast.errors import UnknownNameError
+from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.ladder import ladder_forecasts, ladder_table
 from forecast.evaluation.record import CalibrationRecord, record_of
 from forecast.inference.fit import Fit
@@ -306,3 +306,25 @@ def test_the_shell_knows_every_level(
     monkeypatch.chdir(tmp_path)
     assert main(["risk", "IND", "PAK", "--severity", "deaths_26"]) == 1
     assert "Did you mean 'deaths_25'" in capsys.readouterr().err
+
+
+def test_data_without_deaths_say_what_is_missing(tables: Tables, known_fit: Fit) -> None:
+    silent = tables.conflicts.assign(deaths_class=pd.array([None] * len(tables.conflicts), "Int64"))
+    severity = Severity(replace(tables, conflicts=silent), origin=2025, draws=100, seed=1)
+    assert severity.unrecorded == ("fatal", "deaths_25", "deaths_1000")
+    severity.require("onset")
+    with pytest.raises(ArgumentError, match=r"'fatal'.*say of no dispute.*Recorded: onset"):
+        severity.require("fatal")
+    few = with_disputes(tables, ("2001-05-01", "2001-06-01", 0, (750, 770)))
+    assert Severity(few, origin=2025, draws=100, seed=1).unrecorded == ("deaths_25", "deaths_1000")
+    # An answer still comes, with the levels that there are.
+    panel = replace(known_fit.panel, tables=replace(tables, conflicts=silent))
+    mute = replace(known_fit, panel=panel, id=f"{known_fit.id}-mute")
+    answer = risk(mute, "IND", "PAK", draws=100)
+    assert [entry["probability"] is None for entry in answer.ladder] == [False, True, True, True]
+    assert answer.fighting is None and "record no deaths" in str(answer)
+    json.dumps(answer.to_dict(), allow_nan=False)
+    with pytest.raises(ArgumentError, match="severity='deaths_25'"):
+        risk(mute, "IND", "PAK", draws=100, severity="deaths_25")
+    with pytest.raises(ArgumentError, match="severity='deaths_25'"):
+        simulate(mute, horizon=2, draws=100, severity="deaths_25")
