@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Severity"]
 
 _LEAST_DRAWS = 100
-_FEW = 16
+_FEW = 256
 #: Part of the slopes by level (bits of beyond_fatal and beyond_25) of each level that is left.
 _PARTS = (0, 1, 3)
 
