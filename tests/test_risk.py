@@ -390,7 +390,7 @@ def test_what_the_record_does_not_cover_is_said(known_fit: Fit, record: Calibrat
     fit = replace(known_fit, record=record)
     answer = risk(fit, *pair_in(fit, "first ever", 0.002, 0.02))
     assert not answer.calibration["covered"]
-    assert "does not cover" in str(answer) and "'first ever'" in answer.calibration["text"]
+    assert "does not cover" in str(answer) and "no conflict on record" in answer.calibration["text"]
     digits = answer.rounded["text"].rstrip("%").replace(".", "").lstrip("0")
     assert len(digits) == 1
     high = risk(fit, *pair_in(fit, "recurrent", 0.2, 0.5))
@@ -409,4 +409,4 @@ def test_a_pair_that_never_was_a_row_is_new(known_fit: Fit, record: CalibrationR
         known_fit, id="less", panel=known_fit.panel.with_data(data.isel(row=~rows.to_numpy()))
     )
     answer = risk(less, *pair, draws=10, evidence=record)
-    assert "'new dyad'" in answer.calibration["text"]
+    assert "pairs new to the model" in answer.calibration["text"]
