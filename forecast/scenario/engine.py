@@ -86,17 +86,12 @@ class Paths:
         seed : int
             Of which onsets do: worlds with one seed share every random number.
 
-        Notes
-        -----
-        Within several years the probability is 1 − Π (1 − p s), with the probability p of an onset
-        in each year of the draw's world, which an earlier and lesser dispute of the pair raises,
-        and no more than that of any onset.
+        See Also
+        --------
+        level_within : What the probability within several years is.
         """
         annual = self.annual * given
-        within = np.minimum(cumulative(annual), self.cumulative())
-        left = 1.0 - np.concatenate([np.zeros_like(within[:1]), within[:-1]])
-        hazard = np.diff(within, axis=0, prepend=0.0)
-        hazard = np.divide(hazard, left, out=np.ones_like(hazard), where=left > 0)
+        hazard = hazard_of(level_within(annual, self.cumulative()))
         rng = np.random.default_rng(np.random.SeedSequence([seed, 11]))
         rises = np.stack([rng.random(s.shape, dtype=np.float32) < s for s in given])
         return replace(self, annual=annual, hazard=hazard, onsets=self.onsets & rises)
@@ -114,6 +109,30 @@ def cumulative(hazard: Float32Array) -> Float32Array:
         As `Paths.hazard`.
     """
     return np.asarray(-np.expm1(log_survival(hazard)))
+
+
+def level_within(chance: Float32Array, most: Float32Array) -> Float32Array:
+    """Probability that an onset that comes to a level begins within the first h years.
+
+    1 − Π (1 − p s), with the probability p of an onset in each year of the draw's world, which an
+    earlier and lesser dispute of the pair raises, and the share s that comes to the level; no more
+    than that of any onset, which is told without the noise of the pair's own simulated ones.
+
+    Parameters
+    ----------
+    chance : numpy.ndarray, shape (horizon, …, D), float32
+        p s of each year.
+    most : numpy.ndarray, shape (horizon, …, D), float32
+        Of any onset, as `cumulative` gives it.
+    """
+    return np.minimum(cumulative(chance), most)
+
+
+def hazard_of(within: Float32Array) -> Float32Array:
+    """Hazards by year of which these are the `cumulative` probabilities."""
+    before = np.concatenate([np.zeros_like(within[:1]), within[:-1]])
+    left = 1.0 - before
+    return np.asarray(np.divide(within - before, left, out=np.ones_like(within), where=left > 0))
 
 
 def log_survival(hazard: Float32Array) -> Float32Array:

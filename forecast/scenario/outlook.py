@@ -25,6 +25,7 @@ from forecast.panel.populations import relevant_pairs
 from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import STATUSES, Allies, Track
 from forecast.scenario.ending import disputes_at
+from forecast.scenario.engine import hazard_of, level_within
 from forecast.scenario.levels import LEVELS, Level
 from forecast.scenario.lookup import lookup
 from forecast.scenario.predictor import Frame, simulated_terms
@@ -163,11 +164,7 @@ class Outlook:
         return mean, lower, upper
 
     def ladder(self, rows: npt.NDArray[np.int64], horizon: int, levels: int = 3) -> Float32Array:
-        """Draws of the probability of each level within 1 … `horizon` years.
-
-        Within several years that of a level is 1 − Π (1 − p s), with the probability p of an onset
-        in each year of the draw's world and the share s that comes to the level; no more than that
-        of any onset, which is told without the noise of the pair's own simulated ones.
+        """Draws of the probability of each level within 1 … `horizon` years; see `level_within`.
 
         Returns
         -------
@@ -178,13 +175,17 @@ class Outlook:
         onset = self.cumulative[rows, :horizon]
         out = np.empty((1 + levels, *onset.shape), dtype=np.float32)
         out[0] = onset
-        columns = self._severity_columns[:, rows]
-        none = np.ones((levels, rows.size, onset.shape[2]), dtype=np.float32)
-        for h in range(horizon):
-            given = self.severity.given_onset(columns, self.origin + 1 + h, levels=levels)
-            none *= 1.0 - self._annual[h, rows] * given
-            np.minimum(1.0 - none, onset[:, h], out=out[1:, :, h])
+        annual = self._annual[:horizon, rows]
+        for number, given in enumerate(self._given(rows, horizon, levels), start=1):
+            within = level_within(annual * given, onset.transpose(1, 0, 2))
+            out[number] = within.transpose(1, 0, 2)
         return out
+
+    def _given(self, rows: npt.NDArray[np.int64], horizon: int, levels: int) -> Float32Array:
+        """Chance that an onset comes to each level; (levels, horizon, rows, D)."""
+        columns, years = self._severity_columns[:, rows], range(1, horizon + 1)
+        given = [self.severity.given_onset(columns, self.origin + h, levels=levels) for h in years]
+        return np.stack(given, axis=1)
 
     @cached_property
     def _severity_columns(self) -> Float64Array:
@@ -234,20 +235,15 @@ class Outlook:
     ) -> tuple[Float32Array, npt.NDArray[np.bool_]]:
         """Hazards of the first onset, and simulated onsets, by year; both (horizon, rows, D)."""
         number = tuple(LEVELS).index(severity)
-        every = self.ladder(rows, horizon)[number] if number else self.cumulative[rows, :horizon]
-        within = every.transpose(1, 0, 2)
-        before = np.concatenate([np.zeros_like(within[:1]), within[:-1]])
-        left = 1.0 - before
-        hazard = np.divide(within - before, left, out=np.ones_like(within), where=left > 0)
+        within = self.cumulative[rows, :horizon].transpose(1, 0, 2)
         count = self.cumulative.shape[2]
         onsets = np.unpackbits(self._onsets[:horizon, rows], axis=2, count=count).astype(bool)
         if number:
+            given = self._given(rows, horizon, number)[-1]
+            within = level_within(self._annual[:horizon, rows] * given, within)
             rng = np.random.default_rng(np.random.SeedSequence([self.seed, 11]))
-            columns = self._severity_columns[:, rows]
-            for h, begun in enumerate(onsets):
-                given = self.severity.given_onset(columns, self.origin + 1 + h)[number - 1]
-                begun &= rng.random(begun.shape, dtype=np.float32) < given
-        return hazard, onsets
+            onsets &= rng.random(onsets.shape, dtype=np.float32) < given
+        return hazard_of(within), onsets
 
     @cached_property
     def disputes(self) -> dict[tuple[int, int], dict[str, Any]]:
