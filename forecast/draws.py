@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["equal_tailed"]
+__all__ = ["equal_tailed", "estimates"]
 
 
 def equal_tailed(draws: npt.NDArray[Any], level: float) -> npt.NDArray[Any]:
@@ -34,3 +34,8 @@ def equal_tailed(draws: npt.NDArray[Any], level: float) -> npt.NDArray[Any]:
     below, above = (np.moveaxis(ordered[..., at], -1, 0) for at in (low, high))
     share = share.reshape(2, *(1,) * (draws.ndim - 1))
     return np.asarray(below + (above - below) * share)
+
+
+def estimates(draws: npt.NDArray[Any], level: float) -> npt.NDArray[np.float64]:
+    """Mean, and lower and upper end of the equal-tailed interval, over the last axis; (3, …)."""
+    return np.stack([draws.mean(axis=-1, dtype=np.float64), *equal_tailed(draws, level)])

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from forecast.draws import equal_tailed
+from forecast.draws import estimates
 from forecast.evaluation.digits import percentage, percentage_interval, rounded, rounding_step
 from forecast.evaluation.strata import OUTSIDE, population_words
 from forecast.risk import Ended, Risk, UnderWay
@@ -63,18 +62,18 @@ def risk_table(
                 lower[i, h - 1], upper[i, h - 1] = rates[stratum[i]].interval(level)
                 continue
             draws = ladder_draws(outlook, pairs[i], stratum[i], h)[tuple(LEVELS).index(severity)]
-            mean[i, h - 1], lower[i, h - 1], upper[i, h - 1] = _estimates(draws, level)
+            mean[i, h - 1], lower[i, h - 1], upper[i, h - 1] = estimates(draws, level)
     status = [outlook.status(pair) for pair in pairs]
     still = np.full((3, len(pairs), horizon), np.nan)
     for i, (_, pair) in enumerate(places):
         if status[i] == UNDER_WAY:
-            still[:, i] = _estimates(outlook.still_under_way(pair, horizon), level)
+            still[:, i] = estimates(outlook.still_under_way(pair, horizon), level)
     fights = np.stack([mean, lower, upper])
     if severity == "deaths_25":
         for i in (at for at, s in enumerate(status) if s == UNDER_WAY):
             for h in range(horizon):
                 draws = ladder_draws(outlook, pairs[i], stratum[i], h + 1)[2]
-                fights[:, i, h] = _estimates(fighting_draws(outlook, pairs[i], draws)[0], level)
+                fights[:, i, h] = estimates(fighting_draws(outlook, pairs[i], draws)[0], level)
     count = np.arange(1, horizon + 1)
     codes = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     names = np.array([[outlook.label(x), outlook.label(y)] for x, y in pairs]).reshape(-1, 2)
@@ -208,8 +207,7 @@ def risk_answer(
             ),
         )
     values = outlook.cumulative[row, horizon - 1]
-    lower, upper = (float(q) for q in equal_tailed(values, level))
-    probability = float(values.mean(dtype=np.float64))
+    probability, lower, upper = estimates(values, level).tolist()
     if severity != "onset":
         entry = ladder[tuple(LEVELS).index(severity)]
         probability, lower, upper = (entry[n] for n in ("probability", "lower", "upper"))
@@ -275,13 +273,10 @@ def _how_bad(
     fighting, rises = fighting_draws(outlook, pair, draws[tuple(LEVELS).index("deaths_25")])
     entries = ladder_entries(outlook, draws, stratum, horizon, level, record)
     unrecorded = outlook.severity.unrecorded
-    return (
-        entries,
-        None if "deaths_25" in unrecorded else told(fighting, level),
-        None
-        if rises is None or rises["severity"] in unrecorded
-        else rises | told(rises.pop("draws"), level),
-    )
+    rising = None
+    if rises is not None and rises[0] not in unrecorded:
+        rising = {"severity": rises[0], **told(rises[1], level)}
+    return entries, None if "deaths_25" in unrecorded else told(fighting, level), rising
 
 
 def _supported_level(
@@ -308,10 +303,10 @@ def _under_way(
     years = []
     for h in range(horizon):
         year: dict[str, Any] = {"year": outlook.origin + 1 + h}
-        told = {"still": still[h], "ended": 1 - still[h]}
-        told["further"] = None if further is None else further[h]
-        for name, draws in told.items():
-            mean, *ends = [None] * 3 if draws is None else _estimates(draws, level).tolist()
+        chances = {"still": still[h], "ended": 1 - still[h]}
+        chances["further"] = None if further is None else further[h]
+        for name, draws in chances.items():
+            mean, *ends = [None] * 3 if draws is None else estimates(draws, level).tolist()
             year |= {name: mean, f"{name}_interval": None if draws is None else ends}
         years.append(year)
     deaths = (
@@ -330,11 +325,6 @@ def _under_way(
         ),
         rises=rises,
     )
-
-
-def _estimates(draws: npt.NDArray[Any], level: float) -> npt.NDArray[np.float64]:
-    """Mean and equal-tailed interval over the last axis, (3, …)."""
-    return np.stack([draws.mean(axis=-1, dtype=np.float64), *equal_tailed(draws, level)])
 
 
 def _supported(calibration: dict[str, Any], width: float, scale: float) -> tuple[list[float], str]:

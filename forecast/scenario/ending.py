@@ -26,7 +26,7 @@ from forecast.sources.spells import span_years
 if TYPE_CHECKING:
     from forecast.sources.tables import Tables
 
-__all__ = ["Endings", "disputes_at", "ending_panel"]
+__all__ = ["Endings", "disputes_at", "ending_panel", "record_panel"]
 
 IntArray = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
@@ -74,7 +74,24 @@ def ending_panel(tables: Tables, *, last: int) -> Panel:
             "conflict_id": ("row", table["conflict_id"].to_numpy(dtype=np.str_)[row]),
         },
     )
-    spec = load_model("ending")
+    return record_panel("ending", data, tables, last=last)
+
+
+def record_panel(model: str, data: xr.Dataset, tables: Tables, *, last: int) -> Panel:
+    """Panel of a model that is fitted to the record behind a forecast, and has no world of its own.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model.
+    data : xarray.Dataset
+        Its rows.
+    tables : Tables
+        What they were made from.
+    last : int
+        Last year that is known.
+    """
+    spec = load_model(model)
     return Panel(
         data=data,
         world=None,
@@ -83,7 +100,7 @@ def ending_panel(tables: Tables, *, last: int) -> Panel:
         population=spec.population,
         outcome=spec.outcome,
         lag=spec.lag,
-        fingerprint=f"{tables.fingerprint}|ending|last={last}",
+        fingerprint=f"{tables.fingerprint}|{model}|last={last}",
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from forecast.draws import equal_tailed
+from forecast.draws import estimates
 from forecast.errors import ArgumentError, CoverageError, ForecastError
 from forecast.inference.predict import predict
 from forecast.panel.build import future_panel
@@ -155,9 +155,8 @@ def initiation(
         "year": chosen,
     }
     for name, values in zip(_WORLDS, (now, then, then - now), strict=True):
-        columns[name] = values.mean(axis=1, dtype=np.float64)
-        lower, upper = equal_tailed(values, level)
-        columns |= {f"{name}_lower": lower.astype(float), f"{name}_upper": upper.astype(float)}
+        ends = (name, f"{name}_lower", f"{name}_upper")
+        columns |= dict(zip(ends, estimates(values, level), strict=True))
     columns["interval"] = f"{level:.0%} equal-tailed, parameter uncertainty"
     columns["edited"] = (X[0] != X[1]).any(axis=1)
     table = pd.DataFrame(columns)

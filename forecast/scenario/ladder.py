@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from forecast.draws import estimates
 from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
 from forecast.evaluation.strata import REMOTE
 from forecast.scenario.dynamics import STATUSES
@@ -33,15 +35,14 @@ def ladder_draws(outlook: Outlook, pair: tuple[int, int], stratum: str, horizon:
     severity, base = outlook.severity, outlook.base_rates[horizon][stratum]
     rng = np.random.default_rng(np.random.SeedSequence([outlook.seed, 10, *pair]))
     onset = rng.beta(base.onsets + 0.5, base.rows - base.onsets + 0.5, severity.draws)
-    columns = severity.columns(np.array([pair]))
-    given = severity.given_onset(columns, outlook.origin + 1)[:, 0]
+    given = _given_onset(outlook, pair)
     return np.concatenate([onset[None], onset * given])
 
 
 def fighting_draws(
     outlook: Outlook, pair: tuple[int, int], deaths_25: Draws
-) -> tuple[Draws, dict[str, Any] | None]:
-    """Draws of fighting within `horizon` years, and of an open dispute's coming to more deaths.
+) -> tuple[Draws, tuple[str, Draws] | None]:
+    """Draws of fighting, and of an open dispute's coming to more deaths.
 
     Parameters
     ----------
@@ -53,34 +54,35 @@ def fighting_draws(
     fighting : numpy.ndarray, shape (D,)
         Probability that at the end of one of the years a dispute of the two is under way with more
         than 25 deaths, or that one has begun that comes to it.
-    rises : dict or None
-        Of a pair with a dispute under way: ``severity``, the level after the one that is recorded
-        so far, and ``draws`` of the probability that the dispute comes to it in the end.
+    rises : tuple of (str, numpy.ndarray), or None
+        Of a pair with a dispute under way: the level after the one that is recorded so far, and
+        draws of the probability that the dispute comes to it in the end.
     """
     if outlook.status(pair) != STATUSES[2]:
         return deaths_25, None
     dispute = outlook.disputes[pair]
     still = outlook.still_under_way(pair, 1)[0]
-    deaths = dispute["deaths_class"]
-    known = 0 if deaths is None or deaths != deaths else int(deaths)
+    known = 0 if pd.isna(dispute["deaths_class"]) else int(dispute["deaths_class"])
     reached = max(number for number, least in enumerate(LEVELS.values()) if known >= least)
-    columns = outlook.severity.columns(np.array([pair]))
-    given = outlook.severity.given_onset(columns, outlook.origin + 1)[:, 0]
+    given = _given_onset(outlook, pair)
     given = np.concatenate([np.ones_like(given[:1]), given])
     severe = tuple(LEVELS).index("deaths_25")
     goes_on = still if reached >= severe else still * given[severe] / given[reached]
     rises = None
     if reached + 1 < len(LEVELS):
-        chance = given[reached + 1] / given[reached]
-        rises = {"severity": tuple(LEVELS)[reached + 1], "draws": chance}
+        rises = tuple(LEVELS)[reached + 1], given[reached + 1] / given[reached]
     return 1.0 - (1.0 - goes_on) * (1.0 - deaths_25), rises
+
+
+def _given_onset(outlook: Outlook, pair: tuple[int, int]) -> Draws:
+    """Draws of the chance that an onset of the first year comes to each level; (3, D)."""
+    columns = outlook.severity.columns(np.array([pair]))
+    return outlook.severity.given_onset(columns, outlook.origin + 1)[:, 0]
 
 
 def told(draws: Draws, level: float) -> dict[str, Any]:
     """Mean and equal-tailed interval of draws, and both in words."""
-    tail = (1.0 - level) / 2.0
-    lower, upper = (float(q) for q in np.quantile(draws, [tail, 1.0 - tail]))
-    mean = float(draws.mean(dtype=np.float64))
+    mean, lower, upper = estimates(draws, level).tolist()
     step = rounding_step(mean, [upper - lower])
     return {
         "probability": mean,

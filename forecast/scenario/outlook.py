@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.draws import equal_tailed
+from forecast.draws import estimates
 from forecast.errors import ArgumentError
 from forecast.evaluation.record import BANDS, band_of
 from forecast.evaluation.strata import (
@@ -151,17 +151,16 @@ class Outlook:
 
     def estimates(
         self, rows: npt.NDArray[np.int64], horizon: int, level: float, severity: Level = "onset"
-    ) -> tuple[Float64Array, Float32Array, Float32Array]:
-        """Mean and equal-tailed interval within 1 … `horizon` years, each (rows, horizon)."""
+    ) -> Float64Array:
+        """Mean and equal-tailed interval within 1 … `horizon` years, (3, rows, horizon)."""
         if severity == "onset":
-            return self._of_draws(self.cumulative[rows, :horizon], level)
+            return estimates(self.cumulative[rows, :horizon], level)
         number = tuple(LEVELS).index(severity)
         parts = [
-            self._of_draws(self.ladder(rows[at : at + _BLOCK], horizon, number)[number], level)
+            estimates(self.ladder(rows[at : at + _BLOCK], horizon, number)[number], level)
             for at in range(0, max(rows.size, 1), _BLOCK)
         ]
-        mean, lower, upper = (np.concatenate(values) for values in zip(*parts, strict=True))
-        return mean, lower, upper
+        return np.concatenate(parts, axis=1)
 
     def ladder(self, rows: npt.NDArray[np.int64], horizon: int, levels: int = 3) -> Float32Array:
         """Draws of the probability of each level within 1 … `horizon` years; see `level_within`.
@@ -221,14 +220,6 @@ class Outlook:
         share = shares.get(stratum, BaseRate(0, 0))
         share = share if share.rows >= _FEWEST else shares["all"]
         return base.rate * share.rate, share.rows
-
-    @staticmethod
-    def _of_draws(
-        draws: Float32Array, level: float
-    ) -> tuple[Float64Array, Float32Array, Float32Array]:
-        """Mean and equal-tailed interval over the last axis of (rows, horizon, D)."""
-        lower, upper = equal_tailed(draws, level)
-        return draws.mean(axis=2, dtype=np.float64), lower, upper
 
     def hazards(
         self, rows: npt.NDArray[np.int64], horizon: int, severity: Level = "onset"

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.draws import estimates
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
 from forecast.risk import date_words
@@ -83,8 +84,7 @@ def any_answer(
 
     values = within(joint.weight)
     tail = (1.0 - level) / 2.0
-    probability = float(values.mean())
-    lower, upper = (float(q) for q in np.quantile(values, [tail, 1.0 - tail]))
+    probability, lower, upper = estimates(values, level).tolist()
     rng = np.random.default_rng(np.random.SeedSequence([outlook.seed, 8]))
     number = onsets.any(axis=0).sum(axis=0)
     number = number + (rng.random((rates.size, draws)) < rates[:, None]).sum(axis=0)

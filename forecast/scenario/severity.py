@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +63,7 @@ class Severity:
 
     def __init__(self, tables: Tables, *, origin: int, draws: int, seed: int) -> None:
         self.tables, self.origin, self.draws = tables, origin, draws
+        self._years: dict[int, tuple[list[Float32Array], Float32Array]] = {}
         panel = severity_panel(tables, last=origin)
         year, level, outcome = (panel.data[n].to_numpy() for n in ("year", "level", "outcome"))
         self._recent = recent_log_odds(year, level, outcome, before=origin + 1)
@@ -184,10 +184,9 @@ class Severity:
         horizon : int
         """
         pairs = np.stack([rows[name].to_numpy() for name in ("ccode_a", "ccode_b")], axis=1)
-        columns, number = self.columns(pairs), tuple(LEVELS).index(level) - 1
+        columns, levels = self.columns(pairs), tuple(LEVELS).index(level)
         years = range(self.origin + 1, self.origin + 1 + horizon)
-        levels = number + 1
-        return np.stack([self.given_onset(columns, y, levels=levels)[number] for y in years])
+        return np.stack([self.given_onset(columns, y, levels=levels)[-1] for y in years])
 
     def _in_force(self, year: int) -> tuple[list[Float32Array], Float32Array]:
         """Coefficients of each level, (D, p), and what all disputes of a year share, (D,)."""
@@ -200,19 +199,10 @@ class Severity:
                 (common + sum(parts[number] for parts in strata)).astype(np.float32)
                 for number in _PARTS
             ]
-            one = xr.Dataset(
-                coords={name: ("row", [value]) for name, value in self._anyone(year).items()}
-            )
+            # No group is of pairs: any will do.
+            row = {"year": [year], "ccode_a": [0], "ccode_b": [0]}
+            one = xr.Dataset(coords={name: ("row", value) for name, value in row.items()})
             effects = self._coefficients.effects(one)
             shift = np.asarray(sum(effect[0] for effect in effects.values()), dtype=np.float32)
             self._years[year] = beta, shift
         return self._years[year]
-
-    @cached_property
-    def _years(self) -> dict[int, tuple[list[Float32Array], Float32Array]]:
-        return {}
-
-    @staticmethod
-    def _anyone(year: int) -> dict[str, int]:
-        """A row of a year: no group is of pairs."""
-        return {"year": year, "ccode_a": 0, "ccode_b": 0}

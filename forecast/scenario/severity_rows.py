@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from forecast.modeling.spec import load_model
 from forecast.panel.types import Panel
+from forecast.scenario.ending import record_panel
 from forecast.scenario.levels import LEVELS
 from forecast.sources.spells import span_years
 
@@ -151,21 +151,19 @@ def severity_panel(tables: Tables, *, last: int) -> Panel:
     pairs = onsets[["ccode_a", "ccode_b"]].to_numpy()
     year = onsets["year"].to_numpy()
     history: dict[str, Float64Array] = {}
-    for one in np.unique(year):
+    recent = np.empty((len(onsets), 3))
+    for one in np.unique(year).tolist():
         at = np.flatnonzero(year == one)
-        for name, values in severity_history(tables, pairs[at], int(one)).items():
+        recent[at] = steps.recent(one)
+        for name, values in severity_history(tables, pairs[at], one).items():
             history.setdefault(name, np.empty(len(onsets)))[at] = values
-    spec = load_model("severity")
-    recent = np.empty(row.size)
-    for one in np.unique(year):
-        at = year[row] == one
-        recent[at] = steps.recent(int(one))[level[at]]
+    told = {name: values[row] for name, values in history.items()}
     data = xr.Dataset(
         {
             "outcome": ("row", outcome),
             "joined": ("row", onsets["joined"].to_numpy(dtype=np.float64)[row]),
             "level": ("row", level),
-            **model_columns(level, recent, {name: values[row] for name, values in history.items()}),
+            **model_columns(level, recent[row, level], told),
         },
         coords={
             "year": ("row", year[row]),
@@ -174,16 +172,7 @@ def severity_panel(tables: Tables, *, last: int) -> Panel:
             "conflict_id": ("row", onsets["conflict_id"].to_numpy(dtype=np.str_)[row]),
         },
     )
-    return Panel(
-        data=data,
-        world=None,
-        tables=None,
-        unit=spec.unit,
-        population=spec.population,
-        outcome=spec.outcome,
-        lag=spec.lag,
-        fingerprint=f"{tables.fingerprint}|severity|last={last}",
-    )
+    return record_panel("severity", data, tables, last=last)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
-from forecast.draws import equal_tailed
+from forecast.draws import estimates
 from forecast.features.eras import in_threads
 from forecast.scenario.dynamics import Record
 from forecast.scenario.engine import Paths
@@ -196,8 +196,7 @@ class Summary:
         found = np.empty((3, *draws.shape[:-1]), dtype=np.float32)
 
         def of_year(h: int) -> None:
-            found[0, h] = draws[h].mean(axis=-1, dtype=np.float64)
-            found[1:, h] = equal_tailed(draws[h], self.level)
+            found[:, h] = estimates(draws[h], self.level)
 
         in_threads(of_year, [(h,) for h in range(len(draws))])
         return found
