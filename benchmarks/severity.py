@@ -41,9 +41,20 @@ DYAD = {"name": "dyad", "scale": {"sd": 0.25}, "reason": "candidate"}
 WITH_PAIRS = ModelSpec.from_dict(
     SPEC.to_dict() | {"name": "pairs", "varying": [*SPEC.to_dict()["varying"], DYAD]}
 )
+DISPUTE = ModelSpec.from_dict(
+    SPEC.to_dict()
+    | {
+        "name": "disputes",
+        "varying": [
+            *SPEC.to_dict()["varying"],
+            {"name": "dispute", "scale": {"sd": 1.0}, "reason": "candidate"},
+        ],
+    }
+)
 MODELS = {
     "model": SPEC,
     "with effects of pairs": WITH_PAIRS,
+    "with effects of disputes": DISPUTE,
     "same slopes at all levels": SAME,
     "without trailing share": DRIFT,
 }
@@ -73,6 +84,12 @@ def main(data: str = "embedded", first: int = 2005, last: int = 2025) -> None:
             ("recent_log_odds", recent[step]),
         ):
             rows[name] = ("row", values)
+        # Nobody knows which pairs a dispute of the year will hold: each is one of its own.
+        own = [
+            f"new {a} {b}"
+            for a, b in zip(rows["ccode_a"].values, rows["ccode_b"].values, strict=True)
+        ]
+        rows = rows.assign_coords(conflict_id=("row", np.array(own)))
         outcome = known.data["outcome"].to_numpy()
         before = known.data["level"].to_numpy()
         when = known.data["year"].to_numpy()

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
-from forecast.errors import CoverageError, SpecificationError
-from forecast.modeling.messages import explain, read_toml
+from forecast.errors import CoverageError
+from forecast.modeling.messages import read_toml, validated
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.events import UnderWay
 from forecast.panel.types import Panel
@@ -82,10 +82,7 @@ class SkillConfig(_Table):
         SpecificationError
             For every unknown key and wrong value, with the nearest valid key.
         """
-        try:
-            return cls.model_validate(dict(content))
-        except ValidationError as error:
-            raise SpecificationError(explain(error, content, cls, source)) from None
+        return validated(cls, content, source)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
+from forecast.scenario.levels import DEATHS
 
 if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord
@@ -98,12 +99,6 @@ def no_quotation(
     }
 
 
-_LEVELS = {
-    "onset": "onsets",
-    "fatal": "onsets with at least one death",
-    "deaths_25": "onsets with more than 25 deaths",
-    "deaths_1000": "onsets with more than 999 deaths",
-}
 _SCOPES = {
     "all": "all pairs",
     "relevant": "neighbours and pairs with a major power",
@@ -122,8 +117,9 @@ def level_quotation(record: CalibrationRecord, severity: str, scope: str) -> dic
     scope = scope if scope in set(rows["scope"]) else "all"
     cell = rows[rows["scope"] == scope].iloc[0]
     unknown = int(cell["unknown"])
+    counted = f"onsets with {DEATHS[severity]}" if severity in DEATHS else "onsets"
     text = (
-        f"Of {_SCOPES.get(scope, scope)}, {_ahead(record)}, {record.years}: {_LEVELS[severity]}"
+        f"Of {_SCOPES.get(scope, scope)}, {_ahead(record)}, {record.years}: {counted}"
         f" expected {cell['expected']:.3g}, observed {int(cell['observed'])}"
     )
     if unknown:

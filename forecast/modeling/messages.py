@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from forecast.errors import MissingFileError, SpecificationError, nearest
 
-__all__ = ["explain", "read_toml"]
+__all__ = ["explain", "read_toml", "validated"]
 
 #: Problems whose sentence needs no "key = value" before it.
 _WHOLE = frozenset({"extra_forbidden", "missing", "value_error"})
@@ -24,6 +24,22 @@ _EXPECTED = {
     "too_short": "the list is too short",
     "string_pattern_mismatch": "expected lower-case letters, digits and '_', a letter first",
 }
+
+
+def validated[Model: BaseModel](
+    model: type[Model], content: Mapping[str, Any], source: str
+) -> Model:
+    """Content of a file under the rules of a model.
+
+    Raises
+    ------
+    SpecificationError
+        For every unknown key, wrong value or contradiction, with the nearest valid key.
+    """
+    try:
+        return model.model_validate(dict(content))
+    except ValidationError as error:
+        raise SpecificationError(explain(error, content, model, source)) from None
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:

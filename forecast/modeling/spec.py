@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictInt, ValidationError, model_validator
+from pydantic import Field, StrictInt, model_validator
 
-from forecast.errors import SpecificationError, UnknownNameError
+from forecast.errors import UnknownNameError
 from forecast.modeling.consistency import check_consistency
-from forecast.modeling.messages import explain, read_toml
+from forecast.modeling.messages import read_toml, validated
 from forecast.modeling.terms import (
     ALLIANCE_FAMILIES,
     OTHER_FAMILIES,
@@ -91,10 +91,7 @@ class ModelSpec(Table):
         from forecast.modeling.vocabulary import check_features, refuse_unmeasured
 
         refuse_unmeasured(content, source)
-        try:
-            spec = cls.model_validate(dict(content))
-        except ValidationError as error:
-            raise SpecificationError(explain(error, content, cls, source)) from None
+        spec = validated(cls, content, source)
         check_features(spec, source)
         return spec
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictInt, ValidationError, model_validator
+from pydantic import Field, StrictInt, model_validator
 
 from forecast.errors import SpecificationError, UnknownNameError, nearest
-from forecast.modeling.messages import explain, read_toml
+from forecast.modeling.messages import read_toml, validated
 from forecast.modeling.terms import ALLIANCE_FAMILIES, Name, Prior, Prose, Table
 from forecast.paths import models_folder
 
@@ -89,10 +89,7 @@ class Theory(Table):
         SpecificationError
             For every unknown key, wrong value or contradiction, with the nearest valid key.
         """
-        try:
-            return cls.model_validate(dict(content))
-        except ValidationError as error:
-            raise SpecificationError(explain(error, content, cls, source)) from None
+        return validated(cls, content, source)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary that `from_dict` reads back to an equal theory."""

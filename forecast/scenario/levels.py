@@ -6,7 +6,16 @@ from typing import Literal
 
 from forecast.errors import UnknownNameError
 
-__all__ = ["LEVELS", "LEVEL_WORDS", "RECORDED_AS", "SHORT", "Level", "as_severity", "of_level"]
+__all__ = [
+    "DEATHS",
+    "LEVELS",
+    "LEVEL_WORDS",
+    "RECORDED_AS",
+    "SHORT",
+    "Level",
+    "as_severity",
+    "of_level",
+]
 
 Level = Literal["onset", "fatal", "deaths_25", "deaths_1000"]
 #: Least class of deaths of each level.
@@ -31,13 +40,17 @@ RECORDED_AS = {
     "deaths_25": "deaths_25_onset",
     "deaths_1000": "deaths_25_onset",
 }
+#: What an onset of a level above the first comes to.
+DEATHS = {
+    "fatal": "at least one death",
+    "deaths_25": "more than 25 deaths",
+    "deaths_1000": "more than 999 deaths",
+}
 
 
 def of_level(outcome: str, severity: Level) -> str:
     """What is counted, in words."""
-    deaths = {"fatal": "at least one death", "deaths_25": "more than 25 deaths",
-              "deaths_1000": "more than 999 deaths"}  # fmt: skip
-    return outcome if severity == "onset" else f"{outcome} with {deaths[severity]} of the two"
+    return outcome if severity == "onset" else f"{outcome} with {DEATHS[severity]} of the two"
 
 
 def as_severity(level: object) -> Level:

@@ -157,9 +157,11 @@ def add_found(
     files: dict[str, dict[str, Path]] = {}
     failed: dict[str, ForecastError] = {}
 
-    def accept(source: str, content: Mapping[str, Given] | Iterable[Given]) -> None:
+    @contextmanager
+    def one_of_several(source: str) -> Iterator[None]:
+        """What is not there is passed over unless it was named; one failure is not that of all."""
         try:
-            files[source] = add(source, content, cache=cache, replace=replace)
+            yield
         except UnrecognisedError:
             if named is not None:
                 raise
@@ -169,22 +171,14 @@ def add_found(
             failed[source] = error
 
     for source in (*entries.sources, *known_families) if named is None else named:
-        if source not in known_families:
-            accept(source, paths)
-            continue
-        try:
-            releases = _releases(source, paths, only_unlisted=named is None)
-        except UnrecognisedError:
-            if named is not None:
-                raise
-            continue
-        except ForecastError as error:
-            if named is not None and len(named) == 1:
-                raise
-            failed[source] = error
-            continue
-        for release, roles in releases.items():
-            accept(release, roles)
+        wanted: Mapping[str, Mapping[str, Given] | Iterable[Given]] = {source: paths}
+        if source in known_families:
+            wanted = {}
+            with one_of_several(source):
+                wanted = _releases(source, paths, only_unlisted=named is None)
+        for key, content in wanted.items():
+            with one_of_several(key):
+                files[key] = add(key, content, cache=cache, replace=replace)
     if not files and not failed:
         names = ", ".join(repr(str(path)) for path in paths)
         raise UnrecognisedError(

@@ -13,7 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from forecast.errors import nearest
 
-__all__ = ["AS_CSV", "Citation", "Download", "Entry", "Licence", "Name", "OfficialFile", "Source"]
+__all__ = [
+    "AS_CSV",
+    "R_FILES",
+    "Citation",
+    "Download",
+    "Entry",
+    "Licence",
+    "Name",
+    "OfficialFile",
+    "Source",
+]
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Text = Annotated[str, Field(min_length=1)]
@@ -21,8 +31,10 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Year = Annotated[int, Field(ge=1400, le=2100)]
 
 
+#: How the names of R's files end.
+R_FILES = (".rds", ".rda", ".rdata")
 #: Files of Stata and R hold what a CSV file of the same name holds.
-AS_CSV = (".dta", ".rds", ".rda", ".rdata")
+AS_CSV = (".dta", *R_FILES)
 
 #: What ``#`` stands for in the name of a file: the number of a release, as any author writes it.
 _NUMBER = r"[ _-]*v?\d[\d._]*"

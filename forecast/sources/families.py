@@ -13,7 +13,7 @@ from pathlib import Path
 
 from forecast.errors import DataError
 from forecast.sources.archive import MissingMemberError
-from forecast.sources.copies import Given, existing, matching, stage
+from forecast.sources.copies import Given, copy_of, existing, matching, stage
 from forecast.sources.entries import OfficialFile, Source
 
 __all__ = ["families", "family_of", "layout", "plain_version", "releases_among", "unlisted_release"]
@@ -157,7 +157,7 @@ def releases_among(
         pairs = matching(entry, given)
     found: dict[str, dict[str, Path]] = {}
     for role, path in pairs:
-        key = _release_of(path, role, family, sources)
+        key = _release_of(path, role, entry.files[role], family, sources)
         if key is None or (only_unlisted and key in sources):
             continue
         if key == family:
@@ -177,15 +177,15 @@ def releases_among(
     return found
 
 
-def _release_of(path: Path, role: str, family: str, sources: Mapping[str, Source]) -> str | None:
+def _release_of(
+    path: Path, role: str, file: OfficialFile, family: str, sources: Mapping[str, Source]
+) -> str | None:
     """Key of the release that a file, or that of a role in an archive, says it is.
 
     The family if it does not say; None if the archive does not have the role.
     """
-    from forecast.sources.copies import copy_of
     from forecast.sources.official.text import read_official
 
-    file = layout(family, sources).files[role]
     with tempfile.TemporaryDirectory() as folder:
         try:
             table = stage(copy_of(path, file), file, Path(folder) / "staged")

@@ -25,12 +25,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from forecast.errors import DataError, ForecastError, MissingFileError, nearest
+from forecast.sources.entries import AS_CSV, R_FILES
 from forecast.sources.reader import Kind, cell_error
 
-__all__ = ["NA", "R_FILES", "Kind", "columns_of", "read_official"]
-
-#: How the names of R's files end.
-R_FILES = (".rds", ".rda", ".rdata")
+__all__ = ["NA", "Kind", "columns_of", "read_official"]
 
 #: Texts that mean "missing", by kind of column. COW writes -9 for an unknown number, R writes NA.
 NA: Mapping[str, tuple[str, ...]] = {
@@ -130,7 +128,7 @@ def _opened(path: Path) -> io.BufferedIOBase:
     try:
         if path.suffix == ".gz":
             return gzip.open(path)
-        if path.suffix.lower() in (".dta", ".xls", *R_FILES):
+        if path.suffix.lower() in (".xls", *AS_CSV):
             return io.BytesIO(_as_text(path, path.stat().st_mtime_ns))
         return path.open("rb")
     except FileNotFoundError:
