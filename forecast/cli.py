@@ -276,13 +276,13 @@ def simulate(
     import pandas as pd
 
     from forecast.explain import explain
-    from forecast.scenario.levels import as_severity
+    from forecast.scenario.levels import as_severity, of_level
     from forecast.scenario.scenario import Scenario
     from forecast.scenario.simulate import largest_changes, save_result
     from forecast.scenario.simulate import simulate as simulate_scenario
     from forecast.store import open_store
 
-    edits = Scenario.from_toml(scenario)
+    edits, asked = Scenario.from_toml(scenario), as_severity(severity)
     opened = open_store(store)
     result = simulate_scenario(
         opened.load(fit or opened.newest()),
@@ -290,7 +290,7 @@ def simulate(
         horizon=horizon,
         level=level,
         theories=theory,
-        severity=as_severity(severity),
+        severity=asked,
     )
     if out is not None:
         save_result(result, out)
@@ -316,13 +316,14 @@ def simulate(
     elif explained is not None:
         typer.echo(str(explained))
     else:
+        what = "" if asked == "onset" else f" of an {of_level('onset', asked)}"
         columns = {"pair": changes["state_a"] + "–" + changes["state_b"]}
         columns |= _differences(changes, "lower", "upper")
         columns |= {name: changes[name].map(_points) for name in ("own", "contagion")}
         print_table(
             pd.DataFrame(columns),
-            title=f"{edits.name}: change of risk within {horizon} years, in points, of which by the"
-            " pair's own alliances and by contagion",
+            title=f"{edits.name}: change of risk{what} within {horizon} years, in points, of which"
+            " by the pair's own alliances and by contagion",
         )
         typer.echo(" ".join(result.attrs[name] for name in told if result.attrs[name]))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.report.text import percent, points
+from forecast.scenario.levels import Level, as_severity, of_level
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,7 +31,7 @@ class Explanation:
     ccode_a, ccode_b : int
         Their COW numbers.
     last_year : int
-        Probabilities are of at least one onset by the end of this year.
+        Probabilities are of at least one onset by the end of this year, of the level `severity`.
     status_quo, scenario_risk, difference, own, contagion : tuple of float
         Mean, lower and upper end: of both risks, of their paired difference, of what the pair's
         own alliances make of it, and of what comes through other pairs' simulated disputes. The
@@ -47,6 +48,8 @@ class Explanation:
         How unusual the pair's alliances are among the fit's rows in the last year (0 to 100).
     timing, caution : str
         In words: when the edits can act, and what the numbers are not.
+    severity : {"onset", "fatal", "deaths_25", "deaths_1000"}
+        Level of the disputes, as in `forecast.simulate`.
     """
 
     scenario: str
@@ -68,6 +71,7 @@ class Explanation:
     percentile_after: float | None
     timing: str
     caution: str
+    severity: Level = "onset"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
@@ -84,7 +88,8 @@ class Explanation:
                 None,
                 (
                     f"{self.state_a}–{self.state_b} under {self.scenario!r}: the probability of at"
-                    f" least one onset by the end of {self.last_year} goes from"
+                    f" least one {of_level('onset', self.severity)} by the end of {self.last_year}"
+                    " goes from"
                     f" {percent(self.status_quo[0])} to {percent(self.scenario_risk[0])}"
                     f" ({points(change)}; {kind} interval {_ends(lower, upper)}). {parts}",
                     support,
@@ -219,6 +224,7 @@ def explain(result: xr.Dataset, a: State, b: State) -> Explanation:
         percentile_after=after if math.isfinite(after) else None,
         timing=str(result.attrs["timing"]),
         caution=str(result.attrs["caution"]),
+        severity=as_severity(result.attrs.get("severity", "onset")),
     )
 
 

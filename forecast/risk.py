@@ -257,7 +257,7 @@ class Risk:
 
     def _how_bad(self, span: str) -> str:
         """The other levels, and fighting."""
-        from forecast.scenario.levels import SHORT
+        from forecast.scenario.levels import DEATHS, SHORT
 
         others = [
             entry
@@ -270,7 +270,7 @@ class Risk:
         text = f" By what one would cost {span}, the chance of it included: {told}."
         if self.under_way is not None:
             if (rises := self.under_way.rises) is not None:
-                text += f" The one under way comes to {SHORT[rises['severity']]} in the end with"
+                text += f" The one under way comes to {DEATHS[rises['severity']]} in the end with"
                 text += f" {rises['text']}, as far as its deaths are recorded."
             text += f" Fighting {span} (a dispute with more than 25 deaths, begun or still under"
             text += f" way at the end of a year): {self.fighting['text']}."

@@ -11,6 +11,7 @@ import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.digits import rounding_step
+from forecast.scenario.levels import as_severity, of_level
 from forecast.scenario.rivals import REFUTED
 
 __all__ = [
@@ -117,7 +118,7 @@ def rival_answer(result: xr.Dataset, state_a: int | str, state_b: int | str) -> 
     refuted = table[table["standing"] == REFUTED]
     head = table.iloc[0]
     parts = [
-        f"{head['state_a']} – {head['state_b']}, by the end of {head['last_year']}:"
+        f"{head['state_a']} – {head['state_b']}{_level(result)}, by the end of {head['last_year']}:"
         f" {_verdict(stands)}.",
         f"Difference in percentage points ({head['interval']}): "
         + "; ".join(f"{row['theory']} {points_words(row)}" for row in stands.to_dict("records"))
@@ -132,6 +133,12 @@ def rival_answer(result: xr.Dataset, state_a: int | str, state_b: int | str) -> 
             + "."
         )
     return " ".join(parts)
+
+
+def _level(result: xr.Dataset) -> str:
+    """Of which disputes the risks are, where it is not of any."""
+    severity = as_severity(result.attrs.get("severity", "onset"))
+    return "" if severity == "onset" else f", {of_level('onset', severity)}"
 
 
 def rival_reasons(result: xr.Dataset) -> list[str]:

@@ -15,7 +15,7 @@ from forecast.scenario.dynamics import Record
 from forecast.scenario.engine import Paths
 from forecast.scenario.future import Future
 from forecast.scenario.joint import any_begins
-from forecast.scenario.levels import RECORDED_AS, Level
+from forecast.scenario.levels import RECORDED_AS, Level, of_level
 from forecast.scenario.split import SOURCES, Split
 from forecast.sources.codes import BETWEEN, state_label
 
@@ -120,21 +120,27 @@ class Summary:
             dims=("source", "estimate", "year", "dyad"),
             coords={"source": list(SOURCES)},
             attrs={
-                "unit": "difference in probability of at least one onset by the end of the year",
+                "unit": f"difference in {self._at_least_one}",
                 "interval": f"{self.level:.0%} equal-tailed, parameter uncertainty",
             },
         )
+
+    @property
+    def _at_least_one(self) -> str:
+        what = of_level("onset", self.severity)
+        return f"probability of at least one {what} by the end of the year"
 
     def dataset(
         self, worlds: dict[str, dict[str, Float32Array]], changed: npt.NDArray[np.bool_]
     ) -> xr.Dataset:
         """Means and intervals with their coordinates and units."""
+        several = of_level("onsets", self.severity)
         units = {
             "annual_risk": ("dyad", "probability per undirected dyad-year"),
-            "cumulative_risk": ("dyad", "probability of at least one onset by the end of the year"),
-            "state_risk": ("state", "probability of at least one onset by the end of the year"),
-            "region_onsets": ("region", "dyadic onsets per year, as recorded"),
-            "world_onsets": ("", "dyadic onsets per year, as recorded"),
+            "cumulative_risk": ("dyad", self._at_least_one),
+            "state_risk": ("state", self._at_least_one),
+            "region_onsets": ("region", f"dyadic {several} per year, as recorded"),
+            "world_onsets": ("", f"dyadic {several} per year, as recorded"),
         }
         variables = {}
         for name, (unit, meaning) in units.items():

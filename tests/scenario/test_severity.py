@@ -268,6 +268,10 @@ def test_a_scenario_of_a_level_moves_it_by_what_begins(known_fit: Fit) -> None:
     final = some["cumulative_risk"].sel(world="status_quo", estimate="mean").isel(year=-1)
     pairs = list(zip(some["ccode_a"].to_numpy(), some["ccode_b"].to_numpy(), strict=True))
     np.testing.assert_allclose(final, asked.loc[pairs], rtol=1e-3, atol=1e-6)
+    assert "more than 25 deaths" in some["cumulative_risk"].attrs["unit"]
+    assert "more than 25 deaths" not in every["cumulative_risk"].attrs["unit"]
+    for result, level in ((every, "one onset by"), (some, "one onset with more than 25 deaths of")):
+        assert level in str(fc.explain(result, "CHN", "RUS"))
     # Differences have the sign of those of onsets, are smaller, and their parts add up.
     pair = ((some["ccode_a"] == 365) & (some["ccode_b"] == 710)).to_numpy()
     whole, part = (
