@@ -85,11 +85,11 @@
       status.textContent = `under way${date ? ` since ${date}` : ""}${
         still === undefined ? "" : `; still at the end: ${percent(still / SCALE)}`}`;
       if (going(i) === undefined) {
-      const mark = document.createElement("abbr");
-      mark.textContent = "further";
-      mark.title = "A conflict of the two is under way: this is the probability of a further one beside it";
-      chance = cell("", "n");
-      chance.append(mark, ` ${percent(p)}`);
+        const mark = document.createElement("abbr");
+        mark.textContent = "further";
+        mark.title = "A conflict of the two is under way: this is the probability of a further one beside it";
+        chance = cell("", "n");
+        chance.append(mark, ` ${percent(p)}`);
       }
     } else if (date) {
       const day = document.createElement("span");
@@ -183,21 +183,21 @@
     tip.style.top = `${above > 0 ? above : box.bottom - frame.top + 6}px`;
   };
   for (const svg of map.querySelectorAll("svg")) {
-  const shapes = [...svg.querySelectorAll("[data-rank]")].sort((a, b) => a.dataset.rank - b.dataset.rank);
-  svg.addEventListener("pointerover", (event) => {
-    const shape = event.target.closest("[data-name]");
-    if (shape) show(shape);
-  });
-  svg.addEventListener("pointerleave", () => show(null));
-  svg.addEventListener("blur", () => show(null));
-  svg.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (event.key === "Escape") show(null);
-    if (!step) return;
-    event.preventDefault();
-    const at = shapes.indexOf(current);
-    show(shapes[(at + step + shapes.length + (at < 0 && step < 0 ? 1 : 0)) % shapes.length]);
-  });
+    const shapes = [...svg.querySelectorAll("[data-rank]")].sort((a, b) => a.dataset.rank - b.dataset.rank);
+    svg.addEventListener("pointerover", (event) => {
+      const shape = event.target.closest("[data-name]");
+      if (shape) show(shape);
+    });
+    svg.addEventListener("pointerleave", () => show(null));
+    svg.addEventListener("blur", () => show(null));
+    svg.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (event.key === "Escape") show(null);
+      if (!step) return;
+      event.preventDefault();
+      const at = shapes.indexOf(current);
+      show(shapes[(at + step + shapes.length + (at < 0 && step < 0 ? 1 : 0)) % shapes.length]);
+    });
   }
   for (const input of document.querySelectorAll("input[name=map-level]")) {
     input.addEventListener("change", () => {
