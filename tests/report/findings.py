@@ -300,6 +300,19 @@ def make_checks() -> list[CheckResult]:
     ]
 
 
+def make_severe() -> dict[str, object]:
+    """What a run adds of conflicts above 25 deaths: a quarter of the risks, and fighting."""
+    risks = make_risks()
+    names = ("probability", "lower", "upper", "base_rate")
+    severe = risks.assign(**{name: risks[name] / 4 for name in names})
+    going = severe["status"] == "under way"
+    for name, values in zip(("fighting", "fighting_lower", "fighting_upper"), names, strict=False):
+        severe[name] = severe[values].mask(going, 0.75)
+    now = make_simulation()
+    risk = now["state_risk"]
+    return {"severe_risks": severe, "severe_status_quo": now.assign(state_risk=risk / 4)}
+
+
 def make_findings(**changes: object) -> Findings:
     edits = {
         "Arvo leaves": ("ARV leave North Pact on 2011-01-01",),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from findings import make_findings, make_severe
 
-from forecast.report import Report
+from forecast.report import Report, report
 
 pytestmark = pytest.mark.browser
 
@@ -193,3 +195,28 @@ def test_no_sideways_scrolling(page: Any, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_how_bad_switches_table_and_map(browser: Any, tmp_path: Path) -> None:
+    written = report(make_findings(**make_severe()), tmp_path / "severe")
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.goto(written.page.as_uri())
+    # What the file shows without a script is the level that leads.
+    severe = [_percent(text) for text in _column(tab, 2)]
+    assert tab.locator("input[name=level]:checked").get_attribute("value") == "deaths_25"
+    assert "more than 25 deaths" in tab.locator("#of").inner_text()
+    tab.locator("input[name=level][value=onset]").check()
+    every = [_percent(text) for text in _column(tab, 2)]
+    assert max(every) == pytest.approx(4 * max(severe), rel=0.05)
+    # Fighting brings the pairs under way to the top, with no base rate of a beginning.
+    assert "under way" not in " ".join(_column(tab, 8))
+    tab.locator("input[name=level][value=fighting]").check()
+    assert _column(tab, 2)[0] == "75%" and _column(tab, 5)[0] == "–"
+    assert _column(tab, 8)[0].startswith("under way")
+    assert tab.locator("#world > [data-level]:visible").get_attribute("data-level") == "deaths_25"
+    tab.locator("input[name=map-level][value=onset]").check()
+    assert tab.locator("#world > [data-level]:visible").get_attribute("data-level") == "onset"
+    tab.close()
+    assert errors == []
