@@ -7,6 +7,8 @@ carried forward keeps the last year's figures; no scenario of alliances moves th
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
@@ -14,9 +16,8 @@ from forecast.features.registry import feature
 from forecast.features.shared import shared
 from forecast.sources.official.us_troops import UNITED_STATES
 
-__all__ = ["us_troops", "us_troops_per_capita", "us_troops_share"]
-
 SOURCE = "Allen, Flynn & Machain 2022"
+_feature = partial(feature, family="dependency")
 
 
 @shared
@@ -26,12 +27,9 @@ def hosted(world: xr.Dataset) -> np.ndarray:
     return np.where(world["state"].to_numpy() == UNITED_STATES, 0.0, troops)
 
 
-@feature(
-    family="dependency",
+@_feature(
     level="state",
     unit="log persons",
-    bounds=(0, None),
-    sign="free",
     formula="log(1 + T_i), T active-duty US personnel in i; 0 for the United States",
     source=SOURCE + "; Martinez Machain & Morgan 2013",
     needs=("troops", "member"),
@@ -42,12 +40,9 @@ def us_troops(world: xr.Dataset) -> np.ndarray:
     return np.asarray(np.log1p(hosted(world)))
 
 
-@feature(
-    family="dependency",
+@_feature(
     level="state",
     unit="log persons per 100,000",
-    bounds=(0, None),
-    sign="free",
     formula="log(1 + 100,000 T_i / population of i)",
     source=SOURCE,
     needs=("troops", "capability", "member"),
@@ -58,12 +53,9 @@ def us_troops_per_capita(world: xr.Dataset) -> np.ndarray:
     return np.asarray(np.log1p(1e5 * _over(hosted(world), _size(world, "host_population"))))
 
 
-@feature(
-    family="dependency",
+@_feature(
     level="state",
     unit="share",
-    bounds=(0, 1),
-    sign="free",
     formula="T_i / (T_i + own military personnel of i); missing without the latter",
     source=SOURCE + "; own personnel: Singer, Bremer & Stuckey 1972 (milper)",
     needs=("troops", "capability", "member"),
