@@ -5,8 +5,6 @@ All arrays have the year as first axis. Counts restart when a state enters the s
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -87,18 +85,18 @@ def covered_events(world: xr.Dataset, events: np.ndarray) -> np.ndarray:
     return np.where(_by_year(world["conflict_covered"].to_numpy(), events), events, 0)
 
 
-def counted(world: xr.Dataset, events: np.ndarray, window: int) -> npt.NDArray[np.integer[Any]]:
+def counted(world: xr.Dataset, events: np.ndarray, window: int) -> npt.NDArray[np.int16]:
     """Covered events of the last `window` years (s included), while the states are in the system.
 
     `events` of each year: (year, state, other) or (year, state).
     """
-    found: npt.NDArray[np.integer[Any]] = history.windowed_count(
+    count = history.windowed_count(
         covered_events(world, events),
         window,
         member=world["member"].to_numpy(),
         entry_year=world["entry_year"].to_numpy(),
     )
-    return found
+    return np.asarray(count, dtype=np.int16)
 
 
 def recent_count(world: xr.Dataset, events: np.ndarray, window: int) -> Float64Array:
