@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.draws import estimates
+from forecast.draws import Stream, estimates, generator
 from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
 from forecast.features.strata import REMOTE
 from forecast.risk.outlook import Outlook
@@ -33,7 +33,7 @@ def ladder_draws(outlook: Outlook, pair: tuple[int, int], stratum: str, horizon:
     if row is not None:
         return outlook.ladder(np.array([row]), horizon)[:, 0, -1]
     severity, base = outlook.severity, outlook.base_rates[horizon][stratum]
-    rng = np.random.default_rng(np.random.SeedSequence([outlook.seed, 10, *pair]))
+    rng = generator(outlook.seed, Stream.OBSERVED_RATES, *pair)
     onset = rng.beta(base.onsets + 0.5, base.rows - base.onsets + 0.5, severity.draws)
     given = _given_onset(outlook, pair)
     return np.concatenate([onset[None], onset * given])

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.draws import estimates
+from forecast.draws import Stream, estimates, generator
 from forecast.errors import ArgumentError
 from forecast.evaluation.record import BANDS, band_of
 from forecast.features.arrays import allied
@@ -232,7 +232,7 @@ class Outlook:
         if number:
             given = self._given(rows, horizon, number)[-1]
             within = level_within(self._annual[:horizon, rows] * given, within)
-            rng = np.random.default_rng(np.random.SeedSequence([self.seed, 11]))
+            rng = generator(self.seed, Stream.LEVELS_REACHED)
             onsets &= rng.random(onsets.shape, dtype=np.float32) < given
         return hazard_of(within), onsets
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.draws import estimates
+from forecast.draws import Stream, estimates, generator
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
 from forecast.risk.outlook import Outlook
@@ -85,7 +85,7 @@ def any_answer(
     values = within(joint.weight)
     tail = (1.0 - level) / 2.0
     probability, lower, upper = estimates(values, level).tolist()
-    rng = np.random.default_rng(np.random.SeedSequence([outlook.seed, 8]))
+    rng = generator(outlook.seed, Stream.OUTSIDE_PAIRS)
     number = onsets.any(axis=0).sum(axis=0)
     number = number + (rng.random((rates.size, draws)) < rates[:, None]).sum(axis=0)
     distribution = _distribution(number, probability)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from forecast.draws import Stream, generator
 from forecast.errors import DataError
 from forecast.inference.fit import Fit, fit
 from forecast.inference.predict import predict
@@ -178,7 +179,7 @@ class Endings:
     def __init__(self, tables: Tables, *, origin: int, draws: int, seed: int) -> None:
         self.tables, self.origin, self.draws = tables, origin, draws
         panel = ending_panel(tables, last=origin)
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 4]))
+        rng = generator(seed, Stream.ENDINGS)
         begun = panel.data["age"].to_numpy() == 0
         count = int(panel.data["deaths_25"].to_numpy()[begun].sum())
         self.severe = rng.beta(count + 0.5, begun.sum() - count + 0.5, draws).astype(np.float32)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
+from forecast.draws import Stream, generator
 from forecast.features.arrays import allied
 from forecast.features.eras import in_threads
 from forecast.simulation import kernels
@@ -92,7 +93,7 @@ class Paths:
         """
         annual = self.annual * given
         hazard = hazard_of(level_within(annual, self.cumulative()))
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 11]))
+        rng = generator(seed, Stream.LEVELS_REACHED)
         rises = np.stack([rng.random(s.shape, dtype=np.float32) < s for s in given])
         return replace(self, annual=annual, hazard=hazard, onsets=self.onsets & rises)
 
@@ -212,7 +213,7 @@ def simulate_paths(
         if joint is None:
             sides, sizes = (record.a, record.b), sizes_on_record(endings.tables, record.origin)
             joint = Joint.of(annual[h], sides, states=record.states, sizes=sizes, seed=seed)
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 2, h]))
+        rng = generator(seed, Stream.ONSETS, h)
         together = (joint.numbers(seed, h), joint)
         real.step(annual[h], stays, endings.severe, rng, together)
         going.append(sp.csr_array(real.going))

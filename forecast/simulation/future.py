@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.draws import Stream, generator
 from forecast.errors import ArgumentError
 from forecast.features.gather import FeatureRequest, compute_features
 from forecast.features.registry import get_feature
@@ -176,7 +177,7 @@ def prepare_future(
     for code in groups["frozen"]:
         raw[code.name] = np.concatenate([part[code.name].to_numpy() for part in frozen])
 
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+    rng = generator(seed, Stream.CAPABILITIES)
     shares = capability_paths(world, origin=origin, horizon=horizon, paths=paths, rng=rng)
     years = world["year"].to_numpy()
     ahead = (years >= origin) & (years < origin + horizon)

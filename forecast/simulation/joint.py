@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from forecast.draws import Stream, generator
+
 if TYPE_CHECKING:
     from forecast.sources.tables import Tables
 
@@ -198,7 +200,7 @@ class Joint:
         expected = np.bincount(a, mean, states) + np.bincount(b, mean, states)
         hub = np.where(expected[a] >= expected[b], a, b).astype(np.int32)
         count, draws = probability.shape
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
+        rng = generator(seed, Stream.JOINT_ONSETS)
         share = np.zeros(draws)
         if sizes.size and count:
             of_start = rng.standard_exponential((draws, sizes.size))
@@ -208,5 +210,5 @@ class Joint:
 
     def numbers(self, seed: int, year: int) -> Float32Array:
         """The number that the pairs of each hub share in a year ahead; (S, D)."""
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 7, year]))
+        rng = generator(seed, Stream.SHARED_NUMBERS, year)
         return rng.random((self.states, self.weight.size), dtype=np.float32)

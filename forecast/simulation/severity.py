@@ -9,6 +9,7 @@ import numpy.typing as npt
 import scipy.special
 import xarray as xr
 
+from forecast.draws import Stream, generator
 from forecast.errors import ArgumentError, DataError
 from forecast.inference.fit import Fit, fit
 from forecast.simulation import kernels
@@ -67,7 +68,7 @@ class Severity:
         panel = severity_panel(tables, last=origin)
         year, level, outcome = (panel.data[n].to_numpy() for n in ("year", "level", "outcome"))
         self._recent = recent_log_odds(year, level, outcome, before=origin + 1)
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 9]))
+        rng = generator(seed, Stream.SEVERITY)
         rose, stayed = (np.bincount(level[outcome == value], minlength=3) for value in (1.0, 0.0))
         told = (rose + stayed > 0).tolist()
         # A level above one that nothing is known of is not known either.

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
-from forecast.draws import estimates
+from forecast.draws import Stream, estimates, generator
 from forecast.features.eras import in_threads
 from forecast.simulation.dynamics import Record
 from forecast.simulation.engine import Paths
@@ -72,7 +72,7 @@ class Summary:
                 origin=record.origin,
                 horizon=future.X.shape[1],
                 draws=draws,
-                rng=np.random.default_rng(np.random.SeedSequence([seed, 5])),
+                rng=generator(seed, Stream.RECORDING),
             )
         )
 

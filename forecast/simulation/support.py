@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.draws import Stream, generator
 from forecast.features.gather import compute_features
 from forecast.features.registry import get_feature
 from forecast.features.strata import STRATUM_COLUMNS
@@ -79,7 +80,7 @@ class Support:
         panel = fit.panel.select_years(first, last)
         known = np.flatnonzero(np.isfinite(panel.data["outcome"].to_numpy()))
         if known.size > _ROWS:
-            rng = np.random.default_rng(np.random.SeedSequence([fit.seed, 6]))
+            rng = generator(fit.seed, Stream.SUPPORT)
             known = np.sort(rng.choice(known, _ROWS, replace=False))
         panel = panel.with_data(panel.data.isel(row=known))
         encoded = fit.encoding.apply(panel)
