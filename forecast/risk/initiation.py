@@ -119,6 +119,32 @@ def initiation(
     ArgumentError, UnknownNameError
         A fit of another unit, an edit that cannot be, an argument out of range.
     """
+    tables, origin = _directed_tables(fit), origin_of(fit)
+    if not 0.0 < level < 1.0:
+        raise ArgumentError(f"level={level}: expected a probability between 0 and 1, such as 0.9.")
+    first = scenario.first_year
+    chosen = year if year is not None else first if first is not None else origin + 1
+    if not origin < chosen <= origin + 20:
+        raise ArgumentError(f"year={chosen}: expected a year in {origin + 1}–{origin + 20}.")
+    edited = apply_scenario(tables, scenario, first_year=origin + 1, last_year=origin + 20)
+    panels = [_panel(fit, each, origin, chosen) for each in (tables, edited)]
+    return Initiation(
+        scenario=scenario.name,
+        edits=tuple(edit.sentence() for edit in scenario.edits),
+        year=chosen,
+        table=_directed_table(fit, panels, tables, origin, level, draws),
+        text=(
+            f"Probability that the challenger begins a dispute with the target in {chosen}, with"
+            f" the alliances of {chosen - 1} and conflicts as they stood at the end of {origin}:"
+            f" one year's forecast of {fit.spec.name}, without simulated disputes in between. Pairs"
+            " with a dispute under way are left out."
+        ),
+        caution=CAUTION,
+    )
+
+
+def _directed_tables(fit: Fit) -> Tables:
+    """Tables of a fit that can say who would begin."""
     spec, tables = fit.spec, fit.panel.tables
     if spec.unit != _UNIT or spec.lag != 1:
         raise ArgumentError(
@@ -131,54 +157,39 @@ def initiation(
             "The fit's panel was read from a file without its tables; alliances cannot be edited."
             " Make the panel with load_panel(data=…)."
         )
-    if not 0.0 < level < 1.0:
-        raise ArgumentError(f"level={level}: expected a probability between 0 and 1, such as 0.9.")
-    origin = origin_of(fit)
-    first = scenario.first_year
-    chosen = year if year is not None else first if first is not None else origin + 1
-    if not origin < chosen <= origin + 20:
-        raise ArgumentError(f"year={chosen}: expected a year in {origin + 1}–{origin + 20}.")
-    edited = apply_scenario(tables, scenario, first_year=origin + 1, last_year=origin + 20)
-    panels = [_panel(fit, each, origin, chosen) for each in (tables, edited)]
+    return tables
+
+
+def _directed_table(
+    fit: Fit, panels: list[Panel], tables: Tables, origin: int, level: float, draws: int | None
+) -> pd.DataFrame:
+    """The table of `Initiation` from the panels of the same year as things stand and as edited."""
     encoded = [fit.encoding.apply(panel) for panel in panels]
     known = np.intersect1d(encoded[0].kept, encoded[1].kept)
-    a, b = (panels[0].data[name].to_numpy()[known] for name in ("ccode_a", "ccode_b"))
+    at = [np.searchsorted(rows.kept, known) for rows in encoded]
+    data = panels[0].data
+    year, a, b = (data[name].to_numpy()[known] for name in ("year", "ccode_a", "ccode_b"))
     now, then = (
-        predict(fit, rows, draws=draws).to_numpy().T[np.searchsorted(rows.kept, known)]
-        for rows in encoded
+        predict(fit, rows, draws=draws).to_numpy().T[places]
+        for rows, places in zip(encoded, at, strict=True)
     )
-    X = [rows.X[np.searchsorted(rows.kept, known)] for rows in encoded]
     columns: dict[str, Any] = {
         "ccode_a": a,
         "ccode_b": b,
         "challenger": [state_label(tables, int(code), year=origin) for code in a],
         "target": [state_label(tables, int(code), year=origin) for code in b],
-        "year": chosen,
+        "year": year,
     }
     for name, values in zip(_WORLDS, (now, then, then - now), strict=True):
         ends = (name, f"{name}_lower", f"{name}_upper")
         columns |= dict(zip(ends, estimates(values, level), strict=True))
     columns["interval"] = f"{level:.0%} equal-tailed, parameter uncertainty"
-    columns["edited"] = (X[0] != X[1]).any(axis=1)
-    table = pd.DataFrame(columns)
+    columns["edited"] = (encoded[0].X[at[0]] != encoded[1].X[at[1]]).any(axis=1)
     pairs = pd.MultiIndex.from_arrays([np.minimum(a, b), np.maximum(a, b)])
     disputes = disputes_at(tables, origin)
-    going = disputes.index[disputes["open"]]
-    table = table[~pairs.isin(going)]
+    table = pd.DataFrame(columns)[~pairs.isin(disputes.index[disputes["open"]])]
     table = table.sort_values("difference", key=lambda x: -x.abs(), kind="stable")
-    return Initiation(
-        scenario=scenario.name,
-        edits=tuple(edit.sentence() for edit in scenario.edits),
-        year=chosen,
-        table=table.reset_index(drop=True),
-        text=(
-            f"Probability that the challenger begins a dispute with the target in {chosen}, with"
-            f" the alliances of {chosen - 1} and conflicts as they stood at the end of {origin}:"
-            f" one year's forecast of {spec.name}, without simulated disputes in between. Pairs"
-            " with a dispute under way are left out."
-        ),
-        caution=CAUTION,
-    )
+    return table.reset_index(drop=True)
 
 
 def initiations(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from forecast.draws import estimates
@@ -41,39 +42,23 @@ def risk_table(
 ) -> pd.DataFrame:
     """One row per pair and year ahead; columns as `forecast.risk` documents them."""
     at = np.array([outlook.position.get(pair, -1) for pair in pairs], dtype=np.int64)
-    inside = at >= 0
-    mean, lower, upper, base = (np.empty((len(pairs), horizon)) for _ in range(4))
-    mean[inside], lower[inside], upper[inside] = outlook.estimates(
-        at[inside], horizon, level, severity
-    )
-    places = list(zip(at.tolist(), pairs, strict=True))
     stratum = [
         outlook.stratum_without_row(pair) if row < 0 else str(outlook.stratum[row])
-        for row, pair in places
+        for row, pair in zip(at.tolist(), pairs, strict=True)
     ]
-    outside = [i for i, (row, _) in enumerate(places) if row < 0]
+    status = [outlook.status(pair) for pair in pairs]
+    base = np.empty((len(pairs), horizon))
     for h in range(1, horizon + 1):
-        rates = outlook.base_rates[h]
         known = {name: outlook.base_of(h, name, severity)[0] for name in set(stratum)}
         base[:, h - 1] = [known[name] for name in stratum]
-        mean[~inside, h - 1] = base[~inside, h - 1]
-        for i in outside:
-            if severity == "onset":
-                lower[i, h - 1], upper[i, h - 1] = rates[stratum[i]].interval(level)
-                continue
-            draws = ladder_draws(outlook, pairs[i], stratum[i], h)[tuple(LEVELS).index(severity)]
-            mean[i, h - 1], lower[i, h - 1], upper[i, h - 1] = estimates(draws, level)
-    status = [outlook.status(pair) for pair in pairs]
+    numbers = _numbers(outlook, pairs, at, stratum, base, level, severity)
     still = np.full((3, len(pairs), horizon), np.nan)
-    for i, (_, pair) in enumerate(places):
-        if status[i] == UNDER_WAY:
-            still[:, i] = estimates(outlook.still_under_way(pair, horizon), level)
-    fights = np.stack([mean, lower, upper])
-    if severity == "deaths_25":
-        for i in (at for at, s in enumerate(status) if s == UNDER_WAY):
-            for h in range(horizon):
-                draws = ladder_draws(outlook, pairs[i], stratum[i], h + 1)[2]
-                fights[:, i, h] = estimates(fighting_draws(outlook, pairs[i], draws)[0], level)
+    fights = numbers.copy()
+    for i in (i for i, how in enumerate(status) if how == UNDER_WAY):
+        still[:, i] = estimates(outlook.still_under_way(pairs[i], horizon), level)
+        for h in range(horizon if severity == "deaths_25" else 0):
+            draws = ladder_draws(outlook, pairs[i], stratum[i], h + 1)[2]
+            fights[:, i, h] = estimates(fighting_draws(outlook, pairs[i], draws)[0], level)
     count = np.arange(1, horizon + 1)
     codes = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     names = np.array([[outlook.label(x), outlook.label(y)] for x, y in pairs]).reshape(-1, 2)
@@ -81,6 +66,10 @@ def risk_table(
     def each(values: Any) -> Any:
         return np.repeat(values, horizon)
 
+    def three(name: str, low: str, high: str, values: Any) -> dict[str, Any]:
+        return dict(zip((name, low, high), values.reshape(3, -1), strict=True))
+
+    population = outlook.fit.spec.population
     return pd.DataFrame(
         {
             "ccode_a": each(codes[:, 0]),
@@ -90,35 +79,48 @@ def risk_table(
             "horizon": np.tile(count, len(pairs)),
             "first_year": outlook.origin + 1,
             "last_year": np.tile(outlook.origin + count, len(pairs)),
-            "probability": mean.ravel(),
-            "lower": lower.ravel(),
-            "upper": upper.ravel(),
+            **three("probability", "lower", "upper", numbers),
             "interval_kind": "equal-tailed",
             "interval_level": level,
             "stratum": each(stratum),
             "base_rate": base.ravel(),
-            "base_population": each(
-                [_base_population(outlook.fit.spec.population, name) for name in stratum]
-            ),
-            "ratio": (mean / base).ravel(),
+            "base_population": each([_base_population(population, name) for name in stratum]),
+            "ratio": (numbers[0] / base).ravel(),
             "status": each(status),
-            "still_under_way": still[0].ravel(),
-            "still_lower": still[1].ravel(),
-            "still_upper": still[2].ravel(),
-            "handling": each(np.where(inside, "model", "observed rate")),
+            **three("still_under_way", "still_lower", "still_upper", still),
+            "handling": each(np.where(at >= 0, "model", "observed rate")),
             "severity": severity,
         }
         | (
-            {
-                name: values.ravel()
-                for name, values in zip(
-                    ("fighting", "fighting_lower", "fighting_upper"), fights, strict=True
-                )
-            }
+            three("fighting", "fighting_lower", "fighting_upper", fights)
             if severity == "deaths_25"
             else {}
         )
     )
+
+
+def _numbers(
+    outlook: Outlook,
+    pairs: Sequence[tuple[int, int]],
+    at: npt.NDArray[np.int64],
+    stratum: Sequence[str],
+    base: npt.NDArray[np.float64],
+    level: float,
+    severity: Level,
+) -> npt.NDArray[np.float64]:
+    """Probability and interval of each pair within 1, 2, … years; (3, pairs, horizon)."""
+    found = np.empty((3, *base.shape))
+    inside = at >= 0
+    found[:, inside] = outlook.estimates(at[inside], base.shape[1], level, severity)
+    for i in np.flatnonzero(~inside).tolist():
+        for h in range(base.shape[1]):
+            if severity == "onset":
+                rate = outlook.base_rates[h + 1][stratum[i]]
+                found[:, i, h] = base[i, h], *rate.interval(level)
+                continue
+            draws = ladder_draws(outlook, pairs[i], stratum[i], h + 1)
+            found[:, i, h] = estimates(draws[tuple(LEVELS).index(severity)], level)
+    return found
 
 
 def risk_answer(
@@ -130,117 +132,132 @@ def risk_answer(
     severity: Level = "onset",
 ) -> Risk:
     """Everything about one pair: the fields of `forecast.risk.Risk`."""
-    row = outlook.position.get(pair)
-    fit = outlook.fit
+    row, fit = outlook.position.get(pair), outlook.fit
     stratum = outlook.stratum_without_row(pair) if row is None else str(outlook.stratum[row])
     base = outlook.base_rates[horizon][stratum]
     base_rate = outlook.base_of(horizon, stratum, severity)[0]
     status = outlook.status(pair)
     ladder, fighting, rises = _how_bad(outlook, pair, stratum, horizon, level, record)
-    common: dict[str, Any] = {
-        "state_a": outlook.label(pair[0]),
-        "state_b": outlook.label(pair[1]),
-        "ccode_a": pair[0],
-        "ccode_b": pair[1],
-        "first_year": outlook.origin + 1,
-        "last_year": outlook.origin + horizon,
-        "horizon": horizon,
-        "status": status,
-        "under_way": (
+    of_level_asked = ladder[tuple(LEVELS).index(severity)]
+    if row is None:
+        told = _observed(outlook, stratum, horizon, level, severity, of_level_asked)
+        width = told["upper"] - told["lower"]
+        widths, base_width = [width], width
+        reason = "the interval of the observed rate"
+    else:
+        told, widths, reason = _modelled(
+            outlook, row, horizon, level, record, severity, of_level_asked
+        )
+        base_width = outlook.base_width(horizon, stratum) * base_rate / base.rate
+    numbers = (told["probability"], told["lower"], told["upper"])
+    return Risk(
+        state_a=outlook.label(pair[0]),
+        state_b=outlook.label(pair[1]),
+        ccode_a=pair[0],
+        ccode_b=pair[1],
+        first_year=outlook.origin + 1,
+        last_year=outlook.origin + horizon,
+        horizon=horizon,
+        status=status,
+        under_way=(
             _under_way(outlook, pair, horizon, level, rises) if status == UNDER_WAY else None
         ),
-        "ended": _ended(outlook.disputes[pair]) if status == ENDED else None,
-        "interval_level": level,
-        "severity": severity,
-        "ladder": ladder,
-        "fighting": fighting,
-        "unit": (
+        ended=_ended(outlook.disputes[pair]) if status == ENDED else None,
+        interval_level=level,
+        severity=severity,
+        ladder=ladder,
+        fighting=fighting,
+        unit=(
             f"probability of at least one {of_level(fit.spec.outcome, severity)}, as"
             " recorded in the data, between the two (undirected dyad) within"
             f" {horizon} year{'s' if horizon > 1 else ''}"
         ),
-        "stratum": stratum,
-        "base_rate": base_rate,
-        "base_population": _base_population(fit.spec.population, stratum),
-        "base_rows": base.rows,
-        "recall": outlook.tables.coverage["conflicts"].recall_words(
+        stratum=stratum,
+        base_rate=base_rate,
+        base_population=_base_population(fit.spec.population, stratum),
+        base_rows=base.rows,
+        ratio=told["probability"] / base_rate,
+        recall=outlook.tables.coverage["conflicts"].recall_words(
             outlook.origin + 1, RECORDED_AS[severity]
         ),
-        "vintage": outlook.vintage,
-        "caution": CAUTION,
-    }
-    if row is None:
-        lower, upper = base.interval(level)
-        probability = base.rate
-        if severity != "onset":
-            entry = ladder[tuple(LEVELS).index(severity)]
-            probability, lower, upper = (entry[n] for n in ("probability", "lower", "upper"))
-        return Risk(
-            **common,
-            probability=probability,
-            lower=lower,
-            upper=upper,
-            interval_kind="equal-tailed (Jeffreys)",
-            ratio=probability / base_rate,
-            drivers=(),
-            effects={},
-            handling=(
-                f"The pair is outside the population {fit.spec.population!r} on which the model"
-                " was fitted; the answer is the observed rate among such pairs."
-                if stratum == OUTSIDE
-                else "A feature that the model needs is missing for the pair (a state in its first"
-                " year has none); the answer is the observed rate of its stratum."
-            ),
-            support={
-                "rows_in_stratum": base.rows,
-                "rows_of_dyad": 0,
-                "new_levels": [],
-                "outside_range": [],
-                "distance_percentile": None,
-            },
-            calibration=dict(_NO_RECORD),
-            rounded=_rounded(
-                (probability, lower, upper),
-                [upper - lower],
-                (base_rate, upper - lower),
-                "the interval of the observed rate",
-            ),
-        )
-    values = outlook.cumulative[row, horizon - 1]
-    probability, lower, upper = estimates(values, level).tolist()
-    if severity != "onset":
-        entry = ladder[tuple(LEVELS).index(severity)]
-        probability, lower, upper = (entry[n] for n in ("probability", "lower", "upper"))
-    first = outlook.first_probability(row)
-    calibration = (
-        outlook.in_sample(row)
-        if record is None
-        else record.quote(outlook.record_stratum(row), first)
+        vintage=outlook.vintage,
+        caution=CAUTION,
+        rounded=_rounded(numbers, widths, (base_rate, base_width), reason),
+        **told,
     )
+
+
+def _observed(
+    outlook: Outlook,
+    stratum: str,
+    horizon: int,
+    level: float,
+    severity: Level,
+    entry: dict[str, Any],
+) -> dict[str, Any]:
+    """What the observed rate of its stratum says of a pair that the model has no row of."""
+    base = outlook.base_rates[horizon][stratum]
+    lower, upper = base.interval(level)
+    numbers = {"probability": base.rate, "lower": lower, "upper": upper}
+    return {
+        **({name: entry[name] for name in numbers} if severity != "onset" else numbers),
+        "interval_kind": "equal-tailed (Jeffreys)",
+        "drivers": (),
+        "effects": {},
+        "handling": (
+            f"The pair is outside the population {outlook.fit.spec.population!r} on which the model"
+            " was fitted; the answer is the observed rate among such pairs."
+            if stratum == OUTSIDE
+            else "A feature that the model needs is missing for the pair (a state in its first"
+            " year has none); the answer is the observed rate of its stratum."
+        ),
+        "support": {
+            "rows_in_stratum": base.rows,
+            "rows_of_dyad": 0,
+            "new_levels": [],
+            "outside_range": [],
+            "distance_percentile": None,
+        },
+        "calibration": dict(_NO_RECORD),
+    }
+
+
+def _modelled(
+    outlook: Outlook,
+    row: int,
+    horizon: int,
+    level: float,
+    record: CalibrationRecord | None,
+    severity: Level,
+    entry: dict[str, Any],
+) -> tuple[dict[str, Any], list[float], str]:
+    """What the draws say of a pair; the widths that its digits depend on, and in words which."""
+    values, fit = outlook.cumulative[row, horizon - 1], outlook.fit
+    first = outlook.first_probability(row)
     if severity == "onset":
+        probability, lower, upper = estimates(values, level).tolist()
+        calibration = (
+            outlook.in_sample(row)
+            if record is None
+            else record.quote(outlook.record_stratum(row), first)
+        )
         widths, reason = _supported(calibration, upper - lower, probability / first)
     else:
+        probability, lower, upper = (entry[name] for name in ("probability", "lower", "upper"))
         calibration = entry["record"]
         widths, reason = _supported_level(calibration, upper - lower, probability)
-    return Risk(
-        **common,
-        probability=probability,
-        lower=lower,
-        upper=upper,
-        interval_kind="equal-tailed",
-        ratio=probability / base_rate,
-        drivers=outlook.drivers(row),
-        effects={name: float(effect[row]) for name, effect in outlook.effects.items()},
-        handling=f"model {fit.spec.name}, {fit.method}, {values.size} posterior draws",
-        support=outlook.support(row),
-        calibration=calibration,
-        rounded=_rounded(
-            (probability, lower, upper),
-            widths,
-            (base_rate, outlook.base_width(horizon, stratum) * base_rate / base.rate),
-            reason,
-        ),
-    )
+    told = {
+        "probability": probability,
+        "lower": lower,
+        "upper": upper,
+        "interval_kind": "equal-tailed",
+        "drivers": outlook.drivers(row),
+        "effects": {name: float(effect[row]) for name, effect in outlook.effects.items()},
+        "handling": f"model {fit.spec.name}, {fit.method}, {values.size} posterior draws",
+        "support": outlook.support(row),
+        "calibration": calibration,
+    }
+    return told, widths, reason
 
 
 def _base_population(population: str, stratum: str) -> str:

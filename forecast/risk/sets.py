@@ -50,59 +50,25 @@ def any_answer(
 ) -> SetRisk:
     """Everything about any of the pairs between two sides: the fields of `SetRisk`.
 
-    Parameters
-    ----------
-    outlook : Outlook
-        Draws of the status quo.
-    a, b : state, alliance, or iterable of states
-        The two sides; None: every other state. The same set twice asks about pairs within it.
-    horizon, level
-        As in `forecast.risk`.
-    has_record : bool
-        Whether forecasts of single pairs by this model have a record out of sample.
-    severity : str
-        Level of the disputes that count.
+    Each side is a state, an alliance or an iterable of states; without `b` it is every other state,
+    and the same set twice asks about the pairs within it. `has_record` says whether forecasts of
+    single pairs by this model have a record out of sample.
     """
     one = _codes(outlook, a, "a")
     other = None if b is None else _codes(outlook, b, "b")
     pairs = _pairs(outlook, one, other)
-    at = np.array([outlook.position.get(pair, -1) for pair in pairs], dtype=np.int64)
-    inside, outside = at[at >= 0], [p for p, row in zip(pairs, at, strict=True) if row < 0]
-    hazard, onsets = outlook.hazards(inside, horizon, severity)
-    joint, draws = outlook.joint, outlook.joint.weight.size
-    rates = np.array(
-        [outlook.base_of(horizon, outlook.stratum_without_row(p), severity)[0] for p in outside]
-    )
-    # Pairs without a row of the model have a rate of their own, and no part in joint onsets.
-    none_outside = np.prod(1.0 - rates)
-
-    def within(weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        if not inside.size:
-            return np.full(draws, 1.0 - none_outside)
-        begins = any_begins(hazard, onsets, joint.hub[inside], weight)[-1]
-        return np.asarray(1.0 - (1.0 - begins) * none_outside)
-
-    values = within(joint.weight)
-    tail = (1.0 - level) / 2.0
-    probability, lower, upper = estimates(values, level).tolist()
-    rng = generator(outlook.seed, Stream.OUTSIDE_PAIRS)
-    number = onsets.any(axis=0).sum(axis=0)
-    number = number + (rng.random((rates.size, draws)) < rates[:, None]).sum(axis=0)
+    draws, independent, number, own = _worlds(outlook, pairs, horizon, level, severity)
+    probability, lower, upper = estimates(draws, level).tolist()
     distribution = _distribution(number, probability)
-    reached = np.cumsum(distribution)
-    own = np.empty(len(pairs))
-    own[at >= 0] = outlook.estimates(inside, horizon, level, severity)[0][:, -1]
-    own[at < 0] = rates
+    reached, tail = np.cumsum(distribution), (1.0 - level) / 2.0
     step = rounding_step(probability, [upper - lower] if has_record else [])
     fit = outlook.fit
-    side_a = _words(outlook, one)
+    opposite = {s for pair in pairs for s in pair} - one if other is None else other
     return SetRisk(
-        side_a=side_a,
+        side_a=_words(outlook, one),
         side_b="any other state" if other is None else _words(outlook, other),
         states_a=_names(outlook, one),
-        states_b=_names(outlook, {s for pair in pairs for s in pair} - one)
-        if other is None
-        else _names(outlook, other),
+        states_b=_names(outlook, opposite),
         pairs=len(pairs),
         first_year=outlook.origin + 1,
         last_year=outlook.origin + horizon,
@@ -122,7 +88,7 @@ def any_answer(
         distribution=tuple(float(p) for p in distribution),
         fewest=int(np.searchsorted(reached, tail)),
         most=int(np.searchsorted(reached, 1.0 - tail).clip(max=reached.size - 1)),
-        independent=float(within(np.zeros_like(joint.weight)).mean()),
+        independent=independent,
         contributions=tuple(
             {
                 "pair": _pair_words(outlook, pairs[i]),
@@ -133,8 +99,8 @@ def any_answer(
         ),
         under_way=_under_way(outlook, pairs, horizon),
         record=_record(outlook, pairs, severity),
-        observed_rate=len(outside),
-        handling=f"model {fit.spec.name}, {fit.method}, {draws} simulated worlds",
+        observed_rate=sum(pair not in outlook.position for pair in pairs),
+        handling=f"model {fit.spec.name}, {fit.method}, {draws.size} simulated worlds",
         recall=outlook.tables.coverage["conflicts"].recall_words(
             outlook.origin + 1, RECORDED_AS[severity]
         ),
@@ -153,6 +119,40 @@ def any_answer(
             ),
         },
     )
+
+
+def _worlds(
+    outlook: Outlook, pairs: list[Pair], horizon: int, level: float, severity: Level
+) -> tuple[npt.NDArray[np.float64], float, npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """What the simulated worlds say of a set of pairs.
+
+    Draws of the probability that any has an onset; its mean if onsets were independent; the number
+    of pairs with one in each world; the probability of each pair.
+    """
+    at = np.array([outlook.position.get(pair, -1) for pair in pairs], dtype=np.int64)
+    inside, outside = at[at >= 0], [p for p, row in zip(pairs, at, strict=True) if row < 0]
+    hazard, onsets = outlook.hazards(inside, horizon, severity)
+    joint, draws = outlook.joint, outlook.joint.weight.size
+    rates = np.array(
+        [outlook.base_of(horizon, outlook.stratum_without_row(p), severity)[0] for p in outside]
+    )
+    # Pairs without a row of the model have a rate of their own, and no part in joint onsets.
+    none_outside = np.prod(1.0 - rates)
+
+    def within(weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        if not inside.size:
+            return np.full(draws, 1.0 - none_outside)
+        begins = any_begins(hazard, onsets, joint.hub[inside], weight)[-1]
+        return np.asarray(1.0 - (1.0 - begins) * none_outside)
+
+    rng = generator(outlook.seed, Stream.OUTSIDE_PAIRS)
+    number = onsets.any(axis=0).sum(axis=0)
+    number = number + (rng.random((rates.size, draws)) < rates[:, None]).sum(axis=0)
+    own = np.empty(len(pairs))
+    own[at >= 0] = outlook.estimates(inside, horizon, level, severity)[0][:, -1]
+    own[at < 0] = rates
+    independent = float(within(np.zeros_like(joint.weight)).mean())
+    return within(joint.weight), independent, number, own
 
 
 def _codes(outlook: Outlook, side: Side, name: str) -> frozenset[int]:
