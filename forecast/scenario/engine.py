@@ -12,7 +12,7 @@ import scipy.sparse as sp
 import xarray as xr
 
 from forecast.features.arrays import allied
-from forecast.features.eras import in_threads
+from forecast.parallel import in_threads
 from forecast.scenario import kernels
 from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import Allies, Record, Track

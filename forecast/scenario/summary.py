@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import xarray as xr
 
 from forecast.draws import estimates
-from forecast.features.eras import in_threads
+from forecast.parallel import in_threads
 from forecast.scenario.dynamics import Record
 from forecast.scenario.engine import Paths
 from forecast.scenario.future import Future
