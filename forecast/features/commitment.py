@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.features import arrays, rivalry, successions, ties, windows
+from forecast.features import arrays, rivalry, successions, windows
 from forecast.features.arrays import Weights
 from forecast.features.registry import feature
 from forecast.features.shared import shared
@@ -130,7 +130,7 @@ def fewest_conditions(world: xr.Dataset) -> np.ndarray:
 
     With several treaties the least conditional one binds.
     """
-    return np.abs(ties.best_tie(world, -world["treaty_conditions"].to_numpy()))
+    return np.abs(arrays.best_tie(world, -world["treaty_conditions"].to_numpy()))
 
 
 @_feature(
@@ -147,7 +147,7 @@ def conditionality(world: xr.Dataset) -> np.ndarray:
 
     Of several treaties with one ally the least conditional counts.
     """
-    return ties.mean_over_defenders(world, fewest_conditions(world))
+    return arrays.mean_over_defenders(world, fewest_conditions(world))
 
 
 @_feature(

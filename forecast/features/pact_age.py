@@ -34,7 +34,7 @@ def _old(world: xr.Dataset, window: int) -> BoolArray:
 def ties_by_age(world: xr.Dataset, window: int) -> tuple[BoolArray, BoolArray]:
     """Established and new ties, each (year, state, other): `other` owes `state` defence."""
     owed = arrays.defenders(world) > 0
-    old = arrays.treaty_ties(world, _old(world, window)) > 0
+    old = arrays.treaty_ties(world, _old(world, window))
     old = successions.count_once(old, world) & owed
     return old, owed & ~old
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from forecast.features import arrays, successions, ties
+from forecast.features import arrays, successions
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
@@ -86,7 +86,9 @@ def peaceful_settlement(world: xr.Dataset) -> np.ndarray:
 )
 def pact_depth(world: xr.Dataset) -> np.ndarray:
     """Mean depth of the state's defence ties; missing without allies or where it is not coded."""
-    return ties.mean_over_defenders(world, ties.best_tie(world, world["treaty_depth"].to_numpy()))
+    return arrays.mean_over_defenders(
+        world, arrays.best_tie(world, world["treaty_depth"].to_numpy())
+    )
 
 
 @_feature(
@@ -107,7 +109,7 @@ def treaty_depth(world: xr.Dataset) -> np.ndarray:
     in standard deviations over all treaties of the data set; a provision that the data do not
     code is left out.
     """
-    return ties.mean_over_defenders(world, latent_depth(world))
+    return arrays.mean_over_defenders(world, latent_depth(world))
 
 
 @_feature(
@@ -128,4 +130,4 @@ def treaty_depth_in_dyad(world: xr.Dataset) -> np.ndarray:
 @shared
 def latent_depth(world: xr.Dataset) -> np.ndarray:
     """Latent depth of the deepest treaty under which `other` owes `state` defence."""
-    return ties.best_tie(world, world["treaty_latent_depth"].to_numpy())
+    return arrays.best_tie(world, world["treaty_latent_depth"].to_numpy())
