@@ -26,8 +26,9 @@ from forecast.sources.official.us_troops import UNITED_STATES
 
 SOURCE = "project definition; Morrow 1991 and Lake 2009 on security reliance"
 TROOPS = "Allen, Flynn & Machain 2022"
-_feature = partial(feature, family="dependency", source=SOURCE)
-NEEDS = ("obligation", "capability", "member")
+_feature = partial(
+    feature, family="dependency", source=SOURCE, needs=("obligation", "capability", "member")
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,14 +90,13 @@ def security(world: xr.Dataset, weights: Weights) -> Security:
     level="state",
     unit="share",
     formula="E_i / (E_i + c_i); n equal allies of equal size give n/(n+1)",
-    needs=NEEDS,
 )
 def external_share(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """Share of the state's security that its allies' capability makes up; 0 without allies."""
     return security(world, weights).external_share()
 
 
-@_feature(level="state", unit="share", formula="max_k w_k c_k / (E_i + c_i)", needs=NEEDS)
+@_feature(level="state", unit="share", formula="max_k w_k c_k / (E_i + c_i)")
 def patron_share(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """Share of the state's security that its largest ally makes up; 0 without allies."""
     return security(world, weights).patron_share()
@@ -107,7 +107,6 @@ def patron_share(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarr
     unit="index",
     formula="Σ_k (w_k c_k / E_i)²; from 1/n to 1, missing without allies",
     source="Herfindahl 1950",
-    needs=NEEDS,
 )
 def ally_concentration(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """Herfindahl index of the allies' capability; missing without allies (see `has_ally`)."""
@@ -126,7 +125,6 @@ def has_ally(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     level="state",
     unit="share",
     formula="1 − external_share = c_i / (E_i + c_i); never together with it in a model",
-    needs=NEEDS,
 )
 def autonomy(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """Share of the state's security that is its own capability; 1 without allies."""
@@ -138,7 +136,6 @@ def autonomy(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     unit="log ratio",
     sign="+",
     formula="log((E_i + c_i) / (E_i − max_k w_k c_k + c_i))",
-    needs=NEEDS,
 )
 def patron_withdrawal_loss(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """Log fall of the state's security if its largest ally left; 0 without allies."""

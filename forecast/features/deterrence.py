@@ -15,13 +15,13 @@ import xarray as xr
 from forecast.errors import UnknownNameError
 from forecast.features import arrays, successions
 from forecast.features.history import decayed_onsets
-from forecast.features.registry import feature
+from forecast.features.registry import Sign, feature
 from forecast.features.shared import shared
 from forecast.features.simulated import Values, from_conflicts
 from forecast.sources.tables import OBLIGATIONS
 
 LEEDS = "Leeds 2003; Johnson & Leeds 2011"
-_feature = partial(feature, family="deterrence", source=LEEDS)
+_feature = partial(feature, family="deterrence", source=LEEDS, needs=("obligation", "member"))
 ENTANGLEMENT = "Snyder 1984; Siverson & Starr 1991 on diffusion through alliances"
 
 
@@ -30,7 +30,6 @@ ENTANGLEMENT = "Snyder 1984; Siverson & Starr 1991 on diffusion through alliance
     unit="0/1",
     formula="1 if o(i→j) or o(j→i) in the class",
     source=LEEDS + "; expected − for defence",
-    needs=("obligation", "member"),
 )
 def pact_in_dyad(world: xr.Dataset, *, obligation: str = "defense") -> np.ndarray:
     """Whether the two are bound by an obligation of the class, in either direction."""
@@ -58,80 +57,46 @@ def outside_capability(world: xr.Dataset, obligation: str) -> np.ndarray:
     return np.where(unknown.sum(axis=2, keepdims=True) - unknown > 0, np.nan, total)
 
 
-@_feature(
-    level="directed",
-    unit="0/1",
-    formula="1 if some k ≠ j has o(k→i), DEFENSE",
-    source=LEEDS + "; − for the target, + for a challenger",
-    needs=("obligation", "member"),
+def _register_outside(obligation: str, bound: str, sign: Sign, expected: str) -> None:
+    """Register the presence and the capability of outsiders that owe a state an obligation."""
+    needs = {"obligation", "member"} | ({obligation} & {"neutrality"})
+    owed = f"o(k→i){{}}, {obligation.upper()}"
+
+    def present(world: xr.Dataset) -> np.ndarray:
+        return outside(world, obligation)
+
+    def capability(world: xr.Dataset) -> np.ndarray:
+        return outside_capability(world, obligation)
+
+    present.__name__ = f"outside_{obligation}"
+    present.__doc__ = f"Whether a state outside the dyad {bound.format('is', 'has')}."
+    capability.__name__ = f"outside_{obligation}_capability"
+    capability.__doc__ = (
+        f"Capability of the states outside the dyad that {bound.format('are', 'have')}."
+    )
+    register = partial(_feature, level="directed", sign=sign)
+    register(
+        unit="0/1",
+        formula=f"1 if some k ≠ j has {owed.format('')}",
+        source=f"{LEEDS}; {expected}",
+        needs=needs,
+    )(present)
+    register(
+        unit="share of world capability",
+        bounds=(0, 1),
+        formula=f"Σ_{{k≠j}} {owed.format(' c_k')}",
+        source=LEEDS,
+        needs=needs | {"capability"},
+    )(capability)
+
+
+_register_outside(
+    "defense", "{0} bound to defend the state", "free", "− for the target, + for a challenger"
 )
-def outside_defense(world: xr.Dataset) -> np.ndarray:
-    """Whether a state outside the dyad is bound to defend the state."""
-    return outside(world, "defense")
-
-
-@_feature(
-    level="directed",
-    unit="share of world capability",
-    bounds=(0, 1),
-    formula="Σ_{k≠j} o(k→i) c_k, DEFENSE",
-    needs=("obligation", "capability", "member"),
+_register_outside("offense", "{0} bound to join the state's attack", "+", "+ for the challenger")
+_register_outside(
+    "neutrality", "{1} promised the state to stay neutral", "+", "+ for the challenger"
 )
-def outside_defense_capability(world: xr.Dataset) -> np.ndarray:
-    """Capability of the states outside the dyad that are bound to defend the state."""
-    return outside_capability(world, "defense")
-
-
-@_feature(
-    level="directed",
-    unit="0/1",
-    sign="+",
-    formula="1 if some k ≠ j has o(k→i), OFFENSE",
-    source=LEEDS + "; + for the challenger",
-    needs=("obligation", "member"),
-)
-def outside_offense(world: xr.Dataset) -> np.ndarray:
-    """Whether a state outside the dyad is bound to join the state's attack."""
-    return outside(world, "offense")
-
-
-@_feature(
-    level="directed",
-    unit="share of world capability",
-    bounds=(0, 1),
-    sign="+",
-    formula="Σ_{k≠j} o(k→i) c_k, OFFENSE",
-    needs=("obligation", "capability", "member"),
-)
-def outside_offense_capability(world: xr.Dataset) -> np.ndarray:
-    """Capability of the states outside the dyad that are bound to join the state's attack."""
-    return outside_capability(world, "offense")
-
-
-@_feature(
-    level="directed",
-    unit="0/1",
-    sign="+",
-    formula="1 if some k ≠ j has o(k→i), NEUTRALITY",
-    source=LEEDS + "; + for the challenger",
-    needs=("obligation", "neutrality", "member"),
-)
-def outside_neutrality(world: xr.Dataset) -> np.ndarray:
-    """Whether a state outside the dyad has promised the state to stay neutral."""
-    return outside(world, "neutrality")
-
-
-@_feature(
-    level="directed",
-    unit="share of world capability",
-    bounds=(0, 1),
-    sign="+",
-    formula="Σ_{k≠j} o(k→i) c_k, NEUTRALITY",
-    needs=("obligation", "neutrality", "capability", "member"),
-)
-def outside_neutrality_capability(world: xr.Dataset) -> np.ndarray:
-    """Capability of the states outside the dyad that have promised the state to stay neutral."""
-    return outside_capability(world, "neutrality")
 
 
 @shared
@@ -146,7 +111,6 @@ def defence_ties(world: xr.Dataset) -> np.ndarray:
     sign="-",
     formula="|D(i) ∩ D(j)|",
     source="Kimball 2006; project definition",
-    needs=("obligation", "member"),
 )
 def shared_allies(world: xr.Dataset) -> np.ndarray:
     """Number of third states that are bound to defend both."""
@@ -159,7 +123,6 @@ def shared_allies(world: xr.Dataset) -> np.ndarray:
     unit="states",
     formula="|D(i) \\ D(j) \\ {j}|",
     source="project definition: multilateral pacts are mismeasured without this split",
-    needs=("obligation", "member"),
 )
 def outside_allies(world: xr.Dataset) -> np.ndarray:
     """Number of third states that are bound to defend the state and not the other."""

@@ -18,7 +18,9 @@ from forecast.features.registry import feature
 from forecast.features.shared import shared
 
 SOURCE = "Senese & Vasquez 2008; Kenwick, Vasquez & Powers 2015"
-_feature = partial(feature, family="deterrence", source=SOURCE)
+_feature = partial(
+    feature, family="deterrence", source=SOURCE, needs=("obligation", "treaty", "member")
+)
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -53,7 +55,6 @@ def _outside(ties: BoolArray) -> BoolArray:
     unit="0/1",
     sign="-",
     formula="1 if i and j have a defence pact that was formed w or more years ago",
-    needs=("obligation", "treaty", "member"),
 )
 def established_pact_in_dyad(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether a defence pact that has lasted for `window` years binds the two."""
@@ -64,7 +65,6 @@ def established_pact_in_dyad(world: xr.Dataset, *, window: int = 5) -> np.ndarra
     level="dyad",
     unit="0/1",
     formula="1 if i and j have a defence pact, and none that was formed w or more years ago",
-    needs=("obligation", "treaty", "member"),
 )
 def new_pact_in_dyad(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether only defence pacts younger than `window` years bind the two."""
@@ -77,7 +77,6 @@ def new_pact_in_dyad(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     unit="0/1",
     sign="-",
     formula="1 if some k ≠ j owes i defence under a treaty formed w or more years ago",
-    needs=("obligation", "treaty", "member"),
 )
 def outside_established_defense(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether an outside state has been bound to defend the state for `window` years."""
@@ -88,7 +87,6 @@ def outside_established_defense(world: xr.Dataset, *, window: int = 5) -> np.nda
     level="directed",
     unit="0/1",
     formula="1 if some k ≠ j owes i defence, under treaties formed within w years only",
-    needs=("obligation", "treaty", "member"),
 )
 def outside_new_defense(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether an outside state has newly come to be bound to defend the state."""
@@ -101,7 +99,6 @@ def outside_new_defense(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     unit="0/1",
     sign="-",
     formula="1 if i is in a defence pact that was formed w or more years ago",
-    needs=("obligation", "treaty", "member"),
 )
 def established_pact(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether the state has a defence pact that is not new; `new_pact` is the other half."""

@@ -11,7 +11,7 @@ from forecast.features import arrays, successions
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
-_feature = partial(feature, family="structure")
+_feature = partial(feature, family="structure", needs=("obligation", "treaty", "member"))
 
 
 @_feature(
@@ -19,7 +19,6 @@ _feature = partial(feature, family="structure")
     unit="share",
     formula="share of k∈D(i) bound by a treaty with ≥ 3 members; missing without allies",
     source="project definition; Olson & Zeckhauser 1966",
-    needs=("obligation", "treaty", "member"),
 )
 def multilateral_share(world: xr.Dataset) -> np.ndarray:
     """Share of the state's defenders that are bound by a multilateral treaty."""
@@ -59,7 +58,6 @@ def bound_together(world: xr.Dataset, treaties: np.ndarray) -> np.ndarray:
     sign="-",
     formula="1 if a treaty between the two binds its members to settle disputes peacefully",
     source="Long, Nordstrom & Baek 2007; Mattes & Vonnahme 2010",
-    needs=("obligation", "treaty", "member"),
 )
 def peaceful_settlement(world: xr.Dataset) -> np.ndarray:
     """Whether the two are members of a treaty with a duty of peaceful settlement.
@@ -82,7 +80,6 @@ def peaceful_settlement(world: xr.Dataset) -> np.ndarray:
     formula="mean over k∈D(i) of the depth items of k's deepest defence treaty with i",
     source="Leeds & Anac 2005; Alley 2021 (items: integrated command, coordination, basing, "
     "military aid, organisation)",
-    needs=("obligation", "treaty", "member"),
 )
 def pact_depth(world: xr.Dataset) -> np.ndarray:
     """Mean depth of the state's defence ties; missing without allies or where it is not coded."""
@@ -99,7 +96,6 @@ def pact_depth(world: xr.Dataset) -> np.ndarray:
     formula="mean over k∈D(i) of the latent depth θ of k's deepest defence treaty with i",
     source="Benson & Clinton 2016; Alley 2021; two-parameter logistic model of the provisions, "
     "`forecast.panel.depth`",
-    needs=("obligation", "treaty", "member"),
 )
 def treaty_depth(world: xr.Dataset) -> np.ndarray:
     """Mean latent depth of the state's defence ties; missing without allies.
@@ -119,7 +115,6 @@ def treaty_depth(world: xr.Dataset) -> np.ndarray:
     sign="-",
     formula="latent depth θ of the deepest defence treaty between the two; missing without one",
     source="Benson & Clinton 2016; Alley 2021",
-    needs=("obligation", "treaty", "member"),
 )
 def treaty_depth_in_dyad(world: xr.Dataset) -> np.ndarray:
     """Latent depth of the deepest treaty under which one of the two owes the other defence."""
