@@ -15,8 +15,8 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import softmax
 
+from forecast.evaluation.bootstrap import paired_difference
 from forecast.evaluation.calibration import recalibrate
-from forecast.evaluation.compare import paired_difference
 from forecast.evaluation.scores import average_precision, log_loss_rows, skill
 from forecast.evaluation.stacking import rolling_stack
 
