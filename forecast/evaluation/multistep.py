@@ -20,7 +20,7 @@ from forecast.sources.tables import Tables
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
-    from forecast.scenario.future import Future
+    from forecast.simulation.future import Future
 
 __all__ = ["at_risk_draws", "simulated_forecasts"]
 
@@ -55,10 +55,10 @@ def simulated_forecasts(
     ``under_way="stratum"``; for others it is one where no dispute of its own is under way. A row
     of a pair that was not in the population at the origin is NaN.
     """
-    from forecast.scenario.coefficients import Coefficients
-    from forecast.scenario.dynamics import Record
-    from forecast.scenario.ending import Endings
-    from forecast.scenario.engine import simulate_paths
+    from forecast.simulation.coefficients import Coefficients
+    from forecast.simulation.dynamics import Record
+    from forecast.simulation.ending import Endings
+    from forecast.simulation.engine import simulate_paths
 
     known = known_before(tables, origin)
     _refuse(fit, known, origin)
@@ -106,7 +106,7 @@ def _refuse(fit: Fit, known: Tables, origin: int) -> None:
 
 def _future(fit: Fit, known: Tables, last: int, **options: int) -> Future:
     """What is fixed before conflicts are simulated, of the pairs of the year after `last`."""
-    from forecast.scenario.future import prepare_future
+    from forecast.simulation.future import prepare_future
 
     begin = xr.Dataset(coords={"year": [last]})
     ahead = future_panel(replace(fit.panel, tables=known, world=begin), year=last + 1)

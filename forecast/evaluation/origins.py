@@ -13,8 +13,8 @@ import pandas as pd
 from forecast.errors import ArgumentError, CoverageError
 from forecast.evaluation.baselines import unit_keys
 from forecast.evaluation.forecasters import Forecaster
-from forecast.evaluation.strata import NEW, STRATUM_COLUMNS, UNDER_WAY, stratum_of
 from forecast.features import FeatureRequest, compute_features
+from forecast.features.strata import NEW, STRATUM_COLUMNS, UNDER_WAY, stratum_of
 from forecast.panel.types import Panel
 from forecast.sources.tables import TABLES, Coverage, Tables
 
@@ -170,7 +170,7 @@ def views_of(
 def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
     """Keys, outcome and groups of the rows of a target year.
 
-    ``stratum``: as `forecast.evaluation.strata.stratum_of` has it before the origin, but ``"new
+    ``stratum``: as `forecast.features.strata.stratum_of` has it before the origin, but ``"new
     dyad"`` where the pair was not a row in any year before it, unless a dispute of the two is
     ``"under way"``. ``relevance`` is ``"relevant"`` or ``"remote"``.
     ``continues``: a dispute under way on 1 January of the year goes on in it and no new one
