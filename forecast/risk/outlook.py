@@ -295,7 +295,7 @@ class Outlook:
         track = Track.start(self.record)
         years = self.future.world["year"].to_numpy()
         ties = allied(self.future.world)[int(np.searchsorted(years, self.origin))]
-        allies = Allies.of(self.record, ties, track.active, elsewhere=True, first=True)
+        allies = Allies.of(self.record, ties, track.active, first=True)
         values = {
             code.name: lookup(code, self.record, track, track, allies)
             for code in simulated_terms(encoding)
