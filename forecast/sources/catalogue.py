@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from forecast.errors import ForecastError, MissingFileError
-from forecast.sources.accepted import read_files
-from forecast.sources.acquire import add, add_found, get
+from forecast.sources.acquire import add, add_found, get, read_files
 from forecast.sources.cache import (
     available,
     cache_folder,
@@ -23,13 +22,13 @@ from forecast.sources.cache import (
     how_to_get,
     known,
     preferred,
+    read_lock,
     unproven,
     verify,
 )
 from forecast.sources.catalogue_file import Catalogue, catalogue, years_of
 from forecast.sources.download import Network
 from forecast.sources.entries import Source
-from forecast.sources.lock import read_lock
 from forecast.sources.tables import Reading
 
 __all__ = [
@@ -102,17 +101,12 @@ def read_source(source: str, cache: Path | None = None) -> list[Reading]:
         A file breaks its layout or schema, or is of another release.
     """
     readings = read_files(source, verify(source, cache=cache))
-    entry, doubts = catalogue()[source], unproven(source, cache=cache)
-    return [
-        replace(
-            reading,
-            notes=(
-                *reading.notes,
-                *(text for r, text in doubts.items() if reading.table in entry.facts_of([r])),
-            ),
-        )
+    facts_of, doubts = catalogue()[source].facts_of, unproven(source, cache=cache)
+    said = [
+        tuple(text for role, text in doubts.items() if reading.table in facts_of([role]))
         for reading in readings
     ]
+    return [replace(r, notes=(*r.notes, *more)) for r, more in zip(readings, said, strict=True)]
 
 
 def recipe(cache: Path | None = None) -> dict[str, str]:
@@ -120,11 +114,6 @@ def recipe(cache: Path | None = None) -> dict[str, str]:
 
     The first in the catalogue's order of preference that is in the cache; else the first that
     can be downloaded; else the first, which the user must bring.
-
-    Parameters
-    ----------
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
     """
     entries = catalogue()
     there = {s: entries[s].facts_of(files_of(s, cache=cache)) for s in available(cache)}
@@ -139,13 +128,7 @@ def recipe(cache: Path | None = None) -> dict[str, str]:
 
 
 def advice(cache: Path | None = None) -> list[str]:
-    """For each kind of fact whose preferred source is not the one in use, how to get that one.
-
-    Parameters
-    ----------
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
-    """
+    """For each kind of fact whose preferred source is not the one in use, how to get that one."""
     by_source: dict[tuple[str, str], list[str]] = {}
     for fact, used in recipe(cache).items():
         best = catalogue().preferred(fact)[0]
@@ -207,24 +190,20 @@ def status(cache: Path | None = None) -> dict[str, dict[str, Any]]:
 
     `cached`: whether it can be read; `size`: its bytes; `facts`: the kinds of fact that its files
     give; `missing`: what is missing and how to get it.
-
-    Parameters
-    ----------
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
     """
     found: dict[str, dict[str, Any]] = {}
-    entries = catalogue()
     for source in known(cache):
-        entry = entries[source]
+        files, missing = {}, ""
         try:
             files = files_of(source, cache=cache)
         except MissingFileError as error:
-            found[source] = {"cached": False, "size": 0, "facts": [], "missing": str(error)}
-        else:
-            size = sum(path.stat().st_size for path in files.values())
-            facts = list(entry.facts_of(files))
-            found[source] = {"cached": True, "size": size, "facts": facts, "missing": ""}
+            missing = str(error)
+        found[source] = {
+            "cached": not missing,
+            "size": sum(path.stat().st_size for path in files.values()),
+            "facts": list(catalogue()[source].facts_of(files)),
+            "missing": missing,
+        }
     return found
 
 
@@ -251,8 +230,7 @@ def check_source(source: str, cache: Path | None = None) -> list[dict[str, Any]]
         As `read_source`.
     """
     readings = read_source(source, cache)
-    lock = read_lock(cache_folder() if cache is None else cache, source)
-    entry = catalogue()[source]
+    entry, lock = catalogue()[source], read_lock(cache_folder(cache), source)
     same = {
         lock.files[role].sha256 == file.sha256
         for role, file in entry.files.items()
