@@ -112,22 +112,10 @@ def add_found(
 ) -> tuple[dict[str, dict[str, Path]], dict[str, ForecastError]]:
     """Add every source that is recognised among a user's files, and every release of a family.
 
-    Parameters
-    ----------
-    given
-        As in `add`; roles only for a single source.
-    sources : iterable of str, optional
-        As `source` in `add`. Those named must be recognised; by default all are tried, then the
-        releases that the catalogue does not list.
-    cache, replace
-        As in `add`.
-
-    Returns
-    -------
-    files : dict of str to dict of str to pathlib.Path
-        Files by source and role.
-    failed : dict of str to ForecastError
-        Why a source was recognised but not added: incomplete, changed, ambiguous.
+    Sources that are named, as in `add`, must be recognised; by default all are tried, then the
+    releases that the catalogue does not list. Files by role need a single source. Given are the
+    files by source and role, and why a source was recognised but not added: incomplete, changed,
+    ambiguous.
 
     Raises
     ------

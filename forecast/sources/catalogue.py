@@ -59,21 +59,9 @@ __all__ = [
 #: Kinds of fact that the historical tables are assembled from; the rest are by-products, or
 #: fetched by name only (Polity, which needs an extra to be read as published).
 RECIPE: tuple[str, ...] = (
-    "states",
-    "powers",
-    "contiguity",
-    "material_capabilities",
-    "alliances",
-    "members",
-    "conflicts",
-    "rivalries",
-    "regimes",
-    "troops",
-    "trade",
-    "igos",
-    "distances",
-    "treaty_design",
-)
+    "states", "powers", "contiguity", "material_capabilities", "alliances", "members", "conflicts",
+    "rivalries", "regimes", "troops", "trade", "igos", "distances", "treaty_design",
+)  # fmt: skip
 
 
 def read_source(source: str, cache: Path | None = None) -> list[Reading]:
@@ -148,26 +136,10 @@ def get_each(
     replace: bool = False,
     progress: bool = False,
 ) -> tuple[dict[str, dict[str, Path]], dict[str, ForecastError]]:
-    """Get several sources; one that fails does not keep the others from coming.
+    """Get several sources, those of `recipe` by default; one that fails does not stop the others.
 
-    Parameters
-    ----------
-    sources : iterable of str, optional
-        Keys in the catalogue; those of `recipe` by default.
-    cache, network, replace, progress
-        As in `get`.
-
-    Returns
-    -------
-    files : dict of str to dict of str to pathlib.Path
-        Files by source and role.
-    failed : dict of str to ForecastError
-        Why a source did not come.
-
-    Raises
-    ------
-    UnknownNameError
-        A source is not in the catalogue; then nothing is fetched.
+    Options are those of `get`. The files by source and role, and why a source did not come. If one
+    is not in the catalogue nothing is fetched.
     """
     entries = catalogue()
     chosen = dict.fromkeys(recipe(cache).values() if sources is None else sources)
@@ -254,15 +226,7 @@ def check_source(source: str, cache: Path | None = None) -> list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Work:
-    """A work to cite.
-
-    Attributes
-    ----------
-    key, text, bibtex : str
-        Key of the BibTeX entry, the work as a sentence, the entry.
-    sources : tuple of str
-        Sources that ask for it.
-    """
+    """A work to cite: key of its entry in BibTeX, a sentence, the entry, the sources that ask."""
 
     key: str
     text: str
