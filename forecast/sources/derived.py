@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from forecast.files import replace_folder
+import pandas as pd
+
 from forecast.paths import data_folder
 from forecast.sources.cache import read_lock, sha256_of, unproven
 from forecast.sources.fingerprint import fingerprint_values
-from forecast.sources.stored import about_tables, frames_of, read_parquet
 from forecast.sources.tables import TABLES, Coverage, Tables
 
 __all__ = ["key_of", "open_tables", "save_tables"]
@@ -37,10 +37,22 @@ def _code() -> str:
 
 
 def key_of(folder: Path, candidates: Mapping[str, tuple[str, ...]], *, amend: bool) -> str:
-    """Key of the tables that the files of these sources in a cache make, by kind of fact.
+    """Key of the tables that these files make.
 
-    64 hexadecimal digits over names, roles and locked SHA-256 of all files, what is not known of
-    them, the order of preference, the code, and our own data (more of them if they `amend`).
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Cache folder.
+    candidates : mapping of str to tuple of str
+        Sources by kind of fact, in the order of preference.
+    amend : bool
+        Whether our own data are part of it.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits over names, roles and locked SHA-256 of all files, what is not known
+        of them, and the code.
     """
     sources = sorted({source for order in candidates.values() for source in order})
     files = {
@@ -58,7 +70,15 @@ def key_of(folder: Path, candidates: Mapping[str, tuple[str, ...]], *, amend: bo
 
 
 def open_tables(folder: Path, key: str) -> Tables | None:
-    """Tables with this key, or None if there are none, or they are not whole."""
+    """Tables with this key, or None if there are none, or they are not whole.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Cache folder.
+    key : str
+        From `key_of`.
+    """
     place = folder / FOLDER / key
     try:
         manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
@@ -69,7 +89,7 @@ def open_tables(folder: Path, key: str) -> Tables | None:
         path = place / f"{name}.parquet"
         if not path.is_file() or sha256_of(path) != digest:
             return None
-        frames[name] = read_parquet(path)
+        frames[name] = _read(path)
     return Tables(
         **{table: frames.pop(table) for table in TABLES},
         coverage={name: Coverage.from_dict(c) for name, c in manifest["coverage"].items()},
@@ -79,16 +99,39 @@ def open_tables(folder: Path, key: str) -> Tables | None:
     )
 
 
+def _read(path: Path) -> pd.DataFrame:
+    table = pd.read_parquet(path)
+    dates = table.select_dtypes("datetime").columns
+    return table.astype(dict.fromkeys(dates, "datetime64[s]"))
+
+
 def save_tables(folder: Path, key: str, tables: Tables) -> None:
-    """Keep tables, with their computed columns, under a key: whole or not at all."""
+    """Keep tables under a key: whole or not at all.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Cache folder.
+    key : str
+        From `key_of`.
+    tables : Tables
+        With their computed columns.
+    """
+    from forecast.files import replace_folder
+
     with replace_folder(folder / FOLDER / key) as staging:
         files = {}
-        for name, table in frames_of(tables).items():
+        for name, table in {**{t: getattr(tables, t) for t in TABLES}, **tables.extra}.items():
             path = staging / f"{name}.parquet"
             table.to_parquet(path, index=False)
             files[name] = sha256_of(path)
-        text = json.dumps({**about_tables(tables), "files": files}, indent=1)
-        (staging / MANIFEST).write_text(text, encoding="utf-8")
+        manifest = {
+            "name": tables.name,
+            "fingerprint": tables.fingerprint,
+            "coverage": tables.vintage,
+            "files": files,
+        }
+        (staging / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     found = (path for path in (folder / FOLDER).iterdir() if (path / MANIFEST).is_file())
     kept = sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)
     for old in kept[_KEPT:]:

@@ -19,7 +19,22 @@ def fingerprint_tables(
     coverage: Mapping[str, Coverage],
     extra: Mapping[str, pd.DataFrame] | None = None,
 ) -> str:
-    """SHA-256 (hex) over all tables and what they cover; row order and index do not matter."""
+    """SHA-256 over all tables and what they cover.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        The seven tables. Row order and index do not matter, values do.
+    coverage : mapping of str to Coverage
+        Years that each table covers.
+    extra : mapping of str to pandas.DataFrame, optional
+        Tables that the data set has besides.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
     digest = hashlib.sha256()
     for name in TABLES:
         frame = tables[name]
@@ -41,5 +56,11 @@ def _header(name: str, frame: pd.DataFrame, cover: Coverage) -> bytes:
 
 
 def fingerprint_values(**values: object) -> str:
-    """SHA-256 (hex) of some named JSON values, independent of their order."""
+    """SHA-256 of some named JSON values, independent of their order.
+
+    Parameters
+    ----------
+    **values
+        Anything that JSON can hold.
+    """
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

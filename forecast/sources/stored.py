@@ -12,7 +12,7 @@ from forecast.sources.capability import COMPUTED
 from forecast.sources.embedded import tables_from_frames
 from forecast.sources.tables import TABLES, Coverage, Tables
 
-__all__ = ["about_tables", "frames_of", "read_frame", "read_parquet", "tables_of"]
+__all__ = ["about_tables", "frames_of", "read_frame", "tables_of"]
 
 
 def frames_of(tables: Tables) -> dict[str, pd.DataFrame]:
@@ -30,16 +30,11 @@ def about_tables(tables: Tables) -> dict[str, Any]:
     }
 
 
-def read_parquet(file: Path | BinaryIO) -> pd.DataFrame:
-    """Table of a Parquet file, with dates in seconds as every table has them."""
-    frame = pd.read_parquet(file)
+def read_frame(file: Path | BinaryIO) -> pd.DataFrame:
+    """Table of a Parquet file as its reader gave it: no computed columns, dates in seconds."""
+    frame = pd.read_parquet(file).drop(columns=list(COMPUTED), errors="ignore")
     dates = frame.select_dtypes("datetime").columns
     return frame.astype(dict.fromkeys(dates, "datetime64[s]"))
-
-
-def read_frame(file: Path | BinaryIO) -> pd.DataFrame:
-    """Table of a Parquet file as its reader gave it, without computed columns."""
-    return read_parquet(file).drop(columns=list(COMPUTED), errors="ignore")
 
 
 def tables_of(frames: Mapping[str, pd.DataFrame], about: Mapping[str, Any]) -> Tables:
