@@ -158,22 +158,32 @@ def get_each(
 
 
 def status(cache: Path | None = None) -> dict[str, dict[str, Any]]:
-    """For each source what of it is in the cache.
+    """For each source what the catalogue says of it, and what of it is in the cache (for JSON).
 
-    `cached`: whether it can be read; `size`: its bytes; `facts`: the kinds of fact that its files
+    `cached`: whether it can be read; `bytes`: its size; `facts`: the kinds of fact that its files
     give; `missing`: what is missing and how to get it.
     """
     found: dict[str, dict[str, Any]] = {}
     for source in known(cache):
-        files, missing = {}, ""
+        entry, files, missing = catalogue()[source], {}, ""
         try:
             files = files_of(source, cache=cache)
         except MissingFileError as error:
             missing = str(error)
         found[source] = {
+            "source": source,
+            "title": entry.title,
+            "release": entry.release,
+            "provides": list(entry.provides),
+            "covers": None if entry.covers is None else list(entry.covers),
+            "licence": catalogue().licences[entry.licence].model_dump(),
+            "landing": entry.landing,
+            "note": entry.note,
+            "download": entry.can_be_downloaded,
+            "urls": [download.url for download in entry.downloads.values()],
             "cached": not missing,
-            "size": sum(path.stat().st_size for path in files.values()),
-            "facts": list(catalogue()[source].facts_of(files)),
+            "bytes": sum(path.stat().st_size for path in files.values()),
+            "facts": list(entry.facts_of(files)),
             "missing": missing,
         }
     return found

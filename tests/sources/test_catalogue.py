@@ -701,8 +701,8 @@ def test_one_failure_does_not_stop_the_others(
     with pytest.raises(UnknownNameError):
         get_each(["plain", "zippd"], network=FAST)
     found = status_of_cache()
-    size = len(STATES)
-    assert found["plain"] == {"cached": True, "size": size, "facts": ["states"], "missing": ""}
+    here = {"cached": True, "bytes": len(STATES), "facts": ["states"], "missing": ""}
+    assert here.items() <= found["plain"].items()
     assert "forecast data get zipped" in found["zipped"]["missing"]
 
 
