@@ -27,8 +27,11 @@ __all__ = [
     "capability",
     "defence_pacts",
     "defenders",
+    "either",
     "mean_over_defenders",
     "obligation_strength",
+    "outside",
+    "over",
     "sum_over",
     "ties_of_treaties",
     "treaty_ties",
@@ -102,11 +105,26 @@ def defenders(world: xr.Dataset, weights: Weights = "defense") -> FloatArray:
     return count_once(obligation_strength(world, weights).transpose(0, 2, 1), world)
 
 
+def either(ties: BoolArray) -> BoolArray:
+    """Whether either of the two is tied to the other; symmetric (year, state, other)."""
+    return np.asarray(ties | ties.transpose(0, 2, 1))
+
+
+def outside(ties: BoolArray) -> BoolArray:
+    """Whether somebody other than `other` is tied to `state`."""
+    return np.asarray(ties.sum(axis=2, keepdims=True) - ties.astype(np.int16) > 0)
+
+
+def over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part` / `whole`; NaN where the whole is zero or unknown."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(whole > 0, part / whole, np.nan)
+
+
 @shared
 def allied(world: xr.Dataset) -> BoolArray:
     """Whether either of the two owes the other defence; symmetric (year, state, other)."""
-    owes = obligation_strength(world) > 0
-    return np.asarray(owes | owes.transpose(0, 2, 1))
+    return either(obligation_strength(world) > 0)
 
 
 @shared
@@ -200,4 +218,4 @@ def mean_over_defenders(
     ties = count_once(np.where(known, values - low + 1, 0), world)
     number = (ties > 0).sum(axis=2)
     total = ties.sum(axis=2, dtype=np.float64)
-    return np.asarray(np.where(number > 0, total / np.maximum(number, 1) + low - 1, np.nan))
+    return over(total, number) + low - 1

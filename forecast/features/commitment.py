@@ -120,8 +120,7 @@ def asymmetry(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     one = arrays.obligation_strength(world, weights)
     other = one.transpose(0, 2, 1)
     both = one + other
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(both > 0, 1 - 2 * np.minimum(one, other) / both, np.nan)
+    return 1 - arrays.over(2 * np.minimum(one, other), both)
 
 
 @shared
@@ -185,18 +184,13 @@ def within_pact_concentration(world: xr.Dataset) -> np.ndarray:
     size = member.shape[0] * member.shape[2]
     number = np.bincount(at, minlength=size)
     total = np.bincount(at, weights=index.reshape(-1)[pact], minlength=size)
-    mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-    return np.asarray(mean.reshape(member.shape[0], member.shape[2]))
+    return arrays.over(total, number).reshape(member.shape[0], member.shape[2])
 
 
 def pact_concentration(world: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Herfindahl index of the members' capability, and whether there are at least two members.
+    """Herfindahl index of the members' capability, and whether they are at least two.
 
-    Returns
-    -------
-    index : numpy.ndarray, shape (year, treaty)
-        NaN when a member's capability is missing or there are no members.
-    live : numpy.ndarray of bool, shape (year, treaty)
+    Both (year, treaty). The index is NaN when a member's capability is missing or there are none.
     """
     member = successions.count_once(world["treaty_member"].to_numpy(), world, pairs=False)
     years, treaties, n = member.shape

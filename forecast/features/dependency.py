@@ -69,8 +69,7 @@ class Security:
     def ally_concentration(self) -> np.ndarray:
         """Σ_k (w_k a_k)² / E²; NaN without allies."""
         squares = arrays.sum_over(self.strength**2, self.amount**2)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.total > 0, np.minimum(squares / self.total**2, 1.0), np.nan)
+        return np.asarray(np.minimum(arrays.over(squares, self.total**2), 1.0))
 
     def patron_withdrawal_loss(self) -> np.ndarray:
         """log((E + c) / (E − max_k w_k a_k + c)); 0 without allies."""
@@ -173,7 +172,7 @@ def us_troops(world: xr.Dataset) -> np.ndarray:
 )
 def us_troops_per_capita(world: xr.Dataset) -> np.ndarray:
     """US troops that the state hosts for each 100,000 of its people."""
-    return np.asarray(np.log1p(1e5 * _over(hosted(world), _size(world, "host_population"))))
+    return np.asarray(np.log1p(1e5 * arrays.over(hosted(world), _size(world, "host_population"))))
 
 
 @_feature(
@@ -188,7 +187,7 @@ def us_troops_per_capita(world: xr.Dataset) -> np.ndarray:
 def us_troops_share(world: xr.Dataset) -> np.ndarray:
     """Share of the US troops in all soldiers in the state (historical data only)."""
     troops = hosted(world)
-    return _over(troops, troops + _size(world, "host_personnel"))
+    return arrays.over(troops, troops + _size(world, "host_personnel"))
 
 
 def _size(world: xr.Dataset, name: str) -> np.ndarray:
@@ -196,9 +195,3 @@ def _size(world: xr.Dataset, name: str) -> np.ndarray:
     if name not in world:
         return np.full(world["us_troops"].shape, np.nan)
     return np.asarray(world[name].to_numpy(), dtype=np.float64)
-
-
-def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """`part` / `whole`; NaN where the whole is zero or unknown."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(whole > 0, part / whole, np.nan)

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
+from forecast.features import arrays
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
@@ -124,8 +125,7 @@ def dependence(world: xr.Dataset) -> np.ndarray:
     flow = world["trade_flow"].to_numpy().astype(np.float64)
     whole = world["imports"].to_numpy().astype(np.float64) + world["exports"].to_numpy()
     between = flow + flow.transpose(0, 2, 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(whole[:, :, None] > 0, between / whole[:, :, None], np.nan)
+    return arrays.over(between, whole[:, :, None])
 
 
 @_feature(

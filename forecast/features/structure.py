@@ -26,9 +26,7 @@ def multilateral_share(world: xr.Dataset) -> np.ndarray:
     large = successions.count_once(member, world, pairs=False).sum(axis=2) >= 3
     multilateral = successions.count_once(arrays.treaty_ties(world, large), world)
     defended = arrays.defenders(world) > 0
-    number = defended.sum(axis=2)
-    part = (defended & multilateral).sum(axis=2)
-    return np.where(number > 0, part / np.maximum(number, 1), np.nan)
+    return arrays.over((defended & multilateral).sum(axis=2), defended.sum(axis=2))
 
 
 @_feature(
