@@ -28,8 +28,7 @@ import forecast as fc
 from forecast.evaluation.agreement import posterior_agreement
 from forecast.inference.nuts import sample_nuts
 from forecast.inference.sampling import sample_design
-from forecast.modeling.design import Design
-from forecast.modeling.encode import encode
+from forecast.modeling.design import Design, encode
 from forecast.modeling.encoding import complete
 from forecast.modeling.spec import load_model
 

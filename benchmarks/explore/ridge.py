@@ -249,6 +249,6 @@ def backtest(
 
 def spline(x: FloatArray, knots: Sequence[float]) -> FloatArray:
     """Natural cubic spline basis (cardinal, first knot dropped), linear beyond the last."""
-    from forecast.modeling.spline import natural_cubic
+    from forecast.modeling.covariates import natural_cubic
 
     return natural_cubic(x, tuple(knots))

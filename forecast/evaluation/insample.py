@@ -19,7 +19,7 @@ import xarray as xr
 from forecast.errors import ArgumentError
 from forecast.evaluation.inputs import FloatArray
 from forecast.evaluation.psis import loo_from_log_likelihood
-from forecast.inference.group_kernels import CAP, node_values, rule
+from forecast.inference.gauss_hermite import CAP, node_values, rule
 from forecast.modeling.design import Block, Design
 
 if TYPE_CHECKING:

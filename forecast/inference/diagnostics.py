@@ -191,8 +191,7 @@ def gate(diagnostics: Diagnostics, thresholds: Thresholds = GATE) -> GateResult:
     if d.divergences is not None and d.divergences > t.max_divergences:
         failures.append(
             f"{d.divergences} divergent transitions > {t.max_divergences}: a region of the "
-            "posterior was not explored. Try target_accept=0.95 and a longer tune=, or a "
-            "narrower prior on the scales."
+            "posterior was not explored. Try a longer tune=, or a narrower prior on the scales."
         )
     if d.min_ebfmi is not None and not d.min_ebfmi >= t.min_ebfmi:
         failures.append(

@@ -20,7 +20,7 @@ from forecast.scenario import kernels
 from forecast.scenario.ending import disputes_at
 
 if TYPE_CHECKING:
-    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.covariates import ColumnCode
     from forecast.scenario.joint import Joint
     from forecast.sources.tables import Tables
 

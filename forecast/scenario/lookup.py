@@ -20,7 +20,7 @@ from forecast.scenario import kernels
 from forecast.scenario.dynamics import Allies, Record, Track
 
 if TYPE_CHECKING:
-    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.covariates import ColumnCode
 
 __all__ = ["Rows", "Values", "lookup", "status_values"]
 

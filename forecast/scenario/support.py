@@ -16,7 +16,7 @@ from forecast.scenario.dynamics import is_simulated
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
-    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.covariates import ColumnCode
     from forecast.scenario.dynamics import Record
     from forecast.scenario.future import Future
 

@@ -23,7 +23,7 @@ from forecast.evaluation.replicates import counts, earlier_onsets, judged, repli
 from forecast.evaluation.simulated import simulate_outcomes
 from forecast.inference.diagnostics import khat_limit
 from forecast.inference.fit import fit as fit_model
-from forecast.modeling.encode import encode
+from forecast.modeling.design import encode
 from forecast.modeling.spec import ModelSpec
 
 
