@@ -53,19 +53,19 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import xarray as xr
+from simulated_calibration import (
+    SimulatedCalibration,
+    rank_band,
+    simulate_outcomes,
+    simulated_calibration,
+)
+from simulated_history import simulated_history
 
 import forecast
 from forecast.evaluation.check_result import RATE
 from forecast.evaluation.checks import CHECKS
 from forecast.evaluation.insample import posterior_draws
 from forecast.evaluation.record import record_of
-from forecast.evaluation.simulated import (
-    SimulatedCalibration,
-    rank_band,
-    simulate_outcomes,
-    simulated_calibration,
-)
-from forecast.evaluation.simulated_history import simulated_history
 from forecast.inference.diagnostics import khat_limit
 from forecast.inference.fit import Fit
 from forecast.modeling.design import Block, Design, encode

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import norm
+from simulated_calibration import simulate_outcomes
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation import checks as ck
@@ -20,7 +21,6 @@ from forecast.evaluation.insample import in_sample, posterior_draws
 from forecast.evaluation.record import calibration_record, record_of
 from forecast.evaluation.record_check import reliability_of
 from forecast.evaluation.replicates import counts, earlier_onsets, judged, replicated_statistics
-from forecast.evaluation.simulated import simulate_outcomes
 from forecast.inference.diagnostics import khat_limit
 from forecast.inference.fit import fit as fit_model
 from forecast.modeling.design import encode
