@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg as sl
 
+from forecast.arrays import FloatArray
 from forecast.inference.latent import Latent, Moments
 
 __all__ = ["Conditional", "Measure", "conditional", "scale_jacobian", "scale_mode", "skewed"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _DECREMENT = 1e-3  # squared distance to the mode, in posterior standard deviations, to stop at
 _LONGEST = 1.0  # step of a log scale

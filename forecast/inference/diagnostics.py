@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self, cast
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
+from forecast.arrays import BoolArray, FloatArray
 from forecast.errors import ArgumentError
 
 __all__ = [
@@ -248,8 +248,8 @@ def chain_diagnostics(posterior: xr.Dataset) -> tuple[float, float, float, str]:
             def of(
                 compute: Any,
                 empty: float,
-                x: npt.NDArray[np.float64] = part,
-                moves: npt.NDArray[np.bool_] = moves,
+                x: FloatArray = part,
+                moves: BoolArray = moves,
                 **kw: Any,
             ) -> Any:
                 with np.errstate(invalid="ignore", divide="ignore"):

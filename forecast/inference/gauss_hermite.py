@@ -22,8 +22,8 @@ from functools import cache
 from math import exp, log, pi, sqrt
 
 import numpy as np
-import numpy.typing as npt
 
+from forecast.arrays import FloatArray, IntArray
 from forecast.inference.row_kernels import (
     LARGE,
     LARGE_SINGLE,
@@ -65,9 +65,6 @@ _NODES = (
     (np.inf, 160),
 )
 _FEWEST, _MOST = 8, 160
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 def rule(sigma: float, times: float = 1.0) -> tuple[FloatArray, FloatArray]:

@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
+from forecast.arrays import FloatArray, IntArray
 from forecast.errors import DataError
 from forecast.inference.conditional import scale_mode
 from forecast.inference.latent import Latent
@@ -34,7 +34,6 @@ from forecast.modeling.design import Design
 
 __all__ = ["Draws", "evidence", "resample", "sample_laplace", "smooth_weights"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _MAX_ROUNDS = 16
 _DOUBTFUL = 0.6  # Pareto k̂ that is told from more proposals: of 600 its standard error is about .1
@@ -210,7 +209,7 @@ def evidence(log_weights: FloatArray) -> tuple[float, float]:
     return float(top + np.log(w.mean())), float(np.sqrt(max(relative, 0.0)))
 
 
-def resample(share: FloatArray, draws: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def resample(share: FloatArray, draws: int, rng: np.random.Generator) -> IntArray:
     """Positions of `draws` draws, each as often as its share: systematic, then shuffled.
 
     The shuffle keeps copies of one draw from being neighbours.

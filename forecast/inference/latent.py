@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from forecast.arrays import FloatArray, IntArray, UnsignedArray
 from forecast.errors import DataError
 from forecast.inference import gauss_hermite
 from forecast.inference import row_kernels as kernels
@@ -26,8 +27,6 @@ from forecast.modeling.design import Block, Design
 
 __all__ = ["Latent", "Moments", "check_design"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 # The groups are always cut into this many parts, whatever the number of threads, so that sums are
 # taken in the same order and the numbers do not depend on the machine's load.
@@ -119,7 +118,7 @@ class Latent:
         n, self.p = design.X.shape
         if self.group is None:
             order = np.arange(n)
-            self.start: npt.NDArray[np.int64] = np.array([0, n], dtype=np.int64)
+            self.start: IntArray = np.array([0, n], dtype=np.int64)
             self.levels = 0
         else:
             block = design.blocks[self.group]
@@ -307,7 +306,7 @@ class Latent:
         W: FloatArray,
         sigmas: FloatArray,
         modes: FloatArray,
-        seeds: npt.NDArray[np.uint32],
+        seeds: UnsignedArray,
         copies: IntArray | None = None,
     ) -> FloatArray:
         """An exact draw of every group effect given each ``w``; shape (draws, levels).

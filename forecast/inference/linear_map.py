@@ -22,17 +22,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
+from forecast.arrays import FloatArray, IntArray, SingleArray
 from forecast.inference import row_kernels as kernels
 from forecast.threads import cores
 
 __all__ = ["LinearMap", "each_part", "threads"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-SingleArray = npt.NDArray[np.float32]
 
 _CHUNK = 2048  # rows whose columns stay in the cache
 _COPIED = 65_536  # rows that are put into another order at once

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.arrays import BoolArray, FloatArray, IntArray
 from forecast.draws import generator
 from forecast.errors import ArgumentError
 from forecast.modeling.blocks import RowBlock
@@ -41,7 +42,6 @@ __all__ = [
     "prior_predictive",
 ]
 
-FloatArray = npt.NDArray[np.float64]
 _CHUNK = 4096  # rows of a posterior predictor at a time
 #: Draws of a prior predictor that are held at a time: 25 x 100,000 rows are 20 MB.
 _PRIOR_CHUNK = 25
@@ -270,7 +270,7 @@ def prior_predictive(
     return simulated.assign({f"observed_{name}": value for name, value in observed.items()})
 
 
-def onset_statistics(y: npt.NDArray[np.bool_], rows: xr.Dataset) -> xr.Dataset:
+def onset_statistics(y: BoolArray, rows: xr.Dataset) -> xr.Dataset:
     """Onsets per year, and shares of dyads (or states) with none and with many.
 
     Of outcomes y (draws, n): ``onsets`` (draw, year), the number of rows with an onset; ``rate``
@@ -294,9 +294,7 @@ def onset_statistics(y: npt.NDArray[np.bool_], rows: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _sums(
-    y: npt.NDArray[np.bool_], group: npt.NDArray[np.int64], size: int
-) -> npt.NDArray[np.int64]:
+def _sums(y: BoolArray, group: IntArray, size: int) -> IntArray:
     """Number of true values by draw and group, shape (draws, size)."""
     draw, row = np.nonzero(y)
     counts = np.bincount(draw * size + group[row], minlength=y.shape[0] * size)

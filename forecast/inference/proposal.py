@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg as sl
 from scipy.interpolate import CubicSpline
 from scipy.special import gammaln, logsumexp
 
+from forecast.arrays import FloatArray, SingleArray
 from forecast.inference.conditional import (
     Conditional,
     Measure,
@@ -25,8 +25,6 @@ from forecast.inference.warm_start import Outline
 
 __all__ = ["Proposal", "propose"]
 
-FloatArray = npt.NDArray[np.float64]
-SingleArray = npt.NDArray[np.float32]
 
 _HIGH = 2.5  # standard deviations from the mode to the last anchor of the group block
 _LOW = 6.0  # to the first: that of a block that may not be needed has an exponential tail

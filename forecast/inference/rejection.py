@@ -9,8 +9,8 @@ from math import exp, log, sqrt
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from forecast.arrays import BoolArray, FloatArray, IntArray, UnsignedArray
 from forecast.inference.gauss_hermite import CAP
 from forecast.inference.row_kernels import (
     LARGE,
@@ -32,10 +32,6 @@ from forecast.inference.row_kernels import (
 __all__ = ["chunk_draws", "draw_effects"]
 
 _NEAR = 0.2  # slope, times the prior's s.d., at the middle of a hull: its level is .02 too high
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-FlagArray = npt.NDArray[np.bool_]
 
 
 @compiled
@@ -174,8 +170,8 @@ def draw_effects(
 @compiled
 def chunk_draws(
     rows: ChunkRows, draws: Batches, span: Span, events: FloatArray, sigma: FloatArray,
-    guess: FloatArray, seeds: npt.NDArray[np.uint32], normal: FloatArray, uniform: FloatArray,
-    first: IntArray, place: IntArray, out: FloatArray, failed: FlagArray,
+    guess: FloatArray, seeds: UnsignedArray, normal: FloatArray, uniform: FloatArray,
+    first: IntArray, place: IntArray, out: FloatArray, failed: BoolArray,
 ) -> bool:  # fmt: skip
     """`draw_effects` of the groups of a chunk for batches of draws.
 

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
-import numpy.typing as npt
+
+from forecast.arrays import FloatArray, Int32Array, IntArray, SingleArray, UnsignedArray
 
 __all__ = [
     "LANES", "LARGE", "LARGE_SINGLE", "MOST_ODDS", "MOST_SINGLE", "Batches", "ChunkRows", "Members",
@@ -26,11 +27,6 @@ __all__ = [
     "spread_sums",
 ]  # fmt: skip
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-Int32Array = npt.NDArray[np.int32]
-SingleArray = npt.NDArray[np.float32]
-UnsignedArray = npt.NDArray[np.uint32]
 
 LANES = 16  # draws of a batch: a register of the widest kind in single precision
 MOST_SINGLE = 8.0  # largest predictor whose odds are kept in single precision

@@ -25,8 +25,8 @@ from math import log
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from forecast.arrays import BoolArray, FloatArray, IntArray, SingleArray
 from forecast.inference.row_kernels import (
     MOST_SINGLE,
     Batches,
@@ -41,10 +41,6 @@ from forecast.inference.row_kernels import (
 
 __all__ = ["Grids", "chunk_values", "grids", "power_sums"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-SingleArray = npt.NDArray[np.float32]
-FlagArray = npt.NDArray[np.bool_]
 
 _REACH = 6.2  # standard deviations of the prior: 3e-10 is beyond
 _FURTHER = 4.0  # more on the side to which events pull
@@ -66,7 +62,7 @@ _SHIFTER = 1.5 * 2.0**52  # adding it leaves the nearest integer in the low bits
 class Grids(NamedTuple):
     """Nodes of every batch of draws: levels one after the other, each between those before it."""
 
-    usable: FlagArray  # (batches,), whether the scales allow for nodes at all
+    usable: BoolArray  # (batches,), whether the scales allow for nodes at all
     first: IntArray  # (batches, levels + 1), where the nodes of each level begin, and end
     quiet: IntArray  # (batches, levels), how many of them, from the first, do without events
     spacing: FloatArray  # (batches,), of the first level, in standard deviations
@@ -272,7 +268,7 @@ def _quiet_group(
 @compiled_sums
 def _busy_group(
     E: SingleArray, S: FloatArray, events: float, grids: Grids, b: int, P: FloatArray,
-    q: FloatArray, old: FloatArray, new: FloatArray, value: FloatArray, failed: FlagArray,
+    q: FloatArray, old: FloatArray, new: FloatArray, value: FloatArray, failed: BoolArray,
 ) -> None:  # fmt: skip
     """Fill ``value`` with ∫ Normal(d) exp(events d) Π_i (1 + e_i exp(d))^(−1) dd.
 
@@ -336,7 +332,7 @@ def _busy_group(
 @compiled_sums
 def chunk_values(
     rows: ChunkRows, draws: Batches, span: Span, events: FloatArray, grids: Grids,
-    total: FloatArray, failed: FlagArray,
+    total: FloatArray, failed: BoolArray,
 ) -> int:  # fmt: skip
     """Sum of the logarithms of `_quiet_group` or `_busy_group` over the groups of a chunk.
 

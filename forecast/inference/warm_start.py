@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.arrays import FloatArray
 from forecast.inference.latent import Latent
 from forecast.modeling.design import Block, Design
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Outline", "Start", "WarmStart"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _ALIKE = 0.1  # more or fewer rows, of all, for which an outline still serves
 

@@ -7,19 +7,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
+from forecast.arrays import FloatArray
 from forecast.errors import ArgumentError, CoverageError, DataError, SpecificationError, nearest
 from forecast.modeling.blocks import RowBlock, describe
 from forecast.modeling.covariates import location_scale, transform, tuples
 from forecast.modeling.terms import AllianceLevel
 
 __all__ = ["AllianceCode", "fit_alliance"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
+from forecast.arrays import BoolArray, FloatArray, IntArray
 from forecast.errors import ArgumentError, SpecificationError
 from forecast.modeling.covariates import tuples
 from forecast.modeling.spec import ModelSpec
@@ -18,8 +19,6 @@ from forecast.modeling.terms import Varying
 
 __all__ = ["BlockCode", "RowBlock", "describe", "dispute_of", "fit_block", "split_levels"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 #: Labels of a dyad are "a-b"; inside, the key a * _BASE + b sorts them by number.
 _BASE = 100_000
@@ -294,7 +293,7 @@ def split_levels(
     is_known = ranked[place] == keys if known.size else np.zeros(keys.shape, dtype=bool)
     extra, inverse = np.unique(keys[~is_known], return_inverse=True)
 
-    def csr(mask: npt.NDArray[np.bool_], indices: IntArray, width: int) -> sp.csr_array:
+    def csr(mask: BoolArray, indices: IntArray, width: int) -> sp.csr_array:
         indptr = np.concatenate([[0], np.cumsum(mask.sum(axis=1))])
         matrix = sp.csr_array((weights[mask], indices, indptr), shape=(n, width))
         matrix.sort_indices()

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
+from forecast.arrays import FloatArray, IntArray
 from forecast.modeling.blocks import RowBlock
 from forecast.modeling.design import Design, encode, encode_as
 from forecast.modeling.encoding import Encoding
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     import pymc as pm
 
 __all__ = ["build", "build_from_design", "index_pairs"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 def build(

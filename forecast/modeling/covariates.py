@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicSpline
 
+from forecast.arrays import FloatArray
 from forecast.errors import SpecificationError
 from forecast.modeling.terms import Interaction, Side, Smooth, Term
 
@@ -24,8 +25,6 @@ __all__ = [
     "transform",
     "tuples",
 ]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def transform(values: npt.ArrayLike, name: str) -> FloatArray:

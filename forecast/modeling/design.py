@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
+from forecast.arrays import FloatArray
 from forecast.errors import ArgumentError, DataError, SpecificationError
 from forecast.modeling.alliance import AllianceCode, fit_alliance
 from forecast.modeling.blocks import BlockCode, RowBlock, fit_block
@@ -28,7 +29,6 @@ from forecast.panel.types import Panel
 
 __all__ = ["Block", "Design", "encode", "encode_as"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _BLOCK = 65_536  # rows that are centred at once
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.arrays import FloatArray, IntArray
 from forecast.errors import ArgumentError, DataError, UnknownNameError, nearest
 from forecast.modeling.alliance import AllianceCode
 from forecast.modeling.blocks import BlockCode, RowBlock, describe
@@ -32,8 +33,6 @@ __all__ = [
     "usable_rows",
 ]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 _COORDINATES = ("year", "ccode", "ccode_a", "ccode_b", "conflict_id")
 
 
