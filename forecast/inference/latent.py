@@ -17,46 +17,19 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.arrays import FloatArray, IntArray, UnsignedArray
-from forecast.errors import DataError
 from forecast.inference import gauss_hermite
 from forecast.inference import row_kernels as kernels
 from forecast.inference.linear_map import LinearMap, each_part
 from forecast.inference.rejection import chunk_draws, draw_effects
 from forecast.inference.trapezoid import chunk_values, grids
-from forecast.modeling.design import Block, Design
+from forecast.modeling.design import Block, Design, check_design
 
-__all__ = ["Latent", "Moments", "check_design"]
+__all__ = ["Latent", "Moments"]
 
 
 # The groups are always cut into this many parts, whatever the number of threads, so that sums are
 # taken in the same order and the numbers do not depend on the machine's load.
 _PARTS = 4
-
-
-def check_design(design: Design) -> None:
-    """Refuse what `Design` lets pass but no sampler could use.
-
-    Raises
-    ------
-    DataError
-        No rows; a group without levels, or with weights that are not finite; a prior that is
-        not proper.
-    """
-    n = design.y.size
-    if n == 0:
-        raise DataError("The design has no rows: nothing to fit. Widen the years or population.")
-    for name, mean, sd in zip(design.names, design.prior_mean, design.prior_sd, strict=True):
-        if not (np.isfinite(mean) and np.isfinite(sd) and sd > 0):
-            raise DataError(
-                f"Prior of {name!r} is Normal({mean}, {sd}), expected a finite mean and a "
-                "positive standard deviation."
-            )
-    for block in design.blocks:
-        if len(block.levels) == 0 or not np.isfinite(block.matrix.data).all():
-            raise DataError(
-                f"Block {block.name!r} has {len(block.levels)} levels, expected at least one, "
-                "with weights that are finite."
-            )
 
 
 def _odds(a: Any) -> tuple[Any, float]:
@@ -346,16 +319,13 @@ class Latent:
 
     # -- prior -----------------------------------------------------------------------------
 
-    def increments(self, f: FloatArray, b: int) -> FloatArray:
-        """Independent Normal(0, sigma) variables behind the effects of block `b` (last axis)."""
-        return self.design.blocks[b].increments(f)
-
     @cached_property
     def structures(self) -> dict[int, FloatArray]:
         """Precision of each kept block at sigma = 1, (levels, levels)."""
         out = {}
         for b in self.kept:
-            D = self.increments(np.eye(len(self.design.blocks[b].levels)), b)
+            block = self.design.blocks[b]
+            D = block.increments(np.eye(len(block.levels)))
             out[b] = D @ D.T
         return out
 
@@ -395,7 +365,7 @@ class Latent:
             np.sum(np.log(self.design.prior_sd)) + 0.5 * self.p * np.log(2 * np.pi)
         )
         for b, where in self.slices.items():
-            r = self.increments(W[..., where], b)
+            r = self.design.blocks[b].increments(W[..., where])
             total = total - 0.5 * np.sum(r**2, axis=-1) * np.exp(-2.0 * theta[..., b])
             total = total - r.shape[-1] * (theta[..., b] + 0.5 * np.log(2 * np.pi))
         return np.asarray(total + self.log_scale_prior(theta))

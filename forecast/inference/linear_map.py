@@ -101,7 +101,6 @@ class LinearMap:
         some = np.zeros(parts, dtype=np.int64)  # a row of each part, which stands for all
         some[part] = np.arange(self.n)
         self._part = part[self._from].astype(np.uint8)
-        self._spread = [self._coefficients(row, slopes) for row in some.tolist()]
         #: Columns of X and effects of the slopes of each part.
         self._slopes = [
             (
@@ -110,11 +109,11 @@ class LinearMap:
             )
             for row in some.tolist()
         ]
+        self._spread = [self._coefficients(*of_part) for of_part in self._slopes]
         self._group = self._theirs[ours]
 
         def levels(chosen: list[int]) -> IntArray:
-            ranges = [np.arange(offsets[b], offsets[b + 1]) for b in chosen]
-            return np.concatenate(ranges or [_NONE]).astype(np.int64)
+            return np.concatenate([_NONE, *(np.arange(offsets[b], offsets[b + 1]) for b in chosen)])
 
         def stacked(chosen: list[int], rows: Any) -> sp.csr_array:
             if not chosen or not self.n:
@@ -201,13 +200,9 @@ class LinearMap:
             for j in range(j0, j1, _BLOCK):
                 yield e, j, min(j + _BLOCK, j1)
 
-    def _coefficients(self, row: int, slopes: Sequence[_Slopes]) -> sp.csr_array:
-        """S_e (width, size): what each column of X is multiplied by in the part of `row`."""
-        column, at = [np.arange(self.p)], [np.arange(self.p)]
-        for pattern, columns, effects in slopes:
-            column.append(columns)
-            at.append(effects[pattern[row]])
-        i, j = np.concatenate(column), np.concatenate(at)
+    def _coefficients(self, columns: IntArray, effects: IntArray) -> sp.csr_array:
+        """S_e (width, size): what each column of X is multiplied by in a part."""
+        i, j = (np.concatenate([np.arange(self.p), more]) for more in (columns, effects))
         width = -(-self.p // _LANES) * _LANES
         return sp.csr_array((np.ones(i.size), (i, j)), shape=(width, self.size))
 

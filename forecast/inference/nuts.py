@@ -20,8 +20,7 @@ import xarray as xr
 from forecast.errors import DataError
 from forecast.inference import nuts_store
 from forecast.inference.diagnostics import chain_diagnostics
-from forecast.inference.latent import check_design
-from forecast.modeling.design import Design
+from forecast.modeling.design import Design, check_design
 from forecast.threads import cores
 from forecast.workers import run_tasks
 

@@ -27,7 +27,7 @@ from forecast.modeling.encoding import (
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
-__all__ = ["Block", "Design", "encode", "encode_as"]
+__all__ = ["Block", "Design", "check_design", "encode", "encode_as"]
 
 
 _BLOCK = 65_536  # rows that are centred at once
@@ -122,6 +122,32 @@ class Design:
             blocks=tuple(replace(b, matrix=sp.csr_array(b.matrix[rows])) for b in self.blocks),
             rows=self.rows.isel(row=rows),
         )
+
+
+def check_design(design: Design) -> None:
+    """Refuse what `Design` lets pass but no sampler could use.
+
+    Raises
+    ------
+    DataError
+        No rows; a group without levels, or with weights that are not finite; a prior that is
+        not proper.
+    """
+    n = design.y.size
+    if n == 0:
+        raise DataError("The design has no rows: nothing to fit. Widen the years or population.")
+    for name, mean, sd in zip(design.names, design.prior_mean, design.prior_sd, strict=True):
+        if not (np.isfinite(mean) and np.isfinite(sd) and sd > 0):
+            raise DataError(
+                f"Prior of {name!r} is Normal({mean}, {sd}), expected a finite mean and a "
+                "positive standard deviation."
+            )
+    for block in design.blocks:
+        if len(block.levels) == 0 or not np.isfinite(block.matrix.data).all():
+            raise DataError(
+                f"Block {block.name!r} has {len(block.levels)} levels, expected at least one, "
+                "with weights that are finite."
+            )
 
 
 def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
