@@ -71,7 +71,7 @@ from forecast.inference.fit import Fit
 from forecast.modeling.design import Block, Design, encode
 from forecast.modeling.encoding import complete
 from forecast.modeling.spec import load_model
-from forecast.workers import run_tasks
+from forecast.parallel import run_tasks
 
 SEED = 20261122
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from forecast.panel.options import CHOICES
+from forecast.parallel import beside
 from forecast.paths import data_folder
 
 if TYPE_CHECKING:
@@ -352,8 +352,6 @@ def _report(
     clock: _Clock,
 ) -> tuple[Report, Fit]:
     """The report, and the fit with the calibration record that the report shows."""
-    from threadpoolctl import threadpool_limits
-
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import CHECKS, check
     from forecast.evaluation.record import record_of
@@ -387,7 +385,7 @@ def _report(
 
     at_once = [name for name in CHECKS if name != _OF_RECORD]
     # Fits leave Python's lock most of the time: what needs no simulation takes the second core.
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(1) as second:
+    with beside() as second:
         pending = second.submit(record) if backtest_years else None
         directed = second.submit(initiations, fit, chosen)
         checked = second.submit(check, fit, seed=fit.seed, checks=at_once)

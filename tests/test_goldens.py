@@ -46,7 +46,8 @@ def computed() -> dict[str, Any]:
     chosen = table.iloc[np.linspace(0, len(table) - 1, 100).astype(int)]
     result = fc.simulate(fit, Scenario.from_toml(SCENARIO), horizon=2, draws=50)
     final = result["cumulative_risk"].isel(year=-1).sel(estimate="mean")
-    tested = fc.backtest(spec, panel, origins=(2012, 2018), seed=7, draws=100, resamples=20)
+    baselines = ("climatology", "without_alliances")
+    tested = fc.backtest(spec, panel, origins=(2018,), baselines=baselines, seed=7, draws=100)
     scores = tested.forecasts.groupby(["model", "origin"])["probability"].agg(["size", "sum"])
     return {
         "laplace": posterior_of(fit),

@@ -21,8 +21,7 @@ from forecast.errors import DataError
 from forecast.inference import nuts_store
 from forecast.inference.diagnostics import chain_diagnostics
 from forecast.modeling.design import Design, check_design
-from forecast.threads import cores
-from forecast.workers import run_tasks
+from forecast.parallel import cores, run_tasks
 
 __all__ = ["sample_nuts"]
 

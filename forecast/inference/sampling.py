@@ -13,7 +13,7 @@ from forecast.errors import ArgumentError, UnknownNameError
 from forecast.inference.laplace import Draws, sample_laplace
 from forecast.inference.warm_start import Start
 from forecast.modeling.design import Design
-from forecast.workers import run_tasks
+from forecast.parallel import run_tasks
 
 __all__ = ["Method", "NutsOptions", "Report", "checked_options", "sample_design"]
 

@@ -13,7 +13,7 @@ import xarray as xr
 
 from forecast.draws import Stream, generator
 from forecast.features.arrays import allied
-from forecast.features.eras import in_threads
+from forecast.parallel import in_threads
 from forecast.simulation import kernels
 from forecast.simulation.coefficients import Coefficients
 from forecast.simulation.dynamics import Allies, Record, Track

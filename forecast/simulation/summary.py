@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import xarray as xr
 
 from forecast.draws import Stream, estimates, generator
-from forecast.features.eras import in_threads
+from forecast.parallel import in_threads
 from forecast.simulation.dynamics import Record
 from forecast.simulation.engine import Paths
 from forecast.simulation.future import Future

@@ -15,8 +15,7 @@ import pytest
 import worker_tasks
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError, WorkerLostError
-from forecast.threads import at_most, cores
-from forecast.workers import run_tasks
+from forecast.parallel import at_most, cores, in_threads, run_tasks
 
 TASKS = [(seed, 1 + seed % 3) for seed in range(7)]
 SHARED = np.random.default_rng(5).normal(size=(40, 30))
@@ -108,7 +107,7 @@ def test_a_task_that_always_kills_its_worker_is_named(away: dict[str, Any]):
     with pytest.raises(
         WorkerLostError, match=r"task 2 of 4, dies_always\(1, 1\) was lost \d times"
     ):
-        run_tasks(worker_tasks.dies_always, [(i, 1) for i in range(4)], retries=1, **away)
+        run_tasks(worker_tasks.dies_always, [(i, 1) for i in range(4)], **away)
 
 
 def test_shared_data_are_sent_again_when_every_worker_that_held_them_is_lost(
@@ -167,7 +166,7 @@ def test_a_script_needs_no_guard(tmp_path: Path):
     script = tmp_path / "script.py"
     script.write_text(
         "import math, worker_tasks\n"
-        "from forecast.workers import run_tasks\n"
+        "from forecast.parallel import run_tasks\n"
         "print(run_tasks(worker_tasks.slow, [(0.0,), (0.01,)], workers=2))\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent)])}
@@ -183,7 +182,6 @@ def test_a_script_needs_no_guard(tmp_path: Path):
     [
         ({"workers": 0}, "workers=0, expected an integer of 1 or more"),
         ({"workers": 1.5}, "workers=1.5"),
-        ({"retries": -1}, "retries=-1, expected an integer of 0 or more"),
         ({"workers": 2, "client": object()}, "both given"),
     ],
 )
@@ -192,6 +190,31 @@ def test_options_that_cannot_be_used(options: dict[str, Any], message: str):
         run_tasks(worker_tasks.draw, TASKS, shared=SHARED, **options)
 
 
-def test_a_function_that_workers_cannot_import_is_refused():
-    with pytest.raises(ArgumentError, match=r"<lambda> cannot be imported by a worker"):
-        run_tasks(lambda shared, i: i, [(1,), (2,)], workers=2)
+def test_a_function_of_a_notebook_can_be_run_by_workers():
+    assert run_tasks(lambda shared, i: shared * i, [(1,), (2,)], shared=3, workers=2) == [3, 6]
+
+
+def test_shared_data_that_a_worker_cannot_read_are_said(away: dict[str, Any]):
+    with pytest.raises(RuntimeError, match="cannot be read here") as caught:
+        run_tasks(worker_tasks.draw, TASKS, shared=worker_tasks.Unreadable(), **away)
+    assert any("of 7, draw(" in note for note in caught.value.__notes__)
+
+
+def test_tasks_here_can_run_beside_each_other(tmp_path: Path):
+    tasks = [(i, 0) for i in range(4)]
+    assert run_tasks(worker_tasks.meets, tasks, shared=str(tmp_path), threads=2) == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="bad number") as caught:
+        run_tasks(
+            worker_tasks.fails, [(i, "value") for i in range(9)], shared=str(tmp_path), threads=2
+        )
+    assert any("task 2 of 9" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_in_a_thread_is_raised(threads):
+    def fails(number: int) -> None:
+        if number == 3:
+            raise ValueError("number 3")
+
+    with pytest.raises(ValueError, match="number 3"):
+        in_threads(fails, [(n,) for n in range(5)], threads=threads)
