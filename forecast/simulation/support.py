@@ -17,7 +17,7 @@ from forecast.simulation.dynamics import is_simulated
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
-    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.covariates import ColumnCode
     from forecast.simulation.dynamics import Record
     from forecast.simulation.future import Future
 
