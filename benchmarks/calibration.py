@@ -55,10 +55,10 @@ import scipy.sparse as sp
 import xarray as xr
 
 import forecast
+from forecast.evaluation.calibration_record import record_of
 from forecast.evaluation.check_result import RATE
 from forecast.evaluation.checks import CHECKS
 from forecast.evaluation.insample import posterior_draws
-from forecast.evaluation.record import record_of
 from forecast.evaluation.simulated import (
     SimulatedCalibration,
     rank_band,

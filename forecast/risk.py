@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from weakref import WeakKeyDictionary
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
+from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from forecast.evaluation.backtest import Backtest
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.inference.fit import Fit
     from forecast.scenario.levels import Level
     from forecast.scenario.outlook import Outlook
@@ -471,7 +471,7 @@ _RECORDS: WeakKeyDictionary[Backtest, CalibrationRecord] = WeakKeyDictionary()
 
 def _record(fit: Fit, evidence: Evidence | None) -> CalibrationRecord | None:
     """Record to quote; that of a backtest is made on the first query."""
-    from forecast.evaluation.record import CalibrationRecord, record_of
+    from forecast.evaluation.calibration_record import CalibrationRecord, record_of
 
     if evidence is None or isinstance(evidence, CalibrationRecord):
         return fit.record if evidence is None else evidence

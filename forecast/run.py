@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from forecast.evaluation.backtest import Backtest
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.inference.fit import Fit
     from forecast.modeling.spec import ModelSpec
     from forecast.panel.events import UnderWay
@@ -355,8 +355,8 @@ def _report(
     from threadpoolctl import threadpool_limits
 
     from forecast.evaluation.backtest import backtest
+    from forecast.evaluation.calibration_record import record_of
     from forecast.evaluation.checks import CHECKS, check
-    from forecast.evaluation.record import record_of
     from forecast.report import Findings, report
     from forecast.risk import remember, risk
     from forecast.scenario.initiation import initiations

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from forecast.evaluation.tables import LONG_PEACE
+from forecast.evaluation.score_table import LONG_PEACE
 from forecast.features.gather import FeatureRequest
 from forecast.features.history import disputes_total, peace_years
 from forecast.panel.events import UnderWay

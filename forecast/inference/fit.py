@@ -33,7 +33,7 @@ from forecast.panel.types import Panel
 from forecast.store import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.modeling.theory import Theory
 
 __all__ = [

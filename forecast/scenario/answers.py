@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.draws import estimates
-from forecast.evaluation.digits import percentage, percentage_interval, rounded, rounding_step
+from forecast.evaluation.rounding import percentage, percentage_interval, rounded, rounding_step
 from forecast.evaluation.strata import OUTSIDE, population_words
 from forecast.risk import Ended, Risk, UnderWay
 from forecast.scenario.dynamics import STATUSES
@@ -19,7 +19,7 @@ from forecast.scenario.outlook import Outlook
 from forecast.scenario.simulate import CAUTION
 
 if TYPE_CHECKING:
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = ["risk_answer", "risk_table"]
 

@@ -9,14 +9,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.draws import estimates
-from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
+from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 from forecast.evaluation.strata import REMOTE
 from forecast.scenario.dynamics import STATUSES
 from forecast.scenario.levels import LEVEL_WORDS, LEVELS
 from forecast.scenario.outlook import Outlook
 
 if TYPE_CHECKING:
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = ["fighting_draws", "ladder_draws", "ladder_entries", "told"]
 

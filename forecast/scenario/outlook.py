@@ -11,7 +11,7 @@ import pandas as pd
 
 from forecast.draws import estimates
 from forecast.errors import ArgumentError
-from forecast.evaluation.record import BANDS, band_of
+from forecast.evaluation.calibration_record import BANDS, band_of
 from forecast.evaluation.strata import (
     NEW,
     OUTSIDE,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from forecast.draws import estimates
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
+from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 from forecast.risk import date_words
 from forecast.scenario.dynamics import STATUSES
 from forecast.scenario.joint import any_begins

@@ -16,8 +16,8 @@ from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation import checks as ck
 from forecast.evaluation import insample
 from forecast.evaluation.backtest import backtest
+from forecast.evaluation.calibration_record import calibration_record, record_of
 from forecast.evaluation.insample import in_sample, posterior_draws
-from forecast.evaluation.record import calibration_record, record_of
 from forecast.evaluation.record_check import reliability_of
 from forecast.evaluation.replicates import counts, earlier_onsets, judged, replicated_statistics
 from forecast.evaluation.simulated import simulate_outcomes

@@ -13,8 +13,13 @@ from forecast.errors import (
     MissingFileError,
     UnknownNameError,
 )
+from forecast.evaluation.calibration_record import (
+    BANDS,
+    CalibrationRecord,
+    band_of,
+    calibration_record,
+)
 from forecast.evaluation.forecast_rows import read_forecasts
-from forecast.evaluation.record import BANDS, CalibrationRecord, band_of, calibration_record
 from forecast.evaluation.scores import average_precision
 
 
