@@ -21,8 +21,8 @@ from forecast.evaluation import score_table as st
 from forecast.evaluation.backtest_result import REFERENCE
 from forecast.evaluation.calibration import THETAS, Reliability, murphy, reliability
 from forecast.evaluation.inputs import as_level
-from forecast.evaluation.strata import BaseRate
 from forecast.evaluation.yearly_counts import counts_of_record
+from forecast.features.strata import BaseRate
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest_result import Backtest

@@ -20,11 +20,11 @@ from forecast.evaluation.calibration import decompose, expected_to_observed, mur
 from forecast.evaluation.compare import paired_difference
 from forecast.evaluation.inputs import FloatArray
 from forecast.evaluation.scores import brier_rows, log_loss_rows, score_forecasts
+from forecast.features.strata import LONG_PEACE
 
 __all__ = [
     "EVERY",
     "KEYS",
-    "LONG_PEACE",
     "SLICES",
     "Bootstrap",
     "Cell",
@@ -42,9 +42,6 @@ __all__ = [
     "slices",
     "wide",
 ]
-
-LONG_PEACE = 10
-"""Completed years of peace beyond which a pair counts as quiet."""
 
 EVERY = "all"
 """Kind and name of the slice of all rows."""

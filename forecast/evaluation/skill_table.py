@@ -16,7 +16,7 @@ from forecast.evaluation.config import Period
 from forecast.evaluation.forecasters import WITHOUT_ALLIANCES
 from forecast.evaluation.recalibration import SUFFIX
 from forecast.evaluation.scores import average_precision, log_loss, skill
-from forecast.evaluation.strata import UNDER_WAY
+from forecast.features.strata import LONG_PEACE, UNDER_WAY
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
@@ -67,7 +67,7 @@ class SkillTable:
             lines += [
                 "",
                 f"Horizon {horizon!s}, {period!s}: {first['rows']:,.0f} rows, "
-                f"{first['onsets']:,.0f} onsets; at peace > {st.LONG_PEACE} years: rate "
+                f"{first['onsets']:,.0f} onsets; at peace > {LONG_PEACE} years: rate "
                 f"{first['rate_long_peace']:.4f}",
                 _aligned(part[list(_COLUMNS)].rename(columns=_COLUMNS)),
             ]
@@ -279,7 +279,7 @@ def _beside(counts: pd.DataFrame) -> Callable[[st.Cell], Iterator[dict[str, Any]
         found = {"log_loss_skill_constant": skill(log_loss(y, p).value, constant)}
         found |= dict.fromkeys(("average_precision_long_peace", "rate_long_peace"), np.nan)
         if "peace_years" in cell.rows:
-            quiet = (cell.rows["peace_years"] > st.LONG_PEACE).to_numpy()
+            quiet = (cell.rows["peace_years"] > LONG_PEACE).to_numpy()
             if quiet.any():
                 found["average_precision_long_peace"] = average_precision(y[quiet], p[quiet])
                 found["rate_long_peace"] = float(y[quiet].mean())
