@@ -14,16 +14,13 @@ import pandas as pd
 from forecast.evaluation import score_table as st
 from forecast.evaluation.calibration import Reliability, reliability
 from forecast.evaluation.recalibration import SUFFIX
+from forecast.evaluation.score_table import REFERENCE
 from forecast.evaluation.yearly_counts import total_table
 
 if TYPE_CHECKING:
     from forecast.sources.tables import Tables
 
-__all__ = ["REFERENCE", "Backtest"]
-
-REFERENCE = "climatology"
-"""Method that skill is measured against."""
-
+__all__ = ["Backtest"]
 
 @dataclass(frozen=True, eq=False)
 class Backtest:
@@ -47,7 +44,7 @@ class Backtest:
     level : float
         Probability of every interval.
     settings : dict
-        Origins, horizons, method, seed, panel, rows that could not be forecast.
+        Origins, horizons, method, seed, the whole plan, panel, rows that could not be forecast.
     recalibration : pandas.DataFrame
         Recalibration line of each origin, by horizon and model, and the years it was learnt
         from; empty unless asked for.

@@ -18,9 +18,9 @@ import pandas as pd
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation import score_table as st
-from forecast.evaluation.backtest_result import REFERENCE
 from forecast.evaluation.calibration import THETAS, Reliability, murphy, reliability
 from forecast.evaluation.inputs import as_level
+from forecast.evaluation.score_table import REFERENCE
 from forecast.evaluation.yearly_counts import counts_of_record
 from forecast.features.strata import BaseRate
 

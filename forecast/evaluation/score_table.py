@@ -15,9 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.bootstrap import score_intervals
+from forecast.evaluation.bootstrap import paired_difference, score_intervals
 from forecast.evaluation.calibration import decompose, expected_to_observed, murphy, recalibrate
-from forecast.evaluation.compare import paired_difference
 from forecast.evaluation.inputs import FloatArray
 from forecast.evaluation.scores import brier_rows, log_loss_rows, score_forecasts
 from forecast.features.strata import LONG_PEACE
@@ -25,6 +24,7 @@ from forecast.features.strata import LONG_PEACE
 __all__ = [
     "EVERY",
     "KEYS",
+    "REFERENCE",
     "SLICES",
     "Bootstrap",
     "Cell",
@@ -48,6 +48,9 @@ EVERY = "all"
 
 KEYS = ("ccode", "ccode_a", "ccode_b")
 """Columns that name a row beside its year, where there are."""
+
+REFERENCE = "climatology"
+"""Model that the skill of a backtest is measured against."""
 
 SLICES = ("relevance", "stratum", "decade", "region", "peace")
 """Kinds of slices: columns of the rows, and long peace."""

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from forecast.evaluation import score_table as st
-from forecast.evaluation.backtest_result import REFERENCE
-from forecast.evaluation.config import Period
 from forecast.evaluation.forecasters import WITHOUT_ALLIANCES
+from forecast.evaluation.plan import Period
 from forecast.evaluation.recalibration import SUFFIX
+from forecast.evaluation.score_table import REFERENCE
 from forecast.evaluation.scores import average_precision, log_loss, skill
 from forecast.features.strata import LONG_PEACE, UNDER_WAY
 

@@ -13,13 +13,13 @@ from forecast.errors import (
     MissingFileError,
     UnknownNameError,
 )
+from forecast.evaluation.backtest import read_forecasts
 from forecast.evaluation.calibration_record import (
     BANDS,
     CalibrationRecord,
     band_of,
     calibration_record,
 )
-from forecast.evaluation.forecast_rows import read_forecasts
 from forecast.evaluation.scores import average_precision
 
 
