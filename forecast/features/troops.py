@@ -12,7 +12,7 @@ import xarray as xr
 
 from forecast.features.registry import feature
 from forecast.features.shared import shared
-from forecast.sources.official.us_troops import UNITED_STATES
+from forecast.sources.codes import UNITED_STATES
 
 __all__ = ["us_troops", "us_troops_per_capita", "us_troops_share"]
 

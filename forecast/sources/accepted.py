@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from forecast.sources.catalogue_file import catalogue
 from forecast.sources.families import COLUMN, families, family_of, plain_version
 from forecast.sources.integrity import check_spells
 from forecast.sources.lock import sha256_of
+from forecast.sources.official import reader
 
 if TYPE_CHECKING:
     from forecast.sources.tables import Reading
@@ -44,7 +44,7 @@ def read_files(source: str, files: Mapping[str, Path]) -> list[Reading]:
     for role, path in files.items():
         if entry.files[role].versions:
             _refuse_other_version(source, role, path)
-    readings: list[Reading] = import_module(f"forecast.sources.official.{entry.reader}").read(files)
+    readings: list[Reading] = reader(entry.reader).read(files)
     names = ", ".join(path.name for path in files.values())
     for reading in readings:
         check_spells(reading.table, reading.frame, file=names)
@@ -67,8 +67,8 @@ def _refuse_file_of_another(source: str, role: str, path: Path) -> None:
 
 def _refuse_other_version(source: str, role: str, path: Path) -> None:
     """Raise at the first row whose version is not one of the release; no such column is fine."""
-    from forecast.sources.official.text import read_official
-    from forecast.sources.reader import cell_error
+    from forecast.sources.cells import cell_error
+    from forecast.sources.reader import read_official
 
     entry = catalogue()[source]
     stated = entry.files[role].versions

@@ -11,7 +11,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from forecast.errors import DataError
-from forecast.sources.reader import Kind, cell_error, read_table
+from forecast.sources.cells import Kind, cell_error
+from forecast.sources.reader import read_table
 from forecast.sources.schemas import KEYS, SCHEMAS
 
 __all__ = ["kinds", "read", "validate"]

@@ -16,12 +16,16 @@ from forecast.sources.tables import Tables
 __all__ = [
     "ALIASES",
     "RENAMED",
+    "UNITED_STATES",
     "LabelKind",
     "name_in_year",
     "region_of",
     "resolve_state",
     "state_label",
 ]
+
+#: COW number of the United States.
+UNITED_STATES = 2
 
 #: Names in common use that the tables do not list, with every code they have stood for.
 ALIASES: Mapping[str, tuple[int, ...]] = {

@@ -184,7 +184,7 @@ def _release_of(
 
     The family if it does not say; None if the archive does not have the role.
     """
-    from forecast.sources.official.text import read_official
+    from forecast.sources.reader import read_official
 
     with tempfile.TemporaryDirectory() as folder:
         try:

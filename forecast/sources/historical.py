@@ -251,18 +251,16 @@ def _fits(fact: str, reading: Reading, facts: Mapping[str, Sourced]) -> bool:
 
 def sourced(source: str, reading: Reading) -> Sourced:
     """A reading with what the catalogue says of its source."""
-    from importlib import import_module
-
     from forecast.sources.assembly import Sourced
+    from forecast.sources.official import reader
 
     entry = catalogue()[source]
-    reader = import_module(f"forecast.sources.official.{entry.reader}")
     return Sourced(
         reading=reading,
         source=entry.title,
         version=entry.release,
         licence=catalogue().licences[entry.licence].name,
-        code_system=reader.CODE_SYSTEM,
+        code_system=reader(entry.reader).code_system,
     )
 
 
