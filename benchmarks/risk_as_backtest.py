@@ -20,8 +20,9 @@ from forecast.evaluation.origins import target_panel, training_panel
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.spec import load_model
-from forecast.panel.build import load_panel, read_tables
+from forecast.panel.build import load_panel
 from forecast.risk import forget, risk
+from forecast.sources.datasets import read_tables
 
 PAIR = ["ccode_a", "ccode_b"]
 

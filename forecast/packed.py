@@ -22,7 +22,7 @@ from xarray.core import indexing
 
 from forecast.errors import ArtifactError
 from forecast.features.eras import in_threads
-from forecast.panel.deferred import lazily
+from forecast.panel.types import lazily
 
 __all__ = ["LAYOUT", "open_rows", "save_rows"]
 

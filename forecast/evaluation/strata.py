@@ -13,7 +13,7 @@ from forecast.evaluation.tables import LONG_PEACE
 from forecast.features.gather import FeatureRequest
 from forecast.features.history import disputes_total, peace_years
 from forecast.panel.events import UnderWay
-from forecast.panel.populations import pairs_of, relevant_pairs
+from forecast.panel.rows import pairs_of, relevant_pairs
 
 __all__ = [
     "NEW",

@@ -18,7 +18,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from forecast.panel.deferred import lazily
+from forecast.panel.types import lazily
 from forecast.threads import cores
 
 __all__ = ["eras", "excerpt", "in_threads"]

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.features.registry import feature
-from forecast.panel.populations import relevant_pairs
+from forecast.panel.rows import relevant_pairs
 
 __all__ = [
     "contiguity_closeness",

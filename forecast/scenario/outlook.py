@@ -21,7 +21,7 @@ from forecast.evaluation.strata import (
     stratum_of,
 )
 from forecast.features.arrays import allied
-from forecast.panel.populations import relevant_pairs
+from forecast.panel.rows import relevant_pairs
 from forecast.scenario.coefficients import Coefficients
 from forecast.scenario.dynamics import STATUSES, Allies, Track
 from forecast.scenario.ending import disputes_at

@@ -11,7 +11,7 @@ import xarray as xr
 from forecast.evaluation.strata import STRATUM_COLUMNS
 from forecast.features.gather import compute_features
 from forecast.features.registry import get_feature
-from forecast.panel.populations import relevant_pairs
+from forecast.panel.rows import relevant_pairs
 from forecast.scenario.dynamics import is_simulated
 
 if TYPE_CHECKING:

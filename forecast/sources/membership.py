@@ -143,7 +143,7 @@ def members(
     >>> sorted(members("GCC", 2025))
     ['ARE', 'BHR', 'KWT', 'OMN', 'QAT', 'SAU']
     """
-    from forecast.panel.build import read_tables
+    from forecast.sources.datasets import read_tables
 
     tables = read_tables(data)
     covers = [tables.coverage[name] for name in ("alliances", "members", "states")]
