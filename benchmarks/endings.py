@@ -22,7 +22,7 @@ import xarray as xr
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.spec import ModelSpec, load_model
-from forecast.scenario.ending import ending_panel
+from forecast.simulation.ending import ending_panel
 from forecast.sources.datasets import read_tables
 
 YEARS = 5

@@ -18,8 +18,8 @@ from forecast.sources.catalogue import (
     read_source,
     status,
 )
+from forecast.sources.catalogue_file import family_of
 from forecast.sources.copies import UnrecognisedError
-from forecast.sources.families import family_of
 from forecast.sources.official import reader
 
 read_atop = reader("atop").read
