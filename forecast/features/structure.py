@@ -96,7 +96,7 @@ def pact_depth(world: xr.Dataset) -> np.ndarray:
     sign="-",
     formula="mean over k∈D(i) of the latent depth θ of k's deepest defence treaty with i",
     source="Benson & Clinton 2016; Alley 2021; two-parameter logistic model of the provisions, "
-    "`forecast.panel.depth`",
+    "`forecast.panel.treaties`",
     needs=("obligation", "treaty", "member"),
 )
 def treaty_depth(world: xr.Dataset) -> np.ndarray:
