@@ -85,7 +85,7 @@ def test_data_and_features(capsys: pytest.CaptureFixture[str]) -> None:
     names = {row["name"] for row in json.loads(capsys.readouterr().out)}
     assert {"own_expansion", "external_share", "commitment_balance"} <= names
     assert cli.main(["features", "--markdown"]) == 0
-    page = Path(__file__).parent.parent / "docs" / "features.md"
+    page = Path(__file__).parents[2] / "docs" / "features.md"
     # The page of the docs is this output: `forecast features --markdown > docs/features.md`.
     assert capsys.readouterr().out == page.read_text(encoding="utf-8")
 
