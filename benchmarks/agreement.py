@@ -8,7 +8,7 @@ intercepts of state a, state b and year: what Bambi can express) and `multi` (th
 one effect for a state on either side, dyads, an era walk, slopes by era; without Bambi). For every
 parameter, effects and scales included, the posterior means shall be within .1 posterior standard
 deviations and the standard deviations within 10%. Both sides have Monte Carlo error, which is
-estimated and reported beside the differences: see `forecast.evaluation.agreement`.
+estimated and reported beside the differences: see `posterior_agreement.py`.
 """
 
 from __future__ import annotations
