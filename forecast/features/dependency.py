@@ -22,7 +22,7 @@ from forecast.features.arrays import Weights
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 from forecast.features.simulated import constant
-from forecast.sources.official.us_troops import UNITED_STATES
+from forecast.sources.codes import UNITED_STATES
 
 SOURCE = "project definition; Morrow 1991 and Lake 2009 on security reliance"
 TROOPS = "Allen, Flynn & Machain 2022"

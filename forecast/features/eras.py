@@ -16,7 +16,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from forecast.panel.deferred import lazily
+from forecast.panel.types import lazily
 
 __all__ = ["eras", "excerpt"]
 

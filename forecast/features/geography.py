@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.features.registry import feature
-from forecast.panel.populations import relevant_pairs
+from forecast.panel.rows import relevant_pairs
 
 SOURCE = "Stinnett et al. 2002, COW Direct Contiguity"
 _feature = partial(feature, family="geography", source=SOURCE, needs=("contiguity", "member"))

@@ -93,7 +93,7 @@ def pact_depth(world: xr.Dataset) -> np.ndarray:
     sign="-",
     formula="mean over k∈D(i) of the latent depth θ of k's deepest defence treaty with i",
     source="Benson & Clinton 2016; Alley 2021; two-parameter logistic model of the provisions, "
-    "`forecast.panel.depth`",
+    "`forecast.panel.treaties`",
 )
 def treaty_depth(world: xr.Dataset) -> np.ndarray:
     """Mean latent depth of the state's defence ties; missing without allies.

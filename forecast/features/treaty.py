@@ -53,7 +53,7 @@ def treaty_features(world: xr.Dataset, *, window: int = 5) -> xr.Dataset:
           reaches before coverage, unless the treaty was formed within coverage.
         - ``depth`` (items, 0–5): integrated command, coordination, basing, aid, organisation.
         - ``latent_depth`` (standard deviations): the trait behind those and further provisions,
-          see `forecast.panel.depth`; NaN where they are not coded.
+          see `forecast.panel.treaties`; NaN where they are not coded.
         - ``size`` (log states): log of the number of members.
         - ``concentration`` (index, 0–1): Herfindahl index of the members' capability; NaN when a
           member's capability is missing.

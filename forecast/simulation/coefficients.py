@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from forecast.inference.predict import block_effects, new_level, posterior_values
+from forecast.inference.predict import memberships, new_level, posterior_values, predictor
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -112,11 +112,8 @@ class Coefficients:
             self._pairs, self._lasting = pairs, {}
         found = dict(self._lasting)
         for code, block in self._blocks(rows, without=found):
-            known, fresh = block_effects(block, self._values, self._seed)
-            total = block.matrix @ known.T
-            if fresh is not None:
-                total = total + block.unknown @ fresh.T
-            found[code.name] = total.astype(np.float32)
+            groups = memberships(block, self._values, self._seed)
+            found[code.name] = predictor(*groups).astype(np.float32)
             if code.name not in _OF_YEARS:
                 self._lasting[code.name] = found[code.name]
         return found

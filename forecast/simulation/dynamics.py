@@ -24,7 +24,7 @@ from forecast.simulation import kernels
 from forecast.simulation.ending import disputes_at
 
 if TYPE_CHECKING:
-    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.covariates import ColumnCode
     from forecast.simulation.joint import Joint
     from forecast.sources.tables import Tables
 

@@ -16,7 +16,7 @@ from forecast.simulation import kernels
 from forecast.simulation.dynamics import Allies, Record, Track, rule_of
 
 if TYPE_CHECKING:
-    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.covariates import ColumnCode
 
 __all__ = ["Rows", "Values", "lookup", "status_values"]
 
