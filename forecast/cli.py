@@ -394,14 +394,14 @@ def report(
 
 
 def _points(difference: float) -> str:
-    from forecast.report.text import points
+    from forecast.text import points
 
     return points(difference, unit=False)
 
 
 def _differences(table: pd.DataFrame, lower: str, upper: str) -> dict[str, pd.Series]:
     """Both risks and their difference as columns of text."""
-    from forecast.report.text import percent
+    from forecast.text import percent
 
     ends = table[lower].map(_points) + " to " + table[upper].map(_points)
     return {

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.report.text import percent, points
 from forecast.scenario.levels import Level, as_severity, of_level
+from forecast.text import percent, points, points_interval
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -91,17 +91,14 @@ class Explanation:
                     f" least one {of_level('onset', self.severity)} by the end of {self.last_year}"
                     " goes from"
                     f" {percent(self.status_quo[0])} to {percent(self.scenario_risk[0])}"
-                    f" ({points(change)}; {kind} interval {_ends(lower, upper)}). {parts}",
+                    f" ({points(change)}; {kind} interval {points_interval(lower, upper)})."
+                    f" {parts}",
                     support,
                     self.timing,
                     self.caution,
                 ),
             )
         )
-
-
-def _ends(lower: float, upper: float) -> str:
-    return f"{points(lower, unit=False)} to {points(upper, unit=False)}"
 
 
 def parts_words(own: tuple[float, ...], contagion: tuple[float, ...], *, edited: bool) -> str:
@@ -123,7 +120,7 @@ def parts_words(own: tuple[float, ...], contagion: tuple[float, ...], *, edited:
 def _does(part: tuple[float, ...], subject: str, label: str = "") -> str:
     mean, lower, upper = part
     size = points(abs(mean)).lstrip("+")
-    ends = f"({label}{_ends(lower, upper)})"
+    ends = f"({label}{points_interval(lower, upper)})"
     if size.startswith("0 "):
         return f"{subject} leave it as it is {ends}"
     return f"{subject} {'lower' if mean < 0 else 'raise'} it by {size} {ends}"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["RATE", "CheckResult", "listed"]
 
@@ -32,15 +29,15 @@ class CheckResult:
         Its numbers.
     text : str
         What was checked, against which threshold, and what was found, in plain sentences.
-    figure : callable or None
-        Makes a matplotlib figure.
+    shown : object or None
+        What `forecast.plot.check` draws; None: it has no figure.
     """
 
     name: str
     passed: bool | None
     table: pd.DataFrame
     text: str
-    figure: Callable[[], Figure] | None = None
+    shown: Any = None
 
     def to_dict(self) -> dict[str, Any]:
         """Name, verdict, sentences and table as plain values."""

@@ -9,8 +9,10 @@ import pandas as pd
 
 from forecast.evaluation.strata import STRATA_WORDS
 from forecast.report.scenarios import WORLD
-from forecast.report.text import (
+from forecast.sources.codes import BETWEEN
+from forecast.text import (
     count,
+    group_words,
     interval,
     listed,
     number,
@@ -20,8 +22,6 @@ from forecast.report.text import (
     significant,
     slug,
 )
-from forecast.report.words import group_words
-from forecast.sources.codes import BETWEEN
 
 __all__ = ["alliance_gain", "span", "summarise"]
 
