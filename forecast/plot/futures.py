@@ -82,7 +82,7 @@ def scenario(
         columns=["heading", "label", "value", "lower", "upper"],
     )
     level, kind = result.attrs["interval_level"], result.attrs["interval_kind"]
-    axis = f"difference in probability by the end of {int(risk['year'])}, percentage points"
+    axis = f"difference in probability by the end of {int(risk['year'])} (points)"
     return intervals(table, ax=ax, axis=f"{axis} ({level:.0%} {kind} interval)")
 
 

@@ -15,7 +15,7 @@ from forecast.plot.intervals import MUTED, PALETTE, figure_of, new_axes
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecast.panel.panel import Panel
+    from forecast.panel.types import Panel
 
 __all__ = ["features", "onsets"]
 
@@ -62,7 +62,7 @@ def onsets(panel: Panel, part: Panel | None = None) -> Figure:
 
 def _by_year(panel: Panel) -> pd.DataFrame:
     """Onsets (``sum``) and rows (``size``) of each year."""
-    outcome = panel.data[["outcome", "year"]].to_dataframe()
+    outcome: pd.DataFrame = panel.data[["outcome", "year"]].to_dataframe()
     return outcome.groupby("year")["outcome"].agg(["sum", "size"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from itertools import groupby
 from typing import Any
 
@@ -117,7 +118,7 @@ def intervals(
     ax.set_axisbelow(True)
     if log:
         log_axis(ax, table[["value", "lower", "upper"]].to_numpy(float))
-    ax.set_xlabel(axis)
+    ax.set_xlabel(textwrap.fill(axis.replace("\n", " "), 66, break_long_words=False))
     if "series" in table:
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(names), frameon=False)
     return figure_of(ax)

@@ -39,8 +39,8 @@ def themed_svg(figure: Figure, *, name: str, label: str) -> str:
     for colour, variable in _COLOURS.items():
         svg = svg.replace(colour, variable)
     # Text has no fill of its own in matplotlib's output: it would stay black on a dark page.
-    font = r"font: ((?:\w+ )*[\d.]+px) [^\"';]*(?:'[^']*'[^\"';]*)*"
-    svg = re.sub(font, r"font: \1 var(--sans)", svg)
+    family = r"""(font: (?:\w+ )*[\d.]+px|font-family:) ['A-Za-z][^";]*"""
+    svg = re.sub(family, r"\1 var(--sans)", svg)
     view = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     size = f"max-width:{float(view[1]) * 1.3:.0f}px" if view else ""
     for attribute in ("width", "height"):

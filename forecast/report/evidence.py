@@ -166,7 +166,7 @@ def _score_view(scores: pd.DataFrame, level: str) -> View:
 
     def cell(name: str, places: int) -> Callable[[Row], str]:
         return lambda r: (
-            number_interval(*cells[r["kind"], r["group"]][name].values(), places=places)
+            number_interval(**cells[r["kind"], r["group"]][name], places=places)
             if name == "log_loss" or r["events"] >= _FEW_EVENTS
             else "–"
         )

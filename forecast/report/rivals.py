@@ -43,6 +43,7 @@ def rival_views(name: str, results: Mapping[str, xr.Dataset]) -> dict[str, Any] 
     table = rival_table(result, top=_SHOWN)
     names = result["theory"].to_numpy().astype(str)
     out = dict(zip(names, result["standing"].to_numpy() == REFUTED, strict=True))
+    order = sorted(names, key=lambda theory: out[theory])
     rows = {
         key: part.set_index("theory").to_dict("index")
         for key, part in table.groupby(["state_a", "state_b"], sort=False)
@@ -59,8 +60,7 @@ def rival_views(name: str, results: Mapping[str, xr.Dataset]) -> dict[str, Any] 
             f" ({level}); those without a vote last",
             _stem(name),
             table.drop_duplicates(["state_a", "state_b"]),
-            {"Pair": pair}
-            | {f"#{t}{' (refuted)' * out[t]}": under(t) for t in sorted(names, key=out.get)},
+            {"Pair": pair, **{f"#{t}{' (refuted)' * out[t]}": under(t) for t in order}},
         ),
     }
 

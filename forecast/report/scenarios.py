@@ -274,7 +274,7 @@ def _region_view(table: pd.DataFrame, file: str) -> View:
     sums = table.groupby("region", sort=False)[list(_WORLDS)].sum()
 
     def total(world: str, places: int, *, sign: bool = False) -> Callable[[Row], str]:
-        return lambda r: number(sums.loc[r["region"], world], places, sign=sign)
+        return lambda r: number(sums[world][r["region"]], places, sign=sign)
 
     def in_last(world: str) -> Callable[[Row], str]:
         return lambda r: (

@@ -100,7 +100,7 @@ def _observed(findings: Findings, origin: int) -> dict[int, int]:
     year, outcome = rows["year"].to_numpy(), rows["outcome"].to_numpy()
     known = ~np.isnan(outcome) & (year <= origin)
     sums = pd.Series(outcome[known]).groupby(year[known]).sum()
-    return {int(y): int(n) for y, n in sums.items()}
+    return {int(y): int(n) for y, n in zip(sums.index, sums, strict=True)}
 
 
 def _facts(
