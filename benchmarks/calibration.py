@@ -72,7 +72,7 @@ from forecast.modeling.design import Block, Design
 from forecast.modeling.encode import encode
 from forecast.modeling.encoding import complete
 from forecast.modeling.spec import load_model
-from forecast.workers import run_tasks
+from forecast.parallel import run_tasks
 
 SEED = 20261122
 

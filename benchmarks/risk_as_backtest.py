@@ -21,7 +21,7 @@ from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.spec import load_model
 from forecast.panel.build import load_panel, read_tables
-from forecast.risk import forget, risk
+from forecast.risk.query import forget, risk
 
 PAIR = ["ccode_a", "ccode_b"]
 

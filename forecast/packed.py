@@ -21,8 +21,8 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from forecast.errors import ArtifactError
-from forecast.features.eras import in_threads
 from forecast.panel.deferred import lazily
+from forecast.parallel import in_threads
 
 __all__ = ["LAYOUT", "open_rows", "save_rows"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from forecast.panel.options import CHOICES
+from forecast.parallel import beside
 from forecast.paths import data_folder
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from forecast.modeling.spec import ModelSpec
     from forecast.panel.events import UnderWay
     from forecast.report import Report
-    from forecast.scenario.scenario import Scenario
+    from forecast.simulation.scenario import Scenario
     from forecast.sources.tables import Tables
 
 __all__ = [
@@ -87,7 +87,7 @@ class _Clock:
 
 def stock_scenarios() -> list[Scenario]:
     """The scenarios that come with the data set, in order of their file names."""
-    from forecast.scenario.scenario import Scenario
+    from forecast.simulation.scenario import Scenario
 
     return [
         Scenario.from_toml(path) for path in sorted((data_folder() / "scenarios").glob("*.toml"))
@@ -352,16 +352,15 @@ def _report(
     clock: _Clock,
 ) -> tuple[Report, Fit]:
     """The report, and the fit with the calibration record that the report shows."""
-    from threadpoolctl import threadpool_limits
-
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import CHECKS, check
     from forecast.evaluation.record import record_of
     from forecast.report import Findings, report
-    from forecast.risk import remember, risk
-    from forecast.scenario.initiation import initiations
-    from forecast.scenario.rivals import simulate_rivals
-    from forecast.scenario.simulate import origin_of, simulate_all, status_quo
+    from forecast.risk.initiation import initiations
+    from forecast.risk.query import remember, risk
+    from forecast.simulation.paired import simulate_all
+    from forecast.simulation.rivals import simulate_rivals
+    from forecast.simulation.status_quo import origin_of, status_quo
 
     fit.require_passed()
     last = origin_of(fit)
@@ -386,7 +385,7 @@ def _report(
 
     at_once = [name for name in CHECKS if name != _OF_RECORD]
     # Fits leave Python's lock most of the time: what needs no simulation takes the second core.
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(1) as second:
+    with beside() as second:
         pending = second.submit(record) if backtest_years else None
         directed = second.submit(initiations, fit, chosen)
         checked = second.submit(check, fit, seed=fit.seed, checks=at_once)

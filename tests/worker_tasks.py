@@ -21,7 +21,7 @@ def draw(shared: np.ndarray, seed: int, size: int) -> np.ndarray:
 def threads_of(shared: None, _: int) -> dict[str, Any]:
     from threadpoolctl import threadpool_info
 
-    from forecast.threads import cores
+    from forecast.parallel import cores
 
     np.zeros((2, 2)) @ np.zeros((2, 2))
     print("printed by a task")
@@ -91,3 +91,24 @@ def laplace(design: Any, seed: int) -> dict[str, np.ndarray]:
 def slow(_: None, seconds: float) -> float:
     time.sleep(seconds)
     return seconds
+
+
+def _refuse() -> Any:
+    raise RuntimeError("cannot be read here")
+
+
+class Unreadable:
+    """Data that can be pickled, and not unpickled."""
+
+    def __reduce__(self) -> Any:
+        return _refuse, ()
+
+
+def meets(folder: str, i: int, _: int) -> int:
+    """Waits until another task has begun as well."""
+    Path(folder, f"met-{i}").touch()
+    until = time.monotonic() + 20.0
+    while len(list(Path(folder).iterdir())) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return i

@@ -75,11 +75,11 @@ def simulated_forecasts(
     ArgumentError
         A model that cannot be simulated (unit, lag or outcome).
     """
-    from forecast.scenario.coefficients import Coefficients
-    from forecast.scenario.dynamics import Record
-    from forecast.scenario.ending import Endings
-    from forecast.scenario.engine import simulate_paths
-    from forecast.scenario.future import prepare_future
+    from forecast.simulation.coefficients import Coefficients
+    from forecast.simulation.dynamics import Record
+    from forecast.simulation.ending import Endings
+    from forecast.simulation.engine import simulate_paths
+    from forecast.simulation.future import prepare_future
 
     if fit.spec.unit != "dyad-year":
         raise ArgumentError(

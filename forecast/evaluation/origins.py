@@ -10,8 +10,8 @@ import pandas as pd
 
 from forecast.errors import ArgumentError, CoverageError
 from forecast.evaluation.baselines import unit_keys
-from forecast.evaluation.strata import NEW, STRATUM_COLUMNS, UNDER_WAY, stratum_of
 from forecast.features import compute_features
+from forecast.features.strata import NEW, STRATUM_COLUMNS, UNDER_WAY, stratum_of
 from forecast.panel.types import Panel
 
 __all__ = [

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,6 +25,7 @@ from forecast.inference.warm_start import WarmStart
 from forecast.panel.events import UnderWay
 from forecast.panel.rows import rows_by
 from forecast.panel.types import Panel
+from forecast.parallel import run_tasks
 from forecast.sources.tables import Tables
 
 __all__ = ["BLOCK", "Job", "JobResult", "Part", "Setting", "plan", "run_job", "run_jobs"]
@@ -332,31 +332,9 @@ def run_jobs(
             results[wanted[i].label] = result
             on_result(wanted[i], result)
 
-        if workers == 1 and client is None:
-            _in_threads(setting, tasks, finished)
-        elif tasks:
-            from forecast.workers import run_tasks
-
-            run_tasks(
-                run_job, tasks, shared=setting, workers=workers, client=client, on_result=finished
-            )
+        # Two at a time in this process: they leave Python's lock most of the time.
+        run_tasks(
+            run_job, tasks, shared=setting, workers=workers, client=client, threads=2,
+            on_result=finished,
+        )  # fmt: skip
     return results
-
-
-def _in_threads(
-    setting: Setting,
-    tasks: Sequence[tuple[Job, WarmStart | None]],
-    finished: Callable[[int, JobResult], None],
-) -> None:
-    """Two jobs at a time in this process: they leave Python's lock most of the time."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(2) as pool:
-        pending = {pool.submit(run_job, setting, *task): i for i, task in enumerate(tasks)}
-        try:
-            for future in as_completed(pending):
-                finished(pending[future], future.result())
-        except BaseException:
-            for future in pending:
-                future.cancel()
-            raise

@@ -29,7 +29,7 @@ from forecast.inference.nuts import names_of
 from forecast.inference.sampling import sample_design
 from forecast.modeling.density import linear_predictor
 from forecast.modeling.design import Design
-from forecast.workers import run_tasks
+from forecast.parallel import run_tasks
 
 __all__ = [
     "SimulatedCalibration",
@@ -147,7 +147,7 @@ def simulated_calibration(
     draws, chains, tune : int
         Of each fit; draws are per chain for NUTS. Laplace has one chain.
     workers, client
-        See `forecast.workers.run_tasks`.
+        See `forecast.parallel.run_tasks`.
     on_result : callable, optional
         Called with the number of a simulation and its result as it is finished.
 

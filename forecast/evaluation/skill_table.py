@@ -26,8 +26,8 @@ from forecast.evaluation.scores import (
     log_loss_rows,
     skill,
 )
-from forecast.evaluation.strata import UNDER_WAY
-from forecast.evaluation.tables import LONG_PEACE, records
+from forecast.evaluation.tables import records
+from forecast.features.strata import LONG_PEACE, UNDER_WAY
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest

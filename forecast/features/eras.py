@@ -8,8 +8,6 @@ members at some time in it, is all that its values need.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,9 +17,8 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from forecast.panel.deferred import lazily
-from forecast.threads import cores
 
-__all__ = ["eras", "excerpt", "in_threads"]
+__all__ = ["eras", "excerpt"]
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.intp]
@@ -131,31 +128,3 @@ class _Part(BackendArray):
             key, self.shape, indexing.IndexingSupport.BASIC, lambda at: self.taken()[at]
         )
         return found
-
-
-def in_threads(
-    function: Callable[..., None], tasks: Sequence[tuple[Any, ...]], *, threads: int | None = None
-) -> None:
-    """Call a function with each of some arguments, several at a time (numpy lets go of the lock).
-
-    Parameters
-    ----------
-    function : callable
-        Returns nothing.
-    tasks : sequence of tuple
-        Arguments of each call, started in this order.
-    threads : int, optional
-        By default as many as the process has cores.
-    """
-    if threads is None:
-        threads = cores()
-    if threads == 1 or len(tasks) < 2:
-        for task in tasks:
-            function(*task)
-        return
-    from threadpoolctl import threadpool_limits
-
-    # Matrix products of one era are small: threads inside them cost more than they gain.
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(lambda task: function(*task), tasks):
-            pass

@@ -17,11 +17,12 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError
-from forecast.features.eras import eras, in_threads
+from forecast.features.eras import eras
 from forecast.features.positions import COMBINE, Positions, Side
 from forecast.features.registry import Feature, get_feature, ordered
 from forecast.features.shared import sharing
 from forecast.panel.types import Panel
+from forecast.parallel import in_threads
 
 __all__ = ["ENTRY", "FeatureRequest", "Side", "compute_features", "feature_arrays"]
 

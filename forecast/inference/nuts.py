@@ -22,8 +22,7 @@ from forecast.inference import nuts_store
 from forecast.inference.diagnostics import chain_diagnostics
 from forecast.inference.latent import check_design
 from forecast.modeling.design import Design
-from forecast.threads import cores
-from forecast.workers import run_tasks
+from forecast.parallel import cores, run_tasks
 
 __all__ = ["sample_nuts"]
 

@@ -14,10 +14,8 @@ with sums of blocks in double: a few parts in a million.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -27,7 +25,7 @@ import scipy.sparse as sp
 
 from forecast.inference import batch_kernels as kernels
 from forecast.inference import row_kernels
-from forecast.threads import cores
+from forecast.parallel import cores, in_kept_threads
 
 __all__ = ["Rows", "each_part", "threads"]
 
@@ -55,15 +53,7 @@ def threads() -> int:
 
 def each_part(work: Callable[..., Any], parts: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Results of ``work(*part)``, in the order of `parts`, one thread a core."""
-    if len(parts) < 2 or threads() == 1:
-        return [work(*part) for part in parts]
-    return list(_pool(os.getpid()).map(lambda part: work(*part), parts))
-
-
-@cache
-def _pool(_process: int) -> ThreadPoolExecutor:
-    """Threads that are kept between calls; a forked process makes its own."""
-    return ThreadPoolExecutor(threads(), thread_name_prefix="rows")
+    return in_kept_threads(work, parts, threads())
 
 
 class Rows:

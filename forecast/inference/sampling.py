@@ -12,7 +12,7 @@ import xarray as xr
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.inference.laplace import Draws, Start, sample_laplace
 from forecast.modeling.design import Design
-from forecast.workers import run_tasks
+from forecast.parallel import run_tasks
 
 __all__ = ["Method", "Report", "check_options", "sample_design"]
 

@@ -42,7 +42,7 @@ def onsets(panel: Panel, part: Panel | None = None) -> Figure:
     groups = {"all": whole} if part is None else {}
     if part is not None:
         own = _by_year(part).reindex(whole.index, fill_value=0)
-        groups = {part.population.replace("_", " "): own, "all others": whole - own}
+        groups = {str(part.population).replace("_", " "): own, "all others": whole - own}
     top, bottom = new_axes(2, 1, (7.0, 5.2), sharex=True)
     below = np.zeros(len(whole))
     for (label, yearly), colour, marker in zip(groups.items(), PALETTE, "oDs^v", strict=False):

@@ -160,13 +160,15 @@ def record_views(record: CalibrationRecord | None, tables: Tables) -> dict[str, 
 def _score_view(scores: pd.DataFrame, level: str) -> View:
     """One row a group; each score with its interval."""
     cells = {
-        (kind, group): part.set_index("score")[["value", "lower", "upper"]].to_dict("index")
+        (kind, group): {
+            str(r["score"]): (r["value"], r["lower"], r["upper"]) for r in part.to_dict("records")
+        }
         for (kind, group), part in scores.groupby(["kind", "group"], sort=False)
     }
 
     def cell(name: str, places: int) -> Callable[[Row], str]:
         return lambda r: (
-            number_interval(**cells[r["kind"], r["group"]][name], places=places)
+            number_interval(*cells[r["kind"], r["group"]][name], places)
             if name == "log_loss" or r["events"] >= _FEW_EVENTS
             else "–"
         )

@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from forecast import plot
-from forecast.evaluation.strata import population_words
+from forecast.features.strata import population_words
 from forecast.plot.svg import themed_svg
 from forecast.plot.world import BINS
 from forecast.report import evidence

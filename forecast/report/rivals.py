@@ -9,8 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from forecast.report.views import Row, Tables, View, pair, view
-from forecast.scenario.rival_words import points_words, rival_answers, rival_table
-from forecast.scenario.rivals import REFUTED
+from forecast.risk.rival_words import points_words, rival_answers, rival_table
+from forecast.simulation.rivals import REFUTED
 from forecast.text import number, slug
 
 __all__ = ["rival_tables", "rival_views", "standing_view"]

@@ -11,10 +11,10 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ForecastError
-from forecast.explain import parts_words, support_words
 from forecast.report.views import Row, Tables, View, pair, view
-from forecast.scenario.split import SOURCES, part_columns
-from forecast.scenario.support import UNUSUAL
+from forecast.risk.explain import parts_words, support_words
+from forecast.simulation.split import SOURCES, part_columns
+from forecast.simulation.support import UNUSUAL
 from forecast.sources import tables as data
 from forecast.sources.codes import resolve_state, state_label
 from forecast.text import number, percent, points, points_interval, slug

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from forecast.evaluation.strata import STRATA_WORDS
+from forecast.features.strata import STRATA_WORDS
 from forecast.report.scenarios import WORLD
 from forecast.sources.codes import BETWEEN
 from forecast.text import (

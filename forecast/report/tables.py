@@ -16,7 +16,7 @@ from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.files import rounded
 from forecast.report.pairs import STATUSES
 from forecast.report.rivals import rival_tables
-from forecast.risk import date_words
+from forecast.risk.pair_answer import date_words
 from forecast.text import slug
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def dispute_table(risks: pd.DataFrame, tables: Tables, origin: int) -> pd.DataFr
     deadliest. ``since`` and ``end`` are as much of the ISO date as is known, ``deaths_class`` is of
     the pair as recorded, so far.
     """
-    from forecast.scenario.ending import disputes_at
+    from forecast.simulation.ending import disputes_at
 
     first = risks[(risks["horizon"] == 1) & (risks["status"] != STATUSES[0])]
     known = disputes_at(tables, origin).reset_index()

@@ -67,7 +67,7 @@ def under_way_view(tables: Tables, longest: int) -> dict[str, Any]:
 
     def chance(h: int, names: Sequence[str]) -> Callable[[Row], str]:
         def cell(r: Row) -> str:
-            p, lower, upper = map(float, by[h].loc[(r["ccode_a"], r["ccode_b"]), list(names)])
+            p, lower, upper = by[h].loc[(r["ccode_a"], r["ccode_b"]), list(names)].to_numpy(float)
             return f"{percent(p)} ({interval(lower, upper)})"
 
         return cell

@@ -8,7 +8,7 @@ import xarray as xr
 from feature_worlds import random_world
 
 from forecast.features import FeatureRequest, compute_features, gather
-from forecast.features.eras import eras, excerpt, in_threads
+from forecast.features.eras import eras, excerpt
 from forecast.features.registry import ordered, registered_features
 from forecast.features.shared import shared, sharing
 from forecast.panel.build import load_panel
@@ -177,13 +177,3 @@ def test_shared_arrays_are_computed_once_and_cannot_be_written(tiny_world):
             first += 1
     counted(tiny_world)
     assert len(calls) == 4
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_an_error_in_a_thread_is_raised(threads):
-    def fails(number: int) -> None:
-        if number == 3:
-            raise ValueError("number 3")
-
-    with pytest.raises(ValueError, match="number 3"):
-        in_threads(fails, [(n,) for n in range(5)], threads=threads)

@@ -18,8 +18,7 @@ from forecast.inference.nuts import sample_nuts
 from forecast.inference.nuts_store import open_draws
 from forecast.inference.sampling import sample_design
 from forecast.modeling.design import Design
-from forecast.threads import at_most
-from forecast.workers import run_tasks
+from forecast.parallel import at_most, run_tasks
 
 pytestmark = pytest.mark.filterwarnings("ignore:Importing .* from 'pytensor:DeprecationWarning")
 
