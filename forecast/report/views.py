@@ -67,7 +67,8 @@ def under_way_view(tables: Tables, longest: int) -> dict[str, Any]:
 
     def chance(h: int, names: Sequence[str]) -> Callable[[Row], str]:
         def cell(r: Row) -> str:
-            p, lower, upper = by[h].loc[(r["ccode_a"], r["ccode_b"]), list(names)].to_numpy(float)
+            e = by[h].loc[(r["ccode_a"], r["ccode_b"])]
+            p, lower, upper = (float(e[name]) for name in names)
             return f"{percent(p)} ({interval(lower, upper)})"
 
         return cell
