@@ -11,7 +11,16 @@ from matplotlib.figure import Figure
 from scipy.stats import beta
 
 from forecast.evaluation.quote import FEW
-from forecast.plot.intervals import BLUE, GREY, MUTED, ORANGE, figure_of, intervals, new_axes
+from forecast.plot.intervals import (
+    BLUE,
+    GREY,
+    MUTED,
+    ORANGE,
+    axes_for,
+    figure_of,
+    intervals,
+    new_axes,
+)
 from forecast.text import count, group_words
 
 if TYPE_CHECKING:
@@ -112,7 +121,7 @@ def reliability(
 
 def _percent_axis(ax: Axes, which: str, low: float, top: float) -> None:
     """Logarithmic axis of probabilities from `low` to `top`, with ticks in percent."""
-    ticks = [t for t in _TICKS if 0.99 * low <= t <= top]
+    ticks = [t for t in _TICKS if 0.99 * low <= t <= top and (t != 0.5 or top < 1.0)]
     ax.set(**{f"{which}scale": "log", f"{which}lim": (low, top)})
     ax.set(**{f"{which}ticks": ticks, f"{which}ticklabels": [f"{100 * t:g}%" for t in ticks]})
 
@@ -131,6 +140,7 @@ def ratios(table: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Figu
         ],
     )
     axis = f"expected / observed (log; {level:.0%} exact Poisson interval)"
+    ax = axes_for(bars, 6.2) if ax is None else ax
     return intervals(bars, ax=ax, axis=axis, reference=1.0, log=True)
 
 
@@ -145,7 +155,7 @@ def murphy(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
                 label="climatology")  # fmt: skip
     ax.plot(table["theta"], 1e4 * table["score"], color=BLUE, lw=1.7, label="this model")
     _percent_axis(ax, "x", float(table["theta"].min()), float(table["theta"].max()))
-    ax.set_ylim(0.0, None)
+    ax.set_ylim(0.0, 1.2 * ax.get_ylim()[1])  # with room for the legend
     ax.set_xlabel("cost-loss ratio θ: who acts above this probability (log)")
     ax.set_ylabel("mean loss × 10⁴ per row (lower is better)")
     ax.legend(frameon=False, fontsize=8, loc="upper left")
@@ -176,7 +186,7 @@ def pit(counts: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Figure
     ax.set(xlabel="uniform quantile", ylabel="PIT of the yearly number of onsets")
     if "inside" in counts:
         inside, of = int(counts["inside"].sum()), float(counts["level"].iloc[0])
-        ax.set_title(f"{inside} of {n} years inside their {of:.0%} interval")
+        ax.set_title(f"{inside} of {n} years inside their {of:.0%} interval", loc="left")
     ax.legend(frameon=False, fontsize=8, loc="upper left")
     return figure_of(ax)
 

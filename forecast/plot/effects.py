@@ -133,5 +133,5 @@ def gains(table: pd.DataFrame) -> Figure:
         bars = (1e4 * part[_ENDS]).assign(value=1e4 * part["gain"], label=names)
         axis = "gain in log loss × 10⁴ per row (above 0: alliances help)"
         intervals(bars, ax=ax, axis=axis)
-        ax.set_title(title)
+        ax.set_title(title, loc="left")
     return figure_of(axes[0])

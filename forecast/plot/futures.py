@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from forecast.errors import ArgumentError
-from forecast.plot.intervals import intervals, new_axes
+from forecast.plot.intervals import axes_for, intervals
 from forecast.text import percent
 
 __all__ = ["risks", "scenario"]
@@ -81,9 +81,8 @@ def scenario(
         ],
         columns=["heading", "label", "value", "lower", "upper"],
     )
-    if ax is None:
-        ax = new_axes(1, 1, (7.8, 1.1 + 0.24 * (len(table) + len(groups))))[0]
-    ax.set_title(str(result.attrs["scenario"]))
+    ax = axes_for(table) if ax is None else ax
+    ax.set_title(str(result.attrs["scenario"]), loc="left")
     level, kind = result.attrs["interval_level"], result.attrs["interval_kind"]
     axis = f"difference in probability by the end of {int(risk['year'])} (points)"
     return intervals(table, ax=ax, axis=f"{axis} ({level:.0%} {kind} interval)")

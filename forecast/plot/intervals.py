@@ -46,6 +46,11 @@ def new_axes(rows: int, columns: int, size: tuple[float, float], **options: Any)
         return list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
 
 
+def axes_for(table: pd.DataFrame, width: float = 7.8) -> Axes:
+    """Axes of a new figure with room for the lines of a table, as `intervals` takes it."""
+    return new_axes(1, 1, (width, 0.9 + 0.24 * len(_lines(table)[1])))[0]
+
+
 def figure_of(ax: Axes) -> Figure:
     """The figure that axes are in."""
     figure = ax.get_figure(root=True)
@@ -85,7 +90,7 @@ def intervals(
     """
     place, ticks = _lines(table)
     at = np.array([place[line] for line in _keys(table)])
-    ax = new_axes(1, 1, (7.8, 0.9 + 0.24 * len(ticks)))[0] if ax is None else ax
+    ax = axes_for(table) if ax is None else ax
     series = table["series"].astype(str) if "series" in table else pd.Series("", table.index)
     names = list(dict.fromkeys(series))
     if "back_lower" in table:
@@ -118,7 +123,7 @@ def intervals(
     ax.set_axisbelow(True)
     if log:
         log_axis(ax, table[["value", "lower", "upper"]].to_numpy(float))
-    ax.set_xlabel(textwrap.fill(axis.replace("\n", " "), 66, break_long_words=False))
+    ax.set_xlabel(textwrap.fill(axis.replace("\n", " "), 66, break_on_hyphens=False))
     if "series" in table:
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(names), frameon=False)
     return figure_of(ax)
