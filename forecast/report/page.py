@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,15 +45,10 @@ _LEVELS = {
 _HORIZONS = (1, 3, 5)
 
 
-class _Figures:
-    """Figures as SVG elements of the page, each with a name of its own."""
-
-    def __init__(self) -> None:
-        self.made = 0
-
-    def __call__(self, figure: Figure, label: str) -> Markup:
-        self.made += 1
-        return Markup(themed_svg(figure, name=f"f{self.made}", label=label))
+def _svg(figure: Figure, label: str) -> Markup:
+    """Figure as an SVG element; its label, and with it the name of its ids, is its own."""
+    name = f"f{zlib.crc32(label.encode()):x}"
+    return Markup(themed_svg(figure, name=name, label=label))
 
 
 def render_page(
@@ -76,7 +72,6 @@ def render_page(
     on_map = [1, longest] if longest > 1 else [1]
     first = edition.origin + 1
     spans = {h: span(first, first + h - 1) for h in range(1, longest + 1)}
-    figures = _Figures()
     context = {
         "style": Markup((_ASSETS / "style.css").read_text(encoding="utf-8") + _fills(on_map)),
         "script": Markup((_ASSETS / "page.js").read_text(encoding="utf-8")),
@@ -90,13 +85,13 @@ def render_page(
         "population": population_words(fit.spec.population),
         "alliances_help": evidence.alliances_help(findings, tables),
         "alliances": alliance_views(tables),
-        "scenarios": [_scenario(name, findings, tables, figures) for name in findings.scenarios],
+        "scenarios": [_scenario(name, findings, tables) for name in findings.scenarios],
         "theories": standing_view(tables),
-        "record": _backtest(findings, tables, figures),
-        "calibration": _calibration(findings, tables, figures),
-        "model": _model(tables, figures),
+        "record": _backtest(findings, tables),
+        "calibration": _calibration(findings, tables),
+        "model": _model(tables),
         "diagnostics": evidence.diagnostics_view(tables["diagnostics"]),
-        "checks": _checks(findings, figures),
+        "checks": _checks(findings),
         "coverage": evidence.coverage_view(tables["coverage"]),
         "fit": fit.to_dict(),
         "spec": fit.spec,
@@ -150,9 +145,7 @@ def _map(
     }
 
 
-def _scenario(
-    name: str, findings: Findings, tables: dict[str, pd.DataFrame], figures: _Figures
-) -> dict[str, Any]:
+def _scenario(name: str, findings: Findings, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     result, data = findings.scenarios[name], findings.fit.panel.tables
     edits = [str(edit) for edit in result.attrs["edits"]]
     year = int(result.attrs["origin"])
@@ -164,7 +157,7 @@ def _scenario(
         **{key: result.attrs[key] for key in ("caution", "first_year", "timing", "extrapolation")},
         "begins": "" if begins is None else begins.text,
         "views": scenario_views(name, tables),
-        "chart": figures(
+        "chart": _svg(
             plot.scenario(result, named=parties(edits, data, year=year)),
             f"Largest differences in risk under the scenario {name}",
         ),
@@ -172,9 +165,7 @@ def _scenario(
     }
 
 
-def _backtest(
-    findings: Findings, tables: dict[str, pd.DataFrame], figures: _Figures
-) -> dict[str, Any] | None:
+def _backtest(findings: Findings, tables: dict[str, pd.DataFrame]) -> dict[str, Any] | None:
     """Views of the backtest, with the figure of its differences."""
     views, backtest = evidence.backtest_views(findings.backtest, tables), findings.backtest
     if views is None or backtest is None:
@@ -183,12 +174,10 @@ def _backtest(
     pairs = pairs[pairs["horizon"] == pairs["horizon"].min()] if len(pairs) else pairs
     figure = plot.differences(pairs, method=lambda n: evidence.method_words(n, backtest.model))
     label = "Paired differences in log loss between this model and each other method"
-    return views | {"differences": figures(figure, label)}
+    return views | {"differences": _svg(figure, label)}
 
 
-def _calibration(
-    findings: Findings, tables: dict[str, pd.DataFrame], figures: _Figures
-) -> dict[str, Any] | None:
+def _calibration(findings: Findings, tables: dict[str, pd.DataFrame]) -> dict[str, Any] | None:
     """Views of the calibration record, with its figures."""
     record = findings.fit.record
     views = evidence.record_views(record, tables)
@@ -215,20 +204,20 @@ def _calibration(
             plot.ladder(record.ladder, level=level),
             "Onsets expected and observed at every level of severity",
         )
-    return views | {"ladder": None} | {name: figures(*of) for name, of in made.items()}
+    return views | {"ladder": None} | {name: _svg(*of) for name, of in made.items()}
 
 
-def _model(tables: dict[str, pd.DataFrame], figures: _Figures) -> dict[str, Any]:
+def _model(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """Views of the model, with a figure of the coefficients that differ by era and by group."""
     views = evidence.model_views(tables)
     for key in ("eras", "groups"):
         levels = views[key]
         label = f"Coefficients that differ: {', '.join(levels.values())}"
-        views[key] = levels and figures(plot.slopes(tables["slopes"], names=levels), label)
+        views[key] = levels and _svg(plot.slopes(tables["slopes"], names=levels), label)
     return views
 
 
-def _checks(findings: Findings, figures: _Figures) -> list[dict[str, Any]]:
+def _checks(findings: Findings) -> list[dict[str, Any]]:
     """Each check with its verdict, sentences and figure."""
     return [
         {
@@ -238,7 +227,7 @@ def _checks(findings: Findings, figures: _Figures) -> list[dict[str, Any]]:
             "file": f"check_{slug(check.name)}",
             "figure": None
             if check.shown is None
-            else figures(plot.check(check), f"Figure of the check {check.name}"),
+            else _svg(plot.check(check), f"Figure of the check {check.name}"),
         }
         for check in findings.checks
     ]
