@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 
 from forecast.errors import ArgumentError
 from forecast.plot.intervals import axes_for, intervals
+from forecast.risk.explain import simulated_state
+from forecast.simulation.levels import as_severity, of_level
 from forecast.text import percent
 
 __all__ = ["risks", "scenario"]
@@ -22,7 +24,7 @@ def scenario(
     result: xr.Dataset,
     *,
     by: Literal["pair", "state"] = "pair",
-    named: Collection[int] = (),
+    named: Collection[str | int] = (),
     top: int = 8,
     ax: Axes | None = None,
 ) -> Figure:
@@ -34,9 +36,9 @@ def scenario(
         From `forecast.simulate` with a scenario; the end of its horizon is shown.
     by : {"pair", "state"}
         Whose risk.
-    named : collection of int
-        COW numbers of the states that the edits name: they, or pairs with one of them, come first,
-        and as many others below.
+    named : collection of str or int
+        The states that the edits name: they, or pairs with one of them, come first, and as many
+        others below.
     top : int
         Rows of each group.
     ax : matplotlib.axes.Axes, optional
@@ -46,6 +48,8 @@ def scenario(
     ------
     ArgumentError
         The result has no scenario.
+    UnknownNameError
+        A state that was not simulated; the nearest name is suggested.
     """
     if "difference" not in result["world"]:
         raise ArgumentError("The result has no scenario; simulate one to see its changes.")
@@ -56,7 +60,7 @@ def scenario(
         if by == "pair"
         else result["state"].to_numpy()[None]
     )
-    party = np.isin(codes, list(named)).any(axis=0)
+    party = np.isin(codes, [simulated_state(result, state) for state in named]).any(axis=0)
     mean, lower, upper = 100 * risk.sel(world="difference").to_numpy().astype(float)
     before, after = (
         risk.sel(world=world, estimate="mean").to_numpy() for world in ("status_quo", "scenario")
@@ -84,7 +88,8 @@ def scenario(
     ax = axes_for(table) if ax is None else ax
     ax.set_title(str(result.attrs["scenario"]), loc="left")
     level, kind = result.attrs["interval_level"], result.attrs["interval_kind"]
-    axis = f"difference in probability by the end of {int(risk['year'])} (points)"
+    event = of_level("onset", as_severity(result.attrs.get("severity", "onset")))
+    axis = f"difference in probability of an {event} by the end of {int(risk['year'])}, points"
     return intervals(table, ax=ax, axis=f"{axis} ({level:.0%} {kind} interval)")
 
 

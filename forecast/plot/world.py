@@ -18,7 +18,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
+from forecast.errors import UnknownNameError
 from forecast.plot.intervals import LINE, MUTED, figure_of, new_axes
+from forecast.risk.explain import simulated_state
+from forecast.simulation.levels import as_severity, of_level
 
 __all__ = ["BINS", "geometry", "state_map"]
 
@@ -51,7 +54,7 @@ def state_map(
     result: xr.Dataset,
     *,
     world: str | None = None,
-    named: Collection[int] = (),
+    named: Collection[str | int] = (),
     extent: str = "world",
     ax: Axes | None = None,
 ) -> Figure:
@@ -63,8 +66,8 @@ def state_map(
         From `forecast.simulate`; the end of its horizon is shown.
     world : {"status_quo", "scenario", "difference"}, optional
         Which; by default the difference where there is a scenario.
-    named : collection of int
-        COW numbers of states with a black outline.
+    named : collection of str or int
+        States with a black outline.
     extent : {"world", "europe", "europe and northern asia"}
         What is shown.
     ax : matplotlib.axes.Axes, optional
@@ -78,6 +81,9 @@ def state_map(
     """
     if world is None:
         world = "difference" if "difference" in result["world"] else "status_quo"
+    if extent not in EXTENTS:
+        raise UnknownNameError("extent", extent, list(EXTENTS))
+    outlined = {simulated_state(result, state) for state in named}
     change = world == "difference"
     values = result["state_risk"].isel(year=-1).sel(world=world, estimate="mean").to_numpy()
     known = {
@@ -94,12 +100,12 @@ def state_map(
         ax = new_axes(1, 1, (7.0, 0.9 + 7.0 * (bottom - top) / (right - left)))[0]
     for iso3, path in geometry()["paths"].items():
         code, value = known.get(iso3, (0, np.nan))
-        outlined = code in named
         ax.add_collection(
             PolyCollection(
                 rings(path), facecolor=LINE if np.isnan(value) else colours(norm(value)),
-                edgecolor="black" if outlined else MUTED, lw=1.0 if outlined else 0.3,
-                zorder=3 if outlined else 2,
+                edgecolor="black" if code in outlined else MUTED,
+                lw=1.0 if code in outlined else 0.3,
+                zorder=3 if code in outlined else 2,
             )
         )  # fmt: skip
     dots = {i: p for i, p in geometry()["dots"].items() if i in known}
@@ -110,11 +116,12 @@ def state_map(
     ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     what = "change in the probability" if change else "probability"
+    event = of_level("onset", as_severity(result.attrs.get("severity", "onset")))
     years = f"{int(result['year'][0])}–{int(result['year'][-1])}"
     figure = figure_of(ax)
     figure.colorbar(
         ScalarMappable(norm, colours), ax=ax, orientation="horizontal", shrink=0.7, aspect=40,
         pad=0.02, ticks=edges,
-        label=f"{what} of at least one onset, {years} ({'percentage points' if change else '%'})",
+        label=f"{what} of at least one {event}, {years} ({'percentage points' if change else '%'})",
     )  # fmt: skip
     return figure

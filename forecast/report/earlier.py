@@ -12,7 +12,7 @@ import pandas as pd
 from forecast.errors import ArgumentError, ArtifactError
 from forecast.report.files import rounded
 
-__all__ = ["KIND", "Earlier", "Edition", "edition_of", "read_earlier"]
+__all__ = ["KIND", "Earlier", "Edition", "edition_after", "read_earlier"]
 
 KIND = "alliance-forecast report"
 _KEYS = ["ccode_a", "ccode_b", "horizon"]
@@ -29,55 +29,28 @@ class Earlier:
 
 @dataclass(frozen=True, eq=False)
 class Edition:
-    """What a report says about itself.
+    """What a report says about itself; dates are UTC."""
 
-    Attributes
-    ----------
-    origin : int
-        Last year of the record.
-    passed : bool
-        Publication gate.
-    sha256 : str
-        Digest of all tables.
-    generated, since : str
-        Dates (UTC) of this run, and of the first with these numbers.
-    changed : bool or None
-        Against the report that was there before.
-    compared_with : str or None
-        Date of the report that changes are counted from.
-    changes : pandas.DataFrame or None
-        What has changed since then.
-    """
-
-    origin: int
-    passed: bool
-    sha256: str
+    origin: int  # last year of the record
+    passed: bool  # the publication gate
+    sha256: str  # of all tables
     generated: str
-    since: str
-    changed: bool | None = None
-    compared_with: str | None = None
+    since: str  # date of the first edition with these numbers
+    changed: bool | None = None  # against the report that was there before
+    compared_with: str | None = None  # date of the report that changes are counted from
     changes: pd.DataFrame | None = None
 
 
-def edition_of(
-    risks: pd.DataFrame,
-    earlier: Earlier | None,
-    *,
-    now: str,
-    sha256: str,
-    origin: int,
-    passed: bool,
-) -> Edition:
-    """The edition beside the one before.
+def edition_after(earlier: Earlier | None, new: Edition, risks: pd.DataFrame) -> Edition:
+    """The new edition beside the one before.
 
     When nothing has changed, the comparison with the report before the last change stays, so that
     a daily run does not wipe out what changed last week.
     """
-    new = Edition(origin=origin, passed=passed, sha256=sha256, generated=now, since=now)
     if earlier is None:
         return new
     facts = earlier.facts
-    if facts["sha256"] == sha256:
+    if facts["sha256"] == new.sha256:
         return replace(
             new,
             changed=False,

@@ -150,6 +150,7 @@ def _scenario(name: str, findings: Findings, tables: dict[str, pd.DataFrame]) ->
     edits = [str(edit) for edit in result.attrs["edits"]]
     year = int(result.attrs["origin"])
     assert data is not None
+    named = parties(edits, data, year=year) & set(result["state"].to_numpy().tolist())
     begins = findings.initiations.get(name)
     return {
         "name": name,
@@ -158,7 +159,7 @@ def _scenario(name: str, findings: Findings, tables: dict[str, pd.DataFrame]) ->
         "begins": "" if begins is None else begins.text,
         "views": scenario_views(name, tables),
         "chart": _svg(
-            plot.scenario(result, named=parties(edits, data, year=year)),
+            plot.scenario(result, named=named),
             f"Largest differences in risk under the scenario {name}",
         ),
         "theories": rival_views(name, findings.theories),

@@ -13,7 +13,7 @@ import pandas as pd
 
 from forecast.files import replace_folder
 from forecast.report import Report
-from forecast.report.earlier import KIND, Edition, edition_of, read_earlier
+from forecast.report.earlier import KIND, Edition, edition_after, read_earlier
 from forecast.report.files import as_csv, digest, write_tables
 from forecast.report.page import render_page
 from forecast.report.summary import summarise
@@ -47,20 +47,16 @@ def write_report(findings: Findings, folder: Path) -> Report:
     tables = tables_of(findings)
     csv = as_csv(tables)
     origin = origin_year(findings)
-    edition = edition_of(
-        tables["risks"],
-        earlier,
-        now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        sha256=digest(csv),
-        origin=origin,
-        passed=bool(findings.fit.gate().passed),
-    )
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    passed = bool(findings.fit.gate().passed)
+    new = Edition(origin=origin, passed=passed, sha256=digest(csv), generated=now, since=now)
+    edition = edition_after(earlier, new, tables["risks"])
     sentences = summarise(
         tables,
         scenarios=list(findings.scenarios),
         model=findings.fit.spec.name if findings.backtest is None else findings.backtest.model,
         observed=_observed(findings, origin),
-        passed=edition.passed,
+        passed=passed,
     )
     summary = (*findings.notices, *sentences)
     page = render_page(findings, tables, summary, edition)
@@ -115,11 +111,10 @@ def _facts(
     return {
         "kind": KIND,
         "version": _VERSION,
-        "sha256": edition.sha256,
-        "changed": edition.changed,
-        "since": edition.since,
-        "compared_with": edition.compared_with,
-        "generated": edition.generated,
+        **{
+            key: getattr(edition, key)
+            for key in ("sha256", "changed", "since", "compared_with", "generated")
+        },
         "summary": list(summary),
         "origin": edition.origin,
         "fit": fit.to_dict(),
@@ -129,9 +124,7 @@ def _facts(
         "scenarios": {
             name: {
                 "edits": [str(edit) for edit in result.attrs["edits"]],
-                "caution": str(result.attrs["caution"]),
-                "first_year": result.attrs["first_year"],
-                "extrapolation": str(result.attrs["extrapolation"]),
+                **{key: result.attrs[key] for key in ("caution", "first_year", "extrapolation")},
             }
             for name, result in findings.scenarios.items()
         },

@@ -13,7 +13,7 @@ from forecast.text import percent, points, points_interval
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Explanation", "explain", "parts_words", "support_words"]
+__all__ = ["Explanation", "explain", "parts_words", "simulated_state", "support_words"]
 
 State = str | int
 
@@ -184,7 +184,7 @@ def explain(result: xr.Dataset, a: State, b: State) -> Explanation:
     """
     if "difference_parts" not in result:
         raise ArgumentError("The result has no scenario; simulate one to explain what it does.")
-    x, y = sorted((_code(result, a), _code(result, b)))
+    x, y = sorted((simulated_state(result, a), simulated_state(result, b)))
     if x == y:
         raise ArgumentError(f"{a!r} and {b!r} are the same state; a dyad needs two.")
     here = (result["ccode_a"].to_numpy() == x) & (result["ccode_b"].to_numpy() == y)
@@ -225,7 +225,8 @@ def explain(result: xr.Dataset, a: State, b: State) -> Explanation:
     )
 
 
-def _code(result: xr.Dataset, state: State) -> int:
+def simulated_state(result: xr.Dataset, state: State) -> int:
+    """COW number of a state of a result of `forecast.simulate`, by name, code or number."""
     codes = [int(code) for code in result["state"].to_numpy()]
     if not isinstance(state, str):
         if int(state) in codes:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 import forecast as fc
 from forecast import plot
-from forecast.errors import ArgumentError
+from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.ladder import ladder_table
 from forecast.plot.intervals import BLUE, Picture, new_axes
 from forecast.plot.svg import themed_svg
@@ -189,6 +189,8 @@ def test_a_scenario_shows_named_pairs_and_then_others() -> None:
     assert labels(ax)[0].startswith("Arvo (") and len(labels(ax)) == 2
     with pytest.raises(ArgumentError, match="no scenario"):
         plot.scenario(make_simulation())
+    with pytest.raises(UnknownNameError, match="999"):
+        plot.scenario(result, named=[999])
 
 
 def test_risks_stand_beside_their_base_rates() -> None:
@@ -216,6 +218,8 @@ def test_the_map_has_every_state_and_outlines_the_named(extent: str) -> None:
     assert widths.count(1.0) == 1
     assert "change in the probability" in bar.get_xlabel() and "2011–2015" in bar.get_xlabel()
     assert isinstance(plot.state_map(result, world="status_quo"), Figure)
+    with pytest.raises(UnknownNameError, match="europe"):
+        plot.state_map(result, extent="europ")
 
 
 def test_rings_are_the_closed_parts_of_a_path() -> None:
