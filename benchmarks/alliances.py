@@ -28,8 +28,8 @@ SEED = 20251231
 
 def run_variants(arguments: argparse.Namespace) -> pd.DataFrame:
     """Backtest of the model and its variants into the folder; picked up again after a kill."""
-    from forecast.evaluation.alliances import alliance_variants
-    from forecast.evaluation.backtest import backtest
+    from forecast.evaluation.alliance_gains import alliance_variants
+    from forecast.evaluation.backtest import BacktestPlan, backtest
     from forecast.modeling.spec import load_model
     from forecast.panel_file import open_panel
 
@@ -39,13 +39,15 @@ def run_variants(arguments: argparse.Namespace) -> pd.DataFrame:
     # Years that the model is not fitted on are not asked about either.
     war = {year for span in spec.exclusions for year in range(span.first, span.last + 1)}
     result = backtest(
-        spec,
+        BacktestPlan(
+            model=spec,
+            origins=[year for year in range(arguments.first, last + 1) if year not in war],
+            refit=arguments.refit,
+            baselines=["climatology", *alliance_variants(spec)],
+            draws=arguments.draws,
+            seed=SEED,
+        ),
         panel,
-        origins=[year for year in range(arguments.first, last + 1) if year not in war],
-        refit=arguments.refit,
-        baselines=["climatology", *alliance_variants(spec)],
-        draws=arguments.draws,
-        seed=SEED,
         out=arguments.out / "run",
         workers=arguments.workers,
         progress=True,
@@ -96,7 +98,7 @@ def number(value: float) -> str:
 
 def line(row: dict[str, Any]) -> str:
     """A line of the gains as a row of a Markdown table."""
-    from forecast.evaluation.alliances import gain_words, group_label
+    from forecast.evaluation.alliance_gains import gain_words, group_label
 
     name = "all alliance terms" if row["left_out"] == "alliances" else str(row["left_out"])
     gain, lower, upper = (number(1e4 * row[k]) for k in ("gain", "lower", "upper"))
@@ -108,7 +110,7 @@ def line(row: dict[str, Any]) -> str:
 
 def sentences(gains: pd.DataFrame) -> list[str]:
     """The answer in plain words, as far as the intervals carry it."""
-    from forecast.evaluation.alliances import gain_words, group_label
+    from forecast.evaluation.alliance_gains import gain_words, group_label
 
     better = gains[gains["recalibrated"] & (gains["kind"] == "all")].to_dict("records")
     gains = gains[~gains["recalibrated"]]
@@ -242,8 +244,8 @@ def main() -> None:
     if arguments.out is not None and arguments.panel is None:
         parser.error("--out needs --panel")
     from forecast import plot
-    from forecast.evaluation.alliances import alliance_gains
-    from forecast.evaluation.forecast_rows import read_forecasts
+    from forecast.evaluation.alliance_gains import alliance_gains
+    from forecast.evaluation.backtest import read_forecasts
 
     parts: list[pd.DataFrame] = []
     about = []

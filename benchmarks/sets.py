@@ -23,15 +23,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.evaluation.compare import paired_difference
+from forecast.evaluation.bootstrap import paired_difference
 from forecast.evaluation.origins import target_panel, training_panel
 from forecast.evaluation.scores import log_loss_rows
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.spec import load_model
-from forecast.panel.build import load_panel, read_tables
+from forecast.panel.build import load_panel
 from forecast.risk import risk
 from forecast.simulation.joint import Joint, none_begins, sizes_on_record
+from forecast.sources.datasets import read_tables
 from forecast.sources.membership import member_codes, members
 from forecast.sources.tables import Tables
 

@@ -16,11 +16,18 @@ import pandas as pd
 from scipy.stats import norm
 
 from forecast.errors import UnknownNameError
-from forecast.evaluation.check_result import RATE, CheckResult, listed
-from forecast.evaluation.check_tables import LEVEL, loo_row, predictive_table, verdict
+from forecast.evaluation.check_tables import (
+    LEVEL,
+    RATE,
+    CheckResult,
+    listed,
+    loo_row,
+    predictive_table,
+    replicated_statistics,
+    verdict,
+)
+from forecast.evaluation.importance import power_scaling
 from forecast.evaluation.record_check import reliability_of
-from forecast.evaluation.replicates import replicated_statistics
-from forecast.evaluation.sensitivity import power_scaling
 from forecast.inference.diagnostics import khat_limit
 
 if TYPE_CHECKING:
@@ -44,15 +51,7 @@ LOO_OVER = {"row": 0.001, "unit": 0.05}
 
 @dataclass(frozen=True, eq=False)
 class CheckContext:
-    """A fit with what several checks share, computed when it is first asked for.
-
-    Attributes
-    ----------
-    fit : Fit
-        The fit.
-    seed : int
-        Seed of simulated outcomes and resampling.
-    """
+    """A fit, and a seed, with what several checks share, computed when it is first asked for."""
 
     fit: Fit
     seed: int
@@ -60,7 +59,7 @@ class CheckContext:
     @cached_property
     def design(self) -> Design:
         """Design arrays of the fit."""
-        from forecast.modeling.encode import encode
+        from forecast.modeling.design import encode
 
         return encode(self.fit.spec, self.fit.panel)[0]
 
@@ -147,7 +146,7 @@ def check_diagnostics(context: CheckContext) -> CheckResult:
 
 def check_prior_predictive(context: CheckContext) -> CheckResult:
     """Yearly onsets before any outcome is seen; shares of units with none and many are told."""
-    from forecast.modeling.prior import prior_predictive
+    from forecast.inference.predict import prior_predictive
 
     draws = 200
     design, of = _some_units(context)

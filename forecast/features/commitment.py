@@ -6,26 +6,20 @@ alternative (see `arrays.OBLIGATION_WEIGHTS`).
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.features import arrays, successions, ties, windows
+from forecast.features import arrays, rivalry, successions, windows
 from forecast.features.arrays import Weights
 from forecast.features.registry import feature
 from forecast.features.shared import shared
-
-__all__ = [
-    "asymmetry",
-    "commitment_balance",
-    "commitments_owed_risk",
-    "conditionality",
-    "conditionality_in_dyad",
-    "overextension",
-    "within_pact_concentration",
-]
+from forecast.features.simulated import as_at_origin
 
 SOURCE = "project definition"
+_feature = partial(feature, family="commitment")
 
 
 @shared
@@ -34,16 +28,13 @@ def owed(world: xr.Dataset, weights: Weights) -> np.ndarray:
     return successions.count_once(arrays.obligation_strength(world, weights), world)
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="state",
     unit="log ratio",
     bounds=(None, None),
-    sign="free",
     formula="log((Σ_k o(k→i) c_k + e) / (Σ_k o(i→k) c_i + e)), e = 1e−4",
     source=SOURCE + "; Morrow 1991 on asymmetric alliances",
     needs=("obligation", "capability", "member"),
-    pre_treatment=True,
 )
 def commitment_balance(
     world: xr.Dataset, *, weights: Weights = "defense", e: float = 1e-4
@@ -61,16 +52,14 @@ def commitment_balance(
     return np.asarray(np.log((imported + e) / (exported + e)))
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="state",
     unit="conflicts per year",
-    bounds=(0, None),
     sign="+",
     formula="Σ_k o(i→k) · (distinct conflicts that k came into in the last w years, per year)",
     source=SOURCE + "; Snyder 1984 on entrapment",
     needs=("obligation", "conflict", "member"),
-    pre_treatment=False,
+    simulate=as_at_origin("the partners' rate of the last w years is taken to go on"),
 )
 def commitments_owed_risk(
     world: xr.Dataset, *, weights: Weights = "defense", window: int = 10
@@ -79,22 +68,18 @@ def commitments_owed_risk(
 
     A window that is partly covered uses its covered years if they are at least half of it.
     """
-    window = windows.positive("window", window)
-    past = successions.continued(world)
-    rate = windows.recent_count(past, past["dispute_onset_count"].to_numpy(), window) / window
+    rate = windows.conflicts_of_states(world, window) / window
     return arrays.sum_over(owed(world, weights), rate)
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="state",
     unit="ratio",
-    bounds=(0, None),
     sign="+",
     formula="Σ_k o(i→k) · Σ_m c_m [m rival or unallied land neighbour of k, m ≠ i] / c_i",
     source=SOURCE + "; Kennedy 1987 on overstretch",
     needs=("obligation", "capability", "conflict", "contiguity", "member"),
-    pre_treatment=False,
+    simulate=rivalry.LISTED,
 )
 def overextension(
     world: xr.Dataset,
@@ -106,10 +91,10 @@ def overextension(
 ) -> np.ndarray:
     """Capability that threatens the state's protégés, over the state's own.
 
-    A threat to k is a rival of k (see `windows.rivals`), allied or not, or a state with a land
+    A threat to k is a rival of k (see `rivalry.rival_pairs`), allied or not, or a state with a land
     border with k and no defence pact with it. The state itself is no threat that it must meet.
     """
-    rival, known = windows.rivals(world, rivals, window=rival_window, minimum=rival_onsets)
+    rival, known = rivalry.rival_pairs(world, rivals, window=rival_window, minimum=rival_onsets)
     member = world["member"].to_numpy()
     border = world["contiguity"].to_numpy() == 1
     threat = (rival | (border & ~arrays.allied(world))) & member[:, None, :]
@@ -123,24 +108,19 @@ def overextension(
     return windows.where_known(ratio, known)
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="dyad",
     unit="index",
-    bounds=(0, 1),
-    sign="free",
     formula="1 − 2·min(o(i→j), o(j→i)) / (o(i→j) + o(j→i)); missing without obligations",
     source=SOURCE + "; Leeds et al. 2002 on asymmetric obligations",
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def asymmetry(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """How one-sided the obligations between the two are: 0 mutual, 1 one-way."""
     one = arrays.obligation_strength(world, weights)
     other = one.transpose(0, 2, 1)
     both = one + other
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(both > 0, 1 - 2 * np.minimum(one, other) / both, np.nan)
+    return 1 - arrays.over(2 * np.minimum(one, other), both)
 
 
 @shared
@@ -149,11 +129,10 @@ def fewest_conditions(world: xr.Dataset) -> np.ndarray:
 
     With several treaties the least conditional one binds.
     """
-    return np.abs(ties.best_tie(world, -world["treaty_conditions"].to_numpy()))
+    return np.abs(arrays.best_tie(world, -world["treaty_conditions"].to_numpy()))
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="state",
     unit="condition flags",
     bounds=(0, 6),
@@ -161,42 +140,34 @@ def fewest_conditions(world: xr.Dataset) -> np.ndarray:
     formula="mean over k∈D(i) of the condition flags on k's obligation; missing without allies",
     source="Leeds et al. 2002; Benson 2012 on conditional deterrent pacts",
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def conditionality(world: xr.Dataset) -> np.ndarray:
     """Mean number of conditions on the defence that the state is owed.
 
     Of several treaties with one ally the least conditional counts.
     """
-    return ties.mean_over_defenders(world, fewest_conditions(world))
+    return arrays.mean_over_defenders(world, fewest_conditions(world))
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="directed",
     unit="condition flags",
     bounds=(0, 6),
-    sign="free",
     formula="condition flags on o(i→j), DEFENSE; missing without the obligation",
     source="Leeds et al. 2002",
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def conditionality_in_dyad(world: xr.Dataset) -> np.ndarray:
     """Number of conditions on the state's defence obligation to the other."""
     return fewest_conditions(world).transpose(0, 2, 1)
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="state",
     unit="index",
-    bounds=(0, 1),
-    sign="free",
     formula="mean over i's defence pacts of Σ_m (c_m / Σ c)²; missing without a pact",
     source="Herfindahl 1950; Olson & Zeckhauser 1966 on alliances of unequals",
     needs=("obligation", "treaty", "capability", "member"),
-    pre_treatment=True,
 )
 def within_pact_concentration(world: xr.Dataset) -> np.ndarray:
     """Herfindahl index of capability inside each defence pact, averaged over the state's pacts.
@@ -213,18 +184,13 @@ def within_pact_concentration(world: xr.Dataset) -> np.ndarray:
     size = member.shape[0] * member.shape[2]
     number = np.bincount(at, minlength=size)
     total = np.bincount(at, weights=index.reshape(-1)[pact], minlength=size)
-    mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-    return np.asarray(mean.reshape(member.shape[0], member.shape[2]))
+    return arrays.over(total, number).reshape(member.shape[0], member.shape[2])
 
 
 def pact_concentration(world: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Herfindahl index of the members' capability, and whether there are at least two members.
+    """Herfindahl index of the members' capability, and whether they are at least two.
 
-    Returns
-    -------
-    index : numpy.ndarray, shape (year, treaty)
-        NaN when a member's capability is missing or there are no members.
-    live : numpy.ndarray of bool, shape (year, treaty)
+    Both (year, treaty). The index is NaN when a member's capability is missing or there are none.
     """
     member = successions.count_once(world["treaty_member"].to_numpy(), world, pairs=False)
     years, treaties, n = member.shape

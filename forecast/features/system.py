@@ -2,14 +2,14 @@
 
 The defence graph of a year has the states in the system as nodes and an edge where either of two
 owes the other defence. Its blocs are the communities of greatest modularity that the method of
-Louvain finds (Blondel et al. 2008; `forecast.features.louvain`), the same ones every time; a state
-without a pact is a bloc of its own. Features of the system have one value a year,
+Louvain finds (Blondel et al. 2008; networkx), the same ones every time; a state without a pact is
+a bloc of its own. Features of the system have one value a year,
 some 200 in all: no panel of dyads makes more of them.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,45 +17,44 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.features import arrays, successions
-from forecast.features.louvain import louvain
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
-__all__ = ["modularity", "polarization", "regional_inclusion"]
-
 IntArray = npt.NDArray[np.int64]
+_feature = partial(feature, family="structure")
+
+
+#: Louvain's method visits nodes in a random order: of so many orders the best partition is taken.
+_ORDERS = 3
 
 
 @lru_cache(maxsize=1024)
 def communities(edges: bytes, size: int) -> tuple[int, ...]:
-    """Community of each node.
+    """Community of each node, numbered in the order of their first nodes.
 
-    Parameters
-    ----------
-    edges : bytes
-        Upper triangle of the adjacency matrix, packed bits; the key under which the answer is
-        kept, as most years have the graph of the year before.
-    size : int
-        Number of nodes.
+    `edges` is the upper triangle of the adjacency matrix, packed bits; the key under which the
+    answer is kept, as most years have the graph of the year before.
     """
+    import networkx as nx
+
     upper = np.triu_indices(size, k=1)
-    graph = np.zeros((size, size), dtype=bool)
-    graph[upper] = np.unpackbits(np.frombuffer(edges, dtype=np.uint8), count=len(upper[0]))
-    return tuple(louvain(graph | graph.T).tolist())
+    held = np.unpackbits(np.frombuffer(edges, dtype=np.uint8), count=len(upper[0])).astype(bool)
+    if not held.any():
+        return tuple(range(size))
+    graph = nx.empty_graph(size)
+    graph.add_edges_from(zip(*(ends[held].tolist() for ends in upper), strict=True))
+    found = (nx.community.louvain_communities(graph, seed=seed) for seed in range(_ORDERS))
+    best = max(found, key=lambda parts: nx.community.modularity(graph, parts))
+    number = {node: at for at, part in enumerate(sorted(best, key=min)) for node in part}
+    return tuple(number[node] for node in range(size))
 
 
 @shared
 def blocs(world: xr.Dataset) -> tuple[npt.NDArray[np.bool_], IntArray]:
     """Edges of the defence graph among members, and the bloc of each state.
 
-    In the year of a relabelling the successor stands for both codes.
-
-    Returns
-    -------
-    edges : numpy.ndarray of bool, shape (year, state, other)
-        Symmetric.
-    label : numpy.ndarray of int, shape (year, state)
-        Number of the bloc; -1 outside the system.
+    Edges are symmetric, (year, state, other); the number of a bloc, (year, state), is -1 outside
+    the system. In the year of a relabelling the successor stands for both codes.
     """
     member = successions.count_once(world["member"].to_numpy(), world, pairs=False)
     edges = successions.count_once(arrays.allied(world), world)
@@ -74,16 +73,13 @@ def _one_hot(label: IntArray) -> npt.NDArray[np.float64]:
     return np.asarray(label[:, None] == np.arange(label.max(initial=-1) + 1), dtype=np.float64)
 
 
-@feature(
-    family="structure",
+@_feature(
     level="system",
     unit="modularity",
     bounds=(-0.5, 1),
-    sign="free",
     formula="Q = Σ_b (m_b / m − (d_b / 2m)²): m pacts, m_b inside bloc b, d_b ends of pacts in b",
     source="Newman & Girvan 2004; Blondel et al. 2008; Maoz 2010 on alliance networks",
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def modularity(world: xr.Dataset) -> np.ndarray:
     """How far the defence pacts of the year keep within blocs; missing without a pact.
@@ -101,18 +97,14 @@ def modularity(world: xr.Dataset) -> np.ndarray:
     return out
 
 
-@feature(
-    family="structure",
+@_feature(
     level="system",
     unit="index",
-    bounds=(0, 1),
-    sign="free",
     formula="2^(1+α) Σ_a Σ_b p_a^(1+α) p_b (1 − t_ab): p_b the bloc's share of capability, t_ab "
     "the share of pairs across a and b with a defence pact; α = 1",
     source="Esteban & Ray 1994; Montalvo & Reynal-Querol 2005 (α = 1); Maoz 2006 on alliance "
     "polarization",
     needs=("obligation", "capability", "member"),
-    pre_treatment=True,
 )
 def polarization(world: xr.Dataset, *, alpha: float = 1.0) -> np.ndarray:
     """How close the system is to two equal blocs with no pacts between them, which gives 1.
@@ -147,16 +139,12 @@ def polarization(world: xr.Dataset, *, alpha: float = 1.0) -> np.ndarray:
     return out
 
 
-@feature(
-    family="structure",
+@_feature(
     level="state",
     unit="share",
-    bounds=(0, 1),
-    sign="free",
     formula="max over i's defence pacts of the share of its region's other states that are in it",
     source="project definition; Lake & Morgan 1997 on regional orders",
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def regional_inclusion(world: xr.Dataset) -> np.ndarray:
     """Share of the state's region that is inside a common defence bloc with it.

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import beta
 
-from forecast.evaluation.quote import FEW
+from forecast.evaluation.record_text import FEW
 from forecast.plot.intervals import (
     BLUE,
     GREY,
@@ -24,7 +24,7 @@ from forecast.plot.intervals import (
 from forecast.text import count, group_words
 
 if TYPE_CHECKING:
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = ["calibration", "ladder", "murphy", "pit", "ratios", "reliability"]
 
@@ -41,7 +41,7 @@ def calibration(record: CalibrationRecord) -> Figure:
     Parameters
     ----------
     record : CalibrationRecord
-        From `forecast.evaluation.record.calibration_record`, or that of a fit.
+        From `forecast.evaluation.calibration_record.calibration_record`, or that of a fit.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def reliability(
     Parameters
     ----------
     curve : pandas.DataFrame
-        CORP curve (`forecast.evaluation.corp.Reliability`): ``forecast``, ``observed``,
+        CORP curve (`forecast.evaluation.calibration.Reliability`): ``forecast``, ``observed``,
         ``lower``, ``upper``, ``rows``.
     bands : pandas.DataFrame, optional
         Bands of probability (`CalibrationRecord.bands`): ``rows``, ``expected``, ``rate``,

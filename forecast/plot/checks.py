@@ -16,8 +16,8 @@ from forecast.plot.calibration import reliability
 from forecast.plot.intervals import BLUE, GREY, MUTED, ORANGE, figure_of, new_axes
 
 if TYPE_CHECKING:
-    from forecast.evaluation.check_result import CheckResult
-    from forecast.evaluation.corp import Reliability
+    from forecast.evaluation.calibration import Reliability
+    from forecast.evaluation.check_tables import CheckResult
 
 __all__ = ["check"]
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from forecast.evaluation.alliances import ALL, group_label
+from forecast.evaluation.alliance_gains import ALL, group_label
 from forecast.plot.intervals import figure_of, intervals, new_axes
 from forecast.text import group_words, term_words
 
@@ -112,7 +112,7 @@ def gains(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : pandas.DataFrame
-        From `forecast.evaluation.alliances.alliance_gains`.
+        From `forecast.evaluation.alliance_gains.alliance_gains`.
     """
     table = table[~table["recalibrated"]]
     every = table[table["left_out"] == ALL]

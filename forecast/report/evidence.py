@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
-from forecast.evaluation.quote import band_words
+from forecast.evaluation.record_text import band_words
+from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 from forecast.modeling.spec import load_model
 from forecast.report.summary import alliance_gain
 from forecast.report.views import Row, Tables, View, view
@@ -16,7 +16,7 @@ from forecast.text import count, group_words, number, number_interval, percent, 
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.report import Findings
 
 __all__ = [

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 
 from findings import make_backtest
 
-from forecast.evaluation.record import CalibrationRecord, record_of
+from forecast.evaluation.calibration_record import CalibrationRecord, record_of
 
 
 @pytest.fixture(scope="session")

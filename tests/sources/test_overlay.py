@@ -9,11 +9,11 @@ from known import make_known_fit
 import forecast
 from forecast import cli
 from forecast.errors import ArgumentError, ChangedFileError, DataError, UnknownNameError
-from forecast.panel.build import read_tables
 from forecast.panel_cache import panel_key
 from forecast.risk import risk
 from forecast.run import data_notices
 from forecast.sources.capability import COMPUTED
+from forecast.sources.datasets import read_tables
 from forecast.sources.overlay import Amendment, amend, amendment_from_frames, read_amendment
 from forecast.sources.overlay.changes import CHANGES
 from forecast.sources.overlay.kept import example_text, keep, kept, remove
@@ -184,7 +184,7 @@ def test_a_declared_year_is_covered_and_shown_as_the_users_own(tiny_tables):
 
 
 def test_what_was_known_before_the_declared_years_is_not_declared(tiny_tables):
-    from forecast.evaluation.knowledge import known_before
+    from forecast.evaluation.origins import known_before
 
     frames = one("covers", table="conflicts", through=2012, **SOURCE)
     tables = amend(tiny_tables, frames)
