@@ -23,7 +23,6 @@ from forecast.evaluation.inputs import FloatArray
 from forecast.inference.diagnostics import khat_limit
 
 if TYPE_CHECKING:
-
     from forecast.evaluation.insample import InSample
 
 __all__ = [
