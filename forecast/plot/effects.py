@@ -131,7 +131,7 @@ def gains(table: pd.DataFrame) -> Figure:
             for r in part.to_dict("records")
         ]
         bars = (1e4 * part[_ENDS]).assign(value=1e4 * part["gain"], label=names)
-        axis = "gain in log loss × 10⁴ per row (above 0: alliances help)"
+        axis = "gain in log loss × 10⁴ per row\n(above 0: alliances help)"
         intervals(bars, ax=ax, axis=axis)
         ax.set_title(title, loc="left")
     return figure_of(axes[0])

@@ -52,7 +52,9 @@ def new_axes(rows: int, columns: int, size: tuple[float, float], **options: Any)
 
 def axes_for(table: pd.DataFrame, width: float = 7.8) -> Axes:
     """Axes of a new figure with room for the lines of a table, as `intervals` takes it."""
-    return new_axes(1, 1, (width, 0.9 + 0.24 * len(_lines(table)[1])))[0]
+    series = table["series"].nunique() if "series" in table else 1
+    height = 0.9 + (0.18 + 0.06 * series) * len(_lines(table)[1])
+    return new_axes(1, 1, (width, height))[0]
 
 
 def figure_of(ax: Axes) -> Figure:
@@ -127,7 +129,8 @@ def intervals(
     ax.set_axisbelow(True)
     if log:
         log_axis(ax, table[["value", "lower", "upper"]].to_numpy(float))
-    ax.set_xlabel(textwrap.fill(axis.replace("\n", " "), 66, break_on_hyphens=False))
+    lines = (textwrap.fill(line, 66, break_on_hyphens=False) for line in axis.split("\n"))
+    ax.set_xlabel("\n".join(lines))
     if "series" in table:
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(names), frameon=False)
     return figure_of(ax)
