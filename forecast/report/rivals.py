@@ -42,7 +42,7 @@ def rival_views(name: str, results: Mapping[str, xr.Dataset]) -> dict[str, Any] 
     result = results[name]
     table = rival_table(result, top=_SHOWN)
     names = result["theory"].to_numpy().astype(str)
-    out = dict(zip(names, result["standing"].to_numpy() == REFUTED, strict=True))
+    out = dict(zip(names, (result["standing"].to_numpy() == REFUTED).tolist(), strict=True))
     order = sorted(names, key=lambda theory: out[theory])
     rows = {
         key: part.set_index("theory").to_dict("index")
