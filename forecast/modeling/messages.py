@@ -5,13 +5,49 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from forecast.errors import MissingFileError, SpecificationError, nearest
+from forecast.errors import MissingFileError, SpecificationError, UnknownNameError, nearest
 
-__all__ = ["read_toml", "validated"]
+__all__ = ["Document", "Table", "read_toml", "validated"]
+
+
+class Table(BaseModel):
+    """A table of a TOML file: no unknown keys, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Document(Table):
+    """A whole TOML file."""
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], *, source: str = "file") -> Self:
+        """Validate a mapping as read from TOML or JSON, which an error calls `source`."""
+        return validated(cls, content, source)
+
+    @classmethod
+    def from_file(cls, file: str | Path, folder: Path, what: str) -> Self:
+        """Read a file, given by its path or, of those in a folder of shipped ones, by its name.
+
+        Raises
+        ------
+        UnknownNameError, MissingFileError, SpecificationError
+            No shipped one has that name; there is no such file; it is not right.
+        """
+        path = Path(file)
+        if isinstance(file, str) and path.suffix != ".toml" and path.name == file:
+            shipped = sorted(found.stem for found in folder.glob("*.toml"))
+            if file not in shipped:
+                raise UnknownNameError(what, file, shipped, f"Shipped: {', '.join(shipped)}.")
+            path = folder / f"{file}.toml"
+        return cls.from_dict(read_toml(path, what), source=str(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary that `from_dict` reads back to an equal one."""
+        return self.model_dump(mode="json", by_alias=True)
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
-from forecast.errors import SpecificationError, UnknownNameError, nearest
-from forecast.modeling.messages import read_toml, validated
-from forecast.modeling.terms import ALLIANCE_FAMILIES, Name, Prior, Prose, Table
+from forecast.errors import SpecificationError, nearest
+from forecast.modeling.messages import Document, Table
+from forecast.modeling.terms import ALLIANCE_FAMILIES, Name, Prior, Prose
 from forecast.paths import models_folder
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class TheoryTerm(Table):
     reason: Prose
 
 
-class Theory(Table):
+class Theory(Document):
     """Priors of the alliance terms of a model, with sources.
 
     Attributes are the keys of the TOML file; ``[[term]]`` is `terms`.
@@ -73,28 +72,6 @@ class Theory(Table):
             raise ValueError(f"learnt_from = {list(self.learnt_from)} ends before it begins")
         return self
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any], *, source: str = "theory") -> Theory:
-        """Validate a mapping as read from TOML.
-
-        Parameters
-        ----------
-        content : mapping
-            Keys of a theory file.
-        source : str
-            What to call it in an error, usually the file's path.
-
-        Raises
-        ------
-        SpecificationError
-            For every unknown key, wrong value or contradiction, with the nearest valid key.
-        """
-        return validated(cls, content, source)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary that `from_dict` reads back to an equal theory."""
-        return self.model_dump(mode="json", by_alias=True)
-
 
 def theories() -> tuple[str, ...]:
     """Names of the shipped theories, in alphabetical order."""
@@ -121,15 +98,7 @@ def load_theory(theory: str | Path | Theory) -> Theory:
     """
     if isinstance(theory, Theory):
         return theory
-    path = Path(theory)
-    if isinstance(theory, str) and path.suffix != ".toml" and path.name == theory:
-        shipped = theories()
-        if theory not in shipped:
-            raise UnknownNameError(
-                "theory", theory, shipped, f"Shipped theories: {', '.join(shipped)}."
-            )
-        path = models_folder() / "theories" / f"{theory}.toml"
-    return Theory.from_dict(read_toml(path, "theory"), source=str(path))
+    return Theory.from_file(theory, models_folder() / "theories", "theory")
 
 
 def under(spec: ModelSpec, theory: str | Path | Theory) -> ModelSpec:
