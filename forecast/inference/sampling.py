@@ -149,7 +149,8 @@ def checked_options(
     """
     for name in nuts:
         if name not in _DEFAULTS:
-            raise UnknownNameError("option of a fit", name, _DEFAULTS)
+            known = ("method", "seed", "draws", "progress", "warm_start", "workers", "client")
+            raise UnknownNameError("option of a fit", name, (*known, *_DEFAULTS))
     options: NutsOptions = {**_DEFAULTS, **nuts}
     if method not in _METHODS:
         raise UnknownNameError("method", method, _METHODS, f"Expected {' or '.join(_METHODS)}.")

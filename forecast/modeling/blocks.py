@@ -302,8 +302,7 @@ def _parse(code: BlockCode) -> IntArray:
         else:
             places = {code.part_label(part): part for part in range(code._part_count)}
         return np.array(
-            [code.columns.index(c) * code._part_count + places[p] for c, p in pairs],
-            dtype=np.int64,
+            [code.columns.index(c) * code._part_count + places[p] for c, p in pairs], dtype=np.int64
         )
     return np.array([int(level) for level in code.levels], dtype=np.int64)
 

@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, StrictInt, model_validator
 
 from forecast.errors import UnknownNameError
-from forecast.modeling.consistency import (
-    check_consistency,
-    check_features,
-    refuse_unmeasured,
-)
+from forecast.modeling.consistency import check_consistency, check_features, refuse_unmeasured
 from forecast.modeling.messages import Document
 from forecast.modeling.terms import (
     ALLIANCE_FAMILIES,
