@@ -62,7 +62,7 @@ from simulated_calibration import (
 from simulated_history import simulated_history
 
 import forecast
-from forecast.evaluation.check_result import RATE
+from forecast.evaluation.check_tables import RATE
 from forecast.evaluation.checks import CHECKS
 from forecast.evaluation.insample import posterior_draws
 from forecast.evaluation.record import record_of
@@ -234,7 +234,10 @@ def checked(shared: World, number: int) -> list[dict[str, Any]]:
     if shared.truth != "prior" and "reliability" in shared.only:
         years = range(shared.last - 4, shared.last + 1)
         scored = forecast.backtest(
-            fit.spec, panel, origins=years, draws=200, seed=seed, baselines=()
+            forecast.BacktestPlan(
+                model=fit.spec, origins=years, draws=200, seed=seed, baselines=()
+            ),
+            panel,
         )
         fitted = replace(fitted, record=record_of(scored, specification=fit.spec.sha256))
     return [

@@ -15,8 +15,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from forecast.evaluation.knowledge import known_before
-from forecast.evaluation.origins import target_panel, training_panel
+from forecast.evaluation.origins import known_before, target_panel, training_panel
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.spec import load_model

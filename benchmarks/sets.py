@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.evaluation.compare import paired_difference
+from forecast.evaluation.bootstrap import paired_difference
 from forecast.evaluation.origins import target_panel, training_panel
 from forecast.evaluation.scores import log_loss_rows
 from forecast.inference.fit import fit

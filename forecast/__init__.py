@@ -19,6 +19,7 @@ from forecast.risk import risk
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import check
+    from forecast.evaluation.plan import BacktestPlan
     from forecast.inference.fit import fit
     from forecast.modeling.build import build
     from forecast.modeling.spec import load_model
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BacktestPlan",
     "Scenario",
     "backtest",
     "build",
@@ -52,6 +54,7 @@ __all__ = [
 ]
 
 _WHERE = {
+    "BacktestPlan": "forecast.evaluation.plan",
     "Scenario": "forecast.simulation.scenario",
     "backtest": "forecast.evaluation.backtest",
     "build": "forecast.modeling.build",

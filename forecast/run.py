@@ -352,7 +352,7 @@ def _report(
     clock: _Clock,
 ) -> tuple[Report, Fit]:
     """The report, and the fit with the calibration record that the report shows."""
-    from forecast.evaluation.backtest import backtest
+    from forecast.evaluation.backtest import BacktestPlan, backtest
     from forecast.evaluation.checks import CHECKS, check
     from forecast.evaluation.record import record_of
     from forecast.report import Findings, report
@@ -377,10 +377,11 @@ def _report(
     years = range(last - backtest_years + 1, last + 1)
 
     def record() -> tuple[Backtest, CalibrationRecord]:
-        made = backtest(
-            fit.spec, fit.panel, origins=years, method="laplace", draws=_BACKTEST_DRAWS,
-            refit=_BACKTEST_REFIT, seed=fit.seed,
+        plan = BacktestPlan(
+            model=fit.spec, origins=years, draws=_BACKTEST_DRAWS, refit=_BACKTEST_REFIT,
+            seed=fit.seed,
         )  # fmt: skip
+        made = backtest(plan, fit.panel)
         return made, record_of(made, specification=fit.spec.sha256, tables=fit.panel.tables)
 
     at_once = [name for name in CHECKS if name != _OF_RECORD]

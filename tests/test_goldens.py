@@ -47,7 +47,9 @@ def computed() -> dict[str, Any]:
     result = fc.simulate(fit, Scenario.from_toml(SCENARIO), horizon=2, draws=50)
     final = result["cumulative_risk"].isel(year=-1).sel(estimate="mean")
     baselines = ("climatology", "without_alliances")
-    tested = fc.backtest(spec, panel, origins=(2018,), baselines=baselines, seed=7, draws=100)
+    tested = fc.backtest(
+        fc.BacktestPlan(model=spec, origins=(2018,), baselines=baselines, seed=7, draws=100), panel
+    )
     scores = tested.forecasts.groupby(["model", "origin"])["probability"].agg(["size", "sum"])
     return {
         "laplace": posterior_of(fit),

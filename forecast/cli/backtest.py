@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,14 +11,10 @@ from forecast.cli.terminal import AsJson, Data, Quiet, print_json, print_table
 from forecast.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from forecast.modeling.spec import ModelSpec
-    from forecast.panel.events import UnderWay
+    from forecast.evaluation.plan import BacktestPlan
     from forecast.panel.types import Panel
 
 __all__ = ["backtest", "panel"]
-
-_SEED = 20251231
-_FIRST, _LAST = 2016, 2025
 
 
 def panel(
@@ -68,8 +64,8 @@ def backtest(
         Path | None,
         typer.Option("--panel", help="Panel file of `forecast panel`, instead of --data."),
     ] = None,
-    first: Annotated[int, typer.Option("--first", help="First origin.")] = _FIRST,
-    last: Annotated[int, typer.Option("--last", help="Last origin.")] = _LAST,
+    first: Annotated[int, typer.Option("--first", help="First origin.")] = 2016,
+    last: Annotated[int, typer.Option("--last", help="Last origin.")] = 2025,
     horizon: Annotated[
         list[int] | None, typer.Option("--horizon", help="Years ahead; repeatable.")
     ] = None,
@@ -78,9 +74,9 @@ def backtest(
         Literal["laplace", "nuts"], typer.Option("--method", help="Inference of every fit.")
     ] = "laplace",
     refit: Annotated[int, typer.Option("--refit", help="Years between refits.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", help="Every random number descends from it.")] = (
-        _SEED
-    ),
+    seed: Annotated[
+        int, typer.Option("--seed", help="Every random number descends from it.")
+    ] = 20251231,
     draws: Annotated[int, typer.Option("--draws", help="Posterior draws of each fit.")] = 500,
     workers: Annotated[int, typer.Option("--workers", help="Processes of this machine.")] = 1,
     out: Annotated[
@@ -90,52 +86,36 @@ def backtest(
         ),
     ] = None,
     severity: Annotated[
-        bool,
-        typer.Option("--severity", help="Score every level of severity too, one year ahead."),
+        bool, typer.Option("--severity", help="Score every level of severity too, one year ahead.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     context: typer.Context = None,  # type: ignore[assignment]
 ) -> None:
     """Refit at every origin, forecast without hindsight, score against the baselines."""
+    from forecast.evaluation.backtest import BacktestPlan
     from forecast.evaluation.backtest import backtest as run_backtest
-    from forecast.evaluation.config import SkillConfig
     from forecast.evaluation.skill_table import FILES, skill_table
     from forecast.files import refuse_foreign
-    from forecast.modeling.spec import load_model
 
     if out is not None:
         refuse_foreign(out, FILES)
         refuse_foreign(out / "tables")
-
-    settings = None if config is None else SkillConfig.from_toml(config)
-    if settings is not None:
+    if config is None:
+        plan = BacktestPlan(
+            model=model, origins=range(first, last + 1), horizons=tuple(horizon or (1,)),
+            method=method, refit=refit, seed=seed, draws=draws,
+        )  # fmt: skip
+    else:
+        plan = BacktestPlan.from_toml(config)
         _refuse_besides(context)
-    spec = load_model(model) if settings is None else settings.spec()
-    rows = _panel(panel_file, data, spec, None if settings is None else settings.under_way)
-    if severity and ((spec.unit, spec.outcome) != ("dyad-year", "onset") or rows.tables is None):
-        raise ArgumentError(
-            f"--severity: levels are of onsets of pairs and years on a panel with its tables; found"
-            f" unit {spec.unit!r} and outcome {spec.outcome!r}"
-            f"{'' if rows.tables is not None else ', and no tables'}."
-        )
-    options: dict[str, Any] = {
-        "horizons": horizon or [1], "method": method, "refit": refit, "seed": seed, "draws": draws,
-    }  # fmt: skip
-    result = run_backtest(
-        spec,
-        rows,
-        origins=range(first, last + 1) if settings is None else settings.years(rows),
-        out=None if out is None else out / "run",
-        workers=workers,
-        progress=not (quiet or as_json),
-        **(options if settings is None else settings.options()),
-    )
-    table = skill_table(
-        result,
-        periods=() if settings is None else settings.periods,
-        resamples=1000 if settings is None else settings.resamples,
-    )
+    rows = _panel(plan, panel_file, data)
+    if severity:
+        _refuse_severity(plan, rows)
+    run = None if out is None else out / "run"
+    shown = not (quiet or as_json)
+    result = run_backtest(plan, rows, out=run, workers=workers, progress=shown)
+    table = skill_table(result, periods=plan.periods, resamples=plan.resamples)
     if out is not None:
         result.save(out / "tables")
         table.save(out)
@@ -143,7 +123,7 @@ def backtest(
     if as_json:
         told = {} if levels is None else {"severity": levels.to_dict("records")}
         print_json(result.to_dict() | {"table": table.to_dict()} | told)
-    elif settings is not None:
+    elif config is not None:
         typer.echo(table.to_text(), nl=False)
     else:
         print_table(result.scores[result.scores["group"] == "all"], title="Scores")
@@ -152,14 +132,21 @@ def backtest(
         print_table(levels, title="How bad, one year ahead: expected and observed")
 
 
-def _panel(file: Path | None, data: str, spec: ModelSpec, under_way: UnderWay | None) -> Panel:
-    from forecast.panel.build import load_panel
+def _panel(plan: BacktestPlan, file: Path | None, data: str) -> Panel:
     from forecast.panel_file import open_panel
-    from forecast.run import panel_options
 
-    if file is not None:
-        return open_panel(file)
-    return load_panel(data=data, **panel_options(spec, under_way))
+    return plan.panel(data) if file is None else open_panel(file)
+
+
+def _refuse_severity(plan: BacktestPlan, rows: Panel) -> None:
+    """Levels of severity are scored of some models and panels only."""
+    spec = plan.spec()
+    if (spec.unit, spec.outcome) != ("dyad-year", "onset") or rows.tables is None:
+        raise ArgumentError(
+            f"--severity: levels are of onsets of pairs and years on a panel with its tables; found"
+            f" unit {spec.unit!r} and outcome {spec.outcome!r}"
+            f"{'' if rows.tables is not None else ', and no tables'}."
+        )
 
 
 #: Options that a configuration file decides.

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from forecast.cli.terminal import AsJson, Data, Quiet, print_json, print_table
 from forecast.errors import ArgumentError, ForecastError, MissingFileError
-
-if TYPE_CHECKING:
-    from forecast.sources.catalogue import Source
 
 __all__ = ["app"]
 
@@ -41,9 +38,7 @@ def list_command(
     if markdown:
         typer.echo(catalogue().to_markdown())
         return
-    found = status()
-    rows = [_entry(key, catalogue()[key], **content) for key, content in found.items()]
-    own = kept()
+    rows, own = list(status().values()), kept()
     if as_json:
         amendments = [one.to_dict() for one in own]
         print_json({"cache": str(cache_folder()), "sources": rows, "amendments": amendments})
@@ -62,30 +57,6 @@ def list_command(
     print_table(table, title=f"Sources; cache {cache_folder()}", whole=("source", "years"))
     for one in own:
         typer.echo(f"Amended by the user ({one.amendment.data}): {one.amendment.label}.")
-
-
-def _entry(
-    key: str, source: Source, *, cached: bool, size: int, facts: list[str], missing: str
-) -> dict[str, Any]:
-    from forecast.sources.catalogue import catalogue
-
-    licence = catalogue().licences[source.licence]
-    return {
-        "source": key,
-        "title": source.title,
-        "release": source.release,
-        "provides": list(source.provides),
-        "covers": None if source.covers is None else list(source.covers),
-        "licence": licence.model_dump(),
-        "landing": source.landing,
-        "note": source.note,
-        "download": source.can_be_downloaded,
-        "urls": [download.url for download in source.downloads.values()],
-        "cached": cached,
-        "bytes": size,
-        "facts": facts,
-        "missing": missing,
-    }
 
 
 def _held(row: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from forecast.evaluation.knowledge import known_before
+from forecast.evaluation.origins import known_before
 from forecast.simulation.levels import LEVELS
 from forecast.simulation.severity import Severity
 from forecast.simulation.severity_rows import levels_reached

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError
+from forecast.evaluation.bootstrap import paired_difference
 from forecast.evaluation.calibration import expected_to_observed, murphy, pit_counts, recalibrate
-from forecast.evaluation.compare import paired_difference
 from forecast.evaluation.corp import decompose
 from forecast.evaluation.scores import (
     brier_rows,

@@ -75,10 +75,7 @@ STRATUM_COLUMNS: tuple[FeatureRequest, ...] = (
 class BaseRate:
     """Observed share of dyads with at least one onset within some years.
 
-    Attributes
-    ----------
-    rows, onsets : int
-        Dyad-years at risk, and those followed by an onset within the horizon.
+    Of so many dyad-years at risk (`rows`), `onsets` were followed by one within the horizon.
     """
 
     rows: int
@@ -105,17 +102,10 @@ def stratum_of(
     *,
     relevant: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.str_]:
-    """Stratum of dyads from their past, by the names in `STRATA`.
+    """Stratum of dyads, by the names in `STRATA`; all arrays of one shape.
 
-    Parameters
-    ----------
-    peace, disputes : numpy.ndarray
-        Completed years of peace, and number of past onsets; same shapes.
-    under_way : numpy.ndarray of bool, optional
-        Whether a dispute is open; of the same shape. Without it those have no stratum of their
-        own.
-    relevant : numpy.ndarray of bool
-        Whether the two are politically relevant; of the same shape.
+    From completed years of peace, number of past onsets, whether a dispute is open (without it
+    those have no stratum of their own) and whether the two are politically relevant.
     """
     quiet = np.where(np.asarray(peace) > LONG_PEACE, "quiet", "recurrent")
     found = np.where(np.asarray(disputes) > 0, quiet, "first ever")
@@ -128,24 +118,10 @@ def base_rates(
 ) -> dict[int, dict[str, BaseRate]]:
     """Observed rates within 1 … `horizon` years, by stratum of the dyads of a population.
 
-    Parameters
-    ----------
-    world : xarray.Dataset
-        Dense world; only years whose conflicts, and the year before, are covered count.
-    population : str
-        Pairs that are told apart by stratum, as in `forecast.load_panel`; the others are
-        `OUTSIDE`.
-    under_way : {"stratum", "drop", "convention"}
-        Which dyad-years with a dispute under way on 1 January count, as in `forecast.load_panel`;
-        only with ``"stratum"`` they are a stratum of their own.
-    horizon : int
-        Longest horizon in years.
-
-    Returns
-    -------
-    dict of int to dict of str to BaseRate
-        By horizon; inside by the names in `STRATA` and `OUTSIDE`. The stratum of a dyad-year is
-        that of the end of the year before.
+    Only years of the dense world whose conflicts, and the year before, are covered count. The
+    stratum of a dyad-year is that of the end of the year before; pairs that are not of the
+    `population` (as in `forecast.load_panel`) are `OUTSIDE`. `under_way` says which dyad-years with
+    a dispute under way on 1 January count; only with ``"stratum"`` they are a stratum of their own.
     """
     states = world.sizes["state"]
     a, b = np.triu_indices(states, k=1)

@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from forecast.draws import Stream, estimates, generator
 from forecast.errors import ArgumentError
-from forecast.evaluation.record import BANDS, band_of
 from forecast.features.arrays import allied
 from forecast.features.strata import (
     NEW,
     OUTSIDE,
-    STRATUM_COLUMNS,
     BaseRate,
     base_rates,
     stratum_of,
 )
 from forecast.panel.populations import relevant_pairs
+from forecast.risk.fit_rows import FitRows
 from forecast.simulation.coefficients import Coefficients
 from forecast.simulation.dynamics import STATUSES, Allies, Track
 from forecast.simulation.ending import disputes_at
@@ -29,21 +27,16 @@ from forecast.simulation.engine import hazard_of, level_within
 from forecast.simulation.levels import LEVELS, Level
 from forecast.simulation.lookup import lookup
 from forecast.simulation.predictor import Frame, simulated_terms
-from forecast.simulation.severity_rows import levels_reached
 from forecast.simulation.status_quo import StatusQuo, origin_of, status_quo
 from forecast.simulation.support import Support, outside
 from forecast.sources.codes import resolve_state, state_label
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
-    from forecast.panel.types import Panel
     from forecast.sources.tables import Tables
 
 __all__ = ["Outlook"]
 
-#: Posterior draws behind the in-sample record, and probabilities in all.
-_IN_SAMPLE_DRAWS = 100
-_IN_SAMPLE = 20_000_000
 _TOP = 3
 #: Rows whose ladders are held at a time.
 _BLOCK = 1024
@@ -115,6 +108,7 @@ class Outlook:
         self.stratum = stratum_of(
             self.record.peace, self.record.total, under_way, relevant=relevant
         )
+        self.rows_of_fit = FitRows(fit, origin=self.origin, seed=seed)
         self._codes: dict[State, int] = {}
         self._labels: dict[int, str] = {}
 
@@ -190,23 +184,6 @@ class Outlook:
     def _severity_columns(self) -> Float64Array:
         return self.severity.columns(self.codes)
 
-    @cached_property
-    def level_shares(self) -> dict[str, dict[str, BaseRate]]:
-        """Of the onsets of each stratum with known deaths, how many came to each level."""
-        panel = self.fit.panel
-        data = panel.data.isel(row=panel.data["outcome"].to_numpy() == 1)
-        onsets = self._with_strata(panel.with_data(data)).assign(year=data["year"].to_numpy())
-        reached = levels_reached(self.tables, last=self.origin)
-        keys = pd.MultiIndex.from_frame(onsets[["year", "ccode_a", "ccode_b"]])
-        came = reached.reindex(keys).set_index(onsets["stratum"].to_numpy(dtype=object))
-        return {
-            str(level): {
-                str(stratum): BaseRate(int(values.notna().sum()), int(values.sum()))
-                for stratum, values in (*came[level].groupby(level=0), ("all", came[level]))
-            }
-            for level in came
-        }
-
     def base_of(self, horizon: int, stratum: str, severity: Level) -> tuple[float, int]:
         """Observed rate of a level within some years, and the onsets whose deaths tell it.
 
@@ -216,7 +193,7 @@ class Outlook:
         base = self.base_rates[horizon][stratum]
         if severity == "onset":
             return base.rate, base.rows
-        shares = self.level_shares[severity]
+        shares = self.rows_of_fit.level_shares[severity]
         share = shares.get(stratum, BaseRate(0, 0))
         share = share if share.rows >= _FEWEST else shares["all"]
         return base.rate * share.rate, share.rows
@@ -318,7 +295,7 @@ class Outlook:
         track = Track.start(self.record)
         years = self.future.world["year"].to_numpy()
         ties = allied(self.future.world)[int(np.searchsorted(years, self.origin))]
-        allies = Allies.of(self.record, ties, track.active, elsewhere=True, first=True)
+        allies = Allies.of(self.record, ties, track.active, first=True)
         values = {
             code.name: lookup(code, self.record, track, track, allies)
             for code in simulated_terms(encoding)
@@ -359,53 +336,6 @@ class Outlook:
         found = self._mean.effects(rows)
         return {name: values.mean(axis=1, dtype=np.float64) for name, values in found.items()}
 
-    def _with_strata(self, panel: Panel) -> pd.DataFrame:
-        """Pair and stratum of each row of a panel."""
-        from forecast.features.gather import compute_features
-
-        data = compute_features(panel, STRATUM_COLUMNS).data
-        peace, disputes, under_way, relevant = (
-            data[column.name].to_numpy() for column in STRATUM_COLUMNS
-        )
-        rule = under_way == 1 if self.fit.spec.under_way == "stratum" else None
-        stratum = stratum_of(peace, disputes, rule, relevant=relevant == 1)
-        columns = {name: data[name].to_numpy() for name in ("ccode_a", "ccode_b")}
-        return pd.DataFrame({**columns, "stratum": stratum})
-
-    @cached_property
-    def _rows_of_fit(self) -> pd.DataFrame:
-        """Pair and stratum of the rows of the fit."""
-        seen = self.fit.posterior["observed_data"].to_dataset()
-        return self._with_strata(self.fit.panel.with_data(seen.drop_vars("outcome")))
-
-    @cached_property
-    def _fitted(self) -> pd.DataFrame:
-        """Rows of the fit: stratum, in-sample probability, outcome."""
-        from forecast.inference.predict import predict
-
-        first, last = self.fit.encoding.years
-        panel = self.fit.panel.select_years(first, last)
-        known = np.isfinite(panel.data["outcome"].to_numpy())
-        panel = panel.with_data(panel.data.isel(row=known))
-        draws = int(np.clip(_IN_SAMPLE // max(int(known.sum()), 1), 10, _IN_SAMPLE_DRAWS))
-        probability = predict(self.fit, panel, draws=draws, seed=self.seed)
-        # Rows that the model left out for a missing value have no forecast.
-        kept = panel.with_data(panel.data.isel(row=probability.attrs["kept"]))
-        return self._with_strata(kept).assign(
-            probability=probability.mean("draw").to_numpy(), outcome=kept.data["outcome"].to_numpy()
-        )
-
-    @cached_property
-    def _dyad_rows(self) -> dict[tuple[int, int], int]:
-        pairs = self._rows_of_fit[["ccode_a", "ccode_b"]].to_numpy()
-        found, number = np.unique(pairs, axis=0, return_counts=True)
-        return {(int(a), int(b)): int(n) for (a, b), n in zip(found, number, strict=True)}
-
-    @cached_property
-    def _stratum_rows(self) -> dict[str, int]:
-        counts = self._rows_of_fit["stratum"].value_counts()
-        return {str(name): int(n) for name, n in counts.items()}
-
     @cached_property
     def _new_levels(self) -> dict[str, npt.NDArray[np.bool_]]:
         count = self.record.a.size
@@ -416,8 +346,8 @@ class Outlook:
         """How much of the fit bears on a pair."""
         pair = (int(self.codes[row, 0]), int(self.codes[row, 1]))
         return {
-            "rows_in_stratum": self._stratum_rows.get(str(self.stratum[row]), 0),
-            "rows_of_dyad": self._dyad_rows.get(pair, 0),
+            "rows_in_stratum": self.rows_of_fit.of_stratum.get(str(self.stratum[row]), 0),
+            "rows_of_dyad": self.rows_of_fit.of_dyad.get(pair, 0),
             "new_levels": [name for name, new in self._new_levels.items() if new[row]],
             "outside_range": self._outside_range(row),
             "distance_percentile": _finite(self._percentile[row]),
@@ -443,44 +373,4 @@ class Outlook:
     def record_stratum(self, row: int) -> str:
         """Stratum of a pair as a backtest names it: a pair that never was a row is new."""
         pair = (int(self.codes[row, 0]), int(self.codes[row, 1]))
-        return str(self.stratum[row]) if pair in self._known_pairs else NEW
-
-    @cached_property
-    def _known_pairs(self) -> set[tuple[int, int]]:
-        data = self.fit.panel.data
-        pairs = np.stack([data["ccode_a"].to_numpy(), data["ccode_b"].to_numpy()], axis=1)
-        return {(int(a), int(b)) for a, b in np.unique(pairs, axis=0)}
-
-    def in_sample(self, row: int) -> dict[str, Any]:
-        """How the fit itself does in the pair's stratum and band: no forecasts, so no record."""
-        stratum, first = str(self.stratum[row]), self.first_probability(row)
-        key = (stratum, band_of(first))
-        if key not in self._in_sample:
-            low, high = BANDS[key[1]], BANDS[key[1] + 1]
-            rows = self._fitted
-            chosen = rows[
-                (rows["stratum"] == stratum) & rows["probability"].between(low, high, "left")
-            ]
-            observed, expected = int(chosen["outcome"].sum()), float(chosen["probability"].sum())
-            lower, upper = BaseRate(len(chosen), observed).interval(0.95)
-            self._in_sample[key] = {
-                "covered": False,
-                "source": "in sample, one year ahead",
-                "stratum": stratum,
-                "band": [low, high],
-                "rows": len(chosen),
-                "onsets_observed": observed,
-                "onsets_expected": expected,
-                "observed_rate": observed / len(chosen) if len(chosen) else None,
-                "observed_rate_interval": [lower, upper] if len(chosen) else None,
-                "observed_rate_interval_kind": "95% equal-tailed (Jeffreys)",
-                "text": (
-                    "No backtest travels with this fit, so the probability has no record out of"
-                    " sample: `forecast run` and `forecast report` make one."
-                ),
-            }
-        return dict(self._in_sample[key])
-
-    @cached_property
-    def _in_sample(self) -> dict[tuple[str, int], dict[str, Any]]:
-        return {}
+        return str(self.stratum[row]) if pair in self.rows_of_fit.pairs else NEW

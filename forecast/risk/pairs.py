@@ -237,7 +237,7 @@ def _modelled(
     if severity == "onset":
         probability, lower, upper = estimates(values, level).tolist()
         calibration = (
-            outlook.in_sample(row)
+            outlook.rows_of_fit.in_sample(str(outlook.stratum[row]), first)
             if record is None
             else record.quote(outlook.record_stratum(row), first)
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ import scipy.sparse as sp
 import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.features.registry import get_feature
+from forecast.features.simulated import Rule
 from forecast.simulation import kernels
 from forecast.simulation.ending import disputes_at
 
@@ -24,50 +26,25 @@ if TYPE_CHECKING:
     from forecast.simulation.joint import Joint
     from forecast.sources.tables import Tables
 
-__all__ = ["OWN_STATUS", "SIMULATED", "STATUSES", "Allies", "Record", "Track", "is_simulated"]
+__all__ = ["STATUSES", "Allies", "Record", "Track", "is_simulated", "rule_of"]
 
 #: No dispute of the pair was active in the year; one was, and is over; one is open on its last day.
 STATUSES: tuple[str, ...] = ("at peace", "ended", "under way")
 
-#: Features whose values a simulation carries forward draw by draw.
-SIMULATED: frozenset[str] = frozenset(
-    {
-        "peace_years",
-        "disputes_total",
-        "disputes_recent",
-        "dispute_last_year",
-        "under_way",
-        "state_disputes_recent",
-        "system_disputes_recent",
-        "disputes_decayed",
-        "state_disputes_decayed",
-        "other_disputes_decayed",
-        "system_disputes_decayed",
-        "long_peace",
-        "ally_in_dispute_with_opponent",
-        "ally_in_dispute_elsewhere",
-        "disputes_with_allies",
-    }
-)
-
 
 def is_simulated(code: ColumnCode) -> bool:
-    """Whether a simulation carries the values of a term forward draw by draw.
-
-    Rivalry is, where it is told from disputes alone; a list of rivalries stays as it was.
-    """
-    if code.feature == "rivalry":
-        return dict(code.options).get("rivals") == "disputes"
-    return code.feature in SIMULATED
+    """Whether a simulation carries the values of a term forward draw by draw."""
+    return code.feature is not None and rule_of(code) is not None
 
 
-#: Those that say whether the pair is in a dispute, or how long it has been at peace.
-OWN_STATUS: frozenset[str] = frozenset(
-    {"peace_years", "dispute_last_year", "long_peace", "under_way"}
-)
+def rule_of(code: ColumnCode) -> Rule | None:
+    """How the feature of a term moves with simulated conflicts, as its registration says."""
+    return get_feature(str(code.feature)).rule(dict(code.options))
+
 
 BoolArray = npt.NDArray[np.bool_]
 IndexArray = npt.NDArray[np.int16]
+IntArray = npt.NDArray[np.integer[Any]]
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
@@ -142,6 +119,14 @@ class Record:
         found[self.a, self.b] = np.arange(self.a.size)
         found[self.b, self.a] = np.arange(self.a.size)
         return found
+
+    @cached_property
+    def incidence(self) -> sp.csr_array:
+        """Which rows involve each state, (S, R)."""
+        rows = np.arange(self.a.size)
+        ones = np.ones(2 * self.a.size, dtype=np.float32)
+        place = (np.concatenate([self.a, self.b]), np.tile(rows, 2))
+        return sp.csr_array((ones, place), shape=(self.states, self.a.size))
 
     @classmethod
     def of(
@@ -309,69 +294,68 @@ class Track:
 
 @dataclass(frozen=True, eq=False)
 class Allies:
-    """Alliances and allies in dispute at the end of a year.
+    """Alliances and allies in dispute at the end of a year; what is asked for is made once.
 
     Attributes
     ----------
+    record : Record
+        Rows.
     ties : scipy.sparse.csr_array, shape (S, S)
-        Who is allied with whom.
-    opponent, elsewhere : pair of numpy.ndarray, each (R, D), int8
-        Whether side a, and side b, has an ally in dispute with the other, and with a third state.
+        Who is allied with whom: either of the two owes the other defence.
+    active : numpy.ndarray, shape (R, D), bool
+        Disputes active in the year; both tracks of a simulation share it, since a dyad's own
+        dispute is never an ally's.
+    first : bool
+        Whether the year is the origin, in which disputes of pairs outside the rows count too.
     known : dict
-        Values of terms, by name, that depend on everybody's disputes of the year and not on what
-        the row's own pair went through: (R, D), made once a year.
+        What depends on everybody's disputes of the year and not on what the row's own pair went
+        through, (R or S, D) by name.
     """
 
+    record: Record
     ties: sp.csr_array
-    opponent: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]
-    elsewhere: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]
-    known: dict[str, Float32Array] = field(default_factory=dict)
+    active: BoolArray
+    first: bool
+    known: dict[tuple[Any, ...], Float32Array] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls,
-        record: Record,
-        allied: BoolArray,
-        active: BoolArray,
-        *,
-        elsewhere: bool,
-        first: bool,
-    ) -> Allies:
-        """Which sides of which rows have an ally in dispute.
+    def of(cls, record: Record, allied: BoolArray, active: BoolArray, *, first: bool) -> Allies:
+        """From the matrix of who is allied with whom, (S, S)."""
+        return cls(record, sp.csr_array(allied), active, first)
 
-        Parameters
-        ----------
-        record : Record
-            Rows.
-        allied : numpy.ndarray, shape (S, S), bool
-            Either of the two owes the other defence.
-        active : numpy.ndarray, shape (R, D), bool
-            Disputes active in the year; both tracks of a simulation share it, since a dyad's
-            own dispute is never an ally's.
-        elsewhere : bool
-            Whether disputes of allies with third states are needed (slower).
-        first : bool
-            Whether the year is the origin, in which disputes of pairs outside the rows count too.
-        """
-        row_of = record.row_of
-        draws = active.shape[1]
-        rows, column = np.nonzero(active)
-        a, b = record.a[rows], record.b[rows]
-        if first:
-            others = record.elsewhere
+    @property
+    def graph(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Ties as the loops read them."""
+        return self.ties.indptr, self.ties.indices
+
+    @cached_property
+    def _disputes(self) -> tuple[IntArray, IntArray, IntArray]:
+        """The two states and the draw of each active dispute."""
+        draws = self.active.shape[1]
+        rows, column = np.nonzero(self.active)
+        a, b = self.record.a[rows], self.record.b[rows]
+        if self.first:
+            others = self.record.elsewhere
             a = np.concatenate([a, np.repeat(others[0], draws)])
             b = np.concatenate([b, np.repeat(others[1], draws)])
             column = np.concatenate([column, np.tile(np.arange(draws), others.shape[1])])
-        friends = sp.csr_array(allied)
-        graph = (friends.indptr, friends.indices)
-        opponent = np.zeros((2, record.a.size, draws), dtype=np.int8)
-        kernels.mark_opponent(a, b, column, record.a, *graph, row_of, opponent)
-        other = np.zeros_like(opponent)
-        if elsewhere:
-            order = np.argsort(column, kind="stable")
-            start = np.searchsorted(column[order], np.arange(draws + 1))
-            pairs = (a[order], b[order], start)
-            kernels.mark_elsewhere(*pairs, record.a, record.b, *graph, record.states, other)
-        return cls(
-            ties=friends, opponent=(opponent[0], opponent[1]), elsewhere=(other[0], other[1])
-        )
+        return a, b, column
+
+    @cached_property
+    def opponent(self) -> npt.NDArray[np.int8]:
+        """Whether sides a and b of the rows have an ally in dispute with the other; (2, R, D)."""
+        found = np.zeros((2, *self.active.shape), dtype=np.int8)
+        record = self.record
+        kernels.mark_opponent(*self._disputes, record.a, *self.graph, record.row_of, found)
+        return found
+
+    @cached_property
+    def elsewhere(self) -> npt.NDArray[np.int8]:
+        """Whether they have an ally in dispute with a third state; (2, R, D)."""
+        found = np.zeros((2, *self.active.shape), dtype=np.int8)
+        record, (a, b, column) = self.record, self._disputes
+        order = np.argsort(column, kind="stable")
+        start = np.searchsorted(column[order], np.arange(self.active.shape[1] + 1))
+        ends = (a[order], b[order], start)
+        kernels.mark_elsewhere(*ends, record.a, record.b, *self.graph, record.states, found)
+        return found

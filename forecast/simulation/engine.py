@@ -334,7 +334,6 @@ def _years_ahead(
     ties = allied(future.world)
     years = future.world["year"].to_numpy()
     terms = simulated_terms(fit.encoding)
-    elsewhere = any(code.feature == "ally_in_dispute_elsewhere" for code in terms)
     strata = coefficients.strata()
     for h in range(future.X.shape[1]):
         year = record.origin + 1 + h
@@ -354,7 +353,7 @@ def _years_ahead(
             strata=strata,
             effects=effects,
             real=real,
-            allies=Allies.of(record, now, real.active, elsewhere=elsewhere, first=h == 0),
+            allies=Allies.of(record, now, real.active, first=h == 0),
         )
 
 

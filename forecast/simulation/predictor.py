@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.simulation import kernels
-from forecast.simulation.dynamics import OWN_STATUS, is_simulated
+from forecast.simulation.dynamics import is_simulated
 from forecast.simulation.lookup import Rows, Values, status_values
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ class Frame:
         """The same if no pair had a dispute under way, and so many years of peace behind it."""
         count = self.X.shape[1]
         own = {
-            code.name: status_values(code, years, count)
+            code.name: values
             for code in simulated_terms(self.encoding)
-            if code.feature in OWN_STATUS
+            if (values := status_values(code, years, count)) is not None
         }
         return Frame(self.encoding, self.X, self.path, {**self.values, **own})
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from forecast.paths import data_folder
-from forecast.sources.cache import unproven
+from forecast.sources.cache import read_lock, sha256_of, unproven
 from forecast.sources.fingerprint import fingerprint_values
-from forecast.sources.lock import read_lock, sha256_of
 from forecast.sources.tables import TABLES, Coverage, Tables
 
 __all__ = ["key_of", "open_tables", "save_tables"]

@@ -70,7 +70,7 @@ def test_at_the_origin_the_record_gives_the_features(
     origin = origin_of(fit)
     ties = allied(world.sel(year=[origin]))[0]
     track = Track.start(record)
-    allies = Allies.of(record, ties, track.active, elsewhere=True, first=True)
+    allies = Allies.of(record, ties, track.active, first=True)
     past = fit.panel.world
     assert past is not None
     states = world["state"].to_numpy()
@@ -91,8 +91,7 @@ def test_the_system_rate_at_the_origin(
     codes = [c for c in fit.encoding.terms if str(c.feature).startswith("system")]
     assert bool(codes) == (fit.spec.name == "rich")  # the shipped model has none
     track = Track.start(record)
-    empty = Allies.of(record, np.zeros((record.states,) * 2, bool), track.active,
-                      elsewhere=False, first=True)  # fmt: skip
+    empty = Allies.of(record, np.zeros((record.states,) * 2, bool), track.active, first=True)
     for code in codes:
         values = lookup(code, record, track, track, empty).array()
         rate = get_feature(str(code.feature))(world, **dict(code.options)).to_numpy()[-1]
@@ -150,7 +149,7 @@ def test_after_two_simulated_years_they_are_the_features_of_that_world(
     world["dispute"] = (world["dispute"].dims, dispute)
     world["dispute_onset_count"] = (world["dispute_onset_count"].dims, count)
     ties = allied(ahead.sel(year=[origin + 2]))[0]
-    allies = Allies.of(record, ties, track.active, elsewhere=True, first=False)
+    allies = Allies.of(record, ties, track.active, first=False)
     expected = columns(fit, world, record, origin + 3)
     for name, values in all_lookups(fit, record, track, allies).items():
         feature = next(c.feature for c in fit.encoding.terms if c.name == name)
@@ -233,7 +232,7 @@ def test_a_states_onsets_stand_for_as_many_conflicts_as_on_record(known_fit: Fit
     stays = np.zeros((200, 50), dtype=np.float32)
     track.step(now.paths.annual[0], stays, stays[0], np.random.default_rng(2))
     empty = np.zeros((now.record.states,) * 2, dtype=bool)
-    allies = Allies.of(now.record, empty, track.active, elsewhere=False, first=False)
+    allies = Allies.of(now.record, empty, track.active, first=False)
     with_share, alone = (
         lookup(code, record, track, track, allies).array()
         for record in (now.record, replace(now.record, distinct=0.0))

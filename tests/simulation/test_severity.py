@@ -228,9 +228,17 @@ def test_the_record_of_a_backtest_has_every_level(tables: Tables) -> None:
     panel = fc.load_panel(years=(1990, 2025), population="politically_relevant")
     spec = load_model("dyad_onset").with_population("politically_relevant")
     made = fc.backtest(
-        spec, panel, origins=range(2020, 2022), refit=2, seed=1, draws=100, baselines=(),
-        resamples=20,
-    )  # fmt: skip
+        fc.BacktestPlan(
+            model=spec,
+            origins=range(2020, 2022),
+            refit=2,
+            seed=1,
+            draws=100,
+            baselines=(),
+            resamples=20,
+        ),
+        panel,
+    )
     rows = ladder_forecasts(
         made.forecasts, tables, model=made.model, refits=[2020], seed=1, draws=50
     )

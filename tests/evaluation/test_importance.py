@@ -5,7 +5,7 @@ import pytest
 from arviz_stats.base import array_stats
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.psis import loo_from_log_likelihood, smooth_log_weights
+from forecast.evaluation.importance import loo_from_log_likelihood, smooth_log_weights
 
 
 def test_errors():
