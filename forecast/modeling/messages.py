@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from forecast.errors import MissingFileError, SpecificationError, UnknownNameError, nearest
 
-__all__ = ["Document", "Table", "read_toml", "validated"]
+__all__ = ["Document", "Table", "explain", "read_toml", "validated"]
 
 
 class Table(BaseModel):
@@ -79,14 +79,19 @@ def validated[Model: BaseModel](
     try:
         return model.model_validate(dict(content))
     except ValidationError as error:
-        # A value that fits none of several types has one problem for each.
-        lines: dict[str, list[str]] = {}
-        for problem in error.errors(include_url=False):
-            place, text = _explained(problem, content, model)
-            lines.setdefault(place, []).append(text)
-        raise SpecificationError(
-            "\n".join(f"{source}: {place}{' or '.join(texts)}" for place, texts in lines.items())
-        ) from None
+        raise SpecificationError(explain(error, content, model, source)) from None
+
+
+def explain(
+    error: ValidationError, content: Mapping[str, Any], model: type[BaseModel], source: str
+) -> str:
+    """What the validation of the content of a file found, one line for each place."""
+    # A value that fits none of several types has one problem for each.
+    lines: dict[str, list[str]] = {}
+    for problem in error.errors(include_url=False):
+        place, text = _explained(problem, content, model)
+        lines.setdefault(place, []).append(text)
+    return "\n".join(f"{source}: {place}{' or '.join(texts)}" for place, texts in lines.items())
 
 
 def _explained(problem: Any, content: Mapping[str, Any], model: type[BaseModel]) -> tuple[str, str]:
