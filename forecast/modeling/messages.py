@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from forecast.errors import MissingFileError, SpecificationError, UnknownNameError, nearest
 
-__all__ = ["Document", "Table", "explain", "read_toml", "validated"]
+__all__ = ["Document", "Table", "explain", "read_toml"]
 
 
 class Table(BaseModel):
@@ -25,8 +25,17 @@ class Document(Table):
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], *, source: str = "file") -> Self:
-        """Validate a mapping as read from TOML or JSON, which an error calls `source`."""
-        return validated(cls, content, source)
+        """Validate a mapping as read from TOML or JSON, which an error calls `source`.
+
+        Raises
+        ------
+        SpecificationError
+            One line for each unknown key, wrong value or contradiction, with the nearest valid key.
+        """
+        try:
+            return cls.model_validate(dict(content))
+        except ValidationError as error:
+            raise SpecificationError(explain(error, content, cls, source)) from None
 
     @classmethod
     def from_file(cls, file: str | Path, folder: Path, what: str) -> Self:
@@ -64,22 +73,6 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecificationError(f"{path}: not a valid TOML file: {error}") from None
-
-
-def validated[Model: BaseModel](
-    model: type[Model], content: Mapping[str, Any], source: str
-) -> Model:
-    """Content of a file, named by `source`, under the rules of a model.
-
-    Raises
-    ------
-    SpecificationError
-        One line for each unknown key, wrong value or contradiction, with the nearest valid key.
-    """
-    try:
-        return model.model_validate(dict(content))
-    except ValidationError as error:
-        raise SpecificationError(explain(error, content, model, source)) from None
 
 
 def explain(
