@@ -26,7 +26,7 @@ from forecast.inference.diagnostics import (
     gate,
     peak_memory_mb,
 )
-from forecast.inference.sampling import Method, NutsOptions, Report, checked_options, sample_design
+from forecast.inference.sampling import Method, NutsOptions, Tell, checked_options, sample_design
 from forecast.inference.warm_start import WarmStart
 from forecast.modeling.design import encode
 from forecast.modeling.encoding import Encoding
@@ -283,7 +283,7 @@ def rows_fingerprint(panel: Panel) -> str:
 
 
 @contextmanager
-def _progress(show: bool, title: str) -> Iterator[Report | None]:
+def _progress(show: bool, title: str) -> Iterator[Tell | None]:
     """A function that moves a progress bar, or None."""
     if not show:
         yield None
