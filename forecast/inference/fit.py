@@ -177,9 +177,8 @@ def fit(
         A cluster on which to sample the same draws: each chain is a task, a Laplace fit is one.
     **nuts
         Of NUTS only: ``chains=4``, ``tune=1000``, and ``store``, a folder that does not exist yet
-        (on a cluster, one that its workers see), to which draws are written while they are made
-        (Zarr). The posterior reads them when they are used; what an interrupted run left is opened
-        with `forecast.inference.nuts_store.open_draws`.
+        (on a cluster, one that its workers see), to which draws go while they are made (Zarr) and
+        from which the posterior reads them; `nuts_store.open_draws` reads an interrupted run.
 
     Returns
     -------
@@ -215,8 +214,8 @@ def fit(
     posterior.attrs |= {"tune": options["tune"], "warm_start": begun_from or ""}
     seconds, memory = time.perf_counter() - started, peak_memory_mb()
     diagnostics = Diagnostics(wall_seconds=seconds, peak_memory_mb=memory, **found)
-    versions = {name: version(name) for name in _PACKAGES}
-    return Fit(identity, spec, encoding, panel, posterior, diagnostics, method, seed, versions)
+    packages = {name: version(name) for name in _PACKAGES}
+    return Fit(identity, spec, encoding, panel, posterior, diagnostics, method, seed, packages)
 
 
 def fit_id(
