@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Backtest"]
 
+
 @dataclass(frozen=True, eq=False)
 class Backtest:
     """Forecasts made without hindsight, and how they scored.

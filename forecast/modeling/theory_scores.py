@@ -26,29 +26,12 @@ __all__ = ["TheoryScore", "score_of", "scores_file", "write_scores"]
 class TheoryScore:
     """Score of a model under a theory on years that its fits did not know.
 
-    Attributes
-    ----------
-    model, theory : str
-        ``theory`` is empty for the model under its own priors.
-    specification : str
-        SHA-256 of the specification that was backtested.
-    data : str
-        Fingerprint of the panel.
-    first_year, last_year, refit, draws, seed : int
-        Of the backtest.
-    rows, events : int
-        Forecasts, and how many came true.
-    expected : float
-        Sum of the probabilities.
-    log_score : float
-        Sum over rows of the log probability of what happened: larger is better.
-    best : str
-        The theory with the largest, on the same rows.
-    behind, behind_lower, behind_upper : float
-        This one's log score less the best one's, and its interval: the wider of a bootstrap by
-        year and one by pair.
-    level : float
-        Probability of the interval.
+    ``theory`` is empty for the model under its own priors; ``specification`` is the SHA-256 of what
+    was backtested, ``data`` the fingerprint of the panel. ``events`` of ``rows`` forecasts came
+    true, ``expected`` is the sum of the probabilities, ``log_score`` the sum over rows of the log
+    probability of what happened: larger is better. ``best`` is the theory with the largest on the
+    same rows, and ``behind`` this one's less that, with its interval (the wider of a bootstrap by
+    year and one by pair).
     """
 
     model: str
@@ -89,17 +72,7 @@ def write_scores(scores: Sequence[TheoryScore], path: Path | None = None) -> Non
 def score_of(spec: ModelSpec, path: Path | None = None) -> TheoryScore | None:
     """Score of exactly this specification, or None: one of another would say nothing of it.
 
-    Parameters
-    ----------
-    spec : ModelSpec
-        A model under a theory, or under its own priors.
-    path : Path, optional
-        File of scores; the shipped one by default.
-
-    Raises
-    ------
-    ArtifactError
-        The file is damaged: names it and what is wrong.
+    An `ArtifactError` names a damaged file and what is wrong with it.
     """
     file = path or scores_file()
     if not file.is_file():
