@@ -15,10 +15,19 @@ from pathlib import Path
 
 from forecast.errors import ArgumentError
 
-__all__ = ["MARKER", "refuse_foreign", "replace_folder", "write_atomically", "write_files"]
+__all__ = [
+    "MARKER",
+    "SCHEMA_VERSION",
+    "refuse_foreign",
+    "replace_folder",
+    "write_atomically",
+    "write_files",
+]
 
 #: File that tells what of a folder this library wrote: ``{"files": [name, …]}``.
 MARKER = ".alliance-forecast.json"
+#: Of the layout of stored fits; part of a fit's id, so that an old layout is never misread.
+SCHEMA_VERSION = 2
 
 
 def write_atomically(path: Path, content: bytes) -> None:

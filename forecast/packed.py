@@ -21,7 +21,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from forecast.errors import ArtifactError
-from forecast.panel.deferred import lazily
+from forecast.panel.types import lazily
 from forecast.parallel import in_threads
 
 __all__ = ["LAYOUT", "open_rows", "save_rows"]

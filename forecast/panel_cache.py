@@ -23,7 +23,6 @@ from forecast.errors import ArgumentError, ArtifactError
 from forecast.features.gather import FeatureRequest, compute_features
 from forecast.packed import LAYOUT, open_rows, save_rows
 from forecast.panel.build import load_panel
-from forecast.panel.deferred import Deferred
 from forecast.panel.options import (
     CHOICES,
     Escalation,
@@ -34,7 +33,7 @@ from forecast.panel.options import (
     Unit,
     choose,
 )
-from forecast.panel.types import Panel
+from forecast.panel.types import Deferred, Panel
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
 from forecast.sources.fingerprint import fingerprint_values

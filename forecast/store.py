@@ -28,6 +28,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError, UnknownNameError
+from forecast.files import SCHEMA_VERSION
 from forecast.sources import stored
 from forecast.sources.tables import TABLES
 
@@ -38,14 +39,7 @@ if TYPE_CHECKING:
     from forecast.inference.fit import Fit
     from forecast.panel.types import Panel
 
-__all__ = [
-    "SCHEMA_VERSION",
-    "Store",
-    "open_store",
-]
-
-#: Version of the layout above; part of a fit's id, so that an old layout is never misread.
-SCHEMA_VERSION = 2
+__all__ = ["Store", "open_store"]
 
 _RECORD = "RECORD.json"
 
@@ -274,7 +268,7 @@ def _read_fit(folder: Path, fit_id: str) -> Fit:
     """Fit from the files of an artifact, held against its id."""
     from forecast.inference.diagnostics import Diagnostics
     from forecast.inference.fit import Fit, fit_id_of
-    from forecast.modeling.encode import Encoding
+    from forecast.modeling.encoding import Encoding
     from forecast.modeling.spec import ModelSpec
 
     about = json.loads((folder / "fit.json").read_text(encoding="utf-8"))

@@ -15,10 +15,10 @@ from forecast.cases.records import Case, Expectation, Requested
 from forecast.errors import ArgumentError, CoverageError
 from forecast.features import get_feature
 from forecast.features.shared import sharing
-from forecast.panel.build import read_tables
 from forecast.panel.types import Panel
 from forecast.panel.window import coverage_window
 from forecast.panel.world import build_world
+from forecast.sources.datasets import read_tables
 from forecast.sources.tables import Tables
 
 __all__ = ["case_features", "check_case"]

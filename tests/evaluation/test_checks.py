@@ -23,7 +23,7 @@ from forecast.evaluation.insample import in_sample, posterior_draws
 from forecast.evaluation.record_check import reliability_of
 from forecast.inference.diagnostics import khat_limit
 from forecast.inference.fit import fit as fit_model
-from forecast.modeling.encode import encode
+from forecast.modeling.design import encode
 from forecast.modeling.spec import ModelSpec
 
 

@@ -20,18 +20,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
-from forecast.inference import batch_kernels as kernels
-from forecast.inference import row_kernels
+from forecast.arrays import FloatArray, IntArray, SingleArray
+from forecast.inference import row_kernels as kernels
 from forecast.parallel import cores, in_kept_threads
 
-__all__ = ["Rows", "each_part", "threads"]
+__all__ = ["LinearMap", "each_part", "threads"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-SingleArray = npt.NDArray[np.float32]
 
 _CHUNK = 2048  # rows whose columns stay in the cache
 _COPIED = 65_536  # rows that are put into another order at once
@@ -45,6 +41,10 @@ _PIECES = 4
 _SINGLE = np.dtype(np.float32)
 _NONE = np.empty(0, dtype=np.int64)
 
+#: Which part of a partition each row is in, (n,); columns of X, (q,); and the effect that
+#: multiplies each of them in each part, (parts, q).
+type _Slopes = tuple[IntArray, IntArray, IntArray]
+
 
 def threads() -> int:
     """Threads that the sampler uses: one a core, at most one a piece of the rows."""
@@ -56,28 +56,14 @@ def each_part(work: Callable[..., Any], parts: Sequence[tuple[Any, ...]]) -> lis
     return in_kept_threads(work, parts, threads())
 
 
-class Rows:
-    """``X beta + Z f`` of rows that are sorted by group, for ``w = (beta, f)``.
+class LinearMap:
+    """``X beta + Z f`` of n rows that are sorted by group, for ``w = (beta, f)`` (size,).
 
-    Parameters
-    ----------
-    X : numpy.ndarray, shape (n, p)
-        Population-level columns.
-    matrices : sequence of scipy.sparse.csr_array, each (n, m_b)
-        Weights with which the rows use the effects of each block; ``f`` holds the effects of
-        the blocks one after the other.
-    start : numpy.ndarray, shape (groups + 1,)
-        First row of each group, and n.
-    order : numpy.ndarray, shape (n,)
-        Which rows of `X` and `matrices` the rows sorted by group are; in all that follows they
-        are in that order, the caller's.
-
-    Attributes
-    ----------
-    n, p, size : int
-        Rows, columns of X, length of ``w``.
-    spans : list of Span
-        Chunks of rows, at the ends of groups if there are several.
+    `matrices` (n, m_b) are the weights with which the rows use the effects of each block; ``f``
+    holds the effects of the blocks one after the other. `start` (groups + 1,) is the first row of
+    each group, and n; `order` (n,) says which rows of `X` and `matrices` the rows sorted by group
+    are: in all that follows they are in that order, the caller's. `spans` are chunks of rows, at
+    the ends of groups if there are several.
     """
 
     def __init__(
@@ -88,20 +74,7 @@ class Rows:
         self.size = int(offsets[-1])
         self._source, self._start, self._groups = X, start, start.size - 1
         self._theirs = np.repeat(np.arange(self._groups, dtype=np.int32), np.diff(start))
-        part = np.zeros(self.n, dtype=np.int64)
-        slopes: list[tuple[IntArray, IntArray, IntArray]] = []
-        members: dict[int, sp.csr_array] = {}
-        shared: list[int] = []
-        for b, matrix in enumerate(matrices):
-            found = _interaction(X, matrix)
-            joint = None if found is None else _joint(part, found[0])
-            if found is not None and joint is not None and joint.max(initial=0) < _MAX_PARTS:
-                part = joint
-                slopes.append((found[0], found[1], found[2] + int(offsets[b])))
-                continue
-            members[b] = mine = sp.csr_array(matrix[order])
-            if sp.csr_array(mine - mine[start[self._theirs]]).count_nonzero() == 0:
-                shared.append(b)
+        part, slopes, members, shared = self._sorted_out(matrices, offsets, order)
         plain = [b for b in members if b not in shared]
         edges = self._edges()
         parts = int(part.max(initial=0)) + 1
@@ -115,25 +88,22 @@ class Rows:
         ends = np.flatnonzero(np.diff(key, prepend=-1, append=-1))
         segments = np.stack([key[ends[:-1]] % parts, ends[:-1], ends[1:]], axis=1)
         self.spans = self._cut(edges, segments)
-        # A row of each part: what it multiplies holds for all.
-        rows = np.zeros(parts, dtype=np.int64)
-        rows[part] = np.arange(self.n)
-        some: list[int] = rows.tolist()
+        some = np.zeros(parts, dtype=np.int64)  # a row of each part, which stands for all
+        some[part] = np.arange(self.n)
         self._part = part[self._from].astype(np.uint8)
-        self._spread = [self._coefficients(row, slopes) for row in some]
         #: Columns of X and effects of the slopes of each part.
         self._slopes = [
             (
-                np.concatenate([columns for _, columns, _ in slopes] or [_NONE]),
-                np.concatenate([e[pattern[row]] for pattern, _, e in slopes] or [_NONE]),
+                np.concatenate([_NONE, *(columns for _, columns, _ in slopes)]),
+                np.concatenate([_NONE, *(effects[at[row]] for at, _, effects in slopes)]),
             )
-            for row in some
+            for row in some.tolist()
         ]
+        self._spread = [self._coefficients(*of_part) for of_part in self._slopes]
         self._group = self._theirs[ours]
 
         def levels(chosen: list[int]) -> IntArray:
-            ranges = [np.arange(offsets[b], offsets[b + 1]) for b in chosen]
-            return np.concatenate(ranges or [_NONE]).astype(np.int64)
+            return np.concatenate([_NONE, *(np.arange(offsets[b], offsets[b + 1]) for b in chosen)])
 
         def stacked(chosen: list[int], rows: Any) -> sp.csr_array:
             if not chosen or not self.n:
@@ -142,17 +112,35 @@ class Rows:
             Z.sum_duplicates()  # sorts the columns of each row as well
             return sp.csr_array(Z, dtype=np.float64)
 
-        #: Effects that all rows of a group use alike, and their weights by group.
-        self._common = levels(shared)
+        # Effects that all rows of a group use alike, and their weights by group; then the others.
+        self._common, self.rest = levels(shared), levels(plain)
         self._commons = C = stacked(shared, np.minimum(start[:-1], max(self.n - 1, 0)))
-        #: The other plain memberships.
-        self.rest = levels(plain)
         self._members = Z = stacked(plain, ours)
-        self._entries = Z.indptr.astype(np.int64), Z.indices.astype(np.int32), Z.data
-        self._chunks = kernels.ChunkRows(
-            self._copied(_SINGLE), segments, place, start, *self._entries,
-            C.indptr.astype(np.int64), C.indices.astype(np.int32), C.data,
+        self.chunks = kernels.ChunkRows(
+            self._copied(_SINGLE), segments, place, start,
+            *(kernels.Members(m.indptr.astype(np.int64), m.indices.astype(np.int32), m.data)
+              for m in (Z, C)),
         )  # fmt: skip
+
+    def _sorted_out(
+        self, matrices: Sequence[sp.csr_array], offsets: IntArray, order: IntArray
+    ) -> tuple[IntArray, list[_Slopes], dict[int, sp.csr_array], list[int]]:
+        """Part of each row; slopes; other memberships by block; which groups use alike."""
+        start, part = self._start, np.zeros(self.n, dtype=np.int64)
+        slopes: list[_Slopes] = []
+        members: dict[int, sp.csr_array] = {}
+        shared: list[int] = []
+        for b, matrix in enumerate(matrices):
+            found = _interaction(self._source, matrix)
+            joint = None if found is None else _joint(part, found[0])
+            if found is not None and joint is not None and joint.max(initial=0) < _MAX_PARTS:
+                part = joint
+                slopes.append((found[0], found[1], found[2] + int(offsets[b])))
+                continue
+            members[b] = mine = sp.csr_array(matrix[order])
+            if sp.csr_array(mine - mine[start[self._theirs]]).count_nonzero() == 0:
+                shared.append(b)
+        return part, slopes, members, shared
 
     def _edges(self) -> IntArray:
         """First row of each chunk, and n."""
@@ -170,12 +158,8 @@ class Rows:
         else:
             groups = np.tile([0, self._groups], (edges.size - 1, 1))
         first = np.searchsorted(segments[:, 1], edges)
-        return [
-            kernels.Span(*(int(k) for k in (s0, s1, g0, g1, i0, i1)))
-            for s0, s1, (g0, g1), i0, i1 in zip(
-                first[:-1], first[1:], groups, edges[:-1], edges[1:], strict=True
-            )
-        ]
+        bounds = np.column_stack([first[:-1], first[1:], groups, edges[:-1], edges[1:]])
+        return [kernels.Span(*bound) for bound in bounds.tolist()]
 
     def _copied(self, kind: Any) -> Any:
         """X in our order. Rows of a whole number of vector registers: twice as fast as 29."""
@@ -190,33 +174,25 @@ class Rows:
 
     def _columns(self, kind: Any) -> Any:
         """X in our order and a precision."""
-        return self._chunks.X if np.dtype(kind) == _SINGLE else self._double
+        return self.chunks.X if np.dtype(kind) == _SINGLE else self._double
 
     @cached_property
     def _pieces(self) -> list[tuple[int, kernels.Span]]:
         """Consecutive chunks as one span each, with their number."""
-        made: list[tuple[int, kernels.Span]] = []
-        for i, j in _cut(0, len(self.spans), _PIECES):
-            first, last = self.spans[i], self.spans[j - 1]
-            span = kernels.Span(first.s0, last.s1, first.g0, last.g1, first.i0, last.i1)
-            made.append((len(made), span))
-        return made
+        cuts = np.unique(np.linspace(0, len(self.spans), _PIECES + 1).astype(int)).tolist()
+        ends = [(self.spans[i], self.spans[j - 1]) for i, j in pairwise(cuts)]
+        spans = [kernels.Span(a.s0, z.s1, a.g0, z.g1, a.i0, z.i1) for a, z in ends]
+        return list(enumerate(spans))
 
     def _segments(self, span: kernels.Span) -> Iterable[tuple[int, int, int]]:
         """Part, first row and end, ours, of rows that are one product."""
-        for e, j0, j1 in self._chunks.segments[span.s0 : span.s1].tolist():
+        for e, j0, j1 in self.chunks.segments[span.s0 : span.s1].tolist():
             for j in range(j0, j1, _BLOCK):
                 yield e, j, min(j + _BLOCK, j1)
 
-    def _coefficients(
-        self, row: int, slopes: Sequence[tuple[IntArray, IntArray, IntArray]]
-    ) -> sp.csr_array:
-        """S_e (width, size): what each column of X is multiplied by in the part of `row`."""
-        column, at = [np.arange(self.p)], [np.arange(self.p)]
-        for pattern, columns, effects in slopes:
-            column.append(columns)
-            at.append(effects[pattern[row]])
-        i, j = np.concatenate(column), np.concatenate(at)
+    def _coefficients(self, columns: IntArray, effects: IntArray) -> sp.csr_array:
+        """S_e (width, size): what each column of X is multiplied by in a part."""
+        i, j = (np.concatenate([np.arange(self.p), more]) for more in (columns, effects))
         width = -(-self.p // _LANES) * _LANES
         return sp.csr_array((np.ones(i.size), (i, j)), shape=(width, self.size))
 
@@ -230,9 +206,9 @@ class Rows:
         def run(_: int, span: kernels.Span) -> None:
             for e, j0, j1 in self._segments(span):
                 np.matmul(X[j0:j1], B[e], out=a[j0:j1])
-            row_kernels.add_members(
-                a, self._chunks.place, self._theirs, common, *self._entries, F, span.i0, span.i1,
-                out,
+            kernels.add_members(
+                a, self.chunks.place, self._theirs, common, self.chunks.members, F, span.i0,
+                span.i1, out,
             )  # fmt: skip
 
         each_part(run, self._pieces)
@@ -240,7 +216,7 @@ class Rows:
 
     def predictor_of(self, rows: IntArray, w: FloatArray) -> FloatArray:
         """`predictor` of some rows, in double precision."""
-        ours = self._chunks.place[rows].astype(np.int64)
+        ours = self.chunks.place[rows].astype(np.int64)
         B = np.stack([S @ w for S in self._spread])[:, : self.p]
         a = np.einsum("ij,ij->i", self._source[self._from[ours]], B[self._part[ours]])
         a += (self._commons @ w[self._common])[self._theirs[rows]]
@@ -263,8 +239,8 @@ class Rows:
 
     def totals(self, rows: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Sums over some rows: X by part (parts, width), weights of `rest` and of `_common`."""
-        ours = self._chunks.place[rows].astype(np.int64)
-        X = np.zeros((len(self._spread), self._chunks.X.shape[1]))
+        ours = self.chunks.place[rows].astype(np.int64)
+        X = np.zeros((len(self._spread), self.chunks.X.shape[1]))
         np.add.at(X[:, : self.p], self._part[ours], self._source[self._from[ours]])
         common = self._commons[self._theirs[rows]]
         return X, self._members[ours].sum(axis=0), np.asarray(common.sum(axis=0))
@@ -283,20 +259,11 @@ class Rows:
         """Results of ``work(number, span)`` of every chunk, in order."""
         return each_part(work, list(enumerate(self.spans)))
 
-    @property
-    def chunks(self) -> kernels.ChunkRows:
-        """What kernels read."""
-        return self._chunks
-
     def powers(self, W: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Sums of squares and of cubes of the predictors of many ``w`` (draws, size).
+        """Sums of the predictors of many ``w`` (draws, size).
 
-        Returns
-        -------
-        squares : numpy.ndarray, shape (n,)
-            Over the draws, row by row.
-        cubes : numpy.ndarray, shape (draws,)
-            Over the rows, each times its `weight`.
+        Of squares over the draws, (n,), and of cubes over the rows, each times its `weight`,
+        (draws,).
         """
         # What fills up the last batch is to add nothing.
         draws = self.batches(np.concatenate([W, np.zeros((-len(W) % kernels.LANES, self.size))]))
@@ -304,7 +271,7 @@ class Rows:
 
         def run(_: int, span: kernels.Span) -> FloatArray:
             cubes = np.empty((len(draws.B), kernels.LANES))
-            kernels.chunk_powers(self._chunks, draws, span, weight, squares, cubes)
+            kernels.chunk_powers(self.chunks, draws, span, weight, squares, cubes)
             return cubes.ravel()
 
         return squares, np.sum(self.each_chunk(run), axis=0)[: len(W)]
@@ -318,7 +285,7 @@ class Rows:
             b, f = np.zeros((len(self._spread), X.shape[1])), np.zeros(self.rest.size)
             for e, j0, j1 in self._segments(span):
                 b[e] += ours[j0:j1] @ X[j0:j1]
-            row_kernels.member_sums(*self._entries, ours, span.i0, span.i1, f)
+            kernels.member_sums(self.chunks.members, ours, span.i0, span.i1, f)
             return b, f
 
         out = np.zeros(self.size)
@@ -327,7 +294,7 @@ class Rows:
                 out += S.T @ of_part
             out[self.rest] += f
         if self._common.size:
-            out[self._common] = self._commons.T @ row_kernels.segment_sums(r, self._start)
+            out[self._common] = self._commons.T @ kernels.segment_sums(r, self._start)
         return out
 
     def cross(self, weight: Any) -> FloatArray:
@@ -344,7 +311,7 @@ class Rows:
                 scaled = X[j0:j1] * root[j0:j1]
                 XX[e] += scaled.T @ scaled
                 if m:
-                    row_kernels.member_products(X, *self._entries, ours, j0, j1, ZX[e], ZZ)
+                    kernels.member_products(X, self.chunks.members, ours, j0, j1, ZX[e], ZZ)
             return XX, ZX, ZZ
 
         H = np.zeros((self.size, self.size))
@@ -365,12 +332,9 @@ class Rows:
         return H
 
     def sums(self, value: Any) -> Any:
-        """``Σ_{i in g} value_i (X_i, Z_i)`` of every group, shape (groups, size).
+        """``Σ_{i in g} value_i (X_i, Z_i)`` of every group, (groups, size), as precise as `value`.
 
-        Parameters
-        ----------
-        value : numpy.ndarray, shape (n,)
-            In the caller's order; its precision is that of the result.
+        `value` (n,) is in the caller's order.
         """
         X = self._columns(value.dtype)
         ours = value if self._sorted else value[self._order]
@@ -378,26 +342,18 @@ class Rows:
 
         def run(_: int, span: kernels.Span) -> None:
             for e, j0, j1 in self._segments(span):
-                columns, effects = self._slopes[e]
-                row_kernels.group_sums(
-                    X, self.p, columns, effects, self.rest, *self._entries, ours, self._group,
-                    j0, j1, out,
+                kernels.group_sums(
+                    X, self.p, *self._slopes[e], self.rest, self.chunks.members, ours,
+                    self._group, j0, j1, out,
                 )  # fmt: skip
 
-        if self._groups > 1:  # each in one piece
-            each_part(run, self._pieces)
-        else:
-            for piece in self._pieces:
-                run(*piece)
+        # Each group is in one piece, so that threads add to rows of their own; one alone is in all.
+        for pieces in [self._pieces] if self._groups > 1 else [[piece] for piece in self._pieces]:
+            each_part(run, pieces)
         if self._common.size:
-            G, total = self._commons, row_kernels.segment_sums(value, self._start)
-            row_kernels.spread_sums(G.indptr, G.indices, G.data, total, self._common, out)
+            total = kernels.segment_sums(value, self._start)
+            kernels.spread_sums(self.chunks.common, total, self._common, out)
         return out
-
-
-def _cut(i0: int, i1: int, pieces: int) -> list[tuple[int, int]]:
-    cuts = np.linspace(i0, i1, pieces + 1).astype(int).tolist()
-    return [(i, j) for i, j in pairwise(cuts) if j > i]
 
 
 def _joint(a: IntArray, b: IntArray) -> IntArray:
@@ -406,18 +362,8 @@ def _joint(a: IntArray, b: IntArray) -> IntArray:
     return np.asarray(np.unique(pair, return_inverse=True)[1], dtype=np.int64)
 
 
-def _interaction(X: FloatArray, matrix: sp.csr_array) -> tuple[IntArray, IntArray, IntArray] | None:
-    """A block that is columns of X times the indicators of a partition of the rows, or None.
-
-    Returns
-    -------
-    pattern : numpy.ndarray, shape (n,)
-        Which part of the partition a row is in.
-    columns : numpy.ndarray, shape (q,)
-        Columns of X.
-    effects : numpy.ndarray, shape (parts, q)
-        The effect that multiplies each of them in each part.
-    """
+def _interaction(X: FloatArray, matrix: sp.csr_array) -> _Slopes | None:
+    """A block that is columns of X times the indicators of a partition of the rows, or None."""
     n = matrix.shape[0]
     uses = np.diff(matrix.indptr)
     if n == 0 or uses.min() != uses.max() or uses[0] < 3:

@@ -1,4 +1,4 @@
-"""Linear predictor and log density of a `Design` in numpy: what every sampler must agree with."""
+"""Log density of a `Design` in plain numpy: what every sampler must agree with."""
 
 from __future__ import annotations
 
@@ -7,36 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from forecast.inference.predict import design_predictor
 from forecast.modeling.design import Design
-
-__all__ = ["design_logp", "linear_predictor"]
 
 FloatArray = npt.NDArray[np.float64]
 _LOG_2PI = float(np.log(2.0 * np.pi))
-
-
-def linear_predictor(
-    design: Design, beta: npt.ArrayLike, effects: Mapping[str, npt.ArrayLike]
-) -> FloatArray:
-    """Logit of the probability of each row.
-
-    Parameters
-    ----------
-    design : Design
-        Design of n rows, p columns.
-    beta : array_like, shape (p,) or (draws, p)
-        Population-level coefficients.
-    effects : mapping of str to array_like
-        Effects of each block, shape (m,) or (draws, m).
-
-    Returns
-    -------
-    numpy.ndarray, shape (n,) or (draws, n)
-    """
-    eta: FloatArray = np.asarray(beta, dtype=np.float64) @ design.X.T
-    for block in design.blocks:
-        eta = eta + (block.matrix @ np.asarray(effects[block.name], dtype=np.float64).T).T
-    return eta
 
 
 def design_logp(
@@ -66,7 +41,7 @@ def design_logp(
     float
     """
     coefficients = np.asarray(beta, dtype=np.float64)
-    eta = linear_predictor(design, coefficients, effects)
+    eta = design_predictor(design, coefficients, effects)
     # log p(y | eta) = y eta - log(1 + exp(eta)), without overflow on either side
     total = float(design.y @ eta - np.logaddexp(0.0, eta).sum())
     z = (coefficients - design.prior_mean) / design.prior_sd

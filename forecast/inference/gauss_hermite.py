@@ -22,8 +22,8 @@ from functools import cache
 from math import exp, log, pi, sqrt
 
 import numpy as np
-import numpy.typing as npt
 
+from forecast.arrays import FloatArray, IntArray
 from forecast.inference.row_kernels import (
     LARGE,
     LARGE_SINGLE,
@@ -66,19 +66,11 @@ _NODES = (
 )
 _FEWEST, _MOST = 8, 160
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-
 
 def rule(sigma: float, times: float = 1.0) -> tuple[FloatArray, FloatArray]:
     """Gauss–Hermite quadrature for effects of a scale: nodes, log weights plus squared nodes.
 
-    Parameters
-    ----------
-    sigma : float
-        Scale of the effects.
-    times : float
-        More or fewer nodes than for an error that importance weights do not notice.
+    `times` is more or fewer nodes than for an error that importance weights do not notice.
     """
     nodes = next(nodes for most, nodes in _NODES if sigma <= most)
     return _hermite(int(np.clip(times * nodes, _FEWEST, _MOST)))
@@ -92,17 +84,9 @@ def _hermite(nodes: int) -> tuple[FloatArray, FloatArray]:
 
 @compiled
 def group_modes(
-    e: FloatArray,
-    events: FloatArray,
-    start: IntArray,
-    g0: int,
-    g1: int,
-    sigma: float,
-    guess: FloatArray,
-    mode: FloatArray,
-    scale: FloatArray,
-    tolerance: float,
-) -> None:
+    e: FloatArray, events: FloatArray, start: IntArray, g0: int, g1: int, sigma: float,
+    guess: FloatArray, mode: FloatArray, scale: FloatArray, tolerance: float,
+) -> None:  # fmt: skip
     """Fill the ``mode`` of h(d) and ``scale`` = (−h''(mode))^(−½) of groups g0..g1.
 
     Newton on a strictly concave function, steps capped, until one is below `tolerance`
@@ -128,14 +112,9 @@ def group_modes(
 
 @compiled
 def node_products(
-    e: FloatArray,
-    start: IntArray,
-    g0: int,
-    g1: int,
-    factor: FloatArray,
-    product: FloatArray,
+    e: FloatArray, start: IntArray, g0: int, g1: int, factor: FloatArray, product: FloatArray,
     folded: FloatArray,
-) -> None:
+) -> None:  # fmt: skip
     """Fill Π_i (1 + e_i factor_k) of groups g0..g1 as ``product`` exp(``folded``), (G, nodes)."""
     large = LARGE_SINGLE if e.itemsize == 4 else LARGE
     for g in range(g0, g1):
@@ -151,40 +130,18 @@ def node_products(
 
 
 def node_values(
-    e: FloatArray,
-    events: FloatArray,
-    start: IntArray,
-    g0: int,
-    g1: int,
-    sigma: float,
-    guess: FloatArray,
-    x: FloatArray,
-    logw: FloatArray,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """The quadrature of groups g0..g1.
+    e: FloatArray, events: FloatArray, start: IntArray, g0: int, g1: int, sigma: float,
+    guess: FloatArray, x: FloatArray, logw: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:  # fmt: skip
+    """The quadrature of groups g0..g1, with nodes x, ascending, and log weights plus x².
 
-    Parameters
-    ----------
-    e : numpy.ndarray, shape (n,)
-        Odds exp(a), capped. Their precision is that of the work on rows: in single precision
-        the nodes are centred less exactly as well.
-    events : numpy.ndarray, shape (groups,)
-    start : numpy.ndarray, shape (groups + 1,)
-        First row of each group.
-    sigma : float
-    guess : numpy.ndarray, shape (groups,)
-        Where the search for each mode begins.
-    x, logw : numpy.ndarray, shape (nodes,)
-        Nodes, ascending, and logarithms of weights times exp(x²).
+    Odds ``e`` are exp(a), capped. Their precision is that of the work on rows: in single precision
+    the nodes are centred less exactly as well. ``guess`` is where the search for each mode begins.
 
-    Returns
-    -------
-    mode, d, factor, share : numpy.ndarray
-        Modes (groups,), nodes d_k, exp(d_k), and weights of the nodes in the conditional
-        posterior of each effect, summing to one; each (groups, nodes).
-    value : numpy.ndarray, shape (groups,)
-        Log integral of each group. The log likelihood is the sum of this plus the sum of ``a``
-        over the events, and minus what the cap cut off.
+    Returned are modes (groups,); nodes d_k, exp(d_k), and weights of the nodes in the conditional
+    posterior of each effect, summing to one, (groups, nodes); and the log integral of each group.
+    The log likelihood is the sum of that plus the sum of ``a`` over the events, and minus what the
+    cap cut off.
     """
     events, guess = events[g0:g1], guess[g0:g1]
     bounds = start[g0 : g1 + 1]
@@ -208,15 +165,9 @@ def node_values(
 
 @compiled_sums
 def _below_top(
-    product: FloatArray,
-    folded: FloatArray,
-    d: FloatArray,
-    events: FloatArray,
-    start: IntArray,
-    half: float,
-    logw: FloatArray,
-    top: FloatArray,
-) -> None:
+    product: FloatArray, folded: FloatArray, d: FloatArray, events: FloatArray, start: IntArray,
+    half: float, logw: FloatArray, top: FloatArray,
+) -> None:  # fmt: skip
     """Turn log products into the logarithms of the terms of the sum, less the largest, ``top``."""
     K = d.shape[1]
     for g in range(d.shape[0]):
@@ -250,20 +201,10 @@ def _normalise(share: FloatArray) -> FloatArray:
 
 @compiled_sums
 def row_moments(
-    e: FloatArray,
-    y: FloatArray,
-    start: IntArray,
-    g0: int,
-    g1: int,
-    factor: FloatArray,
-    share: FloatArray,
-    first: FloatArray,
-    second: FloatArray,
-    residual: FloatArray,
-    weight: FloatArray,
-    slope: FloatArray,
-    bend: FloatArray,
-) -> None:
+    e: FloatArray, y: FloatArray, start: IntArray, g0: int, g1: int, factor: FloatArray,
+    share: FloatArray, first: FloatArray, second: FloatArray, residual: FloatArray,
+    weight: FloatArray, slope: FloatArray, bend: FloatArray,
+) -> None:  # fmt: skip
     """Derivatives of the log likelihood by ``a``, row by row, for groups g0..g1.
 
     Fills ``residual`` = y − E[p]; ``weight`` = E[p(1 − p)]; ``slope`` and ``bend`` = Cov(p, u)
@@ -306,13 +247,9 @@ def row_moments(
 
 @compiled_sums
 def polynomials(
-    d: FloatArray,
-    share: FloatArray,
-    mean: FloatArray,
-    variance: FloatArray,
-    first: FloatArray,
+    d: FloatArray, share: FloatArray, mean: FloatArray, variance: FloatArray, first: FloatArray,
     second: FloatArray,
-) -> None:
+) -> None:  # fmt: skip
     """Mean and variance of each group effect, and ``share`` times two polynomials of it.
 
     These are the orthonormal polynomials of degree one and two under the weights ``share`` of

@@ -21,8 +21,8 @@ from simulated_calibration import (
 from simulated_designs import dyads, plain
 
 from forecast.errors import ArgumentError
+from forecast.inference.predict import design_predictor
 from forecast.inference.sampling import sample_design
-from forecast.modeling.density import linear_predictor
 from forecast.modeling.design import Design
 
 pytestmark = pytest.mark.filterwarnings("ignore:Importing .* from 'pytensor:DeprecationWarning")
@@ -79,7 +79,7 @@ def test_truth_is_from_the_prior_and_outcomes_from_the_truth():
             b.name: np.array([parts[f"effect_{b.name}[{level}]"] for level in b.levels])
             for b in design.blocks
         }
-        p = expit(linear_predictor(design, beta[:, s], effects))
+        p = expit(design_predictor(design, beta[:, s], effects))
         residual.append((simulated[s].y - p).sum() / np.sqrt((p * (1 - p)).sum()))
     assert np.std(residual) == pytest.approx(1.0, abs=0.3)
     assert np.mean(residual) == pytest.approx(0.0, abs=0.4)

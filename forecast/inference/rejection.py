@@ -1,6 +1,6 @@
-"""Numba kernels that draw the effects of one block of groups from their exact conditionals.
+"""Numba kernels that draw effects of a group block from their exact conditionals, by rejection.
 
-The groups and their log density h(d) are those of `forecast.inference.group_kernels`.
+The groups and their log density h(d) are those of `forecast.inference.gauss_hermite`.
 """
 
 from __future__ import annotations
@@ -9,23 +9,21 @@ from math import exp, log, sqrt
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from forecast.inference.batch_kernels import (
+from forecast.arrays import BoolArray, FloatArray, IntArray, UnsignedArray
+from forecast.inference.gauss_hermite import CAP
+from forecast.inference.row_kernels import (
+    LARGE,
+    LARGE_SINGLE,
     MOST_SINGLE,
     Batches,
     ChunkRows,
     Span,
     chunk_odds,
     chunk_predictors,
-    largest,
-)
-from forecast.inference.group_kernels import CAP
-from forecast.inference.row_kernels import (
-    LARGE,
-    LARGE_SINGLE,
     compiled,
     compiled_sums,
+    largest,
     log_odds_product,
     odds_product,
     odds_score,
@@ -34,10 +32,6 @@ from forecast.inference.row_kernels import (
 __all__ = ["chunk_draws", "draw_effects"]
 
 _NEAR = 0.2  # slope, times the prior's s.d., at the middle of a hull: its level is .02 too high
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-FlagArray = npt.NDArray[np.bool_]
 
 
 @compiled
@@ -160,14 +154,9 @@ def _draw(e: FloatArray, events: float, sigma: float, guess: float, z: float, u:
 
 @compiled
 def draw_effects(
-    e: FloatArray,
-    events: FloatArray,
-    start: IntArray,
-    sigma: float,
-    guess: FloatArray,
-    seed: int,
+    e: FloatArray, events: FloatArray, start: IntArray, sigma: float, guess: FloatArray, seed: int,
     out: FloatArray,
-) -> None:
+) -> None:  # fmt: skip
     """One exact draw of every group effect given the odds of its rows: fills ``out`` (G,).
 
     Seeds the generator of the calling thread, so a draw depends on ``seed`` alone.
@@ -180,43 +169,17 @@ def draw_effects(
 
 @compiled
 def chunk_draws(
-    rows: ChunkRows,
-    draws: Batches,
-    span: Span,
-    events: FloatArray,
-    sigma: FloatArray,
-    guess: FloatArray,
-    seeds: npt.NDArray[np.uint32],
-    normal: FloatArray,
-    uniform: FloatArray,
-    first: IntArray,
-    place: IntArray,
-    out: FloatArray,
-    failed: FlagArray,
-) -> bool:
+    rows: ChunkRows, draws: Batches, span: Span, events: FloatArray, sigma: FloatArray,
+    guess: FloatArray, seeds: UnsignedArray, normal: FloatArray, uniform: FloatArray,
+    first: IntArray, place: IntArray, out: FloatArray, failed: BoolArray,
+) -> bool:  # fmt: skip
     """`draw_effects` of the groups of a chunk for batches of draws.
 
-    Parameters
-    ----------
-    rows, draws, span
-        See `forecast.inference.batch_kernels`.
-    events, guess : numpy.ndarray, shape (groups,)
-    sigma : numpy.ndarray, shape (batches, LANES)
-    seeds : numpy.ndarray, shape (batches,)
-        Of what is needed beyond the first numbers of each draw, which are made faster elsewhere:
-    normal, uniform : numpy.ndarray, shape (copies, groups of the chunk)
-    first : numpy.ndarray, shape (batches * LANES + 1,)
-        Where in `place` the rows of ``out`` begin that get draws given each ``w``.
-    place : numpy.ndarray, shape (copies,)
-    out : numpy.ndarray, shape (copies, groups)
-        The columns of the chunk are filled.
-    failed : numpy.ndarray, shape (batches, LANES)
-        Filled with whether odds are too large for single precision: to be drawn in another way.
-
-    Returns
-    -------
-    bool
-        Whether any are.
+    ``seeds`` (batches,) are of what is needed beyond the first numbers of each draw, ``normal`` and
+    ``uniform`` (copies, groups of the chunk), which are made faster elsewhere. The rows of ``out``
+    (copies, groups) that get draws given ``w`` number k are ``place[first[k] : first[k + 1]]``; the
+    columns of the chunk are filled. ``failed`` (batches, LANES) is filled with whether odds are too
+    large for single precision, to be drawn in another way; returned is whether any are.
     """
     i0, lanes = span.i0, draws.B.shape[3]
     A = np.empty((span.i1 - i0, lanes), np.float32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
-from forecast.modeling.spline import natural_cubic
+from forecast.modeling.covariates import natural_cubic
 
 
 def test_worked_by_hand() -> None:

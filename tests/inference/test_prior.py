@@ -8,9 +8,8 @@ import scipy.sparse as sp
 from modeling_panels import hand_panel, hand_rows, random_panel, rows, spec
 
 from forecast.errors import ArgumentError
-from forecast.modeling.design import Block, Design
-from forecast.modeling.encode import encode
-from forecast.modeling.prior import onset_statistics, prior_draws, prior_predictive
+from forecast.inference.predict import onset_statistics, prior_draws, prior_predictive
+from forecast.modeling.design import Block, Design, encode
 
 
 def test_no_draws() -> None:

@@ -1,19 +1,26 @@
-"""COW Militarized Interstate Disputes 5.0 (MIDA, MIDB) and Dyadic MID 4.02 and 4.03.
+"""Militarized interstate disputes: of COW, and as Gibler, Miller and Little corrected them.
 
-The two give different counts of disputes by construction. MIDB pairs every participant of side A
-with every one of side B; the dyadic file has only the pairs that really confronted each other.
+COW 5.0 (MIDA, MIDB) and Dyadic MID 4.02 and 4.03 give different counts of disputes by construction.
+MIDB pairs every participant of side A with every one of side B; the dyadic file has only the pairs
+that really confronted each other.
+
+GML 2.1.1 and 2.2.1 are directed dyad-dispute-years (``gml-ddy-disputes``, ``gml_dirdisp``, or
+reduced to one dispute for each pair and year, ``gml_mid_ddydisps``); 2.0 is disputes and
+participants (``gml-mida``, ``gml-midb``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from forecast.errors import DataError
-from forecast.sources.official.dates import dates_of
+from forecast.sources.cells import Kind, cell_error
+from forecast.sources.official.dates import dates_of, year_dates
 from forecast.sources.official.disputes import (
     HOSTILITY,
     OUTCOMES,
@@ -26,18 +33,13 @@ from forecast.sources.official.disputes import (
     until,
 )
 from forecast.sources.official.dyad_years import is_dyad_years, read_dyad_years
-from forecast.sources.official.readings import reading_of
-from forecast.sources.official.roles import given_roles
-from forecast.sources.official.text import columns_of, read_official
-from forecast.sources.official.years import year_dates
-from forecast.sources.reader import Kind, cell_error
+from forecast.sources.official.readings import OfficialReader, given_roles, reading_of
+from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import Reading
 
-__all__ = ["CODE_SYSTEM", "ROLES", "participant_spells", "read", "read_participants"]
+__all__ = ["READERS"]
 
-CODE_SYSTEM = "cow"
-
-ROLES: Mapping[str, str] = {
+_COW_ROLES: Mapping[str, str] = {
     "mida": "MIDA 5.0.csv, disputes: dispnum, st*/end* dates, outcome, settle, fatality, hostlev, "
     "recip",
     "midb": "MIDB 5.0.csv, participants: dispnum, ccode, st*/end* dates, sidea, orig, hostlev, "
@@ -46,47 +48,31 @@ ROLES: Mapping[str, str] = {
     "strt*/end* dates, rolea, roleb, hihost, fatlev, year; or cow_mid_ddydisps",
 }
 
+_GML_ROLES: Mapping[str, str] = {
+    "directed_dyad_disputes": "gml-ddy-disputes-2.1.1.csv or gml_dirdisp, directed "
+    "dyad-dispute-years: dispnum, ccode1, ccode2, year, midonset, sidea1, sidea2, orig1, orig2, "
+    "hostlev, fatality",
+    "mida": "gml-mida-2.0.csv, disputes: dispnum3, st*/end* dates, outcome, settle, fatality, "
+    "hostlev, recip",
+    "midb": "gml-midb-2.0.csv or gml_part, participants: dispnum, ccode, st*/end* dates, sidea, "
+    "orig",
+}
+
+_DATES: Mapping[str, Kind] = {
+    "styear": "int",
+    "endyear": "int",
+    **dict.fromkeys(("stmon", "stday", "endmon", "endday"), "int?"),
+}
 _DISPUTE: Mapping[str, Kind] = {
-    "stday": "int?",
-    "stmon": "int?",
-    "styear": "int",
-    "endday": "int?",
-    "endmon": "int?",
-    "endyear": "int?",
-    "outcome": "int?",
-    "settle": "int?",
-    "fatality": "int?",
-    "hostlev": "int?",
-    "recip": "int?",
+    **_DATES,
+    **dict.fromkeys(("outcome", "settle", "fatality", "hostlev", "recip"), "int?"),
 }
-_PARTICIPANT: Mapping[str, Kind] = {
-    "ccode": "int",
-    "stday": "int?",
-    "stmon": "int?",
-    "styear": "int",
-    "endday": "int?",
-    "endmon": "int?",
-    "endyear": "int?",
-    "sidea": "int?",
-    "orig": "int?",
-}
+_PARTICIPANT: Mapping[str, Kind] = {"ccode": "int", **_DATES, "sidea": "int?", "orig": "int?"}
 _DYADIC: Mapping[str, Kind] = {
-    "disno": "int",
-    "statea": "int",
-    "stateb": "int",
-    "strtday": "int?",
-    "strtmnth": "int?",
-    "strtyr": "int",
-    "endday": "int?",
-    "endmnth": "int?",
-    "endyear": "int?",
-    "outcome": "int?",
-    "settlmnt": "int?",
-    "fatlev": "int?",
-    "hihost": "int",
-    "rolea": "int",
-    "roleb": "int",
+    **dict.fromkeys(("disno", "statea", "stateb", "strtyr", "hihost", "rolea", "roleb"), "int"),
     "year": "int",
+    **dict.fromkeys(("strtday", "strtmnth", "endday", "endmnth", "endyear"), "int?"),
+    **dict.fromkeys(("outcome", "settlmnt", "fatlev"), "int?"),
 }
 # GML writes a dash for an unknown class of deaths.
 _NA = {"fatality": ("", "NA", "-9", ".", "-")}
@@ -94,61 +80,57 @@ _SIDES = {1: "a", 0: "b"}
 _ORIGINS = {1: "originator", 0: "joiner"}
 
 
-def read(files: Mapping[str, Path]) -> list[Reading]:
+def _read_cow(files: Mapping[str, Path]) -> list[Reading]:
     """Conflicts, and with MIDA and MIDB disputes and participants.
 
-    Parameters
-    ----------
-    files : mapping of str to pathlib.Path
-        By role (`ROLES`): ``mida`` and ``midb``, or ``dyadic``.
-
-    Returns
-    -------
-    list of Reading
-        Dispute and pair are one row of ``conflicts`` for each spell. Level and class of deaths
-        are those of the dispute in MIDA, those of the pair in the dyadic file.
-        The last year covered is the last in which a dispute begins (MIDA) or is listed (dyadic).
-
-    Raises
-    ------
-    ArgumentError, DataError, MissingFileError
+    Dispute and pair are one row of ``conflicts`` for each spell. Level and class of deaths are
+    those of the dispute in MIDA, those of the pair in the dyadic file. The last year covered is
+    the last in which a dispute begins (MIDA) or is listed (dyadic).
     """
-    if given_roles(files, ROLES, ("mida", "midb"), ("dyadic",)) == ("dyadic",):
+    if given_roles(files, _COW_ROLES, ("mida", "midb"), ("dyadic",)) == ("dyadic",):
         path = files["dyadic"]
         if is_dyad_years(columns_of(path)):
             return [read_dyad_years(path, prefix="mid", label="MID")]
         return [_read_dyadic(path)]
-    return read_participants(
-        files["mida"],
-        files["midb"],
-        number=_number(files["mida"]),
-        prefix="mid",
-        label="MID",
-        coarsen=False,
-    )
+    number = _number(files["mida"])
+    return _participants_and_disputes(files, number=number, prefix="mid", label="MID")
 
 
-def read_participants(
-    mida: Path, midb: Path, *, number: str, prefix: str, label: str, coarsen: bool
+def _read_gml(files: Mapping[str, Path]) -> list[Reading]:
+    """Conflicts; disputes and participants of release 2.0.
+
+    ``midb`` of the same release as the directed file adds the days of each pair. Level and class
+    of deaths are those of the dispute. The last year covered is the last one listed.
+    """
+    layout = given_roles(files, _GML_ROLES, ("directed_dyad_disputes",), ("mida", "midb"))
+    if "mida" in layout:
+        return _participants_and_disputes(
+            files, number="dispnum3", prefix="gml", label="GML MID", coarsen=True
+        )
+    dated = None
+    notes: tuple[str, ...] = ()
+    if "midb" in files:
+        participants, notes = _participant_spells(files["midb"], coarsen=True)
+        dated = opposed_pairs(participants)
+    path = files["directed_dyad_disputes"]
+    reading = read_dyad_years(path, prefix="gml", label="GML MID", dated=dated)
+    return [replace(reading, notes=(*reading.notes, *notes))]
+
+
+def _participants_and_disputes(
+    files: Mapping[str, Path], *, number: str, prefix: str, label: str, coarsen: bool = False
 ) -> list[Reading]:
     """Disputes and participants in the layout of MIDA and MIDB, and the pairs they make.
 
-    Parameters
-    ----------
-    mida, midb : pathlib.Path
-        The files.
-    number : str
-        Column of `mida` that has the number of the dispute (`midb` has ``dispnum``).
-    prefix, label : str
-        As `conflicts_of`.
-    coarsen : bool
-        Whether a month that no calendar has, or an end before its start, counts as known to the
-        year only instead of being refused: GML 2.0 has five and fifty-one such records.
+    `number` is the column of MIDA with the number of the dispute. With `coarsen` a month that no
+    calendar has, or an end before its start, counts as known to the year only instead of being
+    refused: GML 2.0 has five and fifty-one such records.
     """
+    mida, midb = files["mida"], files["midb"]
     disputes = _disputes(mida, number, coarsen=coarsen)
     last = int(disputes["start"].dt.year.max())
     first = int(disputes["start"].dt.year.min())
-    participants, notes = participant_spells(midb, coarsen=coarsen)
+    participants, notes = _participant_spells(midb, coarsen=coarsen)
     unknown = (~participants["number"].isin(disputes["number"])).to_numpy(dtype=bool)
     if unknown.any():
         at = int(np.flatnonzero(unknown)[0])
@@ -201,23 +183,12 @@ def _disputes(path: Path, number: str, *, coarsen: bool) -> pd.DataFrame:
     return out
 
 
-def participant_spells(path: Path, *, coarsen: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _participant_spells(path: Path, *, coarsen: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Participants in terms of sides and roles, one row each time a state is in a dispute.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        File in the layout of MIDB.
-    coarsen : bool
-        As `read_participants`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``number, ccode, side, role, start, start_precision, end, end_precision, level,
-        deaths_class, deaths``, indexed by line number.
-    tuple of str
-        How many rows without a side are left out: nobody is known to oppose them.
+    ``number, ccode, side, role, start, start_precision, end, end_precision, level, deaths_class,
+    deaths``, indexed by line number; and how many rows without a side are left out: nobody is
+    known to oppose them.
     """
     extra: dict[str, Kind] = {"hostlev": "int?", "fatality": "int?", "fatalpre": "int?"}
     number = _number(path)
@@ -337,3 +308,9 @@ def _check_mirrored(table: pd.DataFrame, path: Path) -> None:
             "directed file as its authors distribute it. "
             f"({int(alone.sum()) - 1} more of this kind in the file.)"
         )
+
+
+READERS: Mapping[str, OfficialReader] = {
+    "cow_mid": OfficialReader(_COW_ROLES, _read_cow),
+    "gml": OfficialReader(_GML_ROLES, _read_gml),
+}
