@@ -47,9 +47,7 @@ class Sourced:
         )
 
 
-def assemble(
-    facts: Mapping[str, Sourced],
-) -> tuple[dict[str, pd.DataFrame], dict[str, Coverage]]:
+def assemble(facts: Mapping[str, Sourced]) -> tuple[dict[str, pd.DataFrame], dict[str, Coverage]]:
     """Tables of all facts and what each covers, cut to the state system, with notes on the cuts.
 
     `facts` by kind; ``material_capabilities`` becomes the table ``capabilities``. The seven that a

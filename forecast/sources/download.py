@@ -89,9 +89,9 @@ def fetch(url: str, target: Path, *, network: Network, report: Report | None = N
     ArgumentError
         The file of certificates cannot be used.
     """
-    import requests
+    from importlib.metadata import version
 
-    import forecast
+    import requests
 
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
@@ -99,7 +99,7 @@ def fetch(url: str, target: Path, *, network: Network, report: Report | None = N
     with _certificates(network) as verify, requests.Session() as session:
         # Bytes as they are stored, so that their number can be compared with the announced one.
         session.headers["Accept-Encoding"] = "identity"
-        session.headers["User-Agent"] = f"alliance-forecast/{forecast.__version__}"
+        session.headers["User-Agent"] = f"alliance-forecast/{version('alliance-forecast')}"
         for attempt in range(1, network.attempts + 1):
             try:
                 with part.open("wb") as sink:

@@ -55,45 +55,24 @@ _ALIASES = {"capabilities": "material_capabilities"}
 
 
 def load_historical(
-    *,
-    cache: Path | None = None,
-    sources: Mapping[str, str] | None = None,
-    amend: bool = True,
+    *, cache: Path | None = None, sources: Mapping[str, str] | None = None, amend: bool = True
 ) -> Tables:
-    """Tables of the official files in the cache.
+    """Tables of the official files in the cache, named ``"historical"``.
 
-    Each kind of fact comes from the newest source in the cache, unless `sources` says which.
-    State numbers are COW's; spells are cut to the state system; CINC (national material
-    capabilities) is the capability. What is put together is kept in the cache, keyed by the
-    content of all files and of the code that reads them, and opened from there the next time.
+    Each kind of fact comes from the newest source in the cache, unless `sources` says which, e.g.
+    ``{"conflicts": "cow_mid_5_0", "alliances": "cow_alliances_4_1"}``. State numbers are COW's;
+    spells are cut to the state system; CINC (national material capabilities) is the capability.
+    What is put together is kept in the cache, keyed by the content of all files and of the code
+    that reads them, and opened from there the next time.
 
-    Parameters
-    ----------
-    cache : pathlib.Path, optional
-        Folder of the official files; `forecast.sources.cache.cache_folder` by default.
-    sources : mapping of str to str, optional
-        Source of the catalogue for some kinds of fact, e.g.
-        ``{"conflicts": "cow_mid_5_0", "alliances": "cow_alliances_4_1"}``.
-    amend : bool
-        Whether changes of alliances since the last year of ATOP are added from our own data.
-        The coverage of ``alliances`` and ``members`` then reaches the present and says from which
-        year on it rests on them (``amended_after``).
+    With `amend`, changes of alliances since the last year of ATOP are added from our own data. The
+    coverage of ``alliances`` and ``members`` then reaches the present and says from which year on
+    it rests on them (``amended_after``). There are seven tables and those of `EXTRA_TABLES` whose
+    source is in the cache; ``coverage`` names source, release, licence and years of each, with
+    notes on what was cut.
 
-    Returns
-    -------
-    Tables
-        Named ``"historical"``. Seven tables and those of `EXTRA_TABLES` whose source is in the
-        cache; ``coverage`` names source, release, licence and years of each, with notes on what
-        was cut.
-
-    Raises
-    ------
-    MissingFileError
-        A source is not in the cache; says how to get it.
-    UnknownNameError, ArgumentError
-        An unknown kind of fact or source, or one that does not provide it.
-    DataError, ChangedFileError
-        A file breaks its layout, or is not the one that was locked.
+    A source that is not in the cache is a MissingFileError that says how to get it; a file that is
+    not the one that was locked a ChangedFileError.
     """
     folder = cache_folder() if cache is None else Path(cache)
     candidates = _candidates(folder, sources or {})
@@ -107,10 +86,7 @@ def load_historical(
 
 
 def historical_key(
-    *,
-    cache: Path | None = None,
-    sources: Mapping[str, str] | None = None,
-    amend: bool = True,
+    *, cache: Path | None = None, sources: Mapping[str, str] | None = None, amend: bool = True
 ) -> str:
     """Key of the tables that `load_historical` gives: a hash of all that they are made from."""
     folder = cache_folder() if cache is None else Path(cache)

@@ -21,13 +21,7 @@ __all__ = [
 ]
 
 #: Obligation classes in the order of the `obligation` dimension (ATOP's five).
-OBLIGATIONS: tuple[str, ...] = (
-    "defense",
-    "offense",
-    "neutrality",
-    "nonaggression",
-    "consultation",
-)
+OBLIGATIONS: tuple[str, ...] = ("defense", "offense", "neutrality", "nonaggression", "consultation")
 
 #: Names of the tables, in the order in which foreign keys can be checked.
 TABLES: tuple[str, ...] = (
@@ -60,17 +54,10 @@ EXTRA_TABLES: tuple[str, ...] = (
 class Reading:
     """What a reader made of one source: one kind of fact, tidy, and the years it covers.
 
-    Attributes
-    ----------
-    table : str
-        Kind of fact: a key of `forecast.sources.schemas.SCHEMAS`.
-    frame : pandas.DataFrame
-        Columns as in that schema.
-    first, last : int
-        Calendar years that the file itself covers, inclusive (read off it, or stated by its
-        authors where its rows cannot tell: spells that are open at the end of the data).
-    notes : tuple of str
-        What the reader had to leave out or decide, with counts; part of the provenance.
+    `table` is a key of `forecast.sources.schemas.SCHEMAS`. `first` and `last` are read off the
+    file, or stated by its authors where its rows cannot tell: spells that are open at the end of
+    the data. `notes` are what the reader had to leave out or decide, with counts; part of the
+    provenance.
     """
 
     table: str

@@ -57,12 +57,7 @@ def dates_of(
 
 
 def month_dates(
-    frame: pd.DataFrame,
-    column: str,
-    *,
-    last: bool = False,
-    file: str = "",
-    coarsen: bool = False,
+    frame: pd.DataFrame, column: str, *, last: bool = False, file: str = "", coarsen: bool = False
 ) -> pd.Series:
     """First (or last) day of months written as YYYYMM, as in the contiguity files.
 

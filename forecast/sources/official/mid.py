@@ -197,11 +197,7 @@ def _participant_spells(path: Path, *, coarsen: bool) -> tuple[pd.DataFrame, tup
         {number: "int", **_PARTICIPANT},
         optional=extra,
         # A level of 0, which no codebook has, is in a row of MIDB 4.3: not known.
-        na={
-            **_NA,
-            "fatalpre": ("", "NA", "-9", ".", "-"),
-            "hostlev": ("", "NA", "-9", ".", "0"),
-        },
+        na={**_NA, "fatalpre": ("", "NA", "-9", ".", "-"), "hostlev": ("", "NA", "-9", ".", "0")},
     )
     aside = table["sidea"].isna().to_numpy(dtype=bool)
     table = table[~aside]

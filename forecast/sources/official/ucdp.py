@@ -46,11 +46,7 @@ _KINDS: Mapping[str, Kind] = {
     "start_date2": "date",
     "start_prec2": "int",
 }
-_OPTIONAL: Mapping[str, Kind] = {
-    "location": "str?",
-    "ep_end": "int?",
-    "ep_end_date": "date?",
-}
+_OPTIONAL: Mapping[str, Kind] = {"location": "str?", "ep_end": "int?", "ep_end_date": "date?"}
 #: Types of conflict as numbers, and as the words of the R package peacesciencer.
 _TYPES = {
     "1": False,
