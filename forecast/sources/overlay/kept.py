@@ -149,7 +149,7 @@ def chosen(data: object, amend: Amend) -> tuple[Amendment, ...]:
 
 
 def amended(tables: Tables, amendments: Sequence[Amendment]) -> Tables:
-    """A data set with amendments over it, one after the other; the first that does not fit is named."""
+    """A data set with amendments over it in turn; the first that does not fit is named."""
     if amendments:
         from forecast.sources.overlay.apply import amend
 
