@@ -35,7 +35,7 @@ from forecast.sources.tables import TABLES
 if TYPE_CHECKING:
     import fsspec
 
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.inference.fit import Fit
     from forecast.panel.types import Panel
 

@@ -9,7 +9,7 @@ import pytest
 
 from forecast import store as store_module
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError, UnknownNameError
-from forecast.evaluation.record import CalibrationRecord, calibration_record
+from forecast.evaluation.calibration_record import CalibrationRecord, calibration_record
 from forecast.inference.fit import Fit
 from forecast.inference.predict import predict
 from forecast.store import open_store

@@ -40,7 +40,7 @@ from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 
 if TYPE_CHECKING:
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = [
     "GATE",

@@ -21,7 +21,7 @@ from forecast.text import slug
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.report import Findings
     from forecast.sources.tables import Tables
 

@@ -106,11 +106,6 @@ class Coefficients:
         """Effect of each group but the slopes on rows of one year; (rows, D) by group.
 
         Those of states and pairs are the same in every year and world, and are made once.
-
-        Parameters
-        ----------
-        rows : xarray.Dataset
-            Row coordinates.
         """
         pairs = b"".join(rows[name].to_numpy().tobytes() for name in ("ccode_a", "ccode_b"))
         if pairs != self._pairs:

@@ -13,34 +13,26 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation import tables
-from forecast.evaluation.calibration import THETAS, murphy
-from forecast.evaluation.corp import Reliability, reliability
+from forecast.evaluation import score_table as st
+from forecast.evaluation.calibration import THETAS, Reliability, murphy, reliability
 from forecast.evaluation.inputs import as_level
-from forecast.evaluation.record_tables import (
-    EVERY,
-    KEYS,
-    band_rows,
-    bands_of,
-    count_rows,
-    recalibration_rows,
-    reference_of,
-    score_rows,
-)
+from forecast.evaluation.score_table import REFERENCE
+from forecast.evaluation.yearly_counts import counts_of_record
+from forecast.features.strata import BaseRate
 
 if TYPE_CHECKING:
-    from forecast.evaluation.backtest import Backtest
+    from forecast.evaluation.backtest_result import Backtest
     from forecast.sources.tables import Tables
 
-__all__ = ["BANDS", "EVERY", "CalibrationRecord", "band_of", "calibration_record", "record_of"]
+__all__ = ["BANDS", "CalibrationRecord", "band_of", "calibration_record", "record_of"]
 
 #: Edges of the bands of probability within which forecasts are held against what happened.
 BANDS = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
-_REFERENCE = "climatology"
 #: Columns that are labels whatever type a file gave them.
 _LABELS = ("stratum", "region")
 #: Thresholds of the Murphy diagram: a curve, with the usual ones among them.
@@ -136,7 +128,8 @@ class CalibrationRecord:
     @property
     def years(self) -> str:
         """Years that were forecast, in words."""
-        return _span(self.first_year, self.last_year)
+        first, last = self.first_year, self.last_year
+        return str(first) if first == last else f"{first}–{last}"
 
     def quote(self, stratum: str, probability: float) -> dict[str, Any]:
         """What the record says of forecasts like one: same stratum, same band of probability.
@@ -161,7 +154,12 @@ class CalibrationRecord:
         edges = self._edges
         band = band_of(probability, edges)
         found = self._quotes.get((stratum, band))
-        return dict(found) if found is not None else self._nothing(stratum, edges, band)
+        if found is not None:
+            return dict(found)
+        from forecast.evaluation.record_text import no_quotation
+
+        known = stratum in set(self.bands["stratum"])
+        return no_quotation(self, stratum, (edges[band], edges[band + 1]), known)
 
     def quote_level(self, severity: str, scope: str = "all") -> dict[str, Any]:
         """What the record says of forecasts of a level of severity.
@@ -179,19 +177,19 @@ class CalibrationRecord:
             ``covered``, ``scope``, ``expected``, ``observed``, ``unknown``, ``lower``, ``upper``,
             ``source`` and ``text``.
         """
-        from forecast.evaluation.quote import level_quotation
+        from forecast.evaluation.record_text import level_quotation
 
         return level_quotation(self, severity, scope)
 
     @cached_property
     def _edges(self) -> tuple[float, ...]:
-        part = self.bands[self.bands["stratum"] == EVERY]
+        part = self.bands[self.bands["stratum"] == st.EVERY]
         return (float(part["low"].iloc[0]), *map(float, part["high"]))
 
     @cached_property
     def _quotes(self) -> dict[tuple[str, int], dict[str, Any]]:
         """Every quotation, made once, so that a query only looks it up."""
-        from forecast.evaluation.quote import quotation
+        from forecast.evaluation.record_text import quotation
 
         edges, made = self._edges, {}
         for row in self.bands.to_dict("records"):
@@ -200,20 +198,15 @@ class CalibrationRecord:
                 made[key] = quotation(self, {str(k): v for k, v in row.items()})
         return made
 
-    def _nothing(self, stratum: str, edges: tuple[float, ...], band: int) -> dict[str, Any]:
-        from forecast.evaluation.quote import no_quotation
-
-        known = stratum in set(self.bands["stratum"])
-        return no_quotation(self, stratum, (edges[band], edges[band + 1]), known)
-
-
-def _span(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}–{last}"
-
 
 def band_of(probability: float, edges: Sequence[float] = BANDS) -> int:
     """Place of the band [low, high) that holds a probability; 1 is in the last one."""
-    return int(bands_of(probability, edges))
+    return int(_bands_of(probability, edges))
+
+
+def _bands_of(probability: npt.ArrayLike, edges: Sequence[float]) -> npt.NDArray[np.intp]:
+    place = np.searchsorted(edges, np.asarray(probability), side="right") - 1
+    return np.asarray(np.clip(place, 0, len(edges) - 2))
 
 
 def record_of(
@@ -251,10 +244,10 @@ def record_of(
         horizon=chosen,
         counts=backtest.counts,
         specification=specification,
-        settings={k: known[k] for k in ("origins", "seed", "panel", "rows_left_out") if k in known},
         **{"seed": int(known.get("seed", 0)), **options},
     )
-    return replace(made, ladder=ladder)
+    about = ("origins", "seed", "panel", "rows_left_out")
+    return replace(made, ladder=ladder, settings={k: known[k] for k in about if k in known})
 
 
 def calibration_record(
@@ -264,12 +257,10 @@ def calibration_record(
     seed: int,
     horizon: int = 1,
     counts: pd.DataFrame | None = None,
-    reference: str = _REFERENCE,
     level: float = 0.95,
     resamples: int = 500,
     bands: Sequence[float] = BANDS,
     specification: str = "",
-    settings: Mapping[str, Any] | None = None,
 ) -> CalibrationRecord:
     """Calibration record of one model from the rows of a backtest.
 
@@ -279,7 +270,8 @@ def calibration_record(
         Rows as `forecast.evaluation.backtest.Backtest.forecasts` documents them (or read back
         from its Parquet files): ``horizon``, ``year``, ``outcome``, ``model``, ``probability``,
         a key (``ccode_a``, ``ccode_b`` or ``ccode``) and, where known, ``stratum``, ``decade``,
-        ``region``, ``peace_years``.
+        ``region``, ``peace_years``. Skill is measured against the rows of climatology; without
+        them there is none.
     model : str
         Whose record.
     seed : int
@@ -289,8 +281,6 @@ def calibration_record(
     counts : pandas.DataFrame, optional
         Yearly counts with ``pit`` of the same backtest, from posterior draws. Without them the
         counts are simulated from the mean probabilities alone, and say so.
-    reference : str
-        Model that skill is measured against; without its rows there is no skill.
     level : float
         Probability of every interval.
     resamples : int
@@ -299,8 +289,6 @@ def calibration_record(
         Edges of the bands of probability, from 0 to 1.
     specification : str
         SHA-256 of the specification.
-    settings : mapping, optional
-        Where the forecasts come from; plain values.
 
     Returns
     -------
@@ -320,7 +308,20 @@ def calibration_record(
     curve_seed, score_seed, count_seed = (
         int(s) for s in np.random.SeedSequence(seed).generate_state(3)
     )
-    base = reference_of(forecasts, rows, reference, horizon)
+    base = _reference(forecasts, rows, horizon)
+    both = [rows] if base is None else [rows, rows.assign(model=REFERENCE, probability=base)]
+    table = st.score_table(
+        pd.concat(both, ignore_index=True),
+        by=("relevance", "stratum", "peace"),
+        against=None if base is None else REFERENCE,
+        scores=(st.resampled, st.recalibration),
+        models=[model],
+        level=level,
+        bootstrap=st.Bootstrap(score_seed, resamples, _blocks),
+    )
+    line = table["score"].isin(["intercept", "slope"])
+    ratios = st.score_table(rows, by=("relevance", "stratum", "decade", "region"),
+                            scores=(st.ratio,), level=level)  # fmt: skip
     return CalibrationRecord(
         model=model,
         horizon=horizon,
@@ -328,18 +329,62 @@ def calibration_record(
         last_year=int(rows["year"].max()),
         rows=len(rows),
         events=int(y.sum()),
-        unit="dyad-years" if "ccode_b" in rows else "state-years",
+        unit=str(table["unit"].iloc[0]),
         level=level,
         reliability=reliability(y, p, seed=curve_seed, level=level),
-        recalibration=recalibration_rows(rows, level),
+        recalibration=st.wide(
+            table[line], ["kind", "group"], ends=["intercept", "slope"], last=["interval", "remark"]
+        ),
         murphy=murphy(y, p, reference=base, thetas=_THETAS),
-        counts=count_rows(rows, model, horizon, counts, count_seed, level),
-        ratios=tables.ratio_table(rows, level=level).drop(columns=["horizon", "model", "level"]),
-        scores=score_rows(rows, base, score_seed, level, resamples),
-        bands=band_rows(rows, edges, level),
+        counts=counts_of_record(rows, counts, seed=count_seed, level=level),
+        ratios=st.ratio_lines(ratios).drop(columns=["horizon", "model", "level"]),
+        scores=table[~line].rename(columns={"estimate": "value"})[_SCORES].reset_index(drop=True),
+        bands=_band_rows(rows, edges, level),
         specification=specification,
-        settings=dict(settings or {}),
     )
+
+
+_SCORES = ["kind", "group", "rows", "events", "score", "value", "lower", "upper", "block", "blocks"]
+
+
+def _blocks(rows: pd.DataFrame, mask: st.Mask) -> st.Blocks:
+    return {name: labels[mask] for name, labels in st.blocks_of(rows).items()}
+
+
+def _reference(
+    forecasts: pd.DataFrame, rows: pd.DataFrame, horizon: int
+) -> npt.NDArray[np.float64] | None:
+    """Forecasts of climatology for the same rows, matched by key."""
+    base = forecasts[(forecasts["model"] == REFERENCE) & (forecasts["horizon"] == horizon)]
+    if base.empty:
+        return None
+    keys = ["year", *(name for name in st.KEYS if name in rows)]
+    found = rows[keys].merge(base[[*keys, "probability"]], on=keys, how="left", validate="1:1")
+    if found["probability"].isna().any():
+        gone = int(found["probability"].isna().sum())
+        raise ArgumentError(f"{gone} rows have no forecast of the reference {REFERENCE!r}.")
+    return found["probability"].to_numpy(dtype=np.float64)
+
+
+def _band_rows(rows: pd.DataFrame, edges: tuple[float, ...], level: float) -> pd.DataFrame:
+    """Forecasts and events by stratum and band of probability, empty bands among them."""
+    p, y = rows["probability"].to_numpy(), rows["outcome"].to_numpy()
+    place = _bands_of(p, edges)
+    table = []
+    for _, label, mask in st.slices(rows, ("stratum",)):
+        for i, (low, high) in enumerate(pairwise(edges)):
+            chosen = mask & (place == i)
+            n, seen = int(chosen.sum()), int(y[chosen].sum())
+            lower, upper = BaseRate(n, seen).interval(level) if n else (np.nan, np.nan)
+            table.append(
+                {
+                    "stratum": label, "low": low, "high": high, "rows": n,
+                    "expected": float(p[chosen].sum()), "observed": seen,
+                    "rate": seen / n if n else np.nan, "lower": 0.0 if n and not seen else lower,
+                    "upper": 1.0 if n and seen == n else upper,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(table)
 
 
 def _checked_edges(bands: Sequence[float]) -> tuple[float, ...]:
@@ -353,7 +398,7 @@ def _checked_edges(bands: Sequence[float]) -> tuple[float, ...]:
 def _rows_of(forecasts: pd.DataFrame, model: str, horizon: int) -> pd.DataFrame:
     needed = ("horizon", "year", "outcome", "model", "probability")
     missing = [name for name in needed if name not in forecasts]
-    keys = [name for name in KEYS if name in forecasts]
+    keys = [name for name in st.KEYS if name in forecasts]
     if missing or not keys:
         lacks = missing or ["ccode_a and ccode_b, or ccode"]
         raise ArgumentError(f"`forecasts` lacks {', '.join(lacks)}; found {list(forecasts)}.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
+from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 from forecast.simulation.levels import DEATHS
 
 if TYPE_CHECKING:
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = ["FEW", "band_words", "level_quotation", "no_quotation", "quotation"]
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.bootstrap import paired_difference
+from forecast.evaluation import score_table as st
 from forecast.evaluation.recalibration import SUFFIX as RECALIBRATED
-from forecast.evaluation.record_tables import KEYS
-from forecast.evaluation.scores import log_loss_rows
-from forecast.evaluation.tables import groups_of
+from forecast.evaluation.scores import log_loss
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from forecast.modeling.spec import ModelSpec
 
 __all__ = [
@@ -127,77 +123,92 @@ def alliance_gains(
     ArgumentError
         No variant in the forecasts, or not on the rows of the model.
     """
-    part = forecasts[forecasts["horizon"] == horizon]
-    keys = ["year", *(name for name in KEYS if name in part)]
-    base = part[part["model"] == model].sort_values(keys, ignore_index=True)
+    ordered, pairs = _paired_rows(forecasts[forecasts["horizon"] == horizon], model, horizon)
+
+    def slices(rows: pd.DataFrame) -> Iterator[tuple[str, str, st.Mask]]:
+        return _groups(rows, eras or {})
+
+    table = st.difference_table(
+        ordered,
+        [(name, full) for name, _, full in pairs],
+        by=slices,
+        bootstrap=st.Bootstrap(seed, resamples, _years_and_dyads),
+        level=level,
+    )
+    if table.empty:
+        return table
+    base = ordered[ordered["model"] == "climatology"].reset_index(drop=True)
+    reference = {
+        (kind, group): log_loss(base.loc[mask, "outcome"], base.loc[mask, "probability"]).value
+        for kind, group, mask in (slices(base) if len(base) else ())
+    }
+    label = {name: left_out for name, left_out, _ in pairs}
+    table = table.rename(columns={"estimate": "gain"}).assign(
+        left_out=table["model"].map(label),
+        recalibrated=table["against"] != model,
+        share=lambda t: [
+            row["gain"] / reference.get((row["kind"], row["group"]), np.nan)
+            for row in t.to_dict("records")
+        ],
+    )
+    by_variant = [table[table["model"] == name] for name, *_ in pairs]
+    ends = [name for name in table if "_by_" in str(name)]
+    columns = [
+        "left_out", "recalibrated", "kind", "group", "first_year", "last_year", "rows", "events",
+        "gain", "lower", "upper", "block", "blocks", *ends, "share", "level",
+    ]  # fmt: skip
+    return pd.concat(by_variant, ignore_index=True)[columns]
+
+
+def _paired_rows(
+    part: pd.DataFrame, model: str, horizon: int
+) -> tuple[pd.DataFrame, list[tuple[str, str, str]]]:
+    """Rows of the model, its variants and climatology in one order; variant, label, full model.
+
+    A recalibrated variant is held against the recalibrated model.
+    """
+    keys = ["year", *(name for name in st.KEYS if name in part)]
     names = [str(n) for n in dict.fromkeys(part["model"])]
-    # A recalibrated variant is held against the recalibrated model.
-    labels = {name: variant_label(name, model) for name in names}
     pairs = [
         (name, label, f"{model}{RECALIBRATED}" if name.endswith(RECALIBRATED) else model)
-        for name, label in labels.items()
-        if label is not None
+        for name in names
+        if (label := variant_label(name, model)) is not None
     ]
     pairs = [pair for pair in pairs if pair[2] in names]
-    if base.empty or not pairs:
+    if model not in names or not pairs:
         raise ArgumentError(
             f"Expected forecasts of {model!r} and of variants named '…{_MARK}<family>' at horizon"
             f" {horizon}; found {', '.join(names) or 'none'}."
         )
-    y = base["outcome"].to_numpy(dtype=np.float64)
-
-    def loss_of(name: str) -> npt.NDArray[np.float64]:
-        rows = part[part["model"] == name].sort_values(keys, ignore_index=True)
-        if len(rows) != len(base) or not (rows[keys] == base[keys]).all().all():
+    used = dict.fromkeys((model, *(n for name, _, full in pairs for n in (full, name))))
+    used |= dict.fromkeys(["climatology"] if "climatology" in names else [])
+    ordered = {
+        name: part[part["model"] == name].sort_values(keys, ignore_index=True) for name in used
+    }
+    for name, rows in ordered.items():
+        if not rows[keys].equals(ordered[model][keys]):
             raise ArgumentError(f"{name!r} has other rows than {model!r}; a gain is paired by row.")
-        return log_loss_rows(y, rows["probability"])
+    return pd.concat(ordered.values(), ignore_index=True), pairs
 
-    own = {name: loss_of(name) for name in dict.fromkeys(full for *_, full in pairs)}
-    climatology = loss_of("climatology") if "climatology" in names else None
-    pair = base.groupby(keys[1:], sort=False).ngroup().to_numpy()
-    year = base["year"].to_numpy()
-    groups = _groups(base, eras or {})
-    table = []
-    for name, label, full in pairs:
-        other = loss_of(name)
-        for kind, group, mask in groups:
-            blocks: dict[str, npt.ArrayLike] = {"year": year[mask], "dyad": pair[mask]}
-            if np.unique(year[mask]).size < 2 and np.unique(pair[mask]).size < 2:
-                continue
-            found = paired_difference(
-                other[mask],
-                own[full][mask],
-                blocks=blocks,
-                seed=seed,
-                level=level,
-                resamples=resamples,
-            )
-            reference = np.nan if climatology is None else float(climatology[mask].mean())
-            table.append(
-                {
-                    "left_out": label, "recalibrated": full != model, "kind": kind, "group": group,
-                    "first_year": int(year[mask].min()), "last_year": int(year[mask].max()),
-                    "rows": found.rows, "events": int(y[mask].sum()), "gain": found.mean,
-                    "lower": found.lower, "upper": found.upper, "block": found.block,
-                    "blocks": found.blocks[found.block], **found.ends(),
-                    "share": found.mean / reference, "level": level,
-                }
-            )  # fmt: skip
-    return pd.DataFrame(table)
+
+def _years_and_dyads(rows: pd.DataFrame, mask: st.Mask) -> st.Blocks:
+    """Years and pairs (or states), by which the rows of a slice hang together."""
+    year, unit = st.blocks_of(rows).values()
+    return {"year": year[mask], "dyad": unit[mask]}
 
 
 def _groups(
     rows: pd.DataFrame, eras: Mapping[str, tuple[int, int | None]]
-) -> list[tuple[str, str, npt.NDArray[np.bool_]]]:
+) -> Iterator[tuple[str, str, st.Mask]]:
     """Kind, name and rows of every group, those without rows left out."""
     year = rows["year"].to_numpy()
-    every, *rest = groups_of(rows, kinds=("stratum",))
+    every, *rest = st.slices(rows, ("stratum", "peace"))
     found = [every]
     for name, (first, last) in eras.items():
         found.append(("era", name, (year >= first) & (year <= (9999 if last is None else last))))
     found += [("decade", f"{d}s", year // 10 * 10 == d) for d in np.unique(year // 10 * 10)]
     found += [(k, f"peace {name}" if k == "peace" else name, mask) for k, name, mask in rest]
-    return [(kind, name, mask) for kind, name, mask in found if mask.any()]
+    return (group for group in found if group[2].any())
 
 
 def group_label(row: Mapping[Any, Any]) -> str:

@@ -1,4 +1,4 @@
-"""From the parts of a backtest to its tables."""
+"""The table of forecasts of a backtest, and what lies beside it, from the parts of its jobs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.evaluation import tables
-from forecast.evaluation.corp import Reliability, reliability
 from forecast.evaluation.recalibration import (
     SUFFIX,
     RollingRecalibration,
@@ -22,28 +20,22 @@ from forecast.evaluation.recalibration import (
 from forecast.evaluation.rolling import Job, JobResult, Part
 from forecast.evaluation.scores import log_loss
 from forecast.evaluation.stacking import RollingStack, rolling_stack, stack_name
+from forecast.evaluation.yearly_counts import count_table, simulate_counts
 
 __all__ = ["Assembled", "Pieces", "assemble", "forecast_rows"]
 
 Step = tuple[int, int]
+Lines = dict[tuple[int, str], RollingRecalibration]
+Stacks = dict[int, RollingStack]
+Count = tuple[dict[str, Any], float, npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """What the jobs of a backtest gave.
+    """What the jobs of a backtest gave: results by label, rows of each step (origin, horizon).
 
-    Attributes
-    ----------
-    jobs : sequence of Job
-        All of them.
-    results : mapping of str to JobResult
-        By label of the job.
-    rows : mapping of (int, int) to pandas.DataFrame
-        Rows of each step (origin, horizon).
-    names : sequence of str
-        Methods to be scored, the model under test first.
-    check : str
-        Ending of the name of the model's check.
+    `names` are the methods to be scored, the model under test first; `check` is the ending of the
+    name of its check by NUTS.
     """
 
     jobs: Sequence[Job]
@@ -60,10 +52,9 @@ class Pieces:
 
 @dataclass(frozen=True, eq=False)
 class Assembled:
-    """Tables by the names of the attributes of a `Backtest`, and what could not be scored."""
+    """Tables by the fields of a `Backtest`; rows that could not be forecast, and by whom."""
 
     tables: dict[str, pd.DataFrame]
-    reliability: dict[tuple[int, str], Reliability]
     left_out: int
     left_out_by: dict[str, int]
 
@@ -88,24 +79,12 @@ def assemble(
     stack: Sequence[str] = (),
     seed: int,
     level: float,
-    resamples: int,
 ) -> Assembled:
-    """All tables of a backtest.
+    """Forecasts of every method on the rows that all of them forecast, and their yearly counts.
 
-    Parameters
-    ----------
-    pieces : Pieces
-        Parts.
-    reference : str
-        Method that skills are measured against.
-    first : int
-        First origin that is scored.
-    recalibrate : int or None
-        Years of forecasts from which recalibration is learnt.
-    stack : sequence of str
-        Methods that are stacked with the one under test.
-    seed, level, resamples
-        See `forecast.evaluation.backtest.backtest`.
+    Only steps from the origin `first` on are scored. `recalibrate` are the years of forecasts from
+    which recalibration is learnt (never of the `reference`), `stack` the methods that are stacked
+    with the one under test: both stand beside the raw forecasts.
     """
     parts = {name: pieces.parts(name) for name in pieces.names}
     usable = {
@@ -117,92 +96,88 @@ def assemble(
         name: {step: _kept(part, usable[step]) for step, part in parts[name].items()}
         for name in pieces.names
     }
-    lines: dict[tuple[int, str], RollingRecalibration] = {}
-    stacks: dict[tuple[int], RollingStack] = {}
-    members = (pieces.names[0], *stack)
-    for horizon in sorted({h for _, h in rows}):
-        steps = [step for step in sorted(rows) if step[1] == horizon]
-        past = pd.concat([rows[step] for step in steps], ignore_index=True)
-        about = past["origin"], past["year"], past["outcome"]
-        means = {n: np.concatenate([kept[n][step].mean for step in steps]) for n in pieces.names}
-        if recalibrate is not None:
-            for name in pieces.names:
-                if name != reference:
-                    lines[horizon, name] = rolling_recalibration(
-                        *about, means[name], years=recalibrate
-                    )
-        if stack:
-            stacks[horizon,] = rolling_stack(*about, {name: means[name] for name in members})
+    again = () if recalibrate is None else [n for n in pieces.names if n != reference]
+    members = (pieces.names[0], *stack) if stack else ()
+    lines, stacks = _learnt(rows, kept, again, recalibrate or 0, members)
     forecasts: list[pd.DataFrame] = []
-    counts: list[tuple[dict[str, Any], float, npt.NDArray[np.int64]]] = []
+    counts: list[Count] = []
     scored = sorted((step for step in rows if step[0] >= first), key=lambda step: step[::-1])
-    for step in scored:
-        origin, horizon = step
-        versions: list[tuple[str, Part]] = []
-        for name in pieces.names:
-            versions.append((name, kept[name][step]))
-            if (horizon, name) in lines:
+    for origin, horizon in scored:
+        about = rows[origin, horizon]
+        here = {name: kept[name][origin, horizon] for name in pieces.names}
+        versions: dict[str, Part] = {}
+        for name, part in here.items():
+            versions[name] = part
+            if name in again:
                 line = partial(lines[horizon, name].apply, origin)
-                versions.append((name + SUFFIX, _moved(kept[name][step], line)))
-        if stack:
-            others = [kept[name][step].mean for name in stack]
-            pool = partial(stacks[horizon,].apply, origin, others)
-            versions.append((stack_name(members), _moved(kept[members[0]][step], pool)))
-        for label, part in versions:
-            forecasts.append(forecast_rows(rows[step], label, part.mean, part.lower, part.upper))
+                versions[name + SUFFIX] = _moved(part, line)
+        if members:
+            others = [here[name].mean for name in stack]
+            pool = partial(stacks[horizon].apply, origin, others)
+            versions[stack_name(members)] = _moved(here[members[0]], pool)
+        for label, part in versions.items():
+            forecasts.append(forecast_rows(about, label, part.mean, part.lower, part.upper))
             key = zlib.crc32(label.encode())
             child = np.random.SeedSequence(seed, spawn_key=(horizon, origin, key, 1))
-            rng = np.random.default_rng(child)
-            counts += _year_counts(rows[step], label, part.draws, rng)
-    table = pd.concat(forecasts, ignore_index=True)
-    unit = table.pop("unit").to_numpy()
-    model = pieces.names[0]
-    tested = [model] + ([model + SUFFIX] if lines else [])
-    count_table = tables.count_table(
-        np.array([observed for _, observed, _ in counts]),
-        np.column_stack([draws for _, _, draws in counts]),
-        pd.DataFrame([key for key, _, _ in counts]),
-        seed=seed,
-        level=level,
-    )
+            counts += _year_counts(about, label, part.draws, np.random.default_rng(child))
     by = {
         name: int(sum((~np.isfinite(parts[name][s].mean)).sum() for s in scored))
         for name in pieces.names
     }
-    made = {
-        "forecasts": table,
-        "scores": tables.score_table(table, reference=reference),
-        "differences": pd.concat(
-            [
-                tables.difference_table(
-                    table, model=name, unit=unit, seed=seed, level=level, resamples=resamples
-                )
-                for name in tested
-            ],
-            ignore_index=True,
-        ),
-        "calibration": tables.calibration_table(table, level=level),
-        "ratios": tables.ratio_table(table, level=level),
-        "murphy": tables.murphy_table(table, reference=reference),
-        "counts": count_table,
-        "fits": _fits(pieces),
-        "totals": tables.total_table(count_table),
-        "recalibration": _by_origin(lines, ("horizon", "model")),
-        "stack": _by_origin(stacks, ("horizon",)),
-        "nuts": _nuts_table(pieces, parts[model]),
-    }
-    curves = {
-        (int(str(h)), str(m)): reliability(
-            part["outcome"], part["probability"], seed=seed, level=level
-        )
-        for (h, m), part in table.groupby(["horizon", "model"], sort=False)
-    }
     return Assembled(
-        tables=made,
-        reliability=curves,
+        tables={
+            "forecasts": pd.concat(forecasts, ignore_index=True).drop(columns="unit"),
+            "counts": count_table(
+                np.array([observed for _, observed, _ in counts]),
+                np.column_stack([draws for _, _, draws in counts]),
+                pd.DataFrame([key for key, _, _ in counts]),
+                seed=seed,
+                level=level,
+            ),
+            "fits": _fits(pieces),
+            "recalibration": _by_origin(
+                [
+                    line.lines.reset_index().assign(horizon=horizon, model=name)
+                    for (horizon, name), line in lines.items()
+                ]
+            ),
+            "stack": _by_origin(
+                [
+                    pool.lines.reset_index().assign(horizon=horizon)
+                    for horizon, pool in stacks.items()
+                ]
+            ),
+            "nuts": _nuts_table(pieces, parts[pieces.names[0]]),
+        },
         left_out=int(sum((~usable[step]).sum() for step in scored)),
         left_out_by={name: n for name, n in by.items() if n},
     )
+
+
+def _learnt(
+    rows: Mapping[Step, pd.DataFrame],
+    kept: Mapping[str, Mapping[Step, Part]],
+    again: Sequence[str],
+    years: int,
+    members: Sequence[str],
+) -> tuple[Lines, Stacks]:
+    """Recalibration lines by horizon and method (of `again`); stacks of the members by horizon."""
+    lines: Lines = {}
+    stacks: Stacks = {}
+    for horizon in sorted({h for _, h in rows}):
+        steps = [step for step in sorted(rows) if step[1] == horizon]
+        past = pd.concat([rows[step] for step in steps], ignore_index=True)
+        about = past["origin"], past["year"], past["outcome"]
+        means = {n: np.concatenate([of[step].mean for step in steps]) for n, of in kept.items()}
+        for name in again:
+            lines[horizon, name] = rolling_recalibration(*about, means[name], years=years)
+        if members:
+            stacks[horizon] = rolling_stack(*about, {name: means[name] for name in members})
+    return lines, stacks
+
+
+def _by_origin(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def _kept(part: Part, keep: npt.NDArray[np.bool_]) -> Part:
@@ -230,18 +205,8 @@ def _moved(part: Part, line: Callable[[Any], Any]) -> Part:
     )
 
 
-def _by_origin(
-    made: Mapping[Any, RollingRecalibration | RollingStack], names: Sequence[str]
-) -> pd.DataFrame:
-    """Lines of all horizons (and methods, where the keys hold them) in one table."""
-    tables = [
-        learnt.lines.reset_index().assign(**dict(zip(names, key, strict=True)))
-        for key, learnt in made.items()
-    ]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
 def _fits(pieces: Pieces) -> pd.DataFrame:
+    """Diagnostics of every fit of a Bayesian model."""
     found = [
         {"origin": job.fitted, "horizon": job.horizons[0], "model": job.name} | record
         for job in pieces.jobs
@@ -278,7 +243,8 @@ def _nuts_table(pieces: Pieces, own: Mapping[Step, Part]) -> pd.DataFrame:
 
 def _year_counts(
     rows: pd.DataFrame, name: str, draws: npt.NDArray[np.float32], rng: np.random.Generator
-) -> list[tuple[dict[str, Any], float, npt.NDArray[np.int64]]]:
+) -> list[Count]:
+    """What each count is (all rows, each region), what was observed, and draws of it."""
     region = rows["region"].to_numpy().astype(str) if "region" in rows else None
     outcome = rows["outcome"].to_numpy()
     key = {c: int(rows[c].iloc[0]) for c in ("origin", "horizon", "year")} | {"model": name}
@@ -288,5 +254,5 @@ def _year_counts(
             float(outcome.sum() if group == "all" else outcome[region == group].sum()),
             simulated,
         )
-        for group, simulated in tables.simulate_counts(draws, region, rng=rng).items()
+        for group, simulated in simulate_counts(draws, region, rng=rng).items()
     ]

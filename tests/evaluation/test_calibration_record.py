@@ -14,7 +14,12 @@ from forecast.errors import (
     UnknownNameError,
 )
 from forecast.evaluation.backtest import read_forecasts
-from forecast.evaluation.record import BANDS, CalibrationRecord, band_of, calibration_record
+from forecast.evaluation.calibration_record import (
+    BANDS,
+    CalibrationRecord,
+    band_of,
+    calibration_record,
+)
 from forecast.evaluation.scores import average_precision
 
 
