@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.sources.cells import cell_error
+from forecast.sources.cells import refuse_cells
 
 __all__ = [
     "FATALITIES",
@@ -84,17 +84,9 @@ def coded(
 ) -> pd.Series:
     """Words for the numbers of a column; what stands for a missing one is missing by default."""
     words = frame[column].map(dict(codes)).astype("str")
-    wrong = (frame[column].notna() & words.isna()).to_numpy(dtype=bool)
-    if wrong.any():
-        at = int(np.flatnonzero(wrong)[0])
-        raise cell_error(
-            file,
-            int(frame.index[at]),
-            column,
-            int(frame[column].iloc[at]),
-            f"one of {', '.join(f'{k} ({v})' for k, v in codes.items())}",
-            more=int(wrong.sum()) - 1,
-        )
+    expected = f"one of {', '.join(f'{k} ({v})' for k, v in codes.items())}"
+    wrong = frame[column].notna() & words.isna()
+    refuse_cells(frame, column, wrong, file=file, expected=expected)
     return words if missing is None else words.fillna(missing)
 
 
