@@ -10,7 +10,7 @@ from forecast.errors import ArgumentError, MissingFileError, UnknownNameError
 from forecast.sources import derived
 from forecast.sources.cache import available, cache_folder, files_of, how_to_get, preferred
 from forecast.sources.catalogue_file import catalogue
-from forecast.sources.tables import Tables
+from forecast.sources.tables import EXTRA_TABLES, TABLES, Tables
 
 if TYPE_CHECKING:
     from forecast.sources.assembly import Sourced
@@ -18,26 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FACTS", "historical_key", "load_historical"]
 
+#: Kinds of fact by the name of their table, where they differ.
+_OF_TABLE = {"capabilities": "material_capabilities"}
 #: Kinds of fact in the order in which they are put together, and whether a data set needs them.
 FACTS: Mapping[str, bool] = {
-    "states": True,
-    "powers": True,
-    "contiguity": True,
-    "material_capabilities": True,
-    "alliances": True,
-    "members": True,
-    "conflicts": True,
-    "treaty_design": False,
-    "disputes": False,
-    "participants": False,
-    "rivalries": False,
-    "regimes": False,
-    "polity": False,
-    "troops": False,
-    "trade": False,
-    "dyadic_trade": False,
-    "igos": False,
-    "distances": False,
+    **{_OF_TABLE.get(table, table): True for table in TABLES},
+    **dict.fromkeys(EXTRA_TABLES, False),
 }
 
 #: Kinds that come with another: from the same source, or from one whose identifiers agree.
@@ -50,8 +36,6 @@ _WITH: Mapping[str, str] = {
 }
 #: Of those, the ones that make no sense from another source.
 _SAME = ("members", "dyadic_trade")
-#: Kinds of fact by the name of their table.
-_ALIASES = {"capabilities": "material_capabilities"}
 
 
 def load_historical(
@@ -96,7 +80,7 @@ def historical_key(
 def _candidates(folder: Path, chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Sources in the cache that may provide each kind of fact, in the order of preference."""
     entries = catalogue()
-    own = {_ALIASES.get(fact, fact): source for fact, source in chosen.items()}
+    own = {_OF_TABLE.get(fact, fact): source for fact, source in chosen.items()}
     for fact, source in own.items():
         if fact not in FACTS:
             raise UnknownNameError("kind of fact in sources:", fact, FACTS)
@@ -167,7 +151,6 @@ def _put_together(
 ) -> Tables:
     from forecast.sources.assembly import assemble
     from forecast.sources.embedded import finish_tables
-    from forecast.sources.tables import TABLES
 
     shelf = _Shelf(folder)
     facts: dict[str, Sourced] = {}

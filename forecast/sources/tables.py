@@ -13,6 +13,7 @@ from forecast.sources.recall import Recall
 __all__ = [
     "EXTRA_TABLES",
     "OBLIGATIONS",
+    "OTHER_SIDE",
     "TABLES",
     "Coverage",
     "Reading",
@@ -36,6 +37,9 @@ TABLES: tuple[str, ...] = (
 
 #: Tables that a data set may have besides; a feature that needs one is missing without it.
 EXTRA_TABLES: tuple[str, ...] = (
+    "treaty_design",
+    "disputes",
+    "participants",
     "rivalries",
     "regimes",
     "polity",
@@ -44,10 +48,15 @@ EXTRA_TABLES: tuple[str, ...] = (
     "dyadic_trade",
     "igos",
     "distances",
-    "treaty_design",
-    "disputes",
-    "participants",
 )
+
+
+#: What a value of ``initiator`` or ``outcome`` is when the two states of a row change places.
+OTHER_SIDE: Mapping[str, str] = {
+    **{"a": "b", "b": "a"},
+    **{"victory_a": "victory_b", "victory_b": "victory_a"},
+    **{"yield_a": "yield_b", "yield_b": "yield_a"},
+}
 
 
 @dataclass(frozen=True, eq=False)

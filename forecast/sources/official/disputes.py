@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.sources.cells import refuse_cells
+from forecast.sources.tables import OTHER_SIDE
 
 __all__ = [
     "FATALITIES",
@@ -65,13 +66,6 @@ FATALITIES = range(7)
 IntArray = npt.NDArray[np.int64]
 
 _PRECISIONS = ("year", "month", "day")
-#: Outcome seen from the other side.
-_SWAPPED = {
-    "victory_a": "victory_b",
-    "victory_b": "victory_a",
-    "yield_a": "yield_b",
-    "yield_b": "yield_a",
-}
 
 
 def coded(
@@ -223,7 +217,7 @@ def conflicts_of(spells: pd.DataFrame, *, prefix: str, label: str, source: str) 
     out["initiator"] = np.select(
         [one_began & two_began, one_began, two_began], ["both", "a", "b"], "unclear"
     )
-    turned = spells["outcome"].replace(_SWAPPED)
+    turned = spells["outcome"].replace(dict(OTHER_SIDE))
     out["outcome"] = spells["outcome"].where(~swapped, turned)
     for column in ("start", "end"):
         out[column] = spells[column].astype("datetime64[s]")
