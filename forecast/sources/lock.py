@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from forecast.errors import ChangedFileError
+from forecast.files import sha256_of, write_atomically
 
 __all__ = ["Lock", "LockedFile", "lock_path", "read_lock", "sha256_of", "write_lock"]
 
@@ -62,12 +62,6 @@ class Lock:
     downloads: Mapping[str, LockedFile] = field(default_factory=dict)
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file (hex)."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 def lock_path(cache: Path, source: str) -> Path:
     """Where the lock of a source is: one file each, so that two processes never share one."""
     return cache / "locks" / f"{source}.json"
@@ -114,8 +108,6 @@ def _broken(path: Path, why: str) -> ChangedFileError:
 
 def write_lock(cache: Path, lock: Lock) -> None:
     """Write the lock of a source, whole or not at all."""
-    from forecast.files import write_atomically
-
     content = {"version": VERSION, **asdict(lock)}
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     write_atomically(lock_path(cache, lock.source), text.encode("utf-8"))
