@@ -3,8 +3,8 @@
 An entry is a sealed folder ``<cache>/panels/<key>/`` with the rows as Parquet. The key is a SHA-256
 over the data (the content of the files behind them), the options of `load_panel`, the requested
 columns and the code that makes them; so nothing is ever out of date: other data or other code have
-another key. An entry that is damaged or half there is made anew. Its hashes are against damage, not against somebody who can
-write to the cache.
+another key. An entry that is damaged or half there is made anew. Its hashes are against damage, not
+against somebody who can write to the cache.
 """
 
 from __future__ import annotations
