@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from inference import SEED, bambi_posterior, crossed
+from posterior_agreement import posterior_agreement
 
 import forecast as fc
-from forecast.evaluation.agreement import posterior_agreement
 from forecast.inference.nuts import sample_nuts
 from forecast.inference.sampling import sample_design
 from forecast.modeling.design import Design

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 import forecast as fc
-from forecast.evaluation.compare import paired_difference
+from forecast.evaluation.bootstrap import paired_difference
 from forecast.evaluation.scores import log_loss_rows
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
@@ -38,14 +38,16 @@ def forecasts(spec: ModelSpec, panel: Panel, options: argparse.Namespace) -> pd.
     """Rows of the origins with one column of probabilities for each method."""
     first, last = options.origins
     found = fc.backtest(
-        spec,
+        fc.BacktestPlan(
+            model=spec,
+            origins=range(first, last + 1),
+            refit=options.refit,
+            draws=options.draws,
+            seed=SEED,
+            baselines=["climatology", "without_alliances"],
+            resamples=100,
+        ),
         panel,
-        origins=range(first, last + 1),
-        refit=options.refit,
-        draws=options.draws,
-        seed=SEED,
-        baselines=["climatology", "without_alliances"],
-        resamples=100,
         workers=options.workers,
     ).forecasts
     names = {spec.name: "model", f"{spec.name}_without_alliances": "without_alliances"}

@@ -29,7 +29,7 @@ SEED = 20251231
 def run_variants(arguments: argparse.Namespace) -> pd.DataFrame:
     """Backtest of the model and its variants into the folder; picked up again after a kill."""
     from forecast.evaluation.alliances import alliance_variants
-    from forecast.evaluation.backtest import backtest
+    from forecast.evaluation.backtest import BacktestPlan, backtest
     from forecast.modeling.spec import load_model
     from forecast.panel_file import open_panel
 
@@ -39,13 +39,15 @@ def run_variants(arguments: argparse.Namespace) -> pd.DataFrame:
     # Years that the model is not fitted on are not asked about either.
     war = {year for span in spec.exclusions for year in range(span.first, span.last + 1)}
     result = backtest(
-        spec,
+        BacktestPlan(
+            model=spec,
+            origins=[year for year in range(arguments.first, last + 1) if year not in war],
+            refit=arguments.refit,
+            baselines=["climatology", *alliance_variants(spec)],
+            draws=arguments.draws,
+            seed=SEED,
+        ),
         panel,
-        origins=[year for year in range(arguments.first, last + 1) if year not in war],
-        refit=arguments.refit,
-        baselines=["climatology", *alliance_variants(spec)],
-        draws=arguments.draws,
-        seed=SEED,
         out=arguments.out / "run",
         workers=arguments.workers,
         progress=True,
@@ -243,7 +245,7 @@ def main() -> None:
         parser.error("--out needs --panel")
     from forecast.evaluation.alliance_figures import gain_figure, slope_figure
     from forecast.evaluation.alliances import alliance_gains
-    from forecast.evaluation.forecast_rows import read_forecasts
+    from forecast.evaluation.backtest import read_forecasts
 
     parts: list[pd.DataFrame] = []
     about = []

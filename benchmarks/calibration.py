@@ -53,19 +53,19 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import xarray as xr
-
-import forecast
-from forecast.evaluation.check_result import RATE
-from forecast.evaluation.checks import CHECKS
-from forecast.evaluation.insample import posterior_draws
-from forecast.evaluation.record import record_of
-from forecast.evaluation.simulated import (
+from simulated_calibration import (
     SimulatedCalibration,
     rank_band,
     simulate_outcomes,
     simulated_calibration,
 )
-from forecast.evaluation.simulated_history import simulated_history
+from simulated_history import simulated_history
+
+import forecast
+from forecast.evaluation.check_tables import RATE
+from forecast.evaluation.checks import CHECKS
+from forecast.evaluation.insample import posterior_draws
+from forecast.evaluation.record import record_of
 from forecast.inference.diagnostics import khat_limit
 from forecast.inference.fit import Fit
 from forecast.modeling.design import Block, Design
@@ -235,7 +235,10 @@ def checked(shared: World, number: int) -> list[dict[str, Any]]:
     if shared.truth != "prior" and "reliability" in shared.only:
         years = range(shared.last - 4, shared.last + 1)
         scored = forecast.backtest(
-            fit.spec, panel, origins=years, draws=200, seed=seed, baselines=()
+            forecast.BacktestPlan(
+                model=fit.spec, origins=years, draws=200, seed=seed, baselines=()
+            ),
+            panel,
         )
         fitted = replace(fitted, record=record_of(scored, specification=fit.spec.sha256))
     return [

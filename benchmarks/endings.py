@@ -23,7 +23,7 @@ from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.build import read_tables
-from forecast.scenario.ending import ending_panel
+from forecast.simulation.ending import ending_panel
 
 YEARS = 5
 ENDING = load_model("ending")

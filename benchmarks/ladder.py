@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 import forecast as fc
-from forecast.evaluation.compare import paired_difference
+from forecast.evaluation.bootstrap import paired_difference
 from forecast.evaluation.ladder import ladder_forecasts, ladder_table
 from forecast.evaluation.scores import log_loss_rows
 from forecast.modeling.spec import ModelSpec, load_model
@@ -35,7 +35,16 @@ def forecasts(spec: ModelSpec, outcome: str, origins: range, refit: int) -> pd.D
     own = ModelSpec.from_dict(spec.to_dict() | {"outcome": outcome})
     panel = fc.load_panel(**panel_options(own))
     made = fc.backtest(
-        own, panel, origins=origins, refit=refit, draws=DRAWS, seed=SEED, baselines=[], resamples=20
+        fc.BacktestPlan(
+            model=own,
+            origins=origins,
+            refit=refit,
+            draws=DRAWS,
+            seed=SEED,
+            baselines=[],
+            resamples=20,
+        ),
+        panel,
     )
     rows = made.forecasts
     return rows[rows["model"] == made.model].set_index(KEYS)

@@ -42,7 +42,7 @@ def import_seconds() -> float:
 def risk_queries() -> dict[str, Any]:
     """One query, and 2,000 pairs x 5 years x 1,000 draws, on a fit loaded from a store."""
     import forecast as fc
-    from forecast.risk import forget
+    from forecast.risk.query import forget
 
     out: dict[str, Any] = {}
     begun = time.perf_counter()

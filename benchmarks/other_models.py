@@ -48,8 +48,8 @@ def score(
     workers : int
         Processes.
     """
-    from forecast.evaluation.backtest import backtest
-    from forecast.evaluation.unit_baselines import baselines_for
+    from forecast.evaluation.backtest import BacktestPlan, backtest
+    from forecast.evaluation.baselines import baselines_for
     from forecast.modeling.spec import load_model
     from forecast.panel.build import load_panel
     from forecast.run import panel_options
@@ -57,14 +57,16 @@ def score(
     spec = load_model(model)
     panel = load_panel(data=data, **panel_options(spec))
     result = backtest(
-        spec,
+        BacktestPlan(
+            model=spec,
+            origins=range(first, last + 1),
+            refit=refit,
+            seed=SEED,
+            draws=draws,
+            baselines=[*baselines_for(spec.unit), "without_alliances"],
+        ),
         panel,
-        origins=range(first, last + 1),
-        refit=refit,
-        seed=SEED,
-        draws=draws,
         workers=workers,
-        baselines=[*baselines_for(spec.unit), "without_alliances"],
     )
     every = result.scores[result.scores["group"] == "all"]
     found = result.differences

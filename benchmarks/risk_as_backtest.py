@@ -15,13 +15,12 @@ from dataclasses import replace
 
 import pandas as pd
 
-from forecast.evaluation.knowledge import known_before
-from forecast.evaluation.origins import target_panel, training_panel
+from forecast.evaluation.origins import known_before, target_panel, training_panel
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.spec import load_model
 from forecast.panel.build import load_panel, read_tables
-from forecast.risk import forget, risk
+from forecast.risk.query import forget, risk
 
 PAIR = ["ccode_a", "ccode_b"]
 

@@ -3,8 +3,8 @@
     uv run python benchmarks/sets.py [FIRST LAST [REFIT]]
 
 `dyad_onset` is refitted every REFIT years to the years before and forecasts the next year, all
-pairs. The same draws are read twice: with joint onsets (`forecast.scenario.joint`), whose weight is
-estimated from the conflicts before each year, and as if pairs were independent given the draw. Of
+pairs. The same draws are read twice: with joint onsets (`forecast.simulation.joint`), whose weight
+is estimated from the conflicts before each year, and as if pairs were independent given a draw. Of
 each set and year the probability of at least one onset and the distribution of their number are
 held against what happened. Sets: inside NATO, of NATO with others, Russia and NATO, inside the GCC,
 of the GCC with others, the world, each state against all. Intervals of differences are of a
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.evaluation.compare import paired_difference
+from forecast.evaluation.bootstrap import paired_difference
 from forecast.evaluation.origins import target_panel, training_panel
 from forecast.evaluation.scores import log_loss_rows
 from forecast.inference.fit import fit
@@ -31,7 +31,7 @@ from forecast.inference.predict import predict
 from forecast.modeling.spec import load_model
 from forecast.panel.build import load_panel, read_tables
 from forecast.risk import risk
-from forecast.scenario.joint import Joint, none_begins, sizes_on_record
+from forecast.simulation.joint import Joint, none_begins, sizes_on_record
 from forecast.sources.membership import member_codes, members
 from forecast.sources.tables import Tables
 

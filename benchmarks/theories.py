@@ -18,10 +18,10 @@ import sys
 import numpy as np
 
 import forecast as fc
-from forecast.evaluation.compare import paired_difference
+from forecast.evaluation.bootstrap import paired_difference
 from forecast.evaluation.scores import log_loss_rows
-from forecast.evaluation.theory_scores import TheoryScore, score_of, scores_file, write_scores
 from forecast.modeling.theory import theories
+from forecast.modeling.theory_scores import TheoryScore, score_of, scores_file, write_scores
 from forecast.run import panel_options
 
 SEED = 20261130
@@ -36,9 +36,18 @@ def scored(folder: str | None, draws: int) -> list[TheoryScore]:
     rivals = {name: spec.under(name) for name in theories()}
     panel = fc.load_panel(**panel_options(spec))
     found = fc.backtest(
-        spec, panel, origins=range(FIRST, LAST + 1), refit=REFIT, draws=draws, seed=SEED,
-        baselines=list(rivals.values()), resamples=100, out=folder,
-    ).forecasts  # fmt: skip
+        fc.BacktestPlan(
+            model=spec,
+            origins=range(FIRST, LAST + 1),
+            refit=REFIT,
+            draws=draws,
+            seed=SEED,
+            baselines=list(rivals.values()),
+            resamples=100,
+        ),
+        panel,
+        out=folder,
+    ).forecasts
     wide = found.pivot_table(index=KEYS, columns="model", values="probability", observed=True)
     y = found.drop_duplicates(KEYS).set_index(KEYS)["outcome"].reindex(wide.index).to_numpy()
     specs = {"": spec, **rivals}

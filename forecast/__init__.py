@@ -10,29 +10,31 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# A function and the module that holds it share the names `cases`, `explain` and so on: bound
+# A function and the module that holds it share the names `cases`, `report` and `risk`: bound
 # here, at once, the function is what `forecast.risk` means; the modules import nothing heavy.
 from forecast.cases import case, cases
-from forecast.explain import explain
 from forecast.report import report
 from forecast.risk import risk
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import check
+    from forecast.evaluation.plan import BacktestPlan
     from forecast.inference.fit import fit
     from forecast.modeling.build import build
     from forecast.modeling.spec import load_model
     from forecast.panel.build import load_panel
-    from forecast.scenario.initiation import initiation
-    from forecast.scenario.scenario import Scenario
-    from forecast.scenario.simulate import simulate
+    from forecast.risk.explain import explain
+    from forecast.risk.initiation import initiation
+    from forecast.simulation.scenario import Scenario
+    from forecast.simulation.simulate import simulate
     from forecast.sources.membership import members
     from forecast.store import open_store
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BacktestPlan",
     "Scenario",
     "backtest",
     "build",
@@ -52,17 +54,19 @@ __all__ = [
 ]
 
 _WHERE = {
-    "Scenario": "forecast.scenario.scenario",
+    "BacktestPlan": "forecast.evaluation.plan",
+    "Scenario": "forecast.simulation.scenario",
     "backtest": "forecast.evaluation.backtest",
     "build": "forecast.modeling.build",
     "check": "forecast.evaluation.checks",
+    "explain": "forecast.risk.explain",
     "fit": "forecast.inference.fit",
-    "initiation": "forecast.scenario.initiation",
+    "initiation": "forecast.risk.initiation",
     "load_model": "forecast.modeling.spec",
     "load_panel": "forecast.panel.build",
     "members": "forecast.sources.membership",
     "open_store": "forecast.store",
-    "simulate": "forecast.scenario.simulate",
+    "simulate": "forecast.simulation.simulate",
 }
 
 

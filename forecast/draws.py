@@ -1,13 +1,30 @@
-"""Intervals of draws."""
+"""Draws: their intervals, a selection of them, and the streams of random numbers they come from."""
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["equal_tailed", "estimates"]
+__all__ = ["Stream", "equal_tailed", "estimates", "generator", "thinned"]
+
+
+class Stream(IntEnum):
+    """What random numbers are drawn for; each purpose has a stream of its own."""
+
+    CAPABILITIES = 1
+    ONSETS = 2
+    ENDINGS = 4
+    RECORDING = 5
+    JOINT_ONSETS = 6
+    SHARED_NUMBERS = 7
+    OUTSIDE_PAIRS = 8
+    SEVERITY = 9
+    OBSERVED_RATES = 10
+    LEVELS_REACHED = 11
+    SUPPORT = 6  # chooses rows, where the other draws shares: the two never meet
 
 
 def equal_tailed(draws: npt.NDArray[Any], level: float) -> npt.NDArray[Any]:
@@ -39,3 +56,17 @@ def equal_tailed(draws: npt.NDArray[Any], level: float) -> npt.NDArray[Any]:
 def estimates(draws: npt.NDArray[Any], level: float) -> npt.NDArray[np.float64]:
     """Mean, and lower and upper end of the equal-tailed interval, over the last axis; (3, …)."""
     return np.stack([draws.mean(axis=-1, dtype=np.float64), *equal_tailed(draws, level)])
+
+
+def thinned(available: int, wanted: int | None) -> npt.NDArray[np.int64]:
+    """Places of at most `wanted` of so many draws, evenly spaced from the first to the last."""
+    number = available if wanted is None else min(wanted, available)
+    return np.linspace(0, available - 1, number).round().astype(np.int64)
+
+
+def generator(seed: int, *key: int) -> np.random.Generator:
+    """Random numbers of one purpose, of `Stream`, and of what else tells a stream from others.
+
+    They depend on nothing but the seed and the key: neither on the order of calls nor on workers.
+    """
+    return np.random.default_rng(np.random.SeedSequence([seed, *key]))

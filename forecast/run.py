@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from forecast.modeling.spec import ModelSpec
     from forecast.panel.events import UnderWay
     from forecast.report import Report
-    from forecast.scenario.scenario import Scenario
+    from forecast.simulation.scenario import Scenario
     from forecast.sources.tables import Tables
 
 __all__ = [
@@ -87,7 +87,7 @@ class _Clock:
 
 def stock_scenarios() -> list[Scenario]:
     """The scenarios that come with the data set, in order of their file names."""
-    from forecast.scenario.scenario import Scenario
+    from forecast.simulation.scenario import Scenario
 
     return [
         Scenario.from_toml(path) for path in sorted((data_folder() / "scenarios").glob("*.toml"))
@@ -352,14 +352,15 @@ def _report(
     clock: _Clock,
 ) -> tuple[Report, Fit]:
     """The report, and the fit with the calibration record that the report shows."""
-    from forecast.evaluation.backtest import backtest
+    from forecast.evaluation.backtest import BacktestPlan, backtest
     from forecast.evaluation.checks import CHECKS, check
     from forecast.evaluation.record import record_of
     from forecast.report import Findings, report
-    from forecast.risk import remember, risk
-    from forecast.scenario.initiation import initiations
-    from forecast.scenario.rivals import simulate_rivals
-    from forecast.scenario.simulate import origin_of, simulate_all, status_quo
+    from forecast.risk.initiation import initiations
+    from forecast.risk.query import remember, risk
+    from forecast.simulation.paired import simulate_all
+    from forecast.simulation.rivals import simulate_rivals
+    from forecast.simulation.status_quo import origin_of, status_quo
 
     fit.require_passed()
     last = origin_of(fit)
@@ -376,10 +377,11 @@ def _report(
     years = range(last - backtest_years + 1, last + 1)
 
     def record() -> tuple[Backtest, CalibrationRecord]:
-        made = backtest(
-            fit.spec, fit.panel, origins=years, method="laplace", draws=_BACKTEST_DRAWS,
-            refit=_BACKTEST_REFIT, seed=fit.seed,
+        plan = BacktestPlan(
+            model=fit.spec, origins=years, draws=_BACKTEST_DRAWS, refit=_BACKTEST_REFIT,
+            seed=fit.seed,
         )  # fmt: skip
+        made = backtest(plan, fit.panel)
         return made, record_of(made, specification=fit.spec.sha256, tables=fit.panel.tables)
 
     at_once = [name for name in CHECKS if name != _OF_RECORD]

@@ -39,14 +39,7 @@ if TYPE_CHECKING:
     from forecast.inference.fit import Fit
     from forecast.panel.types import Panel
 
-__all__ = [
-    "SCHEMA_VERSION",
-    "Store",
-    "open_store",
-]
-
-#: Version of the layout above; part of a fit's id, so that an old layout is never misread.
-SCHEMA_VERSION = 2
+__all__ = ["Store", "open_store"]
 
 _RECORD = "RECORD.json"
 
@@ -125,6 +118,8 @@ class Store:
         return fit.id
 
     def _save_fit(self, fit: Fit) -> None:
+        from forecast.inference.fit import SCHEMA_VERSION
+
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / fit.id
             folder.mkdir()
@@ -184,6 +179,8 @@ class Store:
             A file differs from the manifest, the id does not match the content, or the
             layout is of another version.
         """
+        from forecast.inference.fit import SCHEMA_VERSION
+
         matches = [known for known in self.ids() if known.startswith(fit_id)] if fit_id else []
         if len(matches) != 1:
             detail = f"{len(matches)} artifacts of {self.root} have it as their prefix."

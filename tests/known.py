@@ -8,11 +8,10 @@ import numpy as np
 import xarray as xr
 
 from forecast.inference.diagnostics import Diagnostics
-from forecast.inference.fit import Fit, fit_id, rows_fingerprint
+from forecast.inference.fit import SCHEMA_VERSION, Fit, fit_id, rows_fingerprint
 from forecast.modeling.encode import encode
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
-from forecast.store import SCHEMA_VERSION
 
 #: Log-odds of the terms that have an effect; all others are near zero.
 EFFECTS = {

@@ -98,16 +98,13 @@ class Publisher:
     def __init__(self, url: str) -> None:
         self.url = url
         self.answers: dict[str, list[Answer]] = {}
-        self.requests: list[tuple[str, str | None]] = []
+        #: Path, header Range and header Accept-Encoding of each.
+        self.requests: list[tuple[str, str | None, str | None]] = []
 
     def offer(self, path: str, *answers: Answer) -> str:
         """Answer the next requests of a path so, and return its address."""
         self.answers[path] = list(answers)
         return self.url + path
-
-    def ranges(self) -> list[str | None]:
-        """The Range header of each request so far."""
-        return [asked for _, asked in self.requests]
 
 
 @contextmanager
@@ -118,7 +115,8 @@ def publish(certificate: Path | None = None) -> Iterator[Publisher]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            publisher.requests.append((self.path, self.headers.get("Range")))
+            asked = (self.headers.get(name) for name in ("Range", "Accept-Encoding"))
+            publisher.requests.append((self.path, *asked))
             queue = publisher.answers.get(self.path, [status(404)])
             answer = queue.pop(0) if len(queue) > 1 else queue[0]
             # The client goes away, as it should, from some of these answers.
@@ -173,21 +171,17 @@ def whole(body: bytes, **headers: object) -> Answer:
     return answer
 
 
-def ranged(body: bytes, etag: str = '"1"', *, obey_if_range: bool = True) -> Answer:
-    """The file, or the part of it that was asked for if it is still the same version."""
+def ranged(body: bytes, etag: str = '"1"', **headers: object) -> Answer:
+    """The part of the file that was asked for, whatever version it is of; else the file."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         asked = handler.headers.get("Range")
-        same = handler.headers.get("If-Range") in (None, etag) or not obey_if_range
-        if asked is None or not same:
+        if asked is None:
             whole(body, ETag=etag)(handler)
             return
         start = int(asked.removeprefix("bytes=").rstrip("-"))
-        if start >= len(body):
-            _head(handler, 416, Content_Range=f"bytes */{len(body)}", Content_Length=0)
-            return
         limits = f"bytes {start}-{len(body) - 1}/{len(body)}"
-        _head(handler, 206, Content_Range=limits, Content_Length=len(body) - start, ETag=etag)
+        _head(handler, 206, Content_Range=limits, Content_Length=len(body) - start, **headers)
         handler.wfile.write(body[start:])
 
     return answer
@@ -237,11 +231,11 @@ def unsized(body: bytes) -> Answer:
     return answer
 
 
-def chunked(body: bytes, *, ended: bool = True) -> Answer:
+def chunked(body: bytes, *, ended: bool = True, **headers: object) -> Answer:
     """The file in chunks, with or without the mark of the end."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        _head(handler, 200, Transfer_Encoding="chunked")
+        _head(handler, 200, Transfer_Encoding="chunked", **headers)
         handler.wfile.write(f"{len(body):x}\r\n".encode() + body + b"\r\n")
         if ended:
             handler.wfile.write(b"0\r\n\r\n")

@@ -13,7 +13,7 @@ import pytest
 
 import forecast
 from forecast.errors import GateRefusedError, UnknownNameError
-from forecast.evaluation.strata import STRATA_WORDS
+from forecast.features.strata import STRATA_WORDS
 from forecast.inference.diagnostics import Thresholds
 from forecast.modeling.spec import load_model
 from forecast.panel import build

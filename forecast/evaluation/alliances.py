@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.compare import paired_difference
+from forecast.evaluation.bootstrap import paired_difference
 from forecast.evaluation.recalibration import SUFFIX as RECALIBRATED
 from forecast.evaluation.record_tables import KEYS
 from forecast.evaluation.scores import log_loss_rows

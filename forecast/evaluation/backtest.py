@@ -9,44 +9,29 @@ forecasts). Nothing that happened in o or later can enter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from forecast.errors import ArgumentError, UnknownNameError
+from forecast.errors import ArgumentError, DataError, MissingFileError
 from forecast.evaluation.assembly import Pieces, assemble, forecast_rows
-from forecast.evaluation.baselines import Forecaster
 from forecast.evaluation.corp import Reliability
-from forecast.evaluation.forecasters import WITHOUT_ALLIANCES, ModelForecaster, comparison
-from forecast.evaluation.origins import target_panel, target_rows
-from forecast.evaluation.preparation import (
-    CHECK,
-    fingerprint,
-    identity,
-    known_steps,
-    make_setting,
-    nuts_check,
-)
-from forecast.evaluation.rolling import Job, JobResult, plan, run_jobs
+from forecast.evaluation.origins import known_steps, target_panel, target_rows
+from forecast.evaluation.plan import CHECK, REFERENCE, BacktestPlan
+from forecast.evaluation.rolling import Job, JobResult, Shared, jobs_of, run_jobs
 from forecast.evaluation.run_folder import Progress, RunFolder
 from forecast.evaluation.tables import records
-from forecast.modeling.spec import ModelSpec, load_model
+from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
 if TYPE_CHECKING:
     from forecast.sources.tables import Tables
 
-__all__ = ["DEFAULT_BASELINES", "Backtest", "backtest"]
-
-DEFAULT_BASELINES = ("climatology", "conflictology", "peace_years", "history", WITHOUT_ALLIANCES)
-"""What a model is compared with; ``"boosting"`` needs the extra `baselines`."""
-
-REFERENCE = "climatology"
-"""Method that skill is measured against."""
+__all__ = ["Backtest", "BacktestPlan", "backtest", "complete_rows", "read_forecasts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +80,7 @@ class Backtest:
     level : float
         Probability of every interval.
     settings : dict
-        Origins, horizons, method, seed, panel, rows that could not be forecast.
+        Origins, horizons, method, seed, the whole plan, panel, rows that could not be forecast.
     """
 
     forecasts: pd.DataFrame
@@ -190,25 +175,12 @@ _TABLES = (
 
 
 def backtest(
-    model: ModelSpec | str | Path,
-    panel: Panel,
+    plan: BacktestPlan | ModelSpec | str | Path,
+    panel: Panel | None = None,
     *,
-    origins: Iterable[int],
-    horizons: Iterable[int] = (1,),
-    method: Literal["laplace", "nuts"] = "laplace",
-    seed: int,
-    baselines: Sequence[str | Path | ModelSpec | Forecaster] = DEFAULT_BASELINES,
-    draws: int = 500,
-    level: float = 0.9,
-    resamples: int = 1000,
-    window: int | None = None,
-    refit: int = 1,
-    multi_step: Literal["simulate", "direct"] = "simulate",
-    recalibrate: int | None = None,
-    stack: Sequence[str] = (),
-    warm_up: int = 0,
-    nuts_at: Iterable[int] = (),
-    nuts_draws: int = 500,
+    years: tuple[int, int] | None = None,
+    horizon: int | Iterable[int] | None = None,
+    seed: int | None = None,
     out: str | Path | None = None,
     workers: int = 1,
     client: Any = None,
@@ -218,55 +190,21 @@ def backtest(
 
     Parameters
     ----------
-    model : ModelSpec, str or Path
-        The model under test.
-    panel : Panel
-        Rows of any unit; for a horizon beyond 1 it must carry its world and its tables.
-    origins : iterable of int
-        First years that are not known.
-    horizons : iterable of int
-        Years ahead; horizon 1 is the origin's own year. Each is scored on its own. Steps beyond
-        the last known outcome are left out and listed in ``settings``.
-    method : {"laplace", "nuts"}
-        Inference of every fit.
-    seed : int
-        One seed; children are spawned by horizon, origin and name of the method.
-    baselines : sequence of str, Path, ModelSpec or Forecaster
-        Names in `forecast.evaluation.baselines.BASELINES`, ``"without_alliances"``, other models
-        (by name, file or specification), or any object with the protocol. Climatology is always
-        run: skill is measured against it.
-    draws : int
-        Posterior draws of each fit.
-    level : float
-        Probability of all intervals.
-    resamples : int
-        Bootstrap resamples of the paired differences.
-    window : int, optional
-        Learn from so many years before the origin only (sliding); all by default (expanding).
-    refit : int
-        Refit at the first origin and every `refit` years after it; an origin between uses the
-        last fit before it, with features of the year before the origin.
-    multi_step : {"simulate", "direct"}
-        How models forecast beyond horizon 1: simulated year by year with feedback of simulated
-        onsets, or fitted anew to features that are older by as much. Baselines are direct.
-    recalibrate : int, optional
-        Also score every method recalibrated by logistic regression on its own forecasts of so
-        many years before each origin (``"<name>, recalibrated"``, beside the raw ones; see
-        `forecast.evaluation.recalibration`).
-    stack : sequence of str
-        Also score the model stacked with these of the baselines: a logistic pool whose weights
-        are learnt at each origin from all forecasts of the years before it (see
-        `forecast.evaluation.stacking`). Intervals and draws are the model's, moved.
-    warm_up : int
-        Origins of so many years before the first are forecast too, for recalibration to learn
-        from; they are not scored.
-    nuts_at : iterable of int
-        Origins at which NUTS fits the model too, as a check of `method`.
-    nuts_draws : int
-        Its draws of each of four chains.
+    plan : BacktestPlan, ModelSpec, str or Path
+        What is forecast, how, and what it is compared with; or only the model under test, with
+        `years` and `seed`, and the default of everything else (`forecast.BacktestPlan`).
+    panel : Panel, optional
+        Rows of any unit; for a horizon beyond 1 it must carry its world and its tables. By
+        default the embedded data with the rows that the model asks for.
+    years : (int, int), optional
+        First and last origin; an origin is the first year that is not known.
+    horizon : int or iterable of int, optional
+        Years ahead, each scored on its own; 1 by default, the origin's own year.
+    seed : int, optional
+        Every random number descends from it.
     out : str or Path, optional
         Folder in which finished parts are kept (``forecasts/`` has one Parquet file per origin
-        and fit). Run again with the same arguments it goes on where it stopped.
+        and fit). Run again with the same plan it goes on where it stopped.
     workers : int
         Processes; with 1, two threads of this one.
     client : dask.distributed.Client, optional
@@ -281,7 +219,10 @@ def backtest(
     Raises
     ------
     ArgumentError
-        Bad origins or horizons, or a horizon beyond 1 on a panel without its world.
+        A plan with arguments that it decides, a model without `years` or `seed`, or a horizon
+        beyond 1 on a panel without its world.
+    SpecificationError
+        A value that no plan can have.
     ArtifactError
         `out` holds a backtest of another configuration.
     CoverageError
@@ -300,161 +241,169 @@ def backtest(
     Numbers depend neither on `workers` nor on interruptions. Within a calendar decade of origins
     each fit begins its search at the first fit of the decade.
     """
-    subject = ModelForecaster(load_model(model), method, draws)
-    others = {method.name: method for method in (comparison(b, subject) for b in baselines)}
-    # by name: a method of the caller's own need not be hashable
-    others.setdefault(REFERENCE, comparison(REFERENCE, subject))
-    return _run(
-        [subject, *others.values()],
-        panel,
-        origins=_years("origins", origins),
-        horizons=_years("horizons", horizons),
-        seed=seed,
-        level=level,
-        resamples=resamples,
-        window=_positive("window", window),
-        refit=_positive("refit", refit) or 1,
-        multi_step=multi_step,
-        recalibrate=_positive("recalibrate", recalibrate),
-        stack=tuple(stack),
-        warm_up=warm_up,
-        nuts_at=tuple(sorted({int(o) for o in nuts_at})),
-        nuts_draws=nuts_draws,
-        out=None if out is None else Path(out),
-        workers=workers,
-        client=client,
-        progress=progress,
-    )
+    plan = _plan(plan, years, horizon, seed)
+    panel = plan.panel() if panel is None else panel
+    origins, shared = plan.years(panel), Shared.of(plan, panel)
+    every = (*range(origins[0] - plan.warm_up, origins[0]), *origins)
+    scored = {h: shared.views[h][0] for h in plan.horizons}
+    steps, without = known_steps(scored, every, window=plan.window)
+    jobs = jobs_of(shared, steps)
+    rows = {(o, h): target_rows(target_panel(scored[h], o + h - 1), o, h) for o, h in steps}
+    folder = None if out is None else RunFolder.open(out, plan.identity(panel))
+    results = _results(shared, jobs, rows, folder, workers=workers, client=client, show=progress)
+    names = [m.name for m in shared.methods[: len(shared.methods) - bool(plan.nuts_at)]]
+    about = {"panel": panel.to_dict(), "steps_without_outcome": [list(step) for step in without]}
+    return _scored(plan, Pieces(jobs, results, rows, names, CHECK), origins, about)
 
 
-def _run(
-    methods: list[Forecaster],
-    panel: Panel,
-    *,
-    origins: tuple[int, ...],
-    horizons: tuple[int, ...],
-    seed: int,
-    level: float,
-    resamples: int,
-    window: int | None = None,
-    refit: int = 1,
-    multi_step: Literal["simulate", "direct"] = "simulate",
-    recalibrate: int | None = None,
-    stack: Sequence[str] = (),
-    warm_up: int = 0,
-    nuts_at: tuple[int, ...] = (),
-    nuts_draws: int = 500,
-    out: Path | None = None,
-    workers: int = 1,
-    client: Any = None,
-    progress: bool = False,
+def _scored(
+    plan: BacktestPlan, pieces: Pieces, origins: tuple[int, ...], about: dict[str, Any]
 ) -> Backtest:
-    names = [method.name for method in methods]
-    if len(set(names)) < len(names):
-        raise ArgumentError(f"Two methods have the same name: {names}.")
-    if multi_step not in ("simulate", "direct"):
-        raise ArgumentError(f"multi_step={multi_step!r}: expected 'simulate' or 'direct'.")
-    for name in stack:
-        if name not in names[1:]:
-            raise UnknownNameError("method to stack", name, names[1:], "Expected a baseline.")
-    if strange := [o for o in nuts_at if o not in origins]:
-        raise ArgumentError(f"nuts_at={strange}: expected some of the origins.")
-    every = tuple(range(origins[0] - warm_up, origins[0])) + origins
-    checks: dict[int, set[int]] = {}
-    if nuts_at:
-        checks = {len(methods): set(nuts_at)}
-        methods = [*methods, nuts_check(methods[0], nuts_draws)]
-    setting = make_setting(
-        methods, panel, horizons, seed=seed, level=level, window=window, multi_step=multi_step
-    )
-    steps, without = known_steps(setting, every, horizons)
-    jobs = plan(setting, steps, refit=refit, only=checks)
-    rows = {
-        (o, h): target_rows(target_panel(setting.views[h][0], o + h - 1), o, h) for o, h in steps
-    }
-    config = {
-        "version": version("alliance-forecast"),
-        "panel": fingerprint(panel),
-        "methods": [identity(m) for m in methods],
-        "origins": list(every),
-        "horizons": list(horizons),
-        "seed": seed,
-        "level": level,
-        "window": window,
-        "refit": refit,
-        "multi_step": multi_step,
-        "nuts_at": list(nuts_at),
-    }
-    folder = None if out is None else RunFolder.open(out, config)
-    done: dict[str, JobResult] = {}
-    for job in jobs if folder is not None else ():
-        if (kept := folder.load(job.label)) is not None:  # type: ignore[union-attr]
-            done[job.label] = JobResult.from_arrays(kept)
-    bar = Progress(progress, len(jobs), len(done))
-
-    def finished(job: Job, result: JobResult) -> None:
-        if folder is not None:
-            tables = {
-                origin: pd.concat(
-                    [
-                        forecast_rows(rows[p.origin, p.horizon], job.name, p.mean, p.lower, p.upper)
-                        for p in result.parts
-                        if p.origin == origin
-                    ],
-                    ignore_index=True,
-                ).drop(columns="unit")
-                for origin in sorted({p.origin for p in result.parts})
-            }
-            folder.save(job.label, result.to_arrays(), tables)
-        bar.advance(job.label)
-
-    with bar:
-        results = run_jobs(
-            setting, jobs, done=done, on_result=finished, workers=workers, client=client
-        )
+    """The forecasts of a plan with their tables."""
     made = assemble(
-        Pieces(jobs=jobs, results=results, rows=rows, names=names, check=CHECK),
+        pieces,
         reference=REFERENCE,
         first=origins[0],
-        recalibrate=recalibrate,
-        stack=stack,
-        seed=seed,
-        level=level,
-        resamples=resamples,
+        recalibrate=plan.recalibrate,
+        stack=plan.stack,
+        seed=plan.seed,
+        level=plan.level,
+        resamples=plan.resamples,
     )
+    kept = ("seed", "resamples", "window", "refit", "multi_step", "recalibrate", "warm_up")
     return Backtest(
         **made.tables,
         reliability=made.reliability,
-        model=names[0],
-        level=level,
+        model=pieces.names[0],
+        level=plan.level,
         settings={
             "origins": list(origins),
-            "horizons": list(horizons),
-            "seed": seed,
-            "resamples": resamples,
-            "window": window,
-            "refit": refit,
-            "multi_step": multi_step,
-            "recalibrate": recalibrate,
-            "stack": list(stack),
-            "warm_up": warm_up,
-            "panel": panel.to_dict(),
+            "horizons": list(plan.horizons),
+            **{name: getattr(plan, name) for name in kept},
+            "stack": list(plan.stack),
+            "plan": plan.to_dict() | {"sha256": plan.sha256},
             "rows_left_out": made.left_out,
             "rows_left_out_by": made.left_out_by,
-            "steps_without_outcome": [list(step) for step in without],
+            **about,
         },
     )
 
 
-def _years(name: str, values: Iterable[int]) -> tuple[int, ...]:
-    """Distinct integers in ascending order."""
-    found = sorted({int(v) for v in values})
-    if not found:
-        raise ArgumentError(f"`{name}` is empty.")
-    return tuple(found)
+def _plan(
+    plan: BacktestPlan | ModelSpec | str | Path,
+    years: tuple[int, int] | None,
+    horizon: int | Iterable[int] | None,
+    seed: int | None,
+) -> BacktestPlan:
+    """The plan as it is, or that of a model and the usual arguments."""
+    about = {"years": years, "horizon": horizon, "seed": seed}
+    if isinstance(plan, BacktestPlan):
+        if given := [name for name, value in about.items() if value is not None]:
+            raise ArgumentError(f"The plan decides {', '.join(given)}; leave out one of the two.")
+        return plan
+    if missing := [name for name in ("years", "seed") if about[name] is None]:
+        raise ArgumentError(f"A model without {' and '.join(missing)}: give both, or a plan.")
+    try:
+        first, last = years  # type: ignore[misc]
+        origins = range(first, last + 1)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"years={years!r}: expected first and last origin.") from None
+    ahead = (1,) if horizon is None else (horizon,) if isinstance(horizon, int) else horizon
+    return BacktestPlan(model=plan, origins=origins, horizons=tuple(ahead), seed=seed)
 
 
-def _positive(name: str, value: int | None) -> int | None:
-    if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
-        raise ArgumentError(f"{name}={value!r}: expected a number of years, at least 1.")
-    return value
+def _results(
+    shared: Shared,
+    jobs: list[Job],
+    rows: dict[tuple[int, int], pd.DataFrame],
+    folder: RunFolder | None,
+    *,
+    workers: int,
+    client: Any,
+    show: bool,
+) -> dict[str, JobResult]:
+    """Results of all jobs by label; those in the folder are read, the others kept there."""
+    done: dict[str, JobResult] = {}
+    for job in jobs if folder is not None else ():
+        if (kept := folder.load(job.label)) is not None:  # type: ignore[union-attr]
+            done[job.label] = JobResult.from_arrays(kept)
+
+    def finished(job: Job, result: JobResult) -> None:
+        if folder is not None:
+            tables: dict[int, list[pd.DataFrame]] = {}
+            for p in sorted(result.parts, key=lambda p: p.origin):
+                about = rows[p.origin, p.horizon].drop(columns="unit")
+                made = forecast_rows(about, job.name, p.mean, p.lower, p.upper)
+                tables.setdefault(p.origin, []).append(made)
+            every = {o: pd.concat(parts, ignore_index=True) for o, parts in tables.items()}
+            folder.save(job.label, result.to_arrays(), every)
+        bar.advance(job.label)
+
+    with (bar := Progress(show, len(jobs), len(done))):
+        return run_jobs(shared, jobs, done=done, on_result=finished, workers=workers, client=client)
+
+
+_KEYS = ("horizon", "year", "ccode", "ccode_a", "ccode_b")
+_NEEDED = ("horizon", "year", "outcome", "model", "probability")
+
+
+def read_forecasts(folder: str | Path) -> pd.DataFrame:
+    """Forecasts of every method on identical rows.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of ``forecast backtest --out`` or of ``backtest(out=…)``, while it runs or after;
+        or one Parquet file of such rows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `forecast.evaluation.backtest.Backtest.forecasts`. Rows that one of the methods could
+        not forecast are left out for all, and counted in ``attrs["rows_left_out"]``.
+
+    Raises
+    ------
+    MissingFileError
+        There are no forecasts in the folder.
+    DataError
+        A file has not the columns of forecasts.
+    """
+    path = Path(folder)
+    whole = [path] if path.is_file() else [path / "tables" / "forecasts.parquet"]
+    files = [file for file in whole if file.is_file()]
+    if not files:
+        found = {d: sorted(d.glob("*.parquet")) for d in (path / "run" / "forecasts",
+                                                          path / "forecasts")}  # fmt: skip
+        files = next((names for names in found.values() if names), [])
+    if not files:
+        raise MissingFileError(
+            f"{path} has no forecasts; expected the folder that `forecast backtest --out` wrote."
+        )
+    parts = []
+    for file in files:
+        part = pd.read_parquet(file)
+        missing = [name for name in _NEEDED if name not in part]
+        if missing:
+            raise DataError(
+                f"{file} lacks {', '.join(missing)}; found {', '.join(map(str, part))}."
+            )
+        parts.append(part)
+    return complete_rows(pd.concat(parts, ignore_index=True))
+
+
+def complete_rows(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Rows that every method of their horizon has forecast, in the same order for each."""
+    keys = [name for name in _KEYS if name in forecasts]
+    usable = np.isfinite(forecasts["probability"]) & np.isfinite(forecasts["outcome"])
+    known = forecasts[usable]
+    wanted = forecasts.groupby("horizon")["model"].nunique()
+    counts = known.groupby(keys)["model"].transform("nunique")
+    kept = known[counts.to_numpy() == known["horizon"].map(wanted).to_numpy()]
+    left_out = len(forecasts[keys].drop_duplicates()) - len(kept[keys].drop_duplicates())
+    order = list(dict.fromkeys(forecasts["model"]))
+    place = kept["model"].map({name: i for i, name in enumerate(order)})
+    ordered = kept.assign(_place=place).sort_values(["_place", *keys], kind="stable")
+    result: pd.DataFrame = ordered.drop(columns="_place").reset_index(drop=True)
+    result.attrs["rows_left_out"] = left_out
+    return result

@@ -1,97 +1,50 @@
 """Simple forecasters to beat. Each is fitted on a training panel and forecasts rows.
 
 A method may learn only from the rows it is fitted on: rates, means and scales for
-standardisation, coefficients, trees. The columns it reads are lagged features of the panel.
+standardisation, coefficients, trees. The columns it reads are lagged features of the panel, or
+come with its rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
-from scipy.special import betaln, expit, logit
+from scipy.special import betaln
 
-from forecast.errors import ArgumentError, ForecastError, UnknownNameError
-from forecast.evaluation.baseline_columns import (
-    ACTIVITY,
-    ALLIANCES,
-    HISTORY,
-    LOGGED,
-    STRUCTURE,
-)
+from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.inputs import FloatArray
 from forecast.features import FeatureRequest, compute_features
 from forecast.panel.types import Panel
 
+if TYPE_CHECKING:
+    from forecast.evaluation.forecasters import Forecaster, Predictor
+
 __all__ = [
-    "BASELINES",
-    "Boosting",
-    "Climatology",
-    "Conflictology",
-    "Forecaster",
-    "Logit",
-    "Predictor",
-    "baseline",
-    "boosted_trees",
-    "ridge_logit",
-    "training_outcome",
-    "unit_keys",
-]
+    "ALLIANCES", "BASELINES", "HISTORY", "UNDER_WAY", "Boosting", "Climatology", "Conflictology",
+    "Logit", "baseline", "baselines_for", "boosted_trees", "unit_keys",
+]  # fmt: skip
 
 
-class Predictor(Protocol):
-    """A fitted method."""
-
-    def predict(self, panel: Panel, *, seed: int) -> npt.NDArray[np.floating[Any]]:
-        """Draws of the probability of each row, shape (draws, rows); one draw if it has none."""
-        ...
-
-
-class Forecaster(Protocol):
-    """A method that can be fitted on a training panel."""
-
-    @property
-    def name(self) -> str:
-        """What tables call it."""
-        ...
-
-    def columns(self) -> Sequence[FeatureRequest]:
-        """Feature columns that the panel must hold when it is fitted and when it forecasts."""
-        ...
-
-    def fit(self, panel: Panel, *, seed: int, previous: Predictor | None = None) -> Predictor:
-        """Fit on rows with a known outcome; `previous` may serve as a warm start."""
-        ...
-
-
-def training_outcome(panel: Panel) -> FloatArray:
-    """Outcomes of a training panel, shape (n,).
-
-    Raises
-    ------
-    ArgumentError
-        For no rows, or rows whose outcome is not known.
-    """
+def _outcome(panel: Panel) -> FloatArray:
+    """Outcomes of a training panel, shape (n,); an error for none, or one that is not known."""
     y = panel.data["outcome"].to_numpy().astype(np.float64)
     if y.size == 0:
         raise ArgumentError("The training panel has no rows.")
-    if np.isnan(y).any():
+    if (gaps := np.isnan(y)).any():
         raise ArgumentError(
-            f"{int(np.isnan(y).sum())} of {y.size} training rows have no outcome "
-            f"(first in {int(panel.data['year'].to_numpy()[np.isnan(y)][0])}); restrict the years."
+            f"{int(gaps.sum())} of {y.size} training rows have no outcome "
+            f"(first in {int(panel.data['year'].to_numpy()[gaps][0])}); restrict the years."
         )
     return y
 
 
 def unit_keys(panel: Panel, *, either_way: bool = False) -> npt.NDArray[np.int64]:
-    """One number per unit of the panel (state, pair or directed pair) for each row.
-
-    With `either_way` both directions of a pair have the same.
-    """
+    """A number of each row's state, pair or directed pair (`either_way`: of both directions)."""
     if panel.unit == "state-year":
         return panel.data["ccode"].to_numpy().astype(np.int64)
     a = panel.data["ccode_a"].to_numpy().astype(np.int64)
@@ -118,7 +71,7 @@ class Climatology:
 
     def fit(self, panel: Panel, *, seed: int, previous: Predictor | None = None) -> Predictor:
         """Rate of the training rows."""
-        y = training_outcome(panel)
+        y = _outcome(panel)
         return _Constant(_smoothed_rate(float(y.sum()), y.size))
 
 
@@ -138,11 +91,6 @@ class Conflictology:
     of all rows in that window; m, the weight of the population in rows, maximises the
     beta-binomial likelihood of the window's counts. A unit without rows gets :math:`\pi`.
     (Persistence as the strongest simple forecast of conflict: Hegre et al. 2021.)
-
-    Attributes
-    ----------
-    window : int
-        Years.
     """
 
     window: int = 10
@@ -156,7 +104,7 @@ class Conflictology:
         """Counts of each unit in the window, and m."""
         if self.window < 1:
             raise ArgumentError(f"`window` must be at least 1 year, found {self.window}.")
-        y = training_outcome(panel)
+        y = _outcome(panel)
         year = panel.data["year"].to_numpy()
         recent = year > year.max() - self.window
         keys, index = np.unique(unit_keys(panel)[recent], return_inverse=True)
@@ -194,187 +142,169 @@ class _ShrunkRates:
 class Logit:
     r"""Logistic regression with a light ridge on standardised columns.
 
-    Peace years enter as a cubic (Carter and Signorino 2010), counts and joint capability in
-    logs. A missing value is set to the training mean and marked by a column of its own.
-    Maximises :math:`\sum_i \log p(y_i) - \tfrac{\lambda}{2}\|\beta\|^2`, the intercept free.
+    A missing value is set to the training mean and marked by a column of its own. Maximises
+    :math:`\sum_i \log p(y_i) - \tfrac{\lambda}{2}\|\beta\|^2`, the intercept free. Trained on rows
+    of one outcome only, it forecasts their smoothed rate.
 
     Attributes
     ----------
     name : str
         What tables call it.
     requests : tuple of FeatureRequest
-        Columns.
+        Features.
+    own : tuple of str
+        Columns that come with the rows, such as ``months_elapsed``.
+    logged : tuple of str
+        Of both, those that enter as log(1 + x), shares of capabilities as log x.
+    powers : tuple of str
+        Of both, those that enter with their square and cube too, after the log. By default peace
+        years, as a cubic (Carter and Signorino 2010).
     ridge : float
         Lambda, in rows.
     """
 
     name: str
     requests: tuple[FeatureRequest, ...]
+    own: tuple[str, ...] = ()
+    logged: tuple[str, ...] = (
+        "disputes_total", "disputes_recent", "joint_capability", "baseline_shared_allies",
+    )  # fmt: skip
+    powers: tuple[str, ...] = ("peace_years",)
     ridge: float = 1.0
 
     def columns(self) -> Sequence[FeatureRequest]:
-        """The columns of the regression."""
+        """The features of the regression."""
         return self.requests
 
     def fit(self, panel: Panel, *, seed: int, previous: Predictor | None = None) -> Predictor:
         """Penalised maximum likelihood by Newton's method."""
-        y = training_outcome(panel)
-        raw = _raw_columns(panel, self)
-        X = _expand(raw)
-        known = ~np.isnan(X)
-        share = known.mean(axis=0)
-        mean = np.where(known, X, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        filled = np.where(known, X, mean)
-        marked = np.flatnonzero((share < 1.0) & (share > 0.0))
-        columns = np.hstack([filled, ~known[:, marked]])
-        centre, scale = columns.mean(axis=0), columns.std(axis=0)
-        scale = np.where(scale > 0.0, scale, 1.0)  # a constant column becomes 0: no effect
-        design = np.column_stack([np.ones(y.size), (columns - centre) / scale])
-        beta = ridge_logit(design, y, self.ridge)
-        return _FittedLogit(self, beta, mean, marked, centre, scale)
+        from sklearn.impute import SimpleImputer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        y = _outcome(panel)
+        X = self.matrix(panel)
+        if y.min() == y.max():
+            return _Constant(_smoothed_rate(float(y.sum()), y.size))
+        regression = LogisticRegression(C=1.0 / self.ridge, solver="newton-cholesky", tol=1e-8)
+        filled = SimpleImputer(add_indicator=True, keep_empty_features=True)
+        return _Classifier(self, make_pipeline(filled, StandardScaler(), regression).fit(X, y))
+
+    def matrix(self, panel: Panel) -> FloatArray:
+        """Columns of the regression, shape (rows, columns)."""
+        columns = []
+        for name, x in _columns(panel, self.name, self.requests, self.own).items():
+            if name in self.logged:
+                x = np.log(x) if name.endswith("capability") else np.log1p(x)
+            columns.append(x)
+            if name in self.powers:
+                columns += [x**2, x**3]
+        return np.column_stack(columns)
+
+
+def _columns(
+    panel: Panel, name: str, requests: Sequence[FeatureRequest], own: Sequence[str] = ()
+) -> dict[str, FloatArray]:
+    """Columns by name as they are in the panel."""
+    if panel.unit == "state-year" and any(r.spec.level in ("dyad", "directed") for r in requests):
+        raise ArgumentError(
+            f"The baseline {name!r} reads features of pairs of states; the panel's unit is "
+            "'state-year'. Use 'climatology' or 'conflictology'."
+        )
+    data = compute_features(panel, requests).data
+    names = (*(r.name for r in requests), *own)
+    return {name: data[name].to_numpy().astype(np.float64) for name in names}
 
 
 @dataclass(frozen=True, eq=False)
-class _FittedLogit:
-    spec: Logit
-    beta: FloatArray
-    mean: FloatArray
-    marked: npt.NDArray[np.intp]
-    centre: FloatArray
-    scale: FloatArray
+class _Classifier:
+    """What scikit-learn fitted to the columns of a method."""
+
+    method: Logit | Boosting
+    fitted: Any
 
     def predict(self, panel: Panel, *, seed: int) -> FloatArray:
-        X = _expand(_raw_columns(panel, self.spec))
-        known = ~np.isnan(X)
-        columns = np.hstack([np.where(known, X, self.mean), ~known[:, self.marked]])
-        eta = self.beta[0] + (columns - self.centre) / self.scale @ self.beta[1:]
-        return np.asarray(expit(eta))[None, :]
-
-
-def _raw_columns(panel: Panel, method: Logit | Boosting) -> dict[str, FloatArray]:
-    if panel.unit == "state-year" and method.requests:
-        raise ArgumentError(
-            f"The baseline {method.name!r} reads features of pairs of states; the panel's unit is "
-            "'state-year'. Use 'climatology' or 'conflictology'."
-        )
-    data = compute_features(panel, method.requests).data
-    return {r.name: data[r.name].to_numpy().astype(np.float64) for r in method.requests}
-
-
-def _expand(raw: dict[str, FloatArray]) -> FloatArray:
-    """Columns of the regression: logs of counts, powers of peace years (per ten years)."""
-    columns = []
-    for name, values in raw.items():
-        if name == "peace_years":
-            decades = values / 10.0
-            columns += [decades, decades**2, decades**3]
-        elif name in LOGGED:
-            columns.append(np.log(values) if name == "joint_capability" else np.log1p(values))
-        else:
-            columns.append(values)
-    return np.column_stack(columns)
-
-
-def ridge_logit(design: FloatArray, y: FloatArray, ridge: float) -> FloatArray:
-    """Coefficients of the penalised logit; the first column is the unpenalised intercept."""
-    penalty = np.full(design.shape[1], ridge)
-    penalty[0] = 0.0
-    beta = np.zeros(design.shape[1])
-    beta[0] = logit(_smoothed_rate(float(y.sum()), y.size))
-
-    def objective(b: FloatArray) -> float:
-        eta = design @ b
-        return float((np.logaddexp(0.0, eta) - y * eta).sum() + 0.5 * penalty @ b**2)
-
-    value = objective(beta)
-    for _ in range(100):
-        p = expit(design @ beta)
-        gradient = design.T @ (y - p) - penalty * beta
-        # 1e-9 keeps the system solvable when every row has the same outcome
-        hessian = (design * (p * (1.0 - p))[:, None]).T @ design + np.diag(penalty + 1e-9)
-        step = np.linalg.solve(hessian, gradient)
-        if float(gradient @ step) < 1e-10:
-            return beta
-        size, new = 1.0, objective(beta + step)
-        while new > value and size > 1e-6:
-            size /= 2.0
-            new = objective(beta + size * step)
-        if new > value:
-            return beta  # no descent left at the precision of the sums
-        beta, value = beta + size * step, new
-        if abs(beta[0]) > 30.0:
-            return beta  # one class only: the rate is 0 or 1 to within 1e-13
-    raise ForecastError("The ridge logit did not converge in 100 Newton steps.")
+        p = self.fitted.predict_proba(self.method.matrix(panel))[:, 1]
+        return np.asarray(p, dtype=np.float64)[None, :]
 
 
 def boosted_trees(seed: int) -> Any:
-    """Boosted trees before they are fitted: what a practitioner would try first.
+    """Boosted trees before they are fitted: what a practitioner would try first."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
-    Raises
-    ------
-    ForecastError
-        scikit-learn is not installed.
-    """
-    try:
-        from sklearn.ensemble import HistGradientBoostingClassifier
-    except ImportError as error:
-        raise ForecastError(
-            "The baseline 'boosting' needs scikit-learn: install "
-            "`alliance-forecast[baselines]`, or leave it out."
-        ) from error
     return HistGradientBoostingClassifier(
-        max_iter=200,
-        learning_rate=0.04,
-        max_leaf_nodes=12,
-        min_samples_leaf=100,
-        early_stopping=False,
-        random_state=seed % 2**32,
-    )
+        max_iter=200, learning_rate=0.04, max_leaf_nodes=12, min_samples_leaf=100,
+        early_stopping=False, random_state=seed % 2**32,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Boosting:
-    """Gradient-boosted trees as a practitioner would try first (needs scikit-learn).
+    """Gradient-boosted trees as a practitioner would try first.
 
     HistGradientBoosting with 200 trees, learning rate .04, 12 leaves, at least 100 rows a leaf,
     no early stopping; missing values go their own way in each split.
     """
 
-    name: str = "boosting"
-    requests: tuple[FeatureRequest, ...] = (*STRUCTURE, *HISTORY, *ACTIVITY)
+    name: str
+    requests: tuple[FeatureRequest, ...]
 
     def columns(self) -> Sequence[FeatureRequest]:
-        """Geography, power, dispute history, and recent disputes of each state and the system."""
+        """The columns of the trees."""
         return self.requests
 
     def fit(self, panel: Panel, *, seed: int, previous: Predictor | None = None) -> Predictor:
-        """Fit the trees.
-
-        Raises
-        ------
-        ForecastError
-            scikit-learn is not installed.
-        ArgumentError
-            The training rows have only one class.
-        """
-        trees = boosted_trees(seed)
-        y = training_outcome(panel)
+        """Fit the trees; an error where the training rows have only one class."""
+        y = _outcome(panel)
         if y.min() == y.max():
             raise ArgumentError("Boosting needs training rows of both classes.")
-        raw = _raw_columns(panel, self)
-        return _FittedTrees(self, trees.fit(np.column_stack(list(raw.values())), y))
+        return _Classifier(self, boosted_trees(seed).fit(self.matrix(panel), y))
+
+    def matrix(self, panel: Panel) -> FloatArray:
+        """Columns as they are, shape (rows, columns)."""
+        return np.column_stack(list(_columns(panel, self.name, self.requests).values()))
 
 
-@dataclass(frozen=True, eq=False)
-class _FittedTrees:
-    spec: Boosting
-    trees: Any
+# Columns of the baselines, in the steps in which they are compared.
 
-    def predict(self, panel: Panel, *, seed: int) -> FloatArray:
-        raw = _raw_columns(panel, self.spec)
-        p = self.trees.predict_proba(np.column_stack(list(raw.values())))[:, 1]
-        return np.asarray(p, dtype=np.float64)[None, :]
-
+STRUCTURE = (
+    # What defines the population is known of a state's first year too.
+    *(
+        FeatureRequest(name, name, at_entry="current")
+        for name in ("land_contiguity", "contiguity_closeness", "major_powers")
+    ),
+    FeatureRequest("capability_ratio", "capability_ratio"),
+    FeatureRequest("joint_capability", "joint_capability"),
+)
+HISTORY = (
+    FeatureRequest("peace_years", "peace_years"),
+    FeatureRequest("dispute_last_year", "dispute_last_year"),
+    FeatureRequest("disputes_total", "disputes_total"),
+    FeatureRequest("disputes_recent", "disputes_recent", {"window": 10}),
+)
+#: Beside `HISTORY` where the rows of disputes under way are among the others.
+UNDER_WAY = FeatureRequest("under_way", "under_way")
+_SYSTEM = FeatureRequest("system_disputes", "system_disputes_recent", {"window": 5})
+ACTIVITY = (
+    FeatureRequest("state_disputes_max", "state_disputes_recent", {"window": 10}, "max"),
+    FeatureRequest("state_disputes_min", "state_disputes_recent", {"window": 10}, "min"),
+    _SYSTEM,
+)
+#: Ten alliance features as they would be pooled into one model, one slope each for two centuries.
+ALLIANCES = (
+    *(
+        FeatureRequest(f"baseline_{name}_pact", "pact_in_dyad", {"obligation": name})
+        for name in ("defense", "nonaggression", "neutrality")
+    ),
+    FeatureRequest("outside_defense_max", "outside_defense", {}, "max"),
+    FeatureRequest("outside_defense_min", "outside_defense", {}, "min"),
+    FeatureRequest("outside_offense_max", "outside_offense", {}, "max"),
+    FeatureRequest("outside_neutrality_max", "outside_neutrality", {}, "max"),
+    FeatureRequest("baseline_shared_allies", "shared_allies"),
+    FeatureRequest("new_pact_max", "new_pact", {"window": 5}, "max"),
+    FeatureRequest("ally_in_dispute_max", "ally_in_dispute_with_opponent", {}, "max"),
+)  # fmt: skip
 
 BASELINES: dict[str, Forecaster] = {
     method.name: method
@@ -388,7 +318,7 @@ BASELINES: dict[str, Forecaster] = {
         Logit("history_activity", (*STRUCTURE, *HISTORY, *ACTIVITY)),
         Logit("history_activity_alliances", (*STRUCTURE, *HISTORY, *ACTIVITY, *ALLIANCES)),
         Boosting("boosting_history", (*STRUCTURE, *HISTORY)),
-        Boosting(),
+        Boosting("boosting", (*STRUCTURE, *HISTORY, *ACTIVITY)),
         Boosting("boosting_alliances", (*STRUCTURE, *HISTORY, *ACTIVITY, *ALLIANCES)),
     )
 }
@@ -396,20 +326,74 @@ BASELINES: dict[str, Forecaster] = {
 
 Steps of the logit: ``geography_power`` (borders, major powers, capabilities), with the cubic of
 peace years, with dispute ``history``, with recent ``activity`` of each state and of the system,
-with ten pooled alliance features. ``boosting_history``, ``boosting`` and ``boosting_alliances``
-have the columns of the last three. The model without alliances is a model, see
-`forecast.evaluation.backtest`.
+with ten pooled alliance features. Those of the boosting have the columns of the last three.
 """
 
 
 def baseline(name: str) -> Forecaster:
-    """Baseline by name.
-
-    Raises
-    ------
-    UnknownNameError
-        With the nearest valid name.
-    """
+    """Baseline by name; the error for an unknown one has the nearest."""
     if name not in BASELINES:
         raise UnknownNameError("baseline", name, BASELINES)
     return BASELINES[name]
+
+
+# Of the units that the dyad-year's do not fit: what one would fit first without alliances, on the
+# history, power and geography of the unit.
+
+_DIRECTED = Logit(
+    "directed_history",
+    (
+        *STRUCTURE,
+        FeatureRequest("challenger_capability", "capability_share", {}, "a"),
+        FeatureRequest("target_capability", "capability_share", {}, "b"),
+        *HISTORY,
+        FeatureRequest("challenger_disputes", "state_disputes_recent", {"window": 10}, "a"),
+        FeatureRequest("target_disputes", "state_disputes_recent", {"window": 10}, "b"),
+        _SYSTEM,
+    ),
+    logged=(
+        "joint_capability", "challenger_capability", "target_capability", "peace_years",
+        "disputes_total", "disputes_recent", "challenger_disputes", "target_disputes",
+    ),
+)  # fmt: skip
+_STATES = Logit(
+    "state_history",
+    (
+        FeatureRequest("capability", "capability_share"),
+        FeatureRequest("disputes_last_year", "state_disputes_recent", {"window": 1}),
+        FeatureRequest("disputes_recent", "state_disputes_recent", {"window": 10}),
+        _SYSTEM,
+    ),
+    logged=("capability", "disputes_last_year", "disputes_recent"),
+)
+_POWER = tuple(
+    FeatureRequest(name, name)
+    for name in ("land_contiguity", "major_powers", "capability_ratio", "joint_capability")
+)
+_DISPUTES = Logit(
+    "dispute_history", (*_POWER, HISTORY[0], HISTORY[2], _SYSTEM),
+    logged=("joint_capability", "peace_years", "disputes_total"), powers=(),
+)  # fmt: skip
+_MONTHS = "months_elapsed"
+_DURATION = Logit("duration", (), own=(_MONTHS,), logged=(_MONTHS,), powers=(_MONTHS,))
+_DURATION_POWER = Logit(
+    "duration_power", (*_POWER, HISTORY[2]), own=(_MONTHS,),
+    logged=(_MONTHS, "joint_capability", "disputes_total"), powers=(_MONTHS,),
+)  # fmt: skip
+_BY_UNIT: dict[str, tuple[str | Forecaster, ...]] = {
+    "dyad-year": ("climatology", "conflictology", "peace_years", "history"),
+    "directed-dyad-year": ("climatology", "conflictology", "peace_years", "history", _DIRECTED),
+    "state-year": ("climatology", "conflictology", _STATES),
+    "dispute-dyad": ("climatology", "conflictology", _DISPUTES),
+    "dispute-dyad-month": ("climatology", _DURATION, _DURATION_POWER),
+}
+
+
+def baselines_for(unit: str) -> tuple[str | Forecaster, ...]:
+    """What a model of a unit has to beat, simplest first; the last is the strongest rival.
+
+    Shipped baselines are given by name, as `forecast.backtest` takes them.
+    """
+    if unit not in _BY_UNIT:
+        raise UnknownNameError("unit with baselines", unit, _BY_UNIT)
+    return _BY_UNIT[unit]

@@ -1,43 +1,165 @@
-"""Block-bootstrap intervals of scores that are no plain means: skill, AUC, average precision.
+"""Block-bootstrap intervals: of differences of two forecasts, and of scores that are no means.
 
-Whole blocks of rows (a year, a pair) are drawn with replacement; a score of a resample is the score
-with each row counted as often as its block was drawn (cluster bootstrap; Davison and Hinkley 1997,
-section 3.8). Each score is computed from those counts, so that no row is ever copied.
+Whole blocks of rows (a year, a pair) are drawn with replacement, so that the interval respects
+dependence (cluster bootstrap; Davison and Hinkley 1997, section 3.8). A score of a resample that is
+no plain mean (skill, AUC, average precision) is that with each row counted as often as its block
+was drawn; it is computed from those counts, so that no row is ever copied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.inputs import FloatArray, as_forecasts, as_level
+from forecast.evaluation.inputs import FloatArray, as_finite, as_forecasts, as_level
 from forecast.evaluation.scores import brier_rows, log_loss_rows
 
-__all__ = ["WEIGHTED", "ScoreInterval", "score_intervals"]
+__all__ = [
+    "WEIGHTED",
+    "PairedDifference",
+    "ScoreInterval",
+    "block_bootstrap_mean",
+    "paired_difference",
+    "score_intervals",
+]
 
-_CHUNK = 2_000_000  # weights held at once: 16 MB
+_CHUNK = 2_000_000  # draws of blocks, or weights, held at once: 16 MB an array
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Mean difference of a score, first minus second, paired by row.
+
+    Negative means that the first forecast scores better (lower). `lower` and `upper` are the
+    wider of the `intervals` by block, that of `block`; `kind` says how it was made, `level` is
+    its probability. An interval from few `blocks` deserves little trust.
+    """
+
+    mean: float
+    lower: float
+    upper: float
+    block: str
+    kind: str
+    level: float
+    intervals: dict[str, tuple[float, float]]
+    blocks: dict[str, int]
+    rows: int
+    resamples: int
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary."""
+        return asdict(self)
+
+    def ends(self) -> dict[str, float]:
+        """Ends of the interval of every block, as ``lower_by_<block>`` and ``upper_by_<block>``."""
+        return {
+            f"{end}_by_{block}": limits[i]
+            for block, limits in self.intervals.items()
+            for i, end in enumerate(("lower", "upper"))
+        }
+
+
+def block_bootstrap_mean(
+    values: npt.ArrayLike,
+    block: npt.ArrayLike,
+    *,
+    resamples: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    r"""Means of `values` when whole blocks of rows are drawn with replacement, (resamples,).
+
+    With :math:`w_b` how often block b was drawn, the mean is
+    :math:`\sum_b w_b s_b / \sum_b w_b n_b`, :math:`s_b` being the block's sum and :math:`n_b`
+    its rows.
+    """
+    v = as_finite("values", values)
+    labels = np.asarray(block)
+    if labels.shape != v.shape:
+        raise ArgumentError(f"`block` has shape {labels.shape} but `values` has {v.shape}.")
+    if resamples < 1:
+        raise ArgumentError(f"`resamples` must be at least 1, found {resamples}.")
+    names, index = np.unique(labels, return_inverse=True)
+    k = names.size
+    if k < 2:
+        raise ArgumentError(f"A block bootstrap needs at least two blocks, found {k}.")
+    sums = np.bincount(index, weights=v, minlength=k)
+    sizes = np.bincount(index, minlength=k).astype(np.float64)
+    means = np.empty(resamples)
+    step = max(1, _CHUNK // k)
+    for start in range(0, resamples, step):
+        stop = min(start + step, resamples)
+        drawn = rng.integers(0, k, size=(stop - start, k))
+        means[start:stop] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    return means
+
+
+def paired_difference(
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    *,
+    blocks: dict[str, npt.ArrayLike],
+    seed: int,
+    level: float = 0.9,
+    resamples: int = 2000,
+) -> PairedDifference:
+    """Mean of ``first - second`` with the wider of the block-bootstrap intervals.
+
+    `first` and `second` are scores of the same rows (e.g. `log_loss_rows`), smaller better;
+    `blocks` labels by which rows hang together, e.g. ``{"year": …, "dyad": …}``, each with a child
+    of the seed. A kind with fewer than two blocks cannot be resampled and is left out; with none
+    left, an error.
+    """
+    a, b = as_finite("first", first), as_finite("second", second)
+    if a.shape != b.shape:
+        raise ArgumentError(
+            f"`first` has {a.size} rows and `second` has {b.size}; a difference is paired by row."
+        )
+    difference = a - b
+    tail = (1.0 - as_level(level)) / 2.0
+    intervals: dict[str, tuple[float, float]] = {}
+    sizes: dict[str, int] = {}
+    children = np.random.SeedSequence(seed).spawn(len(blocks))
+    for (name, labels), child in zip(blocks.items(), children, strict=True):
+        sizes[name] = int(np.unique(np.asarray(labels)).size)
+        if sizes[name] < 2:
+            continue
+        means = block_bootstrap_mean(
+            difference, labels, resamples=resamples, rng=np.random.default_rng(child)
+        )
+        low, high = np.quantile(means, [tail, 1.0 - tail])
+        intervals[name] = (float(low), float(high))
+    if not intervals:
+        raise ArgumentError(
+            f"None of the blocks {sizes} has two members; no interval can be resampled."
+        )
+    widest = max(intervals, key=lambda name: intervals[name][1] - intervals[name][0])
+    low, high = intervals[widest]
+    return PairedDifference(
+        mean=float(difference.mean()),
+        lower=low,
+        upper=high,
+        block=widest,
+        kind=f"percentile of a block bootstrap by {widest}, the wider of {', '.join(intervals)}",
+        level=level,
+        intervals=intervals,
+        blocks=sizes,
+        rows=int(difference.size),
+        resamples=resamples,
+        seed=seed,
+    )
 
 
 @dataclass(frozen=True)
 class ScoreInterval:
-    """A score with the widest of its block-bootstrap intervals.
+    """A score with the widest of its block-bootstrap intervals, that of `block`.
 
-    Attributes
-    ----------
-    value : float
-        The score of the rows as they are.
-    lower, upper : float
-        Percentile interval of the block that gives the widest one; NaN with no usable block.
-    block : str
-        That block; empty without one.
-    blocks : int
-        How many there were.
-    level : float
-        Probability of the interval.
+    NaN, and an empty name, with no usable block; `blocks` is how many there were.
     """
 
     value: float
@@ -117,27 +239,9 @@ def score_intervals(
 ) -> dict[str, ScoreInterval]:
     """Every score of some forecasts with the wider of its intervals by block.
 
-    Parameters
-    ----------
-    outcome, probability : array_like, shape (n,)
-        What happened (0/1) and what was forecast.
-    blocks : mapping of str to array_like, shape (n,)
-        Labels by which rows hang together, e.g. ``{"year": …, "dyad": …}``. A kind with fewer
-        than two blocks is left out.
-    reference : array_like, shape (n,), optional
-        Forecasts of the reference of the skills; without it skills are left out.
-    seed : int
-        Seed of the bootstrap; each kind of block gets its own child.
-    level : float
-        Probability of the percentile intervals.
-    resamples : int
-        Resamples per kind of block. Those without an event, or without anything else, have no
-        AUC and are left out of its interval.
-
-    Returns
-    -------
-    dict of str to ScoreInterval
-        By the names in `WEIGHTED`.
+    `blocks` as in `paired_difference`; without `reference`, the forecasts that skill is measured
+    against, skills are left out. Resamples without an event, or without anything else, have no
+    AUC and are left out of its interval. By the names in `WEIGHTED`.
     """
     y, p = as_forecasts(outcome, probability)
     tail = (1.0 - as_level(level)) / 2.0

@@ -1,26 +1,218 @@
-"""Tables of the checks and the sentences that say what is too far in them."""
+"""What every check returns, and the tables behind it: replicates, leave-one-out, verdicts.
+
+A replicate keeps the history that was observed. What it can be held against are therefore numbers
+of onsets in groups of rows that are told from the past alone (a decade, a state, the years since
+the pair's last onset): given the past, the outcome of such a row is a draw from its probability
+if the model is true, so that observed less expected is a martingale, whose variance is that of the
+replicates. Statistics of the outcomes as a sequence (runs of peace, shares that recur, units
+with many onsets) are none of these: an onset makes the next one likelier in the record, but a
+replicated onset does not, and a true model with state dependence would fail.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from forecast.evaluation.check_result import RATE, listed
 from forecast.evaluation.inputs import FloatArray
-from forecast.evaluation.replicates import judged
 from forecast.inference.diagnostics import khat_limit
 
-__all__ = ["LEVEL", "loo_row", "predictive_table", "verdict"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
+    from forecast.evaluation.insample import InSample
+
+__all__ = [
+    "LEVEL", "RATE", "CheckResult", "counts", "earlier_onsets", "judged", "listed", "loo_row",
+    "predictive_table", "replicated_statistics", "verdict",
+]  # fmt: skip
+
+IntArray = npt.NDArray[np.int64]
+Statistics = Mapping[str, tuple[FloatArray, float]]
+
+RATE = 0.05
+"""Rate at which a check that is a test fails a model that is true."""
 LEVEL = 0.9
 """Probability of every interval in the tables."""
+SINCE = (1, 2, 3, 6, 11, 26)
+"""First years of the groups of years since the last onset."""
+EARLIER = (1, 2, 5)
+"""First numbers of the groups of earlier onsets."""
+
+
+@dataclass(frozen=True, eq=False)
+class CheckResult:
+    """Outcome of one check.
+
+    Attributes
+    ----------
+    name : str
+        Name in `CHECKS`.
+    passed : bool or None
+        Whether it met the thresholds that `text` states; None: not judged, `text` says why.
+    table : pandas.DataFrame
+        Its numbers.
+    text : str
+        What was checked, against which threshold, and what was found, in plain sentences.
+    figure : callable or None
+        Makes a matplotlib figure.
+    """
+
+    name: str
+    passed: bool | None
+    table: pd.DataFrame
+    text: str
+    figure: Callable[[], Figure] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name, verdict, sentences and table as plain values."""
+        return {
+            "name": self.name,
+            "passed": self.passed,
+            "text": self.text,
+            "table": [
+                {
+                    str(k): None if isinstance(v, float) and np.isnan(v) else v
+                    for k, v in row.items()
+                }
+                for row in self.table.astype(object).to_dict(orient="records")
+            ],
+        }
+
+
+def listed(names: Iterable[object]) -> str:
+    """At most eight names, and how many more there are."""
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:8]) + (f" and {len(listed) - 8} more" if len(listed) > 8 else "")
+
+
+def counts(draw: IntArray, row: IntArray, draws: int, group: IntArray, size: int) -> IntArray:
+    """Onsets (each with its data set and row) by data set and group of rows, (draws, size).
+
+    A row of group -1 is left out.
+    """
+    label = group[row]
+    keep = label >= 0
+    flat = np.bincount(draw[keep] * size + label[keep], minlength=draws * size)
+    return flat.reshape(draws, size).astype(np.int64)
+
+
+def earlier_onsets(
+    outcome: FloatArray, unit: IntArray, year: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Years since the unit's last onset in an earlier year, and how many there were; both (n,).
+
+    The rows are sorted by unit, then year. Years are -1 where no onset came before; one before
+    the first row is not known.
+    """
+    base = int(year.min())
+    span = int(year.max()) - base + 1
+    key = unit * span + (year - base)
+    onset = key[outcome == 1.0]
+    before = np.searchsorted(onset, key)  # a row of the same year is not earlier
+    number = before - np.searchsorted(onset, unit * span)
+    last = onset[np.maximum(before - 1, 0)] if onset.size else np.zeros_like(key)
+    return np.where(number > 0, key - last, -1), number
+
+
+def replicated_statistics(
+    sample: InSample, *, names: Mapping[int, str] | None = None
+) -> dict[str, tuple[FloatArray, float]]:
+    """Draws and observed value of every statistic: numbers of onsets in groups of rows.
+
+    In total, by decade, of each of the ten states of which most are expected, by years since the
+    unit's last onset, and by its number of earlier onsets. `names` are those of states by COW
+    number; the number where there is none.
+    """
+    seen = np.flatnonzero(sample.outcome == 1.0)
+    found: dict[str, tuple[FloatArray, float]] = {}
+
+    def both(group: IntArray, size: int) -> tuple[IntArray, IntArray]:
+        replicated = counts(*sample.replicated, sample.draws, group, size)
+        return replicated, counts(np.zeros_like(seen), seen, 1, group, size)[0]
+
+    def add(labels: list[str], group: IntArray) -> None:
+        replicated, observed = both(group, len(labels))
+        used = np.bincount(group[group >= 0], minlength=len(labels)) > 0
+        for j in np.flatnonzero(used):
+            found[labels[j]] = (replicated[:, j].astype(np.float64), float(observed[j]))
+
+    add(["onsets"], np.zeros_like(sample.year))
+    decades, index = np.unique(sample.year // 10 * 10, return_inverse=True)
+    add([f"onsets in the {decade}s" for decade in decades], index.astype(np.int64))
+    codes, places = _states(sample)
+    known = names or {}
+    by_state = [both(place, codes.size) for place in places]
+    for j, code in enumerate(codes.tolist()):
+        found[f"onsets of {known.get(code, f'state {code}')}"] = (
+            np.sum([r[:, j] for r, _ in by_state], axis=0, dtype=np.float64),
+            float(sum(o[j] for _, o in by_state)),
+        )
+    since, number = earlier_onsets(sample.outcome, sample.unit, sample.year)
+    add(
+        [f"onsets {span} after the last" for span in _spans(SINCE, "year", "years")]
+        + ["first onsets"],
+        np.where(since < 0, len(SINCE), np.searchsorted(SINCE, since, side="right") - 1),
+    )
+    add(
+        [f"onsets after {span}" for span in _spans(EARLIER, "earlier one", "earlier ones")],
+        np.searchsorted(EARLIER, number, side="right") - 1,
+    )
+    return found
+
+
+def _spans(firsts: tuple[int, ...], one: str, many: str) -> list[str]:
+    """Names of the groups that begin at `firsts`, the last one open."""
+    names = []
+    for first, after in zip(firsts, (*firsts[1:], 0), strict=True):
+        last = after - 1
+        if last == first:
+            names.append(f"{first} {one if first == 1 else many}")
+        else:
+            names.append(f"{first} or more {many}" if after == 0 else f"{first}–{last} {many}")
+    return names
+
+
+def _states(sample: InSample, top: int = 10) -> tuple[IntArray, list[IntArray]]:
+    """States of which most onsets are expected, and their place in each row (-1: not there).
+
+    A dyad's onset counts for both sides. Chosen by what is expected: those with most observed
+    onsets would be those that luck has favoured.
+    """
+    sides = [n for n in ("ccode", "ccode_a", "ccode_b") if n in sample.rows]
+    values = [sample.rows[name].to_numpy().astype(np.int64) for name in sides]
+    states = np.unique(np.concatenate(values))
+    place = [np.searchsorted(states, code) for code in values]
+    expected = sum(np.bincount(p, sample.probability, minlength=states.size) for p in place)
+    order = np.argsort(-np.asarray(expected), kind="stable")[:top]
+    chosen = np.full(states.size, -1)
+    chosen[order] = np.arange(order.size)
+    return states[order], [chosen[p] for p in place]
+
+
+def judged(statistics: Statistics, *, rate: float) -> tuple[FloatArray, float]:
+    """How far each observed value lies from its draws, and how far is too far for any of them.
+
+    Distances are of square roots (which spread about alike whatever the number of onsets), in
+    s.d. of the draws. The limit is that which the largest distance of a draw over all statistics
+    exceeds at a rate of at most `rate`: with the observed values taken as one more draw, a true
+    model fails no more often than that.
+    """
+    values = np.sqrt(np.column_stack([np.append(d, o) for d, o in statistics.values()]))
+    spread = values.std(axis=0)
+    distance = np.abs(values - values.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf)
+    largest = np.sort(distance.max(axis=1))[::-1]
+    # as many members of the whole, the observed one among them, as may lie above the limit
+    return distance[-1], float(largest[int(rate * largest.size)])
 
 
 def predictive_table(
-    statistics: dict[str, tuple[FloatArray, float]], *, told: Sequence[str] = ()
+    statistics: Statistics, *, told: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, float]:
     """Observed value, predictive median, interval and distance, and the largest plausible one.
 
@@ -58,18 +250,10 @@ def loo_row(
     draws: int,
     weight: FloatArray,
 ) -> dict[str, Any]:
-    """Sums over what was left out one at a time, the gain on the base rate, and Pareto k.
+    """Sums over the rows or units left out one at a time, gain on the base rate, and Pareto k.
 
-    Parameters
-    ----------
-    left_out : str
-        What that is: ``"row"`` or ``"unit"``.
-    elpd, khat, climate : numpy.ndarray, shape (n,)
-        Log predictive density, Pareto shape, and log density of the base rate.
-    draws : int
-        Posterior draws behind them.
-    weight : numpy.ndarray, shape (n,)
-        How many each stands for.
+    Of each: log predictive density, Pareto shape, log density of the base rate (`climate`), and
+    how many it stands for.
     """
     total, base = float(weight @ elpd), float(weight @ climate)
     limit = khat_limit(draws)

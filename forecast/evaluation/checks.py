@@ -17,11 +17,18 @@ from scipy.stats import norm
 
 from forecast.errors import UnknownNameError
 from forecast.evaluation import figures
-from forecast.evaluation.check_result import RATE, CheckResult, listed
-from forecast.evaluation.check_tables import LEVEL, loo_row, predictive_table, verdict
+from forecast.evaluation.check_tables import (
+    LEVEL,
+    RATE,
+    CheckResult,
+    listed,
+    loo_row,
+    predictive_table,
+    replicated_statistics,
+    verdict,
+)
+from forecast.evaluation.importance import power_scaling
 from forecast.evaluation.record_check import reliability_of
-from forecast.evaluation.replicates import replicated_statistics
-from forecast.evaluation.sensitivity import power_scaling
 from forecast.inference.diagnostics import khat_limit
 
 if TYPE_CHECKING:
@@ -45,15 +52,7 @@ LOO_OVER = {"row": 0.001, "unit": 0.05}
 
 @dataclass(frozen=True, eq=False)
 class CheckContext:
-    """A fit with what several checks share, computed when it is first asked for.
-
-    Attributes
-    ----------
-    fit : Fit
-        The fit.
-    seed : int
-        Seed of simulated outcomes and resampling.
-    """
+    """A fit, and a seed, with what several checks share, computed when it is first asked for."""
 
     fit: Fit
     seed: int

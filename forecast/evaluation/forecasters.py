@@ -1,18 +1,16 @@
-"""A Bayesian model as a forecaster: refitted at each origin, begun where another ended."""
+"""What a backtest refits at each origin: Bayesian models, baselines, methods of the caller's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from dataclasses import dataclass, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.baseline_columns import HISTORY, UNDER_WAY
-from forecast.evaluation.baselines import BASELINES, Boosting, Forecaster, Logit, baseline
+from forecast.evaluation.baselines import BASELINES, HISTORY, UNDER_WAY, Boosting, Logit, baseline
 from forecast.features import FeatureRequest
 from forecast.inference.warm_start import WarmStart
 from forecast.modeling.encoding import requests
@@ -24,10 +22,38 @@ from forecast.paths import models_folder
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
-__all__ = ["WITHOUT_ALLIANCES", "FittedModel", "ModelForecaster", "comparison"]
+__all__ = [
+    "WITHOUT_ALLIANCES", "FittedModel", "Forecaster", "ModelForecaster", "Predictor", "comparison",
+    "identity",
+]  # fmt: skip
 
 WITHOUT_ALLIANCES = "without_alliances"
 """Name of the comparison with the same model, its alliance terms left out."""
+
+
+class Predictor(Protocol):
+    """A fitted method."""
+
+    def predict(self, panel: Panel, *, seed: int) -> npt.NDArray[np.floating[Any]]:
+        """Draws of the probability of each row, shape (draws, rows); one draw if it has none."""
+        ...
+
+
+class Forecaster(Protocol):
+    """A method that can be fitted on a training panel."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        ...
+
+    def columns(self) -> Sequence[FeatureRequest]:
+        """Feature columns that the panel must hold when it is fitted and when it forecasts."""
+        ...
+
+    def fit(self, panel: Panel, *, seed: int, previous: Predictor | None = None) -> Predictor:
+        """Fit on rows with a known outcome; `previous` may serve as a warm start."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -84,13 +110,7 @@ class ModelForecaster:
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:
-    """A posterior that forecasts rows.
-
-    Attributes
-    ----------
-    posterior : Fit
-        The fit.
-    """
+    """A posterior that forecasts rows."""
 
     posterior: Fit
 
@@ -127,52 +147,78 @@ class FittedModel:
         }
 
 
-def comparison(name: str | Path | ModelSpec | Forecaster, model: ModelForecaster) -> Forecaster:
-    """Method to compare with: a baseline or a model by name, or any method.
+def identity(method: Forecaster) -> dict[str, Any]:
+    """What tells a method from others of the same name."""
+    if isinstance(method, ModelForecaster):
+        own = {"model": method.spec.sha256, "method": method.method, "draws": method.draws}
+        return {"name": method.name, **own}
+    about = repr(method) if is_dataclass(method) else ""
+    return {"name": method.name, "class": type(method).__qualname__, "about": about}
+
+
+def comparison(name: str | ModelSpec | Forecaster, subject: Forecaster) -> Forecaster:
+    """Method to compare the one under test with: a baseline or a model by name, or any method.
 
     Parameters
     ----------
-    name : str, Path, ModelSpec or Forecaster
+    name : str, ModelSpec or Forecaster
         A name in `BASELINES`, ``"without_alliances"``, another model (by name, file or as a
         specification; fitted as the one under test), ``"without_alliances:MODEL"`` for another
         model without its alliance terms, or an object with the protocol. ``"stratum"``,
         ``"drop"`` or ``"convention"``: the model under test, or after a colon another, learnt from
         the rows of another rule of what is under way (`forecast.load_panel`) and forecasting the
         rows of the panel.
-    model : ModelForecaster
+    subject : Forecaster
         The model under test.
 
     Raises
     ------
     ArgumentError
-        ``"without_alliances"`` for a model that has no alliance term.
+        ``"without_alliances"`` for a model that has no alliance term; a model to compare with one
+        under test that is none.
     UnknownNameError
         For a name that is neither a baseline nor a model.
     """
-    if isinstance(name, ModelSpec | Path):
-        return replace(model, spec=load_model(name), label="")
-    if not isinstance(name, str):
+    if not isinstance(name, str | ModelSpec):
         return name
-    if name == WITHOUT_ALLIANCES:
-        return replace(model, spec=_bare(model.spec), label=WITHOUT_ALLIANCES)
-    kind, _, other = name.rpartition(":")
-    for rule in get_args(UnderWay):
-        if rule in (kind, name):
-            spec = load_model(other) if kind else model.spec
-            return replace(model, spec=spec.with_under_way(rule), label="")
-    if kind == WITHOUT_ALLIANCES:
-        return replace(model, spec=_bare(load_model(other)), label="")
+    if isinstance(name, str) and name in BASELINES:
+        return _told(baseline(name), subject)
+    own = subject if isinstance(subject, ModelForecaster) else None
+    spec, label = _specification(name, None if own is None else own.spec)
+    if own is None or spec is None:
+        raise ArgumentError(
+            f"{subject.name!r} is no model that could be compared with {name!r}; leave that out."
+        )
+    return replace(own, spec=spec, label=label)
+
+
+def _specification(name: str | ModelSpec, own: ModelSpec | None) -> tuple[ModelSpec | None, str]:
+    """The model to compare `own` with, and what tables call it if not by its own name."""
+    if isinstance(name, ModelSpec):
+        return name, ""
+    rules = (WITHOUT_ALLIANCES, *get_args(UnderWay))
+    rule, _, other = (name, "", "") if name in rules else name.rpartition(":")
+    if rule in rules:
+        base = load_model(other) if other else own
+        if base is None:
+            return None, ""
+        if rule != WITHOUT_ALLIANCES:
+            return base.with_under_way(rule), ""  # type: ignore[arg-type]
+        return _bare(base), "" if other else WITHOUT_ALLIANCES
     shipped = {file.stem for file in models_folder().glob("*.toml")}
     if name in shipped or name.endswith(".toml"):
-        return replace(model, spec=load_model(name), label="")
-    if name not in BASELINES:
-        known = [*BASELINES, WITHOUT_ALLIANCES, *get_args(UnderWay), *shipped]
-        raise UnknownNameError("baseline", name, known)
-    found = baseline(name)
-    tells = any(entry.feature == UNDER_WAY.feature for entry in model.spec.entries)
-    # what the model is told of its rows, its rivals are told too
-    if tells and isinstance(found, Logit | Boosting) and HISTORY[-1] in found.requests:
-        found = replace(found, requests=(*found.requests, UNDER_WAY))
+        return load_model(name), ""
+    known = [*BASELINES, *rules, *shipped]
+    raise UnknownNameError("baseline", name, known)
+
+
+def _told(found: Forecaster, subject: Forecaster) -> Forecaster:
+    """What the model is told of its rows, its rivals are told too."""
+    entries = subject.spec.entries if isinstance(subject, ModelForecaster) else ()
+    if not any(entry.feature == UNDER_WAY.feature for entry in entries):
+        return found
+    if isinstance(found, Logit | Boosting) and HISTORY[-1] in found.requests:
+        return replace(found, requests=(*found.requests, UNDER_WAY))
     return found
 
 

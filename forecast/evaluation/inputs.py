@@ -13,13 +13,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def as_finite(name: str, values: npt.ArrayLike, *, ndim: int = 1) -> FloatArray:
-    """Float array of `ndim` dimensions, not empty and without NaN or infinity.
-
-    Raises
-    ------
-    ArgumentError
-        Naming the argument and, for a value that is not finite, its first index.
-    """
+    """Float array of `ndim` dimensions, not empty and without NaN or infinity."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != ndim:
         raise ArgumentError(f"`{name}` must have {ndim} dimension(s), found shape {array.shape}.")
@@ -39,13 +33,7 @@ def as_finite(name: str, values: npt.ArrayLike, *, ndim: int = 1) -> FloatArray:
 def as_forecasts(
     outcome: npt.ArrayLike, probability: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray]:
-    """Outcomes (0 or 1) and probabilities (0 to 1) of the same length.
-
-    Raises
-    ------
-    ArgumentError
-        For NaN, other values, empty input or lengths that differ.
-    """
+    """Outcomes (0 or 1) and probabilities (0 to 1) of the same length."""
     y = as_finite("outcome", outcome)
     p = as_finite("probability", probability)
     if y.shape != p.shape:
@@ -62,13 +50,7 @@ def as_forecasts(
 
 
 def as_counts(observed: npt.ArrayLike, draws: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Observed values, shape (n,), and their predictive draws, shape (draws, n).
-
-    Raises
-    ------
-    ArgumentError
-        For NaN, empty input, or shapes that do not fit.
-    """
+    """Observed values, shape (n,), and their predictive draws, shape (draws, n)."""
     y = as_finite("observed", observed)
     x = as_finite("draws", draws, ndim=2)
     if x.shape[1] != y.size:

@@ -17,8 +17,8 @@ import scipy.sparse as sp
 import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.evaluation.importance import loo_from_log_likelihood
 from forecast.evaluation.inputs import FloatArray
-from forecast.evaluation.psis import loo_from_log_likelihood
 from forecast.inference.group_kernels import CAP, node_values, rule
 from forecast.modeling.design import Block, Design
 
@@ -39,14 +39,8 @@ _WIDE = 4  # a block with more uses per row than this is multiplied as a dense m
 class PosteriorDraws:
     """Draws of a fit as plain arrays, chains joined.
 
-    Attributes
-    ----------
-    beta : numpy.ndarray, shape (draws, p)
-        Population-level coefficients, in the order of the design's columns.
-    sigma : dict of str to numpy.ndarray, shape (draws,)
-        Scales, by block.
-    effects : dict of str to numpy.ndarray, shape (draws, m)
-        Effects, by block, in the order of the design's levels.
+    `beta` is (draws, p), in the order of the design's columns; by block `sigma`, (draws,), and
+    `effects`, (draws, levels).
     """
 
     beta: FloatArray
@@ -63,35 +57,17 @@ class PosteriorDraws:
 class InSample:
     """What a fit says about its own rows, ordered by unit and year.
 
-    Attributes
-    ----------
-    rows : xarray.Dataset
-        Coordinates of the rows.
-    outcome : numpy.ndarray, shape (n,)
-        Observed outcome.
-    year, unit : numpy.ndarray, shape (n,)
-        Year, and position of the unit (pair or state), ascending.
-    probability : numpy.ndarray, shape (n,)
-        Posterior mean of the probability.
-    draws : int
-        Posterior draws used.
-    log_likelihood : numpy.ndarray, shape (draws,)
-        Of all rows together.
-    replicated : (numpy.ndarray, numpy.ndarray)
-        Draw and row of every onset of the replicated outcomes, sorted by draw, then row.
-    row_elpd, row_khat : numpy.ndarray, shape (n,)
-        Leave-one-row-out log predictive density and Pareto shape (-inf: no tail to smooth).
-    units : numpy.ndarray, shape (m,)
-        Units that were left out whole: all, or of many those with an onset and some others.
-    unit_weight : numpy.ndarray, shape (m,)
-        Units that each of them stands for.
-    unit_elpd, unit_khat : numpy.ndarray, shape (m,)
-        Log predictive density and Pareto shape, leaving out all rows of a unit.
-    unit_draws : int
-        Posterior draws behind `unit_elpd`.
-    integrated : bool
-        Whether the effect of the left-out unit was integrated out by quadrature, so that it is
-        forecast as a unit that was never seen.
+    Of n rows: their coordinates, `outcome`, `year`, `unit` (position of the pair or state,
+    ascending), posterior mean of the `probability`, log predictive density leaving out the row
+    (`row_elpd`) and its Pareto shape (`row_khat`, -inf: no tail to smooth).
+
+    Of the `units` that were left out whole (all, or of many those with an onset and some others):
+    how many each stands for (`unit_weight`), log predictive density and shape, leaving out all
+    their rows, from `unit_draws` draws. `integrated`: the effect of the left-out unit was
+    integrated out by quadrature, so that it is forecast as a unit that was never seen.
+
+    Of all rows together: `log_likelihood` of each of the `draws`; `replicated`, draw and row of
+    every onset of the replicated outcomes, sorted by draw, then row.
     """
 
     rows: xr.Dataset
@@ -113,13 +89,7 @@ class InSample:
 
 
 def posterior_draws(fit: Fit, design: Design, *, draws: int) -> PosteriorDraws:
-    """At most `draws` posterior draws, evenly spaced over the chains.
-
-    Raises
-    ------
-    ArgumentError
-        The posterior does not hold the columns and levels of the design.
-    """
+    """At most `draws` posterior draws, evenly spaced over the chains, checked by the design."""
     posterior = fit.posterior["posterior"].to_dataset()
     names = [str(name) for name in posterior["term"].to_numpy()]
     if names != list(design.names):
@@ -154,21 +124,8 @@ def in_sample(
 ) -> InSample:
     """Go once through the rows of a fit.
 
-    Parameters
-    ----------
-    design : Design
-        Design of the fit.
-    posterior : PosteriorDraws
-        Its draws.
-    seed : int
-        Seed of the replicated outcomes.
-    unit_draws : int
-        Most draws for leaving out whole units, where the unit's effect is integrated out. Of
-        more than `_UNITS` units without an onset, that many taken at random are left out.
-
-    Returns
-    -------
-    InSample
+    At most `unit_draws` draws leave out whole units where the unit's effect is integrated out. Of
+    more than `_UNITS` units without an onset, that many taken at random are left out.
     """
     year = design.rows["year"].to_numpy().astype(np.int64)
     unit = unit_index(design.rows)
@@ -176,38 +133,30 @@ def in_sample(
     unit, year, y = unit[order], year[order], design.y[order]
     own = _own_block(design, unit, order)
     start = np.concatenate([[0], np.flatnonzero(np.diff(unit)) + 1, [unit.size]])
-    n = y.size
     rngs = np.random.SeedSequence(seed)
     left, weight = _left_out(np.add.reduceat(y, start[:-1]) > 0.0, rngs.spawn(1)[0])
+    n, draws = y.size, posterior.draws
     probability, row_elpd, row_khat = np.empty(n), np.empty(n), np.empty(n)
-    total = np.zeros(posterior.draws)
-    some = np.unique(
-        np.linspace(0, posterior.draws - 1, min(unit_draws, posterior.draws)).round().astype(int)
-    )
-    by_unit = np.empty((some.size if own else posterior.draws, left.size))
-    found_draw: list[IntArray] = []
-    found_row: list[IntArray] = []
+    total = np.zeros(draws)
+    some = np.unique(np.linspace(0, draws - 1, min(unit_draws, draws)).round().astype(int))
+    by_unit = np.empty((some.size if own else draws, left.size))
+    onsets: list[tuple[IntArray, IntArray]] = []
     predictor = _Predictor(design, posterior, own)
-    for first, last in _chunks(start, posterior.draws):
+    for first, last in _chunks(start, draws):
         rows = slice(start[first], start[last])
-        positions = order[rows]
         outcome = y[rows]
-        eta, rest = predictor(positions)
+        eta, rest = predictor(order[rows])
         p, log_likelihood = _bernoulli(eta, outcome)
         probability[rows] = p.mean(axis=1, dtype=np.float64)
         total += log_likelihood.sum(axis=1, dtype=np.float64)
         row_elpd[rows], row_khat[rows] = loo_from_log_likelihood(log_likelihood)
         rng = np.random.default_rng(rngs.spawn(1)[0])
         row, draw = np.nonzero(rng.random(p.shape, dtype=np.float32) < p)
-        found_draw.append(draw)
-        found_row.append(row + start[first])
+        onsets.append((draw, row + start[first]))
         begin, end = np.searchsorted(left, [first, last])
         if begin == end:
             continue
-        size = start[left[begin:end] + 1] - start[left[begin:end]]
-        bounds = np.concatenate([[0], np.cumsum(size)])
-        chosen = np.repeat(start[left[begin:end]] - start[first] - bounds[:-1], size)
-        chosen += np.arange(bounds[-1])
+        chosen, bounds = _rows_of(left[begin:end], start, start[first])
         if own is None:
             by_unit[:, begin:end] = np.add.reduceat(
                 log_likelihood[:, chosen].astype(np.float64), bounds[:-1], axis=1
@@ -216,11 +165,11 @@ def in_sample(
             by_unit[:, begin:end] = _integrated(
                 np.ascontiguousarray(rest[np.ix_(chosen, some)].T, dtype=np.float64),
                 outcome[chosen],
-                bounds.astype(np.int64),
+                bounds,
                 posterior.sigma[own.name][some],
             )
     unit_elpd, unit_khat = loo_from_log_likelihood(by_unit)
-    draw, row = np.concatenate(found_draw), np.concatenate(found_row)
+    draw, row = (np.concatenate(found) for found in zip(*onsets, strict=True))
     by_draw = np.lexsort((row, draw))
     return InSample(
         rows=design.rows.isel(row=order),
@@ -228,7 +177,7 @@ def in_sample(
         year=year,
         unit=unit,
         probability=probability,
-        draws=posterior.draws,
+        draws=draws,
         log_likelihood=total,
         replicated=(draw[by_draw], row[by_draw]),
         row_elpd=row_elpd,
@@ -240,6 +189,13 @@ def in_sample(
         unit_draws=int(by_unit.shape[0]),
         integrated=own is not None,
     )
+
+
+def _rows_of(units: IntArray, start: IntArray, origin: int) -> tuple[IntArray, IntArray]:
+    """Rows of some units, counted from `origin`, and where each unit's begin and end in them."""
+    size = start[units + 1] - start[units]
+    bounds = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
+    return np.repeat(start[units] - origin - bounds[:-1], size) + np.arange(bounds[-1]), bounds
 
 
 class _Predictor:

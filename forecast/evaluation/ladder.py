@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from forecast.evaluation.knowledge import known_before
-from forecast.scenario.levels import LEVELS
-from forecast.scenario.severity import Severity
-from forecast.scenario.severity_rows import levels_reached
+from forecast.evaluation.origins import known_before
+from forecast.simulation.levels import LEVELS
+from forecast.simulation.severity import Severity
+from forecast.simulation.severity_rows import levels_reached
 from forecast.sources.tables import Tables
 
 __all__ = ["ladder_forecasts", "ladder_table"]

@@ -12,7 +12,7 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.baselines import unit_keys
-from forecast.evaluation.knowledge import known_before
+from forecast.evaluation.origins import known_before
 from forecast.panel.build import future_panel
 from forecast.panel.types import Panel
 from forecast.panel.world import build_world
@@ -20,6 +20,7 @@ from forecast.sources.tables import Tables
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
+    from forecast.simulation.future import Future
 
 __all__ = ["at_risk_draws", "simulated_forecasts"]
 
@@ -44,68 +45,25 @@ def simulated_forecasts(
     capabilities drawn forward. Each posterior draw goes through a world of its own: simulated
     onsets end its years of peace, enter its histories and make the disputes of its allies.
 
-    Parameters
-    ----------
-    fit : Fit
-        Posterior of a dyad-year model of lag 1, from rows before the origin (or before an
-        earlier one).
-    tables : Tables
-        The data set; cut at the origin here.
-    targets : mapping of int to Panel
-        By horizon, the rows whose probability is wanted.
-    origin : int
-        First year that is not known; horizon h is the year ``origin + h - 1``.
-    seed : int
-        Seed of everything that is drawn here.
-    capability_paths : int
-        Paths of capabilities.
+    `fit` is of a dyad-year model of lag 1, from rows before the origin (or before an earlier one);
+    `tables` are cut at the origin here; `targets` are the rows whose probability is wanted, by
+    horizon: h is the year ``origin + h - 1``.
 
-    Returns
-    -------
-    dict of int to (numpy.ndarray, numpy.ndarray)
-        By horizon: probability of an onset given that the pair is a row, and whether it is one in
-        the draw's world (0 or 1), both (draws, rows). The forecast of a row is the mean of the
-        first, weighted by the second: Pr(onset, row) / Pr(row). Every pair is a row of a model
-        with ``under_way="stratum"``; for others it is one where no dispute of its own is under
-        way. A row of a pair that was not in the population at
-        the origin is NaN.
-
-    Raises
-    ------
-    ArgumentError
-        A model that cannot be simulated (unit, lag or outcome).
+    By horizon come the probability of an onset given that the pair is a row, and whether it is
+    one in the draw's world (0 or 1), both (draws, rows). The forecast of a row is the mean of the
+    first, weighted by the second: Pr(onset, row) / Pr(row). Every pair is a row of a model with
+    ``under_way="stratum"``; for others it is one where no dispute of its own is under way. A row
+    of a pair that was not in the population at the origin is NaN.
     """
-    from forecast.scenario.coefficients import Coefficients
-    from forecast.scenario.dynamics import Record
-    from forecast.scenario.ending import Endings
-    from forecast.scenario.engine import simulate_paths
-    from forecast.scenario.future import prepare_future
+    from forecast.simulation.coefficients import Coefficients
+    from forecast.simulation.dynamics import Record
+    from forecast.simulation.ending import Endings
+    from forecast.simulation.engine import simulate_paths
 
-    if fit.spec.unit != "dyad-year":
-        raise ArgumentError(
-            f"Model {fit.spec.name!r} is of unit {fit.spec.unit!r}: horizons beyond 1 are "
-            "simulated for dyad-years only. Use multi_step='direct'."
-        )
     known = known_before(tables, origin)
+    _refuse(fit, known, origin)
     last = origin - 1
-    if known.coverage["conflicts"].last < last:
-        raise ArgumentError(
-            f"Conflicts are covered to {known.coverage['conflicts'].last}, so that a simulation "
-            f"cannot begin in {origin}."
-        )
-    begin = xr.Dataset(coords={"year": [last]})
-    ahead = future_panel(replace(fit.panel, tables=known, world=begin), year=origin)
-    rows = xr.Dataset(coords={name: ahead.data[name] for name in ("ccode_a", "ccode_b")})
-    future = prepare_future(
-        replace(fit, panel=replace(fit.panel, world=begin)),
-        known,
-        rows=rows,
-        origin=last,
-        horizon=max(targets),
-        paths=capability_paths,
-        seed=seed,
-    )
-    future = future.where(future.complete)
+    future = _future(fit, known, last, horizon=max(targets), paths=capability_paths, seed=seed)
     past = build_world(_conflicts_only(known), succession=fit.spec.succession)
     states = future.world["state"].to_numpy()
     coefficients = Coefficients(fit, draws=None, seed=seed)
@@ -133,28 +91,42 @@ def simulated_forecasts(
     return found
 
 
+def _refuse(fit: Fit, known: Tables, origin: int) -> None:
+    """Refuse what cannot be simulated from an origin."""
+    if fit.spec.unit != "dyad-year":
+        raise ArgumentError(
+            f"Model {fit.spec.name!r} is of unit {fit.spec.unit!r}: horizons beyond 1 are "
+            "simulated for dyad-years only. Use multi_step='direct'."
+        )
+    if (covered := known.coverage["conflicts"].last) < origin - 1:
+        raise ArgumentError(
+            f"Conflicts are covered to {covered}, so that a simulation cannot begin in {origin}."
+        )
+
+
+def _future(fit: Fit, known: Tables, last: int, **options: int) -> Future:
+    """What is fixed before conflicts are simulated, of the pairs of the year after `last`."""
+    from forecast.simulation.future import prepare_future
+
+    begin = xr.Dataset(coords={"year": [last]})
+    ahead = future_panel(replace(fit.panel, tables=known, world=begin), year=last + 1)
+    rows = xr.Dataset(coords={name: ahead.data[name] for name in ("ccode_a", "ccode_b")})
+    there = replace(fit, panel=replace(fit.panel, world=begin))
+    future = prepare_future(there, known, rows=rows, origin=last, **options)
+    return future.where(future.complete)
+
+
 def at_risk_draws(
     draws: npt.NDArray[np.floating[Any]],
     at_risk: npt.NDArray[np.floating[Any]],
     rng: np.random.Generator,
 ) -> npt.NDArray[np.floating[Any]]:
-    """Draws of each row as they are given that the row is at risk.
+    """Draws of each row as they are given that the row is at risk, (draws, rows).
 
     Each row's draws are resampled in proportion to how likely it is at risk in them, by a maximal
     coupling: a draw stays where it is with the largest probability that allows for that, so that
-    the rows of one draw still belong to one world, and totals over rows keep their spread.
-
-    Parameters
-    ----------
-    draws : numpy.ndarray, shape (draws, rows)
-    at_risk : numpy.ndarray, shape (draws, rows)
-        Probability that the row is at risk, in each draw's world. A row that is at risk in none
-        of them becomes NaN.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    numpy.ndarray, shape (draws, rows)
+    the rows of one draw still belong to one world, and totals over rows keep their spread. A row
+    that is at risk in none of them becomes NaN.
     """
     n = draws.shape[0]
     total = at_risk.sum(axis=0, dtype=np.float64)

@@ -1,39 +1,37 @@
-"""What is known at an origin: training rows, target rows, features lagged to the horizon."""
+"""What is known at an origin: tables, training rows, target rows, features at the horizon."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from forecast.errors import ArgumentError, CoverageError
 from forecast.evaluation.baselines import unit_keys
-from forecast.evaluation.strata import NEW, STRATUM_COLUMNS, UNDER_WAY, stratum_of
-from forecast.features import compute_features
+from forecast.evaluation.forecasters import Forecaster
+from forecast.features import FeatureRequest, compute_features
+from forecast.features.strata import NEW, STRATUM_COLUMNS, UNDER_WAY, stratum_of
 from forecast.panel.types import Panel
+from forecast.sources.tables import TABLES, Coverage, Tables
 
 __all__ = [
-    "check_step",
-    "panel_at_horizon",
-    "target_panel",
-    "target_rows",
-    "training_panel",
-    "with_strata",
-]
+    "known_before", "known_steps", "panel_at_horizon", "target_panel", "target_rows",
+    "training_panel", "views_of", "with_strata",
+]  # fmt: skip
+
+#: Tables of spells in which an end may not be known yet, and of what happens in a year.
+_RUNNING = {"outcome": "ongoing", "settlement": "none"}
 
 
 def panel_at_horizon(panel: Panel, horizon: int) -> Panel:
     """The same rows with every feature lagged ``horizon - 1`` years more.
 
     Computed features are dropped (they are gathered again at the new lag), and so are the first
-    rows, whose features would lie before the data.
-
-    Raises
-    ------
-    ArgumentError
-        For a horizon below 1, or one beyond 1 without a world to gather features from.
+    rows, whose features would lie before the data. An error without a world to gather from.
     """
     if horizon < 1:
         raise ArgumentError(f"A horizon is at least 1 year, found {horizon}.")
@@ -77,17 +75,7 @@ def _known(panel: Panel) -> Panel:
 
 
 def training_panel(panel: Panel, origin: int, *, window: int | None = None) -> Panel:
-    """Rows of the years before the origin, with a fingerprint of their own.
-
-    Parameters
-    ----------
-    panel : Panel
-        All rows.
-    origin : int
-        First year that is not known.
-    window : int, optional
-        Only so many years before the origin (sliding); all by default (expanding).
-    """
+    """Rows of the years before the origin, all or of a window, with their own fingerprint."""
     first = int(panel.data["year"].min()) if window is None else origin - window
     text = f"{panel.fingerprint}|lag={panel.lag}|before={origin}" + (
         f"|window={window}" if window is not None else ""
@@ -97,10 +85,7 @@ def training_panel(panel: Panel, origin: int, *, window: int | None = None) -> P
         # How far a dispute rose is known when it is over.
         over = known.data["end_year"].to_numpy() < origin
         known = known.with_data(known.data.isel(row=over))
-    return replace(
-        known,
-        fingerprint=hashlib.sha256(text.encode()).hexdigest(),
-    )
+    return replace(known, fingerprint=hashlib.sha256(text.encode()).hexdigest())
 
 
 def target_panel(panel: Panel, year: int) -> Panel:
@@ -108,35 +93,86 @@ def target_panel(panel: Panel, year: int) -> Panel:
     return _known(panel.select_years(year, year))
 
 
-def check_step(panel: Panel, origin: int, horizon: int, *, window: int | None = None) -> bool:
-    """Whether the step can be scored: an outcome is known in its target year.
+def known_steps(
+    panels: Mapping[int, Panel], origins: Sequence[int], *, window: int | None = None
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Steps (origin, horizon) whose outcomes are known, and the others.
+
+    Parameters
+    ----------
+    panels : mapping of int to Panel
+        By horizon.
+    origins : sequence of int
+        First years that are not known.
+    window : int, optional
+        Years before the origin that are learnt from.
 
     Raises
     ------
     CoverageError
-        An origin without training rows; names the years that there are.
+        An origin without training rows, or without any known outcome; names the years there are.
     """
-    year = panel.data["year"].to_numpy()
-    known = np.isfinite(panel.data["outcome"].to_numpy())
-    first = int(year[known].min()) if known.any() else 0
-    since = first if window is None else origin - window
-    if not (known & (year < origin) & (year >= since)).any():
+    steps: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
+    years = {}
+    for h, panel in panels.items():
+        finite = np.isfinite(panel.data["outcome"].to_numpy())
+        years[h] = np.unique(panel.data["year"].to_numpy()[finite])
+    for o in origins:
+        for h, known in years.items():
+            first = int(known.min()) if known.size else 0
+            since = first if window is None else o - window
+            if not ((known < o) & (known >= since)).any():
+                raise CoverageError(
+                    f"Origin {o} has no training rows: at horizon {h} the first year is {first}"
+                    + (f", and only {window} years before the origin are used." if window else ".")
+                )
+            steps[bool((known == o + h - 1).any())].append((o, h))
+    h, known = next(iter(years.items()))
+    for o in sorted(set(origins) - {o for o, _ in steps[True]}):
         raise CoverageError(
-            f"Origin {origin} has no training rows: at horizon {horizon} the first year is {first}"
-            + (f", and only {window} years before the origin are used." if window else ".")
+            f"Origin {o} at horizon {h} forecasts {o + h - 1}, for which no outcome is known "
+            f"(years with outcomes: {known.min()}–{known.max()})."
         )
-    return bool((known & (year == origin + horizon - 1)).any())
+    return steps[True], steps[False]
+
+
+def views_of(
+    panel: Panel, methods: Sequence[Forecaster], columns: Sequence[Sequence[FeatureRequest]]
+) -> list[Panel]:
+    """One panel for each method, with its columns and those of the strata.
+
+    Only what the jobs read goes with them to other processes: the world stays here unless a
+    method reads it.
+    """
+    given = [str(n) for n, v in panel.data.data_vars.items() if "feature" not in v.attrs]
+    panel = with_strata(panel)
+    strata = [str(n) for n in panel.data.data_vars if str(n).startswith("stratum_")]
+    views: list[Panel] = []
+    for method, wanted in zip(methods, columns, strict=True):
+        # a column that several want is computed once; one of the same name but of another kind
+        # is made anew, for this method and those after it
+        panel = compute_features(panel, wanted)
+        names = dict.fromkeys((*given, *strata, *(r.name for r in wanted)))
+        ours = type(method).__module__.startswith("forecast.")
+        with_world = getattr(method, "needs_world", not ours)
+        views.append(
+            Panel(
+                data=panel.data[list(names)].compute(),
+                world=panel.world if with_world else None,
+                tables=None,
+                fingerprint=panel.fingerprint,
+                **panel.choices,
+            )
+        )
+    return views
 
 
 def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
     """Keys, outcome and groups of the rows of a target year.
 
-    ``stratum`` is ``"under way"`` (a dispute of the two was open on the last day before the
-    origin), of the others ``"new dyad"`` (the pair was not a row in any year before the origin),
-    and of the rest ``"first ever"`` (no onset between the two on record), ``"quiet"`` (one, but
-    more than ten completed years of peace) or ``"recurrent"``, as known before the origin; those of
-    pairs that are not politically relevant end in ``", remote"``. ``relevance`` is ``"relevant"``
-    or ``"remote"``.
+    ``stratum``: as `forecast.features.strata.stratum_of` has it before the origin, but ``"new
+    dyad"`` where the pair was not a row in any year before it, unless a dispute of the two is
+    ``"under way"``. ``relevance`` is ``"relevant"`` or ``"remote"``.
     ``continues``: a dispute under way on 1 January of the year goes on in it and no new one
     begins, so that it is no row by the field's convention.
     """
@@ -170,3 +206,72 @@ def target_rows(panel: Panel, origin: int, horizon: int) -> pd.DataFrame:
     elif "region" in data:
         rows["region"] = data["region"].to_numpy().astype(str)
     return rows
+
+
+def known_before(tables: Tables, origin: int) -> Tables:
+    """A data set cut as if it had been released before `origin`, whose fingerprint has the year.
+
+    What began later is not there; what ended later runs on (its end is open, a dispute's outcome
+    ``"ongoing"``); yearly values of later years are gone, and every table covers no year after
+    ``origin - 1``; one that begins later is an error.
+
+    The level and the deaths of a dispute that was running at the end of ``origin - 1`` are those
+    of its whole length: sources code them once. Dates are as coded by later scholarship.
+    """
+    last = origin - 1
+    for name in TABLES:
+        if tables.coverage[name].first > last:
+            raise CoverageError(
+                f"{name} are covered from {tables.coverage[name].first}; nothing is known before "
+                f"{origin}."
+            )
+    frames: dict[str, Any] = {name: _cut(getattr(tables, name), last) for name in TABLES}
+    # the pledges of a treaty that is not signed yet
+    signed = set(frames["alliances"]["alliance_id"])
+    frames["members"] = _of(frames["members"], signed)
+    kept = {n for n in tables.extra if tables.coverage[n].first <= last}
+    extra = {name: _cut(tables.extra[name], last) for name in kept}
+    if "treaty_design" in extra:
+        extra["treaty_design"] = _of(extra["treaty_design"], signed)
+    return replace(
+        tables,
+        **frames,
+        extra=extra,
+        coverage={name: _covered(tables.coverage[name], last) for name in {*TABLES, *kept}},
+        fingerprint=f"{tables.fingerprint}|before={origin}",
+    )
+
+
+def _cut(frame: pd.DataFrame, last: int) -> pd.DataFrame:
+    if "start" in frame:
+        begun = frame["start"].dt.year <= last
+        frame = frame[begun].reset_index(drop=True)
+        running = (frame["end"].dt.year > last).to_numpy()
+        if running.any():
+            frame = frame.copy()
+            frame.loc[running, "end"] = pd.NaT
+            for column, value in _RUNNING.items():
+                if column in frame:
+                    frame.loc[running, column] = value
+        return frame
+    if "year" in frame:
+        return frame[frame["year"].to_numpy() <= last].reset_index(drop=True)
+    return frame
+
+
+def _of(frame: pd.DataFrame, treaties: set[str]) -> pd.DataFrame:
+    return frame[np.isin(frame["alliance_id"].to_numpy(dtype=object), list(treaties))].reset_index(
+        drop=True
+    )
+
+
+def _covered(cover: Coverage, last: int) -> Coverage:
+    def before(year: int | None) -> int | None:
+        return year if year is not None and year < last else None
+
+    return replace(
+        cover,
+        last=min(cover.last, last),
+        amended_after=before(cover.amended_after),
+        declared_after=before(cover.declared_after),
+    )

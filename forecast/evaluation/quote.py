@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
-from forecast.scenario.levels import DEATHS
+from forecast.simulation.levels import DEATHS
 
 if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord
@@ -32,7 +32,7 @@ def _ahead(record: CalibrationRecord) -> str:
 
 def _such(record: CalibrationRecord, stratum: str) -> str:
     """Rows of the stratum as a noun: ``dyad-years of pairs with a conflict under way``."""
-    from forecast.evaluation.strata import NEW, STRATA_WORDS
+    from forecast.features.strata import NEW, STRATA_WORDS
 
     words = {**STRATA_WORDS, NEW: "pairs new to the model"}.get(stratum, f"the stratum '{stratum}'")
     return record.unit if stratum == "all" else f"{record.unit} of {words}"

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import norm
 
 from forecast.evaluation import figures
-from forecast.evaluation.check_result import RATE, CheckResult, listed
+from forecast.evaluation.check_tables import RATE, CheckResult, listed
 from forecast.evaluation.record_tables import FROM_DRAWS
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from forecast.errors import ArgumentError
 from forecast.evaluation import tables
 from forecast.evaluation.bootstrap import score_intervals
 from forecast.evaluation.calibration import recalibrate
-from forecast.evaluation.strata import BaseRate
 from forecast.evaluation.tables import EVERY
+from forecast.features.strata import BaseRate
 
 __all__ = [
     "EVERY",

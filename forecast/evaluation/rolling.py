@@ -12,23 +12,24 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from forecast.errors import ForecastError
-from forecast.evaluation.baselines import Forecaster
-from forecast.evaluation.forecasters import FittedModel, ModelForecaster
-from forecast.evaluation.origins import target_panel, training_panel
+from forecast.errors import ArgumentError, ForecastError
+from forecast.evaluation.forecasters import FittedModel, Forecaster, ModelForecaster
+from forecast.evaluation.origins import panel_at_horizon, target_panel, training_panel, views_of
 from forecast.inference.warm_start import WarmStart
-from forecast.panel.events import UnderWay
 from forecast.panel.rows import rows_by
 from forecast.panel.types import Panel
 from forecast.parallel import run_tasks
 from forecast.sources.tables import Tables
 
-__all__ = ["BLOCK", "Job", "JobResult", "Part", "Setting", "plan", "run_job", "run_jobs"]
+if TYPE_CHECKING:
+    from forecast.evaluation.plan import BacktestPlan
+
+__all__ = ["BLOCK", "Job", "JobResult", "Part", "Shared", "jobs_of", "run_job", "run_jobs"]
 
 BLOCK = 10
 """Years of origins whose fits share a warm start."""
@@ -36,25 +37,13 @@ BLOCK = 10
 _KEPT_DRAWS = 250
 """Draws of each probability that are kept, for counts by year."""
 
-MultiStep = Literal["simulate", "direct"]
-
 
 @dataclass(frozen=True)
 class Job:
-    """One fit and the forecasts made from it.
+    """One fit of a method and the forecasts made from it, by origin and horizon.
 
-    Attributes
-    ----------
-    method : int
-        Position among the methods.
-    name : str
-        Name of the method.
-    horizons : tuple of int
-        Horizons; several only where they are simulated from one fit.
-    fitted : int
-        Origin of the fit: it has seen the years before.
-    steps : tuple of (int, int)
-        Origin and horizon of each forecast.
+    Several `horizons` only where they are simulated from one fit, which has seen the years before
+    the origin `fitted`.
     """
 
     method: int
@@ -75,62 +64,68 @@ class Job:
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class Shared:
     """What all jobs read.
 
     Attributes
     ----------
+    plan : BacktestPlan
+        Seed, level, window, and how models forecast beyond horizon 1.
     methods : tuple of Forecaster
-        Methods.
+        The model under test first.
     views : mapping of int to sequence of Panel
         By horizon (the lag of its features), a panel for each method.
-    seed : int
-        Seed of the backtest.
-    level : float
-        Probability of intervals.
-    window : int or None
-        Years of a sliding window.
-    multi_step : {"simulate", "direct"}
-        How a model forecasts beyond horizon 1.
     tables : Tables or None
         What simulations begin from.
-    rule : str or None
-        What is under way on 1 January in the rows that methods without a rule of their own learn
-        from: that of the model under test (None: all rows of the panel).
     """
 
+    plan: BacktestPlan
     methods: tuple[Forecaster, ...]
     views: Mapping[int, Sequence[Panel]]
-    seed: int
-    level: float
-    window: int | None
-    multi_step: MultiStep
     tables: Tables | None
-    rule: UnderWay | None = None
+
+    @classmethod
+    def of(cls, plan: BacktestPlan, panel: Panel) -> Shared:
+        """Features of all years, computed once, and what else the jobs read."""
+        methods = plan.methods()
+        models = [i for i, m in enumerate(methods) if isinstance(m, ModelForecaster)]
+        longest = max(plan.horizons)
+        simulated = plan.multi_step == "simulate" and bool(models) and longest > 1
+        if simulated and panel.tables is None:
+            raise ArgumentError(
+                f"Horizon {longest} needs the world of the panel, and this panel was read with "
+                "its features already gathered; only horizon 1 can be scored."
+            )
+        wanted = [method.columns() for method in methods]
+        views = {}
+        for h in sorted({1, *plan.horizons} if simulated else plan.horizons):
+            # a simulation reads no features of a later year
+            read = [() if simulated and h > 1 and i in models else w for i, w in enumerate(wanted)]
+            views[h] = views_of(panel_at_horizon(panel, h), methods, read)
+        return cls(plan, tuple(methods), views, panel.tables if simulated else None)
 
     def learnt(self, method: int, panel: Panel, origin: int) -> Panel:
-        """Rows that a method learns from at an origin."""
-        how = self.methods[method]
-        rule = how.spec.under_way if isinstance(how, ModelForecaster) else self.rule
-        return rows_by(training_panel(panel, origin, window=self.window), rule)
+        """Rows that a method learns from at an origin.
+
+        What is under way on 1 January in them is as a model says; as the model under test says
+        for methods without a rule of their own.
+        """
+        how = [m for m in (self.methods[method], self.methods[0]) if isinstance(m, ModelForecaster)]
+        rule = how[0].spec.under_way if how else None
+        return rows_by(training_panel(panel, origin, window=self.plan.window), rule)
 
     def simulates(self, method: int) -> bool:
         """Whether the method's longer horizons are simulated from its fit at horizon 1."""
-        return self.multi_step == "simulate" and isinstance(self.methods[method], ModelForecaster)
+        how = self.methods[method]
+        return self.plan.multi_step == "simulate" and isinstance(how, ModelForecaster)
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Forecasts of the rows of one target year.
+    """Forecasts of the rows of one target year, each shape (n,).
 
-    Attributes
-    ----------
-    origin, horizon : int
-        The step.
-    mean, lower, upper : numpy.ndarray, shape (n,)
-        Forecast and interval; NaN where the method has none.
-    draws : numpy.ndarray, shape (m, n), float32
-        Some draws behind it (one, for a method without).
+    The interval is NaN where the method has none; ``draws`` are some of those behind, shape (m,
+    n): one, for a method without.
     """
 
     origin: int
@@ -177,39 +172,29 @@ class JobResult:
         )
 
 
-def plan(
-    setting: Setting, steps: Iterable[tuple[int, int]], *, refit: int, only: Mapping[int, set[int]]
-) -> list[Job]:
+def jobs_of(shared: Shared, steps: Iterable[tuple[int, int]]) -> list[Job]:
     """Every job of a backtest.
 
-    Parameters
-    ----------
-    setting : Setting
-        Methods.
-    steps : iterable of (int, int)
-        Origin and horizon of every forecast.
-    refit : int
-        Fits are made at the first origin and every `refit` years after it; an origin between
-        uses the fit before it.
-    only : mapping of int to set of int
-        Origins of methods that do not forecast at all of them.
+    Fits are made at the first origin and every `refit` years after it; an origin between uses the
+    fit before it. The check by NUTS forecasts at its own origins only, each on all that was known
+    then.
     """
+    at = set(shared.plan.nuts_at)
+    only = {len(shared.methods) - 1: at} if at else {}
     steps = sorted(steps)
-    first = steps[0][0]
+    first, refit = steps[0][0], shared.plan.refit
     jobs: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
-    for i, _ in enumerate(setting.methods):
+    for i, _ in enumerate(shared.methods):
         for origin, horizon in steps:
             if origin not in only.get(i, {origin}):
                 continue
-            fitted = first + (origin - first) // refit * refit
-            # a check at chosen origins is made there, on all that was known then
-            fitted = origin if i in only else fitted
-            own = 0 if setting.simulates(i) else horizon
+            fitted = origin if i in only else first + (origin - first) // refit * refit
+            own = 0 if shared.simulates(i) else horizon
             jobs.setdefault((i, own, fitted), []).append((origin, horizon))
     return [
         Job(
             method=i,
-            name=setting.methods[i].name,
+            name=shared.methods[i].name,
             horizons=tuple(sorted({h for _, h in made})),
             fitted=fitted,
             steps=tuple(made),
@@ -225,15 +210,15 @@ def seeds(seed: int, horizon: int, origin: int, name: str) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def run_job(setting: Setting, job: Job, start: WarmStart | None) -> JobResult:
+def run_job(shared: Shared, job: Job, start: WarmStart | None) -> JobResult:
     """Fit on what was known at the origin of the fit, and forecast every step."""
-    method = setting.methods[job.method]
-    fitted_at = 1 if setting.simulates(job.method) else job.horizons[0]
-    panel = setting.views[fitted_at][job.method]
+    method = shared.methods[job.method]
+    fitted_at = 1 if shared.simulates(job.method) else job.horizons[0]
+    panel = shared.views[fitted_at][job.method]
     try:
         fitted = method.fit(
-            setting.learnt(job.method, panel, job.fitted),
-            seed=seeds(setting.seed, fitted_at, job.fitted, job.name)[0],
+            shared.learnt(job.method, panel, job.fitted),
+            seed=seeds(shared.plan.seed, fitted_at, job.fitted, job.name)[0],
             previous=start,  # type: ignore[arg-type]
         )
         parts = []
@@ -242,12 +227,12 @@ def run_job(setting: Setting, job: Job, start: WarmStart | None) -> JobResult:
             for horizon in wanted:
                 if horizon == fitted_at:
                     rows = target_panel(panel, origin + horizon - 1)
-                    seed = seeds(setting.seed, horizon, origin, job.name)[1]
+                    seed = seeds(shared.plan.seed, horizon, origin, job.name)[1]
                     draws = fitted.predict(rows, seed=seed)
                     mean = draws.mean(axis=0, dtype=np.float64)
-                    parts.append(_part(origin, horizon, mean, draws, setting.level))
-            if setting.simulates(job.method) and max(wanted) > 1:
-                parts += _simulated(setting, job, fitted, origin, wanted)  # type: ignore[arg-type]
+                    parts.append(_part(origin, horizon, mean, draws, shared.plan.level))
+            if shared.simulates(job.method) and max(wanted) > 1:
+                parts += _simulated(shared, job, fitted, origin, wanted)  # type: ignore[arg-type]
     except ForecastError as error:
         error.add_note(f"While fitting {job.name!r} at origin {job.fitted}.")
         raise
@@ -257,17 +242,17 @@ def run_job(setting: Setting, job: Job, start: WarmStart | None) -> JobResult:
 
 
 def _simulated(
-    setting: Setting, job: Job, fitted: FittedModel, origin: int, wanted: list[int]
+    shared: Shared, job: Job, fitted: FittedModel, origin: int, wanted: list[int]
 ) -> list[Part]:
     from forecast.evaluation.multistep import at_risk_draws, simulated_forecasts
 
-    assert setting.tables is not None
+    assert shared.tables is not None
     ahead = [h for h in wanted if h > 1]
-    views = setting.views[1][job.method]
-    seed = seeds(setting.seed, 1, origin, job.name)[1]
+    views = shared.views[1][job.method]
+    seed = seeds(shared.plan.seed, 1, origin, job.name)[1]
     found = simulated_forecasts(
         fitted.posterior,
-        setting.tables,
+        shared.tables,
         {h: target_panel(views, origin + h - 1) for h in ahead},
         origin=origin,
         seed=seed,
@@ -278,7 +263,7 @@ def _simulated(
         total = at_risk.sum(axis=0, dtype=np.float64)
         mean = (draws * at_risk).sum(axis=0, dtype=np.float64) / np.where(total > 0, total, np.nan)
         rng = np.random.default_rng([seed, h])
-        parts.append(_part(origin, h, mean, at_risk_draws(draws, at_risk, rng), setting.level))
+        parts.append(_part(origin, h, mean, at_risk_draws(draws, at_risk, rng), shared.plan.level))
     return parts
 
 
@@ -301,7 +286,7 @@ def _part(
 
 
 def run_jobs(
-    setting: Setting,
+    shared: Shared,
     jobs: Sequence[Job],
     *,
     done: Mapping[str, JobResult],
@@ -323,7 +308,7 @@ def run_jobs(
     for phase in (True, False):
         wanted = [j for j in jobs if (j.label in leading) == phase and j.label not in results]
         # models first, and the latest first: what takes longest must not be left to the end
-        wanted.sort(key=lambda j: (not isinstance(setting.methods[j.method], ModelForecaster),
+        wanted.sort(key=lambda j: (not isinstance(shared.methods[j.method], ModelForecaster),
                                    -j.fitted))  # fmt: skip
         starts = [None if phase else results[heads[j.group].label].start for j in wanted]
         tasks = list(zip(wanted, starts, strict=True))
@@ -334,7 +319,7 @@ def run_jobs(
 
         # Two at a time in this process: they leave Python's lock most of the time.
         run_tasks(
-            run_job, tasks, shared=setting, workers=workers, client=client, threads=2,
+            run_job, tasks, shared=shared, workers=workers, client=client, threads=2,
             on_result=finished,
         )  # fmt: skip
     return results

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError
+from forecast.evaluation.bootstrap import paired_difference
 from forecast.evaluation.calibration import recalibrate
-from forecast.evaluation.compare import paired_difference
-from forecast.evaluation.config import Period
 from forecast.evaluation.forecasters import WITHOUT_ALLIANCES
+from forecast.evaluation.plan import Period
 from forecast.evaluation.recalibration import SUFFIX
 from forecast.evaluation.record_tables import blocks_of
 from forecast.evaluation.scores import (
@@ -26,8 +26,8 @@ from forecast.evaluation.scores import (
     log_loss_rows,
     skill,
 )
-from forecast.evaluation.strata import UNDER_WAY
-from forecast.evaluation.tables import LONG_PEACE, records
+from forecast.evaluation.tables import records
+from forecast.features.strata import LONG_PEACE, UNDER_WAY
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest

@@ -25,14 +25,9 @@ _WIDTH = 0.32  # s.d. of each weight around equal ones, and of the intercept aro
 class RollingStack:
     """logit q = intercept + Σ weight_k logit p_k, for each origin.
 
-    Attributes
-    ----------
-    members : tuple of str
-        The methods, in the order of their weights.
-    lines : pandas.DataFrame
-        By origin: ``first``, ``last`` (target years it was learnt from), ``rows``, ``events``,
-        ``intercept``, one column for each member (its weight), ``remark``. Where there are too
-        few years the first member has weight one and the remark says so.
+    ``lines`` by origin: ``first``, ``last`` (target years it was learnt from), ``rows``,
+    ``events``, ``intercept``, one column for each of the `members` (its weight), ``remark``. Where
+    there are too few years the first member has weight one and the remark says so.
     """
 
     members: tuple[str, ...]
@@ -43,13 +38,8 @@ class RollingStack:
     ) -> FloatArray:
         """Stacked probabilities of forecasts made at `origin`.
 
-        Parameters
-        ----------
-        origin : int
-        others : sequence of array_like
-            Forecasts of all members but the first; they broadcast against `probability`.
-        probability : array_like
-            Forecasts, ends of intervals or draws of the first member.
+        `probability` are forecasts, ends of intervals or draws of the first member, against which
+        the forecasts of the others broadcast.
         """
         line = self.lines.loc[origin]
         if line["remark"]:
@@ -80,20 +70,8 @@ def rolling_stack(
     recalibration. (Stacking by log score: Yao et al. 2018, Bayesian Analysis 13:917; logistic
     pools: Ranjan & Gneiting 2010, JRSS B 72:71.)
 
-    Parameters
-    ----------
-    origin, year : array_like of int, shape (n,)
-        Origin and target year of each forecast; all of one horizon.
-    outcome : array_like, shape (n,)
-        What happened, 0 or 1.
-    probabilities : mapping of str to array_like, each shape (n,)
-        Forecasts of each method, finite; the first is used alone while there are too few years.
-    least : int
-        Distinct target years that there must be.
-
-    Returns
-    -------
-    RollingStack
+    All forecasts are of one horizon, finite, of shape (n,) by method; the first is used alone
+    while there are fewer than `least` distinct target years.
     """
     o, t, y = np.asarray(origin), np.asarray(year), np.asarray(outcome, dtype=np.float64)
     members = tuple(probabilities)

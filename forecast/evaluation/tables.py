@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError
+from forecast.evaluation.bootstrap import paired_difference
 from forecast.evaluation.calibration import expected_to_observed, murphy, pit_counts, recalibrate
-from forecast.evaluation.compare import paired_difference
 from forecast.evaluation.corp import decompose
 from forecast.evaluation.scores import (
     brier_rows,
@@ -21,10 +21,10 @@ from forecast.evaluation.scores import (
     log_loss_rows,
     score_forecasts,
 )
+from forecast.features.strata import LONG_PEACE
 
 __all__ = [
     "EVERY",
-    "LONG_PEACE",
     "calibration_table",
     "count_table",
     "difference_table",
@@ -36,9 +36,6 @@ __all__ = [
     "simulate_counts",
     "total_table",
 ]
-
-LONG_PEACE = 10
-"""Completed years of peace beyond which a pair counts as quiet."""
 
 _KINDS = ("relevance", "stratum", "decade", "region")
 

@@ -9,14 +9,12 @@ from forecast.features import (  # noqa: F401  (importing a module registers its
     history,
     pact_age,
     power,
-    recency,
     reliability,
     rivalry,
     similarity,
     society,
     structure,
     system,
-    troops,
 )
 from forecast.features.gather import FeatureRequest, compute_features, feature_arrays
 from forecast.features.registry import (

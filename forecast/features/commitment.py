@@ -6,26 +6,20 @@ alternative (see `arrays.OBLIGATION_WEIGHTS`).
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.features import arrays, successions, ties, windows
+from forecast.features import arrays, rivalry, successions, ties, windows
 from forecast.features.arrays import Weights
 from forecast.features.registry import feature
 from forecast.features.shared import shared
-
-__all__ = [
-    "asymmetry",
-    "commitment_balance",
-    "commitments_owed_risk",
-    "conditionality",
-    "conditionality_in_dyad",
-    "overextension",
-    "within_pact_concentration",
-]
+from forecast.features.simulated import as_at_origin
 
 SOURCE = "project definition"
+_feature = partial(feature, family="commitment")
 
 
 @shared
@@ -34,16 +28,13 @@ def owed(world: xr.Dataset, weights: Weights) -> np.ndarray:
     return successions.count_once(arrays.obligation_strength(world, weights), world)
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="state",
     unit="log ratio",
     bounds=(None, None),
-    sign="free",
     formula="log((Σ_k o(k→i) c_k + e) / (Σ_k o(i→k) c_i + e)), e = 1e−4",
     source=SOURCE + "; Morrow 1991 on asymmetric alliances",
     needs=("obligation", "capability", "member"),
-    pre_treatment=True,
 )
 def commitment_balance(
     world: xr.Dataset, *, weights: Weights = "defense", e: float = 1e-4
@@ -61,16 +52,14 @@ def commitment_balance(
     return np.asarray(np.log((imported + e) / (exported + e)))
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="state",
     unit="conflicts per year",
-    bounds=(0, None),
     sign="+",
     formula="Σ_k o(i→k) · (distinct conflicts that k came into in the last w years, per year)",
     source=SOURCE + "; Snyder 1984 on entrapment",
     needs=("obligation", "conflict", "member"),
-    pre_treatment=False,
+    simulate=as_at_origin("the partners' rate of the last w years is taken to go on"),
 )
 def commitments_owed_risk(
     world: xr.Dataset, *, weights: Weights = "defense", window: int = 10
@@ -79,22 +68,18 @@ def commitments_owed_risk(
 
     A window that is partly covered uses its covered years if they are at least half of it.
     """
-    window = windows.positive("window", window)
-    past = successions.continued(world)
-    rate = windows.recent_count(past, past["dispute_onset_count"].to_numpy(), window) / window
+    rate = windows.conflicts_of_states(world, window) / window
     return arrays.sum_over(owed(world, weights), rate)
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="state",
     unit="ratio",
-    bounds=(0, None),
     sign="+",
     formula="Σ_k o(i→k) · Σ_m c_m [m rival or unallied land neighbour of k, m ≠ i] / c_i",
     source=SOURCE + "; Kennedy 1987 on overstretch",
     needs=("obligation", "capability", "conflict", "contiguity", "member"),
-    pre_treatment=False,
+    simulate=rivalry.LISTED,
 )
 def overextension(
     world: xr.Dataset,
@@ -106,10 +91,10 @@ def overextension(
 ) -> np.ndarray:
     """Capability that threatens the state's protégés, over the state's own.
 
-    A threat to k is a rival of k (see `windows.rivals`), allied or not, or a state with a land
+    A threat to k is a rival of k (see `rivalry.rival_pairs`), allied or not, or a state with a land
     border with k and no defence pact with it. The state itself is no threat that it must meet.
     """
-    rival, known = windows.rivals(world, rivals, window=rival_window, minimum=rival_onsets)
+    rival, known = rivalry.rival_pairs(world, rivals, window=rival_window, minimum=rival_onsets)
     member = world["member"].to_numpy()
     border = world["contiguity"].to_numpy() == 1
     threat = (rival | (border & ~arrays.allied(world))) & member[:, None, :]
@@ -123,16 +108,12 @@ def overextension(
     return windows.where_known(ratio, known)
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="dyad",
     unit="index",
-    bounds=(0, 1),
-    sign="free",
     formula="1 − 2·min(o(i→j), o(j→i)) / (o(i→j) + o(j→i)); missing without obligations",
     source=SOURCE + "; Leeds et al. 2002 on asymmetric obligations",
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def asymmetry(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """How one-sided the obligations between the two are: 0 mutual, 1 one-way."""
@@ -152,8 +133,7 @@ def fewest_conditions(world: xr.Dataset) -> np.ndarray:
     return np.abs(ties.best_tie(world, -world["treaty_conditions"].to_numpy()))
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="state",
     unit="condition flags",
     bounds=(0, 6),
@@ -161,7 +141,6 @@ def fewest_conditions(world: xr.Dataset) -> np.ndarray:
     formula="mean over k∈D(i) of the condition flags on k's obligation; missing without allies",
     source="Leeds et al. 2002; Benson 2012 on conditional deterrent pacts",
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def conditionality(world: xr.Dataset) -> np.ndarray:
     """Mean number of conditions on the defence that the state is owed.
@@ -171,32 +150,25 @@ def conditionality(world: xr.Dataset) -> np.ndarray:
     return ties.mean_over_defenders(world, fewest_conditions(world))
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="directed",
     unit="condition flags",
     bounds=(0, 6),
-    sign="free",
     formula="condition flags on o(i→j), DEFENSE; missing without the obligation",
     source="Leeds et al. 2002",
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def conditionality_in_dyad(world: xr.Dataset) -> np.ndarray:
     """Number of conditions on the state's defence obligation to the other."""
     return fewest_conditions(world).transpose(0, 2, 1)
 
 
-@feature(
-    family="commitment",
+@_feature(
     level="state",
     unit="index",
-    bounds=(0, 1),
-    sign="free",
     formula="mean over i's defence pacts of Σ_m (c_m / Σ c)²; missing without a pact",
     source="Herfindahl 1950; Olson & Zeckhauser 1966 on alliances of unequals",
     needs=("obligation", "treaty", "capability", "member"),
-    pre_treatment=True,
 )
 def within_pact_concentration(world: xr.Dataset) -> np.ndarray:
     """Herfindahl index of capability inside each defence pact, averaged over the state's pacts.

@@ -7,44 +7,30 @@ target_outside_defence), with ``side="a"`` the challenger's.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
 from forecast.errors import UnknownNameError
 from forecast.features import arrays, successions
+from forecast.features.history import decayed_onsets
 from forecast.features.registry import feature
 from forecast.features.shared import shared
+from forecast.features.simulated import Values, from_conflicts
 from forecast.sources.tables import OBLIGATIONS
 
-__all__ = [
-    "ally_in_dispute_elsewhere",
-    "ally_in_dispute_with_opponent",
-    "bloc_parity",
-    "outside_allies",
-    "outside_defense",
-    "outside_defense_capability",
-    "outside_neutrality",
-    "outside_neutrality_capability",
-    "outside_offense",
-    "outside_offense_capability",
-    "pact_in_dyad",
-    "shared_allies",
-]
-
 LEEDS = "Leeds 2003; Johnson & Leeds 2011"
+_feature = partial(feature, family="deterrence", source=LEEDS)
 ENTANGLEMENT = "Snyder 1984; Siverson & Starr 1991 on diffusion through alliances"
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="dyad",
     unit="0/1",
-    bounds=(0, 1),
-    sign="free",
     formula="1 if o(i→j) or o(j→i) in the class",
     source=LEEDS + "; expected − for defence",
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def pact_in_dyad(world: xr.Dataset, *, obligation: str = "defense") -> np.ndarray:
     """Whether the two are bound by an obligation of the class, in either direction."""
@@ -72,96 +58,76 @@ def outside_capability(world: xr.Dataset, obligation: str) -> np.ndarray:
     return np.where(unknown.sum(axis=2, keepdims=True) - unknown > 0, np.nan, total)
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="directed",
     unit="0/1",
-    bounds=(0, 1),
-    sign="free",
     formula="1 if some k ≠ j has o(k→i), DEFENSE",
     source=LEEDS + "; − for the target, + for a challenger",
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def outside_defense(world: xr.Dataset) -> np.ndarray:
     """Whether a state outside the dyad is bound to defend the state."""
     return outside(world, "defense")
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="directed",
     unit="share of world capability",
     bounds=(0, 1),
-    sign="free",
     formula="Σ_{k≠j} o(k→i) c_k, DEFENSE",
-    source=LEEDS,
     needs=("obligation", "capability", "member"),
-    pre_treatment=True,
 )
 def outside_defense_capability(world: xr.Dataset) -> np.ndarray:
     """Capability of the states outside the dyad that are bound to defend the state."""
     return outside_capability(world, "defense")
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="directed",
     unit="0/1",
-    bounds=(0, 1),
     sign="+",
     formula="1 if some k ≠ j has o(k→i), OFFENSE",
     source=LEEDS + "; + for the challenger",
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def outside_offense(world: xr.Dataset) -> np.ndarray:
     """Whether a state outside the dyad is bound to join the state's attack."""
     return outside(world, "offense")
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="directed",
     unit="share of world capability",
     bounds=(0, 1),
     sign="+",
     formula="Σ_{k≠j} o(k→i) c_k, OFFENSE",
-    source=LEEDS,
     needs=("obligation", "capability", "member"),
-    pre_treatment=True,
 )
 def outside_offense_capability(world: xr.Dataset) -> np.ndarray:
     """Capability of the states outside the dyad that are bound to join the state's attack."""
     return outside_capability(world, "offense")
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="directed",
     unit="0/1",
-    bounds=(0, 1),
     sign="+",
     formula="1 if some k ≠ j has o(k→i), NEUTRALITY",
     source=LEEDS + "; + for the challenger",
     needs=("obligation", "neutrality", "member"),
-    pre_treatment=True,
 )
 def outside_neutrality(world: xr.Dataset) -> np.ndarray:
     """Whether a state outside the dyad has promised the state to stay neutral."""
     return outside(world, "neutrality")
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="directed",
     unit="share of world capability",
     bounds=(0, 1),
     sign="+",
     formula="Σ_{k≠j} o(k→i) c_k, NEUTRALITY",
-    source=LEEDS,
     needs=("obligation", "neutrality", "capability", "member"),
-    pre_treatment=True,
 )
 def outside_neutrality_capability(world: xr.Dataset) -> np.ndarray:
     """Capability of the states outside the dyad that have promised the state to stay neutral."""
@@ -174,16 +140,13 @@ def defence_ties(world: xr.Dataset) -> np.ndarray:
     return (arrays.defenders(world) > 0).astype(np.float32)
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="dyad",
     unit="states",
-    bounds=(0, None),
     sign="-",
     formula="|D(i) ∩ D(j)|",
     source="Kimball 2006; project definition",
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def shared_allies(world: xr.Dataset) -> np.ndarray:
     """Number of third states that are bound to defend both."""
@@ -191,16 +154,12 @@ def shared_allies(world: xr.Dataset) -> np.ndarray:
     return np.asarray(np.matmul(ties, ties.transpose(0, 2, 1)))
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="directed",
     unit="states",
-    bounds=(0, None),
-    sign="free",
     formula="|D(i) \\ D(j) \\ {j}|",
     source="project definition: multilateral pacts are mismeasured without this split",
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def outside_allies(world: xr.Dataset) -> np.ndarray:
     """Number of third states that are bound to defend the state and not the other."""
@@ -209,16 +168,13 @@ def outside_allies(world: xr.Dataset) -> np.ndarray:
     return np.asarray(np.matmul(ties, third.transpose(0, 2, 1)))
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="dyad",
     unit="ratio",
     bounds=(0, 1),
-    sign="free",
     formula="min/max over the two sides of c_i + Σ c_k, k ∈ D(i) \\ D(j) \\ {j}",
     source="project definition; Organski & Kugler 1980 on parity",
     needs=("obligation", "capability", "member"),
-    pre_treatment=True,
 )
 def bloc_parity(world: xr.Dataset) -> np.ndarray:
     """Weaker over stronger side, each with the allies that are not the other's too."""
@@ -248,16 +204,14 @@ def active_disputes(world: xr.Dataset) -> np.ndarray:
     return np.asarray(active, dtype=np.float32)
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="directed",
     unit="0/1",
-    bounds=(0, 1),
     sign="+",
     formula="1 if some k ≠ j with a defence pact with i (either way) is in a dispute with j",
     source=ENTANGLEMENT,
     needs=("obligation", "conflict", "member"),
-    pre_treatment=False,
+    simulate=from_conflicts(lambda past: past.ally_in_dispute(with_opponent=True)),
 )
 def ally_in_dispute_with_opponent(world: xr.Dataset) -> np.ndarray:
     """Whether an ally of the state is in an active dispute with the other."""
@@ -265,16 +219,14 @@ def ally_in_dispute_with_opponent(world: xr.Dataset) -> np.ndarray:
     return np.asarray(np.matmul(ally, active_disputes(world)) > 0)
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="directed",
     unit="0/1",
-    bounds=(0, 1),
     sign="+",
     formula="1 if some k ≠ j with a defence pact with i is in a dispute with some m ∉ {i, j}",
     source=ENTANGLEMENT,
     needs=("obligation", "conflict", "member"),
-    pre_treatment=False,
+    simulate=from_conflicts(lambda past: past.ally_in_dispute(with_opponent=False)),
 )
 def ally_in_dispute_elsewhere(world: xr.Dataset) -> np.ndarray:
     """Whether an ally of the state is in an active dispute with a third state.
@@ -290,3 +242,24 @@ def ally_in_dispute_elsewhere(world: xr.Dataset) -> np.ndarray:
     with_j = np.matmul(only_one, dispute)
     number = engaged.sum(axis=2, keepdims=True) - engaged - with_j
     return np.asarray(number > 0.5)
+
+
+@_feature(
+    level="directed",
+    unit="decayed onsets",
+    sign="+",
+    formula="Σ_{k≠i} A_jk · decayed onsets of i with k; A: a defence pact either way",
+    source="Snyder 1984 and Siverson & Starr 1991 on conflict that spreads along alliances",
+    needs=("conflict", "obligation", "member"),
+    whole_record=True,
+    simulate=from_conflicts(lambda past, half_life: Values(None, past.with_allies(half_life))),
+)
+def disputes_with_allies(world: xr.Dataset, *, half_life: float = 3.0) -> np.ndarray:
+    """Recent disputes of the state with the allies of the other: `side="sum"` takes both ways.
+
+    The count, and its memory, behind `ally_in_dispute_with_opponent`.
+    """
+    own = decayed_onsets(world, half_life)
+    ally = successions.count_once(arrays.allied(world), world).astype(np.float32)
+    # The diagonal of both is zero: neither i itself nor j is among the allies k.
+    return np.asarray(np.matmul(own, ally.transpose(0, 2, 1)))

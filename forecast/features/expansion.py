@@ -7,30 +7,17 @@ reaches before the covered years gives NaN.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
-from forecast.features import arrays, successions, windows
+from forecast.features import arrays, rivalry, successions, windows
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
-__all__ = [
-    "expansion_by_accession",
-    "expansion_by_formation",
-    "expansion_by_succession",
-    "frontier_expansion",
-    "frontier_expansion_capability",
-    "mutual_expansion",
-    "new_pact",
-    "own_contraction",
-    "own_contraction_capability",
-    "own_expansion",
-    "own_expansion_capability",
-    "rival_expansion",
-    "rival_expansion_capability",
-]
-
 SOURCE = "project definition; Senese & Vasquez 2008 and Kenwick et al. 2015 on new alliances"
+_feature = partial(feature, family="expansion", source=SOURCE)
 COUNT = "states"
 POINTS = "share of world capability"
 
@@ -57,16 +44,12 @@ def lost(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray]:
     return before & ~now, windows.known_past(world, "obligation", window)
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="state",
     unit=COUNT,
-    bounds=(0, None),
     sign="-",
     formula="|N_w(i)|, N_w(i) = D(i, s) \\ D(i, s−w)",
-    source=SOURCE,
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def own_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """States that are bound to defend the state and were not `window` years before."""
@@ -74,16 +57,13 @@ def own_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     return windows.where_known(new.sum(axis=2), known)
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="state",
     unit=POINTS,
     bounds=(0, 1),
     sign="-",
     formula="Σ_{k∈N_w(i)} c_k",
-    source=SOURCE,
     needs=("obligation", "capability", "member"),
-    pre_treatment=True,
 )
 def own_expansion_capability(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Capability (of year s) of the defenders gained within `window` years."""
@@ -93,16 +73,12 @@ def own_expansion_capability(world: xr.Dataset, *, window: int = 5) -> np.ndarra
     )
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="state",
     unit=COUNT,
-    bounds=(0, None),
     sign="+",
     formula="|D(i, s−w) \\ D(i, s)|",
-    source=SOURCE,
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def own_contraction(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """States that were bound to defend the state `window` years before and no longer are."""
@@ -110,16 +86,13 @@ def own_contraction(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     return windows.where_known(gone.sum(axis=2), known)
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="state",
     unit=POINTS,
     bounds=(0, 1),
     sign="+",
     formula="Σ_{k∈D(i, s−w) \\ D(i, s)} c_k(s−w)",
-    source=SOURCE,
     needs=("obligation", "capability", "member"),
-    pre_treatment=True,
 )
 def own_contraction_capability(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Capability of the defenders lost, as of `window` years before.
@@ -140,16 +113,11 @@ def inherited_capability(world: xr.Dataset, window: int) -> np.ndarray:
     return successions.relabelled_past(before, world, window)
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="state",
     unit=COUNT,
-    bounds=(0, None),
-    sign="free",
     formula="|{k∈N_w(i): k older than w years, bound to i only by treaties younger than w years}|",
-    source=SOURCE,
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def expansion_by_formation(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Defenders gained through a new treaty."""
@@ -157,16 +125,11 @@ def expansion_by_formation(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     return windows.where_known((new & ~newborn & ~old_treaty).sum(axis=2), known)
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="state",
     unit=COUNT,
-    bounds=(0, None),
-    sign="free",
     formula="|{k∈N_w(i): k older than w years, bound to i by a treaty older than w years}|",
-    source=SOURCE,
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def expansion_by_accession(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Defenders gained through an old treaty: one of the two acceded, or promised more."""
@@ -174,16 +137,11 @@ def expansion_by_accession(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     return windows.where_known((new & ~newborn & old_treaty).sum(axis=2), known)
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="state",
     unit=COUNT,
-    bounds=(0, None),
-    sign="free",
     formula="|{k∈N_w(i): k entered the system within w years}|",
-    source=SOURCE,
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def expansion_by_succession(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Defenders gained that are themselves new states.
@@ -205,16 +163,14 @@ def _ways(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray, np.nd
     return new, old_treaty, newborn[:, None, :], known
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="state",
     unit=COUNT,
-    bounds=(0, None),
     sign="+",
     formula="Σ_{r rival of i} |N_w(r)|; rivals as in `rivalry`",
     source=SOURCE + "; Thompson & Dreyer 2012; Diehl & Goertz 2000",
     needs=("obligation", "conflict", "member"),
-    pre_treatment=False,
+    simulate=rivalry.LISTED,
 )
 def rival_expansion(
     world: xr.Dataset,
@@ -226,24 +182,21 @@ def rival_expansion(
 ) -> np.ndarray:
     """Defenders gained by the rivals of the state, summed over rivals."""
     new, known = gained(world, window)
-    rival, rival_known = windows.rivals(world, rivals, window=rival_window, minimum=rival_onsets)
-    rival = successions.count_once(rival, world)
+    rival, rival_known = rivalry.rivals_once(world, rivals, rival_window, rival_onsets)
     count = new.sum(axis=2).astype(np.float64)
     return windows.where_known(
         arrays.sum_over(rival.astype(np.float32), count), known & rival_known
     )
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="state",
     unit=POINTS,
-    bounds=(0, None),
     sign="+",
     formula="Σ_{r rival of i} Σ_{k∈N_w(r)} c_k; may exceed 1, as an ally is counted for each rival",
     source=SOURCE + "; Thompson & Dreyer 2012; Diehl & Goertz 2000",
     needs=("obligation", "capability", "conflict", "member"),
-    pre_treatment=False,
+    simulate=rivalry.LISTED,
 )
 def rival_expansion_capability(
     world: xr.Dataset,
@@ -255,24 +208,19 @@ def rival_expansion_capability(
 ) -> np.ndarray:
     """Capability gained by the rivals of the state, summed over rivals."""
     new, known = gained(world, window)
-    rival, rival_known = windows.rivals(world, rivals, window=rival_window, minimum=rival_onsets)
-    rival = successions.count_once(rival, world)
+    rival, rival_known = rivalry.rivals_once(world, rivals, rival_window, rival_onsets)
     points = arrays.sum_over(new.astype(np.float32), arrays.capability(world))
     return windows.where_known(
         arrays.sum_over(rival.astype(np.float32), points), known & rival_known
     )
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="directed",
     unit=COUNT,
-    bounds=(0, None),
     sign="+",
     formula="|{k∈N_w(j): k shares a land border with i, k∉D(i)}|",
-    source=SOURCE,
     needs=("obligation", "contiguity", "member"),
-    pre_treatment=True,
 )
 def frontier_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """New defenders of the other side at the state's own land border that are not its allies."""
@@ -280,16 +228,13 @@ def frontier_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     return windows.where_known(np.matmul(frontier, new.transpose(0, 2, 1)), known)
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="directed",
     unit=POINTS,
     bounds=(0, 1),
     sign="+",
     formula="Σ c_k over {k∈N_w(j): k shares a land border with i, k∉D(i)}",
-    source=SOURCE,
     needs=("obligation", "contiguity", "capability", "member"),
-    pre_treatment=True,
 )
 def frontier_expansion_capability(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Capability of the other side's new defenders at the state's own land border."""
@@ -311,16 +256,13 @@ def _frontier(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray, n
     return unallied.astype(np.float32), new.astype(np.float32), known
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="dyad",
     unit="0/1",
-    bounds=(0, 1),
     sign="+",
     formula="1 if |N_w(i)| > 0 and |N_w(j)| > 0",
     source="Vasquez 1993, alliance and counter-alliance",
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def mutual_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether both sides gained defenders within `window` years."""
@@ -329,16 +271,12 @@ def mutual_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     return windows.where_known(grew[:, :, None] & grew[:, None, :], known)
 
 
-@feature(
-    family="expansion",
+@_feature(
     level="state",
     unit="0/1",
-    bounds=(0, 1),
-    sign="free",
     formula="1 if a defence pact of i was formed within w years",
     source="Senese & Vasquez 2008; positive before 1945, contested since",
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def new_pact(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether the youngest defence pact of the state was formed within `window` years.

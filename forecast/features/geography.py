@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
 from forecast.features.registry import feature
 from forecast.panel.populations import relevant_pairs
 
-__all__ = [
-    "contiguity_closeness",
-    "distance",
-    "land_contiguity",
-    "not_contiguous",
-    "politically_relevant",
-]
-
 SOURCE = "Stinnett et al. 2002, COW Direct Contiguity"
+_feature = partial(feature, family="geography", source=SOURCE)
 
 
 def contiguity_class(world: xr.Dataset) -> np.ndarray:
@@ -24,32 +19,25 @@ def contiguity_class(world: xr.Dataset) -> np.ndarray:
     return np.asarray(world["contiguity"].to_numpy())
 
 
-@feature(
-    family="geography",
+@_feature(
     level="dyad",
     unit="0/1",
-    bounds=(0, 1),
     sign="+",
     formula="1 if the two share a land or river border (class 1)",
-    source=SOURCE,
     needs=("contiguity", "member"),
-    pre_treatment=True,
 )
 def land_contiguity(world: xr.Dataset) -> np.ndarray:
     """Whether the two states share a land or river border."""
     return np.asarray(contiguity_class(world) == 1)
 
 
-@feature(
-    family="geography",
+@_feature(
     level="dyad",
     unit="classes",
     bounds=(0, 5),
     sign="+",
     formula="6 − contiguity class; 0 if not contiguous",
-    source=SOURCE,
     needs=("contiguity", "member"),
-    pre_treatment=True,
 )
 def contiguity_closeness(world: xr.Dataset) -> np.ndarray:
     """Steps of closeness: 5 shares a border, 4 within 12 miles of water … 0 beyond 400 miles."""
@@ -57,49 +45,39 @@ def contiguity_closeness(world: xr.Dataset) -> np.ndarray:
     return np.where(found > 0, 6 - found, 0)
 
 
-@feature(
-    family="geography",
+@_feature(
     level="dyad",
     unit="0/1",
-    bounds=(0, 1),
     sign="-",
     formula="1 if the two are contiguous in no class, by land or within 400 miles of water",
-    source=SOURCE,
     needs=("contiguity", "member"),
-    pre_treatment=True,
 )
 def not_contiguous(world: xr.Dataset) -> np.ndarray:
     """Whether the two are far apart: relevant only if one of them is a major power."""
     return np.asarray(contiguity_class(world) == 0)
 
 
-@feature(
-    family="geography",
+@_feature(
     level="dyad",
     unit="0/1",
-    bounds=(0, 1),
     sign="+",
     formula="1 if the two are contiguous in any class or one of them is a COW major power",
     source="Maoz & Russett 1993; Lemke & Reed 2001",
     needs=("contiguity", "member"),
-    pre_treatment=True,
 )
 def politically_relevant(world: xr.Dataset) -> np.ndarray:
     """Whether the two have the means to fight each other: neighbours, or a major power."""
     return relevant_pairs(world)
 
 
-@feature(
-    family="geography",
+@_feature(
     level="dyad",
     unit="log km",
-    bounds=(0, None),
     sign="-",
     formula="log(1 + km between the nearest points of the two); 0 at a common border",
     source="Schvitz et al. 2022, CShapes 2.0; Gleditsch & Ward 2001 on minimum distance; Bremer "
     "1992",
     needs=("distance", "member"),
-    pre_treatment=True,
 )
 def distance(world: xr.Dataset) -> np.ndarray:
     """Log of the smallest distance between the territories of the two."""

@@ -7,6 +7,8 @@ signs (Senese & Vasquez 2008; Kenwick et al. 2015), so that a term for both toge
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -15,15 +17,8 @@ from forecast.features import arrays, successions, windows
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
-__all__ = [
-    "established_pact",
-    "established_pact_in_dyad",
-    "new_pact_in_dyad",
-    "outside_established_defense",
-    "outside_new_defense",
-]
-
 SOURCE = "Senese & Vasquez 2008; Kenwick, Vasquez & Powers 2015"
+_feature = partial(feature, family="deterrence", source=SOURCE)
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -53,32 +48,23 @@ def _outside(ties: BoolArray) -> BoolArray:
     return np.asarray(ties.sum(axis=2, keepdims=True) - ties.astype(np.int16) > 0)
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="dyad",
     unit="0/1",
-    bounds=(0, 1),
     sign="-",
     formula="1 if i and j have a defence pact that was formed w or more years ago",
-    source=SOURCE,
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def established_pact_in_dyad(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether a defence pact that has lasted for `window` years binds the two."""
     return _either(ties_by_age(world, window)[0])
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="dyad",
     unit="0/1",
-    bounds=(0, 1),
-    sign="free",
     formula="1 if i and j have a defence pact, and none that was formed w or more years ago",
-    source=SOURCE,
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def new_pact_in_dyad(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether only defence pacts younger than `window` years bind the two."""
@@ -86,48 +72,36 @@ def new_pact_in_dyad(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     return np.asarray(_either(new) & ~_either(established))
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="directed",
     unit="0/1",
-    bounds=(0, 1),
     sign="-",
     formula="1 if some k ≠ j owes i defence under a treaty formed w or more years ago",
-    source=SOURCE,
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def outside_established_defense(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether an outside state has been bound to defend the state for `window` years."""
     return _outside(ties_by_age(world, window)[0])
 
 
-@feature(
-    family="deterrence",
+@_feature(
     level="directed",
     unit="0/1",
-    bounds=(0, 1),
-    sign="free",
     formula="1 if some k ≠ j owes i defence, under treaties formed within w years only",
-    source=SOURCE,
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def outside_new_defense(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether an outside state has newly come to be bound to defend the state."""
     return _outside(ties_by_age(world, window)[1])
 
 
-@feature(
+@_feature(
     family="expansion",
     level="state",
     unit="0/1",
-    bounds=(0, 1),
     sign="-",
     formula="1 if i is in a defence pact that was formed w or more years ago",
-    source=SOURCE,
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def established_pact(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether the state has a defence pact that is not new; `new_pact` is the other half."""

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
-from forecast.features import arrays
+from forecast.features import arrays, successions, windows
 from forecast.features.registry import feature
+from forecast.features.simulated import with_calendar
 
-__all__ = [
-    "capability_ratio",
-    "capability_share",
-    "joint_capability",
-    "joint_major",
-    "major_powers",
-]
+_feature = partial(feature, family="power")
 
 
-@feature(
-    family="power",
+@_feature(
     level="dyad",
     unit="states",
     bounds=(0, 2),
@@ -26,7 +22,6 @@ __all__ = [
     formula="number of the two that are COW major powers",
     source="COW State System Membership; Bremer 1992",
     needs=("member",),
-    pre_treatment=True,
 )
 def major_powers(world: xr.Dataset) -> np.ndarray:
     """How many of the two states are major powers: 0, 1 or 2."""
@@ -34,16 +29,13 @@ def major_powers(world: xr.Dataset) -> np.ndarray:
     return major[:, :, None] + major[:, None, :]
 
 
-@feature(
-    family="power",
+@_feature(
     level="dyad",
     unit="0/1",
-    bounds=(0, 1),
     sign="+",
     formula="1 if both are COW major powers",
     source="COW State System Membership; Bremer 1992",
     needs=("member",),
-    pre_treatment=True,
 )
 def joint_major(world: xr.Dataset) -> np.ndarray:
     """Whether both states are major powers."""
@@ -51,8 +43,7 @@ def joint_major(world: xr.Dataset) -> np.ndarray:
     return np.asarray(major[:, :, None] & major[:, None, :])
 
 
-@feature(
-    family="power",
+@_feature(
     level="state",
     unit="share of world capability",
     bounds=(0, 1),
@@ -60,23 +51,19 @@ def joint_major(world: xr.Dataset) -> np.ndarray:
     formula="c_i",
     source="Singer, Bremer & Stuckey 1972; here the mean of population and GDP shares; no arms",
     needs=("capability", "member"),
-    pre_treatment=True,
 )
 def capability_share(world: xr.Dataset) -> np.ndarray:
     """Share of the state in the capability of all states of the year."""
     return arrays.capability(world)
 
 
-@feature(
-    family="power",
+@_feature(
     level="dyad",
     unit="log ratio",
-    bounds=(0, None),
     sign="-",
     formula="log(max(c_i, c_j) / min(c_i, c_j))",
     source="Bremer 1992; Russett & Oneal 2001",
     needs=("capability", "member"),
-    pre_treatment=True,
 )
 def capability_ratio(world: xr.Dataset) -> np.ndarray:
     """Log of the stronger side's capability over the weaker side's; 0 at parity."""
@@ -84,8 +71,7 @@ def capability_ratio(world: xr.Dataset) -> np.ndarray:
     return np.abs(logged[:, :, None] - logged[:, None, :])
 
 
-@feature(
-    family="power",
+@_feature(
     level="dyad",
     unit="share of world capability",
     bounds=(0, 1),
@@ -93,9 +79,24 @@ def capability_ratio(world: xr.Dataset) -> np.ndarray:
     formula="c_i + c_j",
     source="Hegre 2008",
     needs=("capability", "member"),
-    pre_treatment=True,
 )
 def joint_capability(world: xr.Dataset) -> np.ndarray:
     """Capability of the two together."""
     share = arrays.capability(world)
     return share[:, :, None] + share[:, None, :]
+
+
+@_feature(
+    level="state",
+    unit="years",
+    formula="s − first year of i's running spell in the system (a relabelled state's: of its "
+    "predecessor); at most the cap",
+    source="Maoz 1989 on new states; COW State System Membership",
+    needs=("member",),
+    whole_record=True,
+    simulate=with_calendar("a year older every year"),
+)
+def state_age(world: xr.Dataset, *, cap: int = 100) -> np.ndarray:
+    """Years that the state has been in the system; with ``side="min"`` the age of the dyad."""
+    years = world["year"].to_numpy()[:, None]
+    return np.clip(years - successions.entry_year(world), 0, windows.positive("cap", cap))

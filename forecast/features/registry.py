@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.features.known import NEEDS, known_classes, known_years, mask, needed
+from forecast.features.simulated import Moves, Rule, moves_of
 from forecast.unmeasured import UNMEASURABLE, why_unmeasured
 
 __all__ = [
@@ -58,6 +59,9 @@ LEVELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "directed": ("year", "state", "other"),
     }
 )
+
+#: Units whose values are from 0 to 1.
+_UP_TO_ONE = frozenset({"share", "index", "0/1"})
 
 #: Dimensions of the world, in the order that features rely on.
 DIMENSIONS = ("year", "treaty", "state", "other", "obligation", "item", "call")
@@ -103,6 +107,8 @@ class Feature:
         Names of the options with their defaults.
     whole_record : bool
         Depends on every year before s, not only on those of its windows.
+    moves : Moves
+        How it moves in a simulated year.
     """
 
     name: str
@@ -119,6 +125,7 @@ class Feature:
     plain: Callable[..., FloatArray]
     options: Mapping[str, Any]
     whole_record: bool
+    moves: Moves
 
     def __call__(self, world: xr.Dataset, **options: Any) -> xr.DataArray:
         """Values in every year of `world`; an unknown option is an error."""
@@ -135,6 +142,13 @@ class Feature:
         given = {**self.options, **options}
         windows = [v for k, v in given.items() if k == "window" or k.endswith("_window")]
         return max((int(v) for v in windows if isinstance(v, (int, np.integer))), default=0)
+
+    def rule(self, options: Mapping[str, Any]) -> Rule | None:
+        """How it is carried forward draw by draw under these options; None if it is not."""
+        given = {**self.options, **options}
+        if self.moves.rule is None or not (self.moves.when is None or self.moves.when(given)):
+            return None
+        return partial(self.moves.rule, **given)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Raise `UnknownNameError` for an option that the feature does not have."""
@@ -154,13 +168,14 @@ def feature(
     family: str,
     level: Level,
     unit: str,
-    bounds: tuple[float | None, float | None],
-    sign: Sign,
     formula: str,
     source: str,
     needs: Iterable[str],
-    pre_treatment: bool,
+    bounds: tuple[float | None, float | None] | None = None,
+    sign: Sign = "free",
+    pre_treatment: bool | None = None,
     whole_record: bool = False,
+    simulate: Moves | None = None,
 ) -> Callable[[Callable[..., np.ndarray]], Callable[..., xr.DataArray]]:
     """Register a function as a feature of its own name.
 
@@ -171,8 +186,23 @@ def feature(
 
     Parameters
     ----------
-    family, level, unit, bounds, sign, formula, source, needs, pre_treatment, whole_record
+    family, level, unit, formula, source, needs, sign, whole_record
         As in `Feature`.
+    bounds : tuple, optional
+        As in `Feature`; by default 0 to 1 for shares, indices and 0/1, else from 0 on.
+    pre_treatment : bool, optional
+        As in `Feature`; by default whether it is not built from conflicts.
+    simulate : Moves, optional
+        How it moves in a simulated year. By default as what it needs does; a feature that is built
+        from conflicts must say.
+
+    Raises
+    ------
+    UnknownNameError
+        A need or family that there is not.
+    ArgumentError
+        A name that is taken, or a feature built from conflicts without `simulate`: it would stand
+        still in simulated years without a word.
     """
     required = frozenset(needs)
     if unknown := required - set(NEEDS):
@@ -184,6 +214,11 @@ def feature(
         name = function.__name__
         if name in _REGISTRY:
             raise ArgumentError(f"feature {name!r} is registered twice")
+        if simulate is None and "conflict" in required:
+            raise ArgumentError(
+                f"feature {name!r} is built from conflicts and does not say how it moves in a "
+                "simulated year: give simulate=from_conflicts(rule), or as_at_origin(reason)"
+            )
 
         dims = LEVELS[level]
 
@@ -210,18 +245,19 @@ def feature(
             family=family,
             level=level,
             unit=unit,
-            bounds=bounds,
+            bounds=bounds or (0, 1 if unit in _UP_TO_ONE else None),
             sign=sign,
             formula=formula,
             source=source,
             needs=required,
-            pre_treatment=pre_treatment,
+            pre_treatment="conflict" not in required if pre_treatment is None else pre_treatment,
             function=labelled,
             plain=plain,
             options=MappingProxyType(
                 {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
             ),
             whole_record=whole_record,
+            moves=simulate or moves_of(required),
         )
         return labelled
 
@@ -275,6 +311,7 @@ def feature_table() -> pd.DataFrame:
                 "needs": ", ".join(sorted(f.needs)),
                 "pre_treatment": f.pre_treatment,
                 "options": ", ".join(f"{k}={v!r}" for k, v in f.options.items()),
+                "simulated": f.moves.words,
                 "summary": (inspect.getdoc(f.function) or "").split("\n", 1)[0],
             }
             for f in registered_features()
@@ -299,8 +336,8 @@ def features_markdown() -> str:
         blocks.append(f"## {heading}")
         lines = [
             "| feature | formula | level | unit | bounds | expected sign | options | what-if "
-            "| source |",
-            "|---|---|---|---|---|---|---|---|---|",
+            "| in a simulated year | source |",
+            "|---|---|---|---|---|---|---|---|---|---|",
         ]
         for name, row in rows.iterrows():
             lower, upper = (
@@ -315,6 +352,7 @@ def features_markdown() -> str:
                 {"-": "−"}.get(row["sign"], row["sign"]),
                 f"`{row['options']}`" if row["options"] else "",
                 "yes" if row["pre_treatment"] else "no",
+                row["simulated"],
                 row["source"],
             )
             lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")

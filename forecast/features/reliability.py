@@ -14,31 +14,32 @@ called upon has 1/2, near the share of wars in which allies came in Berkemeier &
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.features import arrays, dependency, windows
+from forecast.features import arrays, windows
 from forecast.features.arrays import Weights
-from forecast.features.registry import feature
+from forecast.features.dependency import Security
+from forecast.features.registry import feature, get_feature
 from forecast.features.shared import shared
+from forecast.features.simulated import as_at_origin
 from forecast.features.successions import SUCCESSIONS
 from forecast.sources.schemas import LEVELS
-
-__all__ = [
-    "ally_reliability",
-    "reliability",
-    "reliable_concentration",
-    "reliable_external_share",
-    "reliable_patron_loss",
-    "reliable_patron_share",
-]
 
 Float64Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 SOURCE = "Leeds, Long & Mitchell 2000; Crescenzi et al. 2012; Berkemeier & Fuhrmann 2018"
-NEEDS = ("obligation", "capability", "conflict", "member")
+_feature = partial(
+    feature,
+    family="reliability",
+    source=SOURCE,
+    needs=("obligation", "conflict", "member"),
+    simulate=as_at_origin("who attacks, and who then comes, is not simulated"),
+)
 
 
 @shared
@@ -111,17 +112,11 @@ def expected(
     return np.asarray((a + honoured) / (a + b + invoked))
 
 
-@feature(
-    family="reliability",
+@_feature(
     level="state",
     unit="share",
-    bounds=(0, 1),
-    sign="free",
     formula="ρ_i = (a + honoured) / (a + b + invoked): calls on i's defence obligations in wars so "
     "far",
-    source=SOURCE,
-    needs=("obligation", "conflict", "member"),
-    pre_treatment=False,
 )
 def reliability(
     world: xr.Dataset,
@@ -147,16 +142,11 @@ def reliability(
     return expected(world, a=a, b=b, level=level, window=window)
 
 
-@feature(
-    family="reliability",
+@_feature(
     level="state",
     unit="share",
-    bounds=(0, 1),
     sign="-",
     formula="mean over k∈D(i) of ρ_k = (a + honoured) / (a + b + invoked); missing without allies",
-    source=SOURCE,
-    needs=("obligation", "conflict", "member"),
-    pre_treatment=False,
 )
 def ally_reliability(
     world: xr.Dataset,
@@ -177,125 +167,48 @@ def ally_reliability(
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
-def discounted(
-    world: xr.Dataset, a: float, b: float, level: str, window: int | None
-) -> Float64Array:
-    """ρ_k c_k: what a state's capability is worth as that of an ally, (year, state)."""
-    return expected(world, a=a, b=b, level=level, window=window) * arrays.capability(world)
+def _discounted(name: str, of: str, formula: str) -> None:
+    """Register a measure of `dependency.Security` with ρ_k c_k as what an ally is worth."""
+    plain = get_feature(of)
+
+    def discounted(
+        world: xr.Dataset,
+        *,
+        weights: Weights = "defense",
+        a: float = 1.0,
+        b: float = 1.0,
+        level: str = "war",
+        window: int | None = None,
+    ) -> np.ndarray:
+        own = arrays.capability(world)
+        worth = expected(world, a=a, b=b, level=level, window=window) * own
+        return np.asarray(getattr(Security(arrays.defenders(world, weights), worth, own), of)())
+
+    discounted.__name__ = discounted.__qualname__ = name
+    discounted.__doc__ = (
+        f"`{of}` with each ally's capability discounted by its reliability.\n\n"
+        f"Parameters as in `{of}` and `reliability`."
+    )
+    _feature(
+        level=plain.level,
+        unit=plain.unit,
+        sign=plain.sign,
+        formula=formula,
+        source=f"{SOURCE}; `{of}`",
+        needs=plain.needs | {"conflict"},
+    )(discounted)
 
 
-@feature(
-    family="reliability",
-    level="state",
-    unit="share",
-    bounds=(0, 1),
-    sign="free",
-    formula="E / (E + c_i), E = Σ_{k∈D(i)} w_k ρ_k c_k",
-    source=SOURCE + "; `external_share`",
-    needs=NEEDS,
-    pre_treatment=False,
+_SUM = "E = Σ_{k∈D(i)} w_k ρ_k c_k"
+_discounted("reliable_external_share", "external_share", f"E / (E + c_i), {_SUM}")
+_discounted("reliable_patron_share", "patron_share", f"max_k w_k ρ_k c_k / (E + c_i), {_SUM}")
+_discounted(
+    "reliable_concentration",
+    "ally_concentration",
+    f"Σ_k (w_k ρ_k c_k / E)², {_SUM}; missing without allies",
 )
-def reliable_external_share(
-    world: xr.Dataset,
-    *,
-    weights: Weights = "defense",
-    a: float = 1.0,
-    b: float = 1.0,
-    level: str = "war",
-    window: int | None = None,
-) -> np.ndarray:
-    """`external_share` with each ally's capability discounted by its reliability.
-
-    Parameters as in `external_share` and `reliability`.
-    """
-    amount = discounted(world, a, b, level, window)
-    total, _ = dependency.sum_and_largest(arrays.defenders(world, weights), amount)
-    return dependency.share_of_security(total, total, arrays.capability(world))
-
-
-@feature(
-    family="reliability",
-    level="state",
-    unit="share",
-    bounds=(0, 1),
-    sign="free",
-    formula="max_k w_k ρ_k c_k / (E + c_i), E = Σ_{k∈D(i)} w_k ρ_k c_k",
-    source=SOURCE + "; `patron_share`",
-    needs=NEEDS,
-    pre_treatment=False,
+_discounted(
+    "reliable_patron_loss",
+    "patron_withdrawal_loss",
+    f"log((E + c_i) / (E − max_k w_k ρ_k c_k + c_i)), {_SUM}",
 )
-def reliable_patron_share(
-    world: xr.Dataset,
-    *,
-    weights: Weights = "defense",
-    a: float = 1.0,
-    b: float = 1.0,
-    level: str = "war",
-    window: int | None = None,
-) -> np.ndarray:
-    """`patron_share` with each ally's capability discounted by its reliability.
-
-    Parameters as in `patron_share` and `reliability`.
-    """
-    amount = discounted(world, a, b, level, window)
-    total, top = dependency.sum_and_largest(arrays.defenders(world, weights), amount)
-    return dependency.share_of_security(top, total, arrays.capability(world))
-
-
-@feature(
-    family="reliability",
-    level="state",
-    unit="index",
-    bounds=(0, 1),
-    sign="free",
-    formula="Σ_k (w_k ρ_k c_k / E)², E = Σ_{k∈D(i)} w_k ρ_k c_k; missing without allies",
-    source=SOURCE + "; `ally_concentration`",
-    needs=NEEDS,
-    pre_treatment=False,
-)
-def reliable_concentration(
-    world: xr.Dataset,
-    *,
-    weights: Weights = "defense",
-    a: float = 1.0,
-    b: float = 1.0,
-    level: str = "war",
-    window: int | None = None,
-) -> np.ndarray:
-    """`ally_concentration` with each ally's capability discounted by its reliability.
-
-    Parameters as in `ally_concentration` and `reliability`.
-    """
-    amount = discounted(world, a, b, level, window)
-    strength = arrays.defenders(world, weights)
-    total, _ = dependency.sum_and_largest(strength, amount)
-    return dependency.concentration(strength, amount, total)
-
-
-@feature(
-    family="reliability",
-    level="state",
-    unit="log ratio",
-    bounds=(0, None),
-    sign="+",
-    formula="log((E + c_i) / (E − max_k w_k ρ_k c_k + c_i)), E = Σ_{k∈D(i)} w_k ρ_k c_k",
-    source=SOURCE + "; `patron_withdrawal_loss`",
-    needs=NEEDS,
-    pre_treatment=False,
-)
-def reliable_patron_loss(
-    world: xr.Dataset,
-    *,
-    weights: Weights = "defense",
-    a: float = 1.0,
-    b: float = 1.0,
-    level: str = "war",
-    window: int | None = None,
-) -> np.ndarray:
-    """`patron_withdrawal_loss` with each ally's capability discounted by its reliability.
-
-    Parameters as in `patron_withdrawal_loss` and `reliability`.
-    """
-    amount = discounted(world, a, b, level, window)
-    total, top = dependency.sum_and_largest(arrays.defenders(world, weights), amount)
-    return dependency.loss_of_largest(total, top, arrays.capability(world))

@@ -1,10 +1,12 @@
-"""Rivalry, and the balance of friends and enemies around a pair.
+"""Rivals, and the third states around a pair: what they went through, whose friends they are.
 
-Rivals are those of `forecast.features.windows.rivals`: Thompson & Dreyer's strategic rivalries in
-the years that the data set has them for, repeated disputes in the others.
+Rivals are Thompson & Dreyer's strategic rivalries in the years that the data set has them for,
+repeated disputes in the others.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,30 +14,99 @@ import xarray as xr
 
 from forecast.errors import UnknownNameError
 from forecast.features import arrays, successions, windows
+from forecast.features.history import activity
 from forecast.features.registry import feature
 from forecast.features.shared import shared
+from forecast.features.simulated import Moves, as_at_origin, flagged
 from forecast.panel.history import windowed_count
-
-__all__ = ["rival_count", "rivalry", "structural_balance"]
 
 BoolArray = npt.NDArray[np.bool_]
 SOURCE = "Thompson & Dreyer 2012; Diehl & Goertz 2000 for rivals by disputes"
+DIFFUSION = "Most & Starr 1980; Siverson & Starr 1991; Buhaug & Gleditsch 2008 on diffusion"
+#: Why features of rivals stand still: by default they follow the list.
+LISTED = as_at_origin("a list of rivalries says nothing about years to come")
+_feature = partial(feature, family="history", needs=("conflict", "member"), simulate=LISTED)
+
+#: Where rivals come from: see `rival_pairs`.
+RIVALS: tuple[str, ...] = ("auto", "strategic", "disputes")
 
 #: Third states that `structural_balance` counts, by their relation to the two.
 TRIADS = ("ally_enemy", "enemy_enemy", "ally_ally")
 
 
-@feature(
-    family="history",
+@shared
+def rival_pairs(
+    world: xr.Dataset, source: str = "auto", *, window: int = 20, minimum: int = 2
+) -> tuple[BoolArray, BoolArray]:
+    """Pairs of rivals in each year, symmetric (year, state, other), and the known years.
+
+    Parameters
+    ----------
+    world : xarray.Dataset
+        Dense world.
+    source : {"auto", "strategic", "disputes"}
+        ``strategic``: Thompson & Dreyer's list, for the years that the data set's table of
+        rivalries covers. ``disputes``: pairs with at least `minimum` disputes that began in the
+        last `window` years (s included), a stand-in and a rough one: of its pair-years
+        1955–2010 in the embedded data 46% are in their list, and it finds 37% of theirs.
+        ``auto``: the list in the years that it covers, the stand-in in the others.
+    window, minimum : int
+        Of the stand-in. Near the start of coverage the window holds fewer years; it is used from
+        the year in which half of it is covered, and the count is not scaled up (two disputes are
+        two disputes).
+    """
+    _check_source(source)
+    world = successions.continued(world)
+    window = windows.positive("rival_window", window)
+    minimum = windows.positive("rival_onsets", minimum)
+    listed = np.zeros(world.sizes["year"], dtype=bool)
+    if source != "disputes" and "rivalry" in world:
+        listed = world["rivalry_covered"].to_numpy()
+    if source == "strategic" or listed.all():
+        return strategic(world), listed
+    onsets = windows.dispute_onsets(world)
+    rival, known = windows.counted(world, onsets, window) >= minimum, windows.half(world, window)
+    if listed.any():
+        rival[listed] = strategic(world)[listed]
+    return rival, np.asarray(known | listed)
+
+
+def _check_source(source: str) -> None:
+    if source not in RIVALS:
+        raise UnknownNameError("rivals:", source, RIVALS, f"One of {', '.join(RIVALS)}.")
+
+
+def strategic(world: xr.Dataset) -> BoolArray:
+    """Pairs in the table of rivalries, (year, state, other); none without that table."""
+    if "rivalry" in world:
+        return np.asarray(world["rivalry"].to_numpy())
+    n = world.sizes["state"]
+    return np.zeros((world.sizes["year"], n, n), dtype=bool)
+
+
+def rivals_once(
+    world: xr.Dataset, source: str, window: int, minimum: int
+) -> tuple[BoolArray, BoolArray]:
+    """As `rival_pairs`, a relabelled rival told once."""
+    rival, known = rival_pairs(world, source, window=window, minimum=minimum)
+    return successions.count_once(rival, world), known
+
+
+@_feature(
     level="dyad",
     unit="0/1",
-    bounds=(0, 1),
     sign="+",
     formula="1 if strategic rivals in s; in years without that table, if ≥ m dispute onsets in w "
     "years",
     source=SOURCE,
-    needs=("conflict", "member"),
-    pre_treatment=False,
+    simulate=Moves(
+        "with simulated conflicts of the pair if rivals='disputes'; else as at the origin: a list "
+        "of rivalries says nothing about years to come",
+        lambda past, rivals, rival_window, rival_onsets: flagged(
+            past.onsets(rival_window, shorter=True) >= rival_onsets
+        ),
+        when=lambda options: options["rivals"] == "disputes",
+    ),
 )
 def rivalry(
     world: xr.Dataset, *, rivals: str = "auto", rival_window: int = 20, rival_onsets: int = 2
@@ -47,31 +118,79 @@ def rivalry(
     world : xarray.Dataset
         Dense world.
     rivals : {"auto", "strategic", "disputes"}
-        See `forecast.features.windows.rivals`.
+        See `forecast.features.rivalry.rival_pairs`.
     rival_window, rival_onsets : int
         Years and number of onset-years of a rivalry by disputes.
     """
-    rival, known = windows.rivals(world, rivals, window=rival_window, minimum=rival_onsets)
-    return windows.where_known(rival, known)
+    return windows.where_known(
+        *rival_pairs(world, rivals, window=rival_window, minimum=rival_onsets)
+    )
 
 
-@feature(
-    family="history",
+@_feature(
     level="state",
     unit="states",
-    bounds=(0, None),
     sign="+",
     formula="number of rivals of i, as in `rivalry`",
     source=SOURCE,
-    needs=("conflict", "member"),
-    pre_treatment=False,
 )
 def rival_count(
     world: xr.Dataset, *, rivals: str = "auto", rival_window: int = 20, rival_onsets: int = 2
 ) -> np.ndarray:
     """Number of the state's rivals; a relabelled rival is one."""
-    rival, known = windows.rivals(world, rivals, window=rival_window, minimum=rival_onsets)
-    return windows.where_known(successions.count_once(rival, world).sum(axis=2), known)
+    rival, known = rivals_once(world, rivals, rival_window, rival_onsets)
+    return windows.where_known(rival.sum(axis=2), known)
+
+
+@_feature(
+    level="directed",
+    unit="decayed conflicts",
+    sign="+",
+    formula="Σ over k ≠ j with a land border with i of k's decayed conflicts, those with i left "
+    "out",
+    source=DIFFUSION,
+    needs=("conflict", "contiguity", "member"),
+    whole_record=True,
+    simulate=as_at_origin("what neighbours go through is taken to go on as it was"),
+)
+def neighbour_disputes(world: xr.Dataset, *, half_life: float = 3.0) -> np.ndarray:
+    """Recent conflicts of the state's land neighbours other than the opponent."""
+    border = successions.count_once(world["contiguity"].to_numpy() == 1, world)
+    return _of_third_states(border, *activity(world, half_life))
+
+
+@_feature(
+    level="directed",
+    unit="decayed conflicts",
+    formula="Σ over rivals k ≠ j of i of k's decayed conflicts, those with i left out",
+    source=DIFFUSION + "; rivals as in `rivalry`",
+    whole_record=True,
+)
+def rival_disputes(
+    world: xr.Dataset,
+    *,
+    half_life: float = 3.0,
+    rivals: str = "auto",
+    rival_window: int = 20,
+    rival_onsets: int = 2,
+) -> np.ndarray:
+    """Recent conflicts of the state's rivals other than the opponent; rivals as in `rivalry`."""
+    rival, known = rivals_once(world, rivals, rival_window, rival_onsets)
+    return windows.where_known(_of_third_states(rival, *activity(world, half_life)), known)
+
+
+def _of_third_states(tie: np.ndarray, level: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Σ_{k≠j} tie_ik (level_k − own_ik): what tied states k went through apart from i and j.
+
+    Of ties (symmetric), activity of each state and its part that is with each other state: directed
+    (year, state, other), of the third states tied to `state`, seen against `other`. Their disputes
+    with `other` count (a neighbour's fight with the opponent is what spreads), those with `state`
+    itself do not (they are its own record).
+    """
+    tie = np.asarray(tie, dtype=np.float32)
+    each = tie * np.maximum(level[:, None, :] - own, 0)
+    # A float sum less one of its parts may end just below zero.
+    return np.asarray(np.maximum(each.sum(axis=2, keepdims=True) - each, 0))
 
 
 @shared
@@ -84,14 +203,13 @@ def signed_edges(
     included). Friends have a defence pact in s and are not enemies: a pair that is both, as
     Greece and Turkey were, is no safe friend.
     """
-    if rivals not in windows.RIVALS:
-        raise UnknownNameError("rivals:", rivals, windows.RIVALS)
+    _check_source(rivals)
     past = successions.continued(world)
     covered = world["conflict_covered"].to_numpy()
     hostile = past["dispute"].to_numpy() & covered[:, None, None]
-    known = 2 * windows.covered_years(covered, window) >= window
+    known = windows.half(world, window)
     if rivals != "disputes":
-        listed = windows.strategic(past)
+        listed = strategic(past)
         hostile = listed if rivals == "strategic" else hostile | listed
         if rivals == "strategic":
             known = world["rivalry_covered"].to_numpy() if "rivalry" in world else known & False
@@ -106,17 +224,15 @@ def signed_edges(
     return friend, enemy, known
 
 
-@feature(
+@_feature(
     family="structure",
     level="dyad",
     unit="states",
-    bounds=(0, None),
     sign="+",
     formula="|{k: A_ik E_jk or E_ik A_jk}| (mixed), |{k: E_ik E_jk}| or |{k: A_ik A_jk}|; E: "
     "dispute or rivalry in the last w years, A: defence pact and not E",
     source="Heider 1946; Cartwright & Harary 1956; Maoz et al. 2007 on imbalances and conflict",
     needs=("obligation", "conflict", "member"),
-    pre_treatment=False,
 )
 def structural_balance(
     world: xr.Dataset, *, which: str = "ally_enemy", window: int = 5, rivals: str = "auto"

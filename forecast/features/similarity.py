@@ -21,8 +21,6 @@ from forecast.features import arrays, successions
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
-__all__ = ["MEASURES", "portfolio_similarity", "portfolios"]
-
 Float64Array = npt.NDArray[np.float64]
 
 #: Rank of each obligation class in a portfolio. An offensive pact is as close a tie as a
@@ -149,7 +147,6 @@ MEASURES: Mapping[str, Callable[[Float64Array], Float64Array]] = MappingProxyTyp
     source="Signorino & Ritter 1999 (S); Scott 1955, Cohen 1968, Häge 2011 (π, κ); Bueno de "
     "Mesquita 1975 (τ_b)",
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def portfolio_similarity(
     world: xr.Dataset, *, measure: str = "S", weighting: str = "none"

@@ -10,6 +10,7 @@ measured here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -17,17 +18,6 @@ import xarray as xr
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.features.registry import feature
 from forecast.features.shared import shared
-
-__all__ = [
-    "joint_democracy",
-    "joint_igos",
-    "lowest_polyarchy",
-    "polity",
-    "polyarchy",
-    "regime_distance",
-    "trade_dependence",
-    "trade_interdependence",
-]
 
 VDEM = "Teorell et al. 2019 (polyarchy); V-Dem"
 POLITY = "Marshall, Gurr & Jaggers 2019 (Polity5)"
@@ -39,50 +29,41 @@ MEASURED: Mapping[str, tuple[float, float, float]] = {
 }
 #: How `joint_igos` counts.
 SCALES = ("log", "count")
+_feature = partial(feature, family="society")
 
 
-@feature(
-    family="society",
+@_feature(
     level="state",
     unit="index",
-    bounds=(0, 1),
-    sign="free",
     formula="electoral democracy index of i",
     source=VDEM,
     needs=("regime", "member"),
-    pre_treatment=True,
 )
 def polyarchy(world: xr.Dataset) -> np.ndarray:
     """How democratic the state is, from 0 to 1."""
     return np.asarray(world["polyarchy"].to_numpy())
 
 
-@feature(
-    family="society",
+@_feature(
     level="state",
     unit="points",
     bounds=(-10, 10),
-    sign="free",
     formula="polity2 of i; with side='min' the weak link, with 'absdiff' the distance",
     source=POLITY,
     needs=("polity", "member"),
-    pre_treatment=True,
 )
 def polity(world: xr.Dataset) -> np.ndarray:
     """How democratic the state is, from -10 (autocracy) to 10 (democracy)."""
     return np.asarray(world["polity"].to_numpy())
 
 
-@feature(
-    family="society",
+@_feature(
     level="dyad",
     unit="index",
-    bounds=(0, 1),
     sign="+",
     formula="|d_i − d_j|, d the electoral democracy index",
     source=VDEM + "; Werner 2000; Bennett 2006 on political similarity",
     needs=("regime", "member"),
-    pre_treatment=True,
 )
 def regime_distance(world: xr.Dataset) -> np.ndarray:
     """How different the regimes of the two are."""
@@ -90,16 +71,13 @@ def regime_distance(world: xr.Dataset) -> np.ndarray:
     return np.asarray(np.abs(level[:, :, None] - level[:, None, :]))
 
 
-@feature(
-    family="society",
+@_feature(
     level="dyad",
     unit="index",
-    bounds=(0, 1),
     sign="-",
     formula="min(d_i, d_j), d the electoral democracy index",
     source=VDEM + "; Dixon 1994 and Oneal & Russett 1997 on the weak link",
     needs=("regime", "member"),
-    pre_treatment=True,
 )
 def lowest_polyarchy(world: xr.Dataset) -> np.ndarray:
     """Democracy of the less democratic of the two."""
@@ -113,17 +91,14 @@ def lower(world: xr.Dataset, measure: str) -> np.ndarray:
     return np.asarray(np.minimum(level[:, :, None], level[:, None, :]))
 
 
-@feature(
-    family="society",
+@_feature(
     level="dyad",
     unit="0/1",
-    bounds=(0, 1),
     sign="-",
     formula="1 if d_i ≥ threshold and d_j ≥ threshold, d the electoral democracy index (threshold "
     "0.5), or with measure='polity' polity2 (threshold 6)",
     source=VDEM + "; " + POLITY + "; Maoz & Russett 1993",
     needs=("regime", "member"),
-    pre_treatment=True,
 )
 def joint_democracy(
     world: xr.Dataset, *, measure: str = "polyarchy", threshold: float | None = None
@@ -157,16 +132,12 @@ def dependence(world: xr.Dataset) -> np.ndarray:
         return np.where(whole[:, :, None] > 0, between / whole[:, :, None], np.nan)
 
 
-@feature(
-    family="society",
+@_feature(
     level="directed",
     unit="ratio",
-    bounds=(0, None),
-    sign="free",
     formula="(imports of i from j + exports of i to j) / (imports of i + exports of i)",
     source="Barbieri 1996, trade share; Barbieri, Keshk & Pollins 2009",
     needs=("trade", "member"),
-    pre_treatment=True,
 )
 def trade_dependence(world: xr.Dataset) -> np.ndarray:
     """How much of the state's trade is with the other.
@@ -178,16 +149,13 @@ def trade_dependence(world: xr.Dataset) -> np.ndarray:
     return dependence(world)
 
 
-@feature(
-    family="society",
+@_feature(
     level="dyad",
     unit="ratio",
-    bounds=(0, None),
     sign="-",
     formula="min of the trade dependence of i on j and of j on i",
     source="Oneal & Russett 1997, weak link; Barbieri 1996",
     needs=("trade", "member"),
-    pre_treatment=True,
 )
 def trade_interdependence(world: xr.Dataset) -> np.ndarray:
     """Trade dependence of the less dependent of the two."""
@@ -195,16 +163,13 @@ def trade_interdependence(world: xr.Dataset) -> np.ndarray:
     return np.asarray(np.minimum(one, one.transpose(0, 2, 1)))
 
 
-@feature(
-    family="society",
+@_feature(
     level="dyad",
     unit="log organisations",
-    bounds=(0, None),
     sign="-",
     formula="log(1 + number of shared memberships); with scale='count' the number itself",
     source="Russett, Oneal & Davis 1998; Pevehouse et al. 2020",
     needs=("igo", "member"),
-    pre_treatment=True,
 )
 def joint_igos(world: xr.Dataset, *, scale: str = "log") -> np.ndarray:
     """Intergovernmental organisations of which both are members.

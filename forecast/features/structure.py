@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
@@ -9,26 +11,15 @@ from forecast.features import arrays, successions, ties
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
-__all__ = [
-    "multilateral_share",
-    "nonaligned",
-    "pact_depth",
-    "peaceful_settlement",
-    "treaty_depth",
-    "treaty_depth_in_dyad",
-]
+_feature = partial(feature, family="structure")
 
 
-@feature(
-    family="structure",
+@_feature(
     level="state",
     unit="share",
-    bounds=(0, 1),
-    sign="free",
     formula="share of k∈D(i) bound by a treaty with ≥ 3 members; missing without allies",
     source="project definition; Olson & Zeckhauser 1966",
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def multilateral_share(world: xr.Dataset) -> np.ndarray:
     """Share of the state's defenders that are bound by a multilateral treaty."""
@@ -41,16 +32,12 @@ def multilateral_share(world: xr.Dataset) -> np.ndarray:
     return np.where(number > 0, part / np.maximum(number, 1), np.nan)
 
 
-@feature(
-    family="structure",
+@_feature(
     level="state",
     unit="0/1",
-    bounds=(0, 1),
-    sign="free",
     formula="1 if no defence, neutrality or non-aggression obligation by or towards i",
     source="project definition",
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def nonaligned(world: xr.Dataset) -> np.ndarray:
     """Whether the state has no defence, neutrality or non-aggression tie at all."""
@@ -66,16 +53,13 @@ def bound_together(world: xr.Dataset, treaties: np.ndarray) -> np.ndarray:
     return np.asarray(np.matmul(inside.transpose(0, 2, 1), inside) > 0)
 
 
-@feature(
-    family="structure",
+@_feature(
     level="dyad",
     unit="0/1",
-    bounds=(0, 1),
     sign="-",
     formula="1 if a treaty between the two binds its members to settle disputes peacefully",
     source="Long, Nordstrom & Baek 2007; Mattes & Vonnahme 2010",
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def peaceful_settlement(world: xr.Dataset) -> np.ndarray:
     """Whether the two are members of a treaty with a duty of peaceful settlement.
@@ -90,8 +74,7 @@ def peaceful_settlement(world: xr.Dataset) -> np.ndarray:
     return np.where(bound_together(world, uncoded) & ~bound, np.nan, bound)
 
 
-@feature(
-    family="structure",
+@_feature(
     level="state",
     unit="depth items",
     bounds=(0, 5),
@@ -100,15 +83,13 @@ def peaceful_settlement(world: xr.Dataset) -> np.ndarray:
     source="Leeds & Anac 2005; Alley 2021 (items: integrated command, coordination, basing, "
     "military aid, organisation)",
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def pact_depth(world: xr.Dataset) -> np.ndarray:
     """Mean depth of the state's defence ties; missing without allies or where it is not coded."""
     return ties.mean_over_defenders(world, ties.best_tie(world, world["treaty_depth"].to_numpy()))
 
 
-@feature(
-    family="structure",
+@_feature(
     level="state",
     unit="standard deviations",
     bounds=(None, None),
@@ -117,7 +98,6 @@ def pact_depth(world: xr.Dataset) -> np.ndarray:
     source="Benson & Clinton 2016; Alley 2021; two-parameter logistic model of the provisions, "
     "`forecast.panel.depth`",
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def treaty_depth(world: xr.Dataset) -> np.ndarray:
     """Mean latent depth of the state's defence ties; missing without allies.
@@ -130,8 +110,7 @@ def treaty_depth(world: xr.Dataset) -> np.ndarray:
     return ties.mean_over_defenders(world, latent_depth(world))
 
 
-@feature(
-    family="structure",
+@_feature(
     level="dyad",
     unit="standard deviations",
     bounds=(None, None),
@@ -139,7 +118,6 @@ def treaty_depth(world: xr.Dataset) -> np.ndarray:
     formula="latent depth θ of the deepest defence treaty between the two; missing without one",
     source="Benson & Clinton 2016; Alley 2021",
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def treaty_depth_in_dyad(world: xr.Dataset) -> np.ndarray:
     """Latent depth of the deepest treaty under which one of the two owes the other defence."""

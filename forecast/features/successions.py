@@ -25,7 +25,6 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.features.shared import shared
-from forecast.features.windows import past
 
 __all__ = [
     "SUCCESSIONS",
@@ -34,6 +33,7 @@ __all__ = [
     "count_once",
     "entry_year",
     "inherited",
+    "past",
     "relabelled_past",
 ]
 
@@ -84,6 +84,13 @@ SUCCESSIONS: tuple[Succession, ...] = (
         "an ally of both parts has lost neither.",
     ),
 )
+
+
+def past(values: np.ndarray, window: int) -> np.ndarray:
+    """Values of `window` years before, aligned to the year axis; zeros before the first year."""
+    shifted = np.zeros_like(values)
+    shifted[window:] = values[:-window]
+    return shifted
 
 
 def _successions(world: xr.Dataset) -> list[tuple[int, int, int]]:

@@ -9,7 +9,7 @@ some 200 in all: no panel of dyads makes more of them.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,8 @@ from forecast.features.louvain import louvain
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
-__all__ = ["modularity", "polarization", "regional_inclusion"]
-
 IntArray = npt.NDArray[np.int64]
+_feature = partial(feature, family="structure")
 
 
 @lru_cache(maxsize=1024)
@@ -74,16 +73,13 @@ def _one_hot(label: IntArray) -> npt.NDArray[np.float64]:
     return np.asarray(label[:, None] == np.arange(label.max(initial=-1) + 1), dtype=np.float64)
 
 
-@feature(
-    family="structure",
+@_feature(
     level="system",
     unit="modularity",
     bounds=(-0.5, 1),
-    sign="free",
     formula="Q = Σ_b (m_b / m − (d_b / 2m)²): m pacts, m_b inside bloc b, d_b ends of pacts in b",
     source="Newman & Girvan 2004; Blondel et al. 2008; Maoz 2010 on alliance networks",
     needs=("obligation", "member"),
-    pre_treatment=True,
 )
 def modularity(world: xr.Dataset) -> np.ndarray:
     """How far the defence pacts of the year keep within blocs; missing without a pact.
@@ -101,18 +97,14 @@ def modularity(world: xr.Dataset) -> np.ndarray:
     return out
 
 
-@feature(
-    family="structure",
+@_feature(
     level="system",
     unit="index",
-    bounds=(0, 1),
-    sign="free",
     formula="2^(1+α) Σ_a Σ_b p_a^(1+α) p_b (1 − t_ab): p_b the bloc's share of capability, t_ab "
     "the share of pairs across a and b with a defence pact; α = 1",
     source="Esteban & Ray 1994; Montalvo & Reynal-Querol 2005 (α = 1); Maoz 2006 on alliance "
     "polarization",
     needs=("obligation", "capability", "member"),
-    pre_treatment=True,
 )
 def polarization(world: xr.Dataset, *, alpha: float = 1.0) -> np.ndarray:
     """How close the system is to two equal blocs with no pacts between them, which gives 1.
@@ -147,16 +139,12 @@ def polarization(world: xr.Dataset, *, alpha: float = 1.0) -> np.ndarray:
     return out
 
 
-@feature(
-    family="structure",
+@_feature(
     level="state",
     unit="share",
-    bounds=(0, 1),
-    sign="free",
     formula="max over i's defence pacts of the share of its region's other states that are in it",
     source="project definition; Lake & Morgan 1997 on regional orders",
     needs=("obligation", "treaty", "member"),
-    pre_treatment=True,
 )
 def regional_inclusion(world: xr.Dataset) -> np.ndarray:
     """Share of the state's region that is inside a common defence bloc with it.

@@ -30,7 +30,6 @@ from forecast.inference.warm_start import WarmStart
 from forecast.modeling.encode import Encoding, encode
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
-from forecast.store import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from forecast.evaluation.record import CalibrationRecord
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GATE",
+    "SCHEMA_VERSION",
     "Diagnostics",
     "Fit",
     "GateResult",
@@ -48,6 +48,9 @@ __all__ = [
     "gate",
     "rows_fingerprint",
 ]
+
+#: Version of the layout of a saved fit; part of its id, so that an old layout is never misread.
+SCHEMA_VERSION = 2
 
 _PACKAGES = ("alliance-forecast", "numpy", "scipy", "numba", "xarray", "arviz", "pymc", "nutpie")
 

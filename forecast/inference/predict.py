@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.draws import generator
 from forecast.errors import ArgumentError
 from forecast.modeling.blocks import RowBlock
 from forecast.modeling.encoding import Rows
@@ -125,7 +126,7 @@ def new_level(seed: int, block: str, label: str, draws: int) -> FloatArray:
     They depend on the seed and the label only, not on which other levels are new.
     """
     key = zlib.crc32(f"{block}|{label}".encode())
-    return np.random.default_rng(np.random.SeedSequence([seed, key])).standard_normal(draws)
+    return generator(seed, key).standard_normal(draws)
 
 
 def posterior_values(fit: Fit, draws: int | None) -> Callable[[str], FloatArray]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
     from forecast.evaluation.checks import CheckResult
     from forecast.inference.fit import Fit
-    from forecast.scenario.initiation import Initiation
+    from forecast.risk.initiation import Initiation
 
 __all__ = ["Findings", "Report", "report"]
 
@@ -43,7 +43,7 @@ class Findings:
     seconds : mapping of str to float
         Wall time of each step, by name. Shown, but not part of the report's identity.
     theories : mapping of str to xarray.Dataset
-        The scenarios under rival theories (`forecast.scenario.rivals.simulate_rivals`) by
+        The scenarios under rival theories (`forecast.simulation.rivals.simulate_rivals`) by
         scenario name; empty unless asked for.
     severe_risks : pandas.DataFrame or None
         ``forecast.risk(fit, horizon=5, severity="deaths_25")``: what the page leads with. Without

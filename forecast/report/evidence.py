@@ -15,8 +15,8 @@ from forecast.report.charts import Bar, interval_chart
 from forecast.report.record_charts import murphy_chart, pit_chart, reliability_chart
 from forecast.report.sections import Tables, View
 from forecast.report.summary import alliance_gain
-from forecast.report.text import count, number, percent, significant
 from forecast.report.words import group_words
+from forecast.text import count, number, percent, significant
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest

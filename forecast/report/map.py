@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
-from forecast.report.text import interval, percent
+from forecast.text import interval, percent
 
 __all__ = ["BINS", "bin_labels", "world_map"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import Markup
 
-from forecast.evaluation.strata import population_words
+from forecast.features.strata import population_words
 from forecast.report import evidence, sections
 from forecast.report.figures import inline_svg
 from forecast.report.map import BINS, bin_labels, world_map
@@ -19,7 +19,7 @@ from forecast.report.pairs import pair_data, place, shown_rows
 from forecast.report.rivals import rival_views, standing_view
 from forecast.report.scenarios import edit_words
 from forecast.report.summary import span
-from forecast.report.text import count, interval, percent, points, ratio, slug
+from forecast.text import count, interval, percent, points, ratio, slug
 
 if TYPE_CHECKING:
     from forecast.report import Findings

@@ -10,9 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from forecast.report.sections import View
-from forecast.report.text import slug
-from forecast.scenario.rival_words import points_words, rival_answers, rival_table
-from forecast.scenario.rivals import REFUTED
+from forecast.risk.rival_words import points_words, rival_answers, rival_table
+from forecast.simulation.rivals import REFUTED
+from forecast.text import slug
 
 __all__ = ["rival_tables", "rival_views", "standing_view"]
 
@@ -31,7 +31,7 @@ def rival_tables(results: Mapping[str, xr.Dataset]) -> dict[str, pd.DataFrame]:
     Parameters
     ----------
     results : mapping of str to xarray.Dataset
-        By scenario, from `forecast.scenario.rivals.simulate_rivals`.
+        By scenario, from `forecast.simulation.rivals.simulate_rivals`.
     """
     found: dict[str, pd.DataFrame] = {}
     for name, result in results.items():

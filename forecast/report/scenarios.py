@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ForecastError
-from forecast.scenario.split import part_columns
+from forecast.simulation.split import part_columns
 from forecast.sources.codes import resolve_state, state_label
 from forecast.sources.tables import Tables
 
@@ -48,7 +48,7 @@ def parties(edits: Sequence[str], tables: Tables, *, year: int) -> set[int]:
     Parameters
     ----------
     edits : sequence of str
-        Sentences of `forecast.scenario.scenario.Edit`.
+        Sentences of `forecast.simulation.scenario.Edit`.
     tables : Tables
         States, and the members of an alliance that is dissolved.
     year : int

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from forecast.explain import parts_words, support_words
 from forecast.report.charts import Bar, interval_chart
-from forecast.report.text import interval, number, percent, points, slug
 from forecast.report.words import DEATHS
-from forecast.scenario.split import SOURCES
-from forecast.scenario.support import UNUSUAL
+from forecast.risk.explain import parts_words, support_words
+from forecast.simulation.split import SOURCES
+from forecast.simulation.support import UNUSUAL
+from forecast.text import interval, number, percent, points, slug
 
 __all__ = ["Tables", "View", "alliance_views", "scenario_views", "state_view", "under_way_view"]
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from forecast.evaluation.strata import STRATA_WORDS
+from forecast.features.strata import STRATA_WORDS
 from forecast.report.scenarios import WORLD
-from forecast.report.text import (
+from forecast.report.words import group_words
+from forecast.sources.codes import BETWEEN
+from forecast.text import (
     count,
     interval,
     listed,
@@ -20,8 +22,6 @@ from forecast.report.text import (
     significant,
     slug,
 )
-from forecast.report.words import group_words
-from forecast.sources.codes import BETWEEN
 
 __all__ = ["alliance_gain", "span", "summarise"]
 

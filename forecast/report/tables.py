@@ -15,9 +15,9 @@ from forecast.report import model, scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.files import rounded
 from forecast.report.rivals import rival_tables
-from forecast.report.text import slug
 from forecast.report.words import STATUSES
-from forecast.risk import date_words
+from forecast.risk.pair_answer import date_words
+from forecast.text import slug
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
@@ -143,7 +143,7 @@ def dispute_table(risks: pd.DataFrame, tables: Tables, origin: int) -> pd.DataFr
     ``state_a``, ``state_b``, ``status``, ``conflict_id``, ``conflict``, ``since`` and ``end`` (as
     much of the ISO date as is known), ``deaths_class`` (of the pair as recorded, so far).
     """
-    from forecast.scenario.ending import disputes_at
+    from forecast.simulation.ending import disputes_at
 
     first = risks[(risks["horizon"] == 1) & (risks["status"] != STATUSES[0])]
     known = disputes_at(tables, origin).reset_index()

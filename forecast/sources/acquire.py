@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace as changed
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from forecast.errors import (
@@ -18,40 +17,45 @@ from forecast.errors import (
     ForecastError,
     MissingFileError,
 )
-from forecast.sources.accepted import read_files
+from forecast.files import replace_folder, sha256_of
 from forecast.sources.archive import MissingMemberError
-from forecast.sources.cache import absent, cache_folder, files_of, how_to_get, verify, wanted
+from forecast.sources.cache import (
+    Lock,
+    LockedFile,
+    absent,
+    cache_folder,
+    claimed,
+    files_of,
+    how_to_get,
+    intact,
+    read_lock,
+    refuse_changed,
+    verify,
+    wanted,
+    write_lock,
+)
 from forecast.sources.catalogue_file import catalogue
+from forecast.sources.checking import check_spells
 from forecast.sources.copies import (
     Copy,
     Given,
+    Paths,
     UnrecognisedError,
     existing,
-    nothing_recognised,
     recognise,
+    refuse_other_release,
+    releases_among,
     stage,
 )
-from forecast.sources.download import Network, fetch
+from forecast.sources.download import Network, bars, fetch
 from forecast.sources.entries import Source
-from forecast.sources.families import families, layout, releases_among
-from forecast.sources.lock import (
-    Lock,
-    LockedFile,
-    read_lock,
-    refuse_changed,
-    sha256_of,
-    write_lock,
-)
+from forecast.sources.tables import Reading
 
-__all__ = ["add", "add_found", "get"]
+__all__ = ["add", "add_found", "get", "read_files"]
 
 
 def add(
-    source: str,
-    given: Given | Mapping[str, Given] | Iterable[Given],
-    *,
-    cache: Path | None = None,
-    replace: bool = False,
+    source: str, given: Given, *, cache: Path | None = None, replace: bool = False
 ) -> dict[str, Path]:
     """Copy a user's files of a source into the cache, and lock them.
 
@@ -85,33 +89,21 @@ def add(
     ChangedFileError
         Another file was locked before; nothing is changed.
     """
-    found: Given | Mapping[str, Given] | Iterable[Given] = given
-    if source in families(catalogue().sources):
-        releases = _releases(source, [given] if isinstance(given, str | Path) else given)
+    paths, root = existing(given), cache_folder(cache)
+    if source in catalogue().families:
+        releases = releases_among(source, paths)
         if len(releases) > 1:
             raise DataError(
                 f"{source}: found {', '.join(releases)}, expected files of one release."
             )
-        ((source, found),) = releases.items()
-    entry = catalogue()[source]
-    return store_copies(source, recognise(source, entry, found), cache=cache, replace=replace)
-
-
-def _releases(
-    family: str, given: Iterable[Given] | Mapping[str, Given], *, only_unlisted: bool = False
-) -> dict[str, dict[str, Path]]:
-    """`releases_among`, of which there must be one."""
-    sources = catalogue().sources
-    given = given if isinstance(given, Mapping) else list(given)
-    found = releases_among(family, sources, given, only_unlisted=only_unlisted)
-    if not found:
-        paths = given.values() if isinstance(given, Mapping) else given
-        raise nothing_recognised(family, layout(family, sources), map(existing, paths))
-    return found
+        ((source, paths),) = releases.items()
+    copies = recognise(source, catalogue()[source], paths)
+    with claimed(source, root):
+        return _accept(source, copies, root, replace=replace)
 
 
 def add_found(
-    given: Mapping[str, Given] | Iterable[Given],
+    given: Given,
     *,
     sources: Iterable[str] | None = None,
     cache: Path | None = None,
@@ -119,22 +111,10 @@ def add_found(
 ) -> tuple[dict[str, dict[str, Path]], dict[str, ForecastError]]:
     """Add every source that is recognised among a user's files, and every release of a family.
 
-    Parameters
-    ----------
-    given : iterable of paths, or mapping of role to path
-        As in `add`; roles only for a single source.
-    sources : iterable of str, optional
-        As `source` in `add`. Those named must be recognised; by default all are tried, then the
-        releases that the catalogue does not list.
-    cache, replace
-        As in `add`.
-
-    Returns
-    -------
-    files : dict of str to dict of str to pathlib.Path
-        Files by source and role.
-    failed : dict of str to ForecastError
-        Why a source was recognised but not added: incomplete, changed, ambiguous.
+    Sources that are named, as in `add`, must be recognised; by default all are tried, then the
+    releases that the catalogue does not list. Files by role need a single source. Given are the
+    files by source and role, and why a source was recognised but not added: incomplete, changed,
+    ambiguous.
 
     Raises
     ------
@@ -145,23 +125,24 @@ def add_found(
     """
     entries = catalogue()
     named = None if sources is None else list(dict.fromkeys(sources))
-    known_families = families(entries.sources)
     for source in named or ():
-        if source not in known_families:
+        if source not in entries.families:
             entries[source]
     if isinstance(given, Mapping) and (named is None or len(named) != 1):
         raise ArgumentError("Files by role need one source: roles are those of its reader.")
-    paths = given if isinstance(given, Mapping) else list(given)
-    for path in paths.values() if isinstance(paths, Mapping) else paths:
-        existing(path)
+    paths = existing(given)
     files: dict[str, dict[str, Path]] = {}
     failed: dict[str, ForecastError] = {}
 
-    @contextmanager
-    def one_of_several(source: str) -> Iterator[None]:
-        """What is not there is passed over unless it was named; one failure is not that of all."""
+    def attempt(source: str, paths: Paths) -> None:
+        """One failure is not that of all; what is not there is passed over unless it was named."""
         try:
-            yield
+            if source in entries.families:
+                found = releases_among(source, paths, only_unlisted=named is None)
+                for release, own in found.items():
+                    attempt(release, own)
+            else:
+                files[source] = add(source, paths, cache=cache, replace=replace)
         except UnrecognisedError:
             if named is not None:
                 raise
@@ -170,15 +151,8 @@ def add_found(
                 raise
             failed[source] = error
 
-    for source in (*entries.sources, *known_families) if named is None else named:
-        wanted: Mapping[str, Mapping[str, Given] | Iterable[Given]] = {source: paths}
-        if source in known_families:
-            wanted = {}
-            with one_of_several(source):
-                wanted = _releases(source, paths, only_unlisted=named is None)
-        for key, content in wanted.items():
-            with one_of_several(key):
-                files[key] = add(key, content, cache=cache, replace=replace)
+    for source in (*entries.sources, *entries.families) if named is None else named:
+        attempt(source, paths)
     if not files and not failed:
         names = ", ".join(repr(str(path)) for path in paths)
         raise UnrecognisedError(
@@ -186,92 +160,6 @@ def add_found(
             " SOURCE --from …`; `forecast data list` has their names."
         )
     return files, failed
-
-
-def store_copies(
-    source: str,
-    copies: Mapping[str, Copy],
-    *,
-    cache: Path | None = None,
-    downloads: Mapping[str, LockedFile] | None = None,
-    replace: bool = False,
-) -> dict[str, Path]:
-    """Put files of a source into the cache, all or none, and lock them.
-
-    Their reader reads them first: what is locked is what can be used.
-
-    Parameters
-    ----------
-    source : str
-        Key in the catalogue.
-    copies : mapping of str to Copy
-        Where the bytes of each role are.
-    cache, replace
-        As in `add`.
-    downloads : mapping of str to LockedFile, optional
-        What the publisher sent, to be locked too.
-
-    Returns
-    -------
-    dict of str to pathlib.Path
-        As in `add`.
-    """
-    from forecast.files import replace_folder
-
-    entry = catalogue()[source]
-    root = cache_folder() if cache is None else Path(cache)
-    old = read_lock(root, source)
-    # The lock tells what of the folder is ours, also when its content is no longer wanted.
-    ours = [file.name for file in old.files.values()]
-    if replace:
-        old = Lock(source=source)
-    kept = {role: lf for role, lf in old.files.items() if (root / source / lf.name).is_file()}
-    if missing := absent(entry, [*kept, *copies]):
-        raise MissingFileError(
-            f"{source}: {wanted(entry, missing)} missing; give all files of the source together."
-        )
-    root.mkdir(parents=True, exist_ok=True)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    locked = dict(old.files)
-    without: MissingMemberError | None = None
-    with replace_folder(root / source, ours=ours) as staging:
-        staged: dict[str, Path] = {}
-        for role, copy in copies.items():
-            # A folder for each role while files are staged: two may have the same name.
-            folder = staging / f".{role}"
-            try:
-                path = stage(copy, entry.files[role], folder)
-            except MissingMemberError as error:
-                if copy.sure:
-                    raise
-                without = error
-                shutil.rmtree(folder)
-                continue
-            found = LockedFile(path.name, path.stat().st_size, sha256_of(path), copy.origin, now)
-            if role in old.files:
-                refuse_changed(source, f"{role} ({path.name})", old.files[role], found.sha256)
-                # The same bytes under another name are the same file; its first time stays.
-                found = dataclasses.replace(old.files[role], name=path.name)
-            staged[role], locked[role] = path, found
-        for role, file in kept.items():
-            if role not in staged:
-                (staging / f".{role}").mkdir()
-                staged[role] = staging / f".{role}" / file.name
-                shutil.copy2(root / source / file.name, staged[role])
-        if without is not None and absent(entry, staged):
-            raise without
-        names = [path.name for path in staged.values()]
-        for name in names:
-            if names.count(name) > 1:
-                raise DataError(f"{source}: two files are called {name!r}; rename one.")
-        # A damaged file that is locked would keep the good one out.
-        read_files(source, {role: staged[role] for role in staged if role in entry.files})
-        for path in staged.values():
-            path.rename(staging / path.name)
-            path.parent.rmdir()
-    sent = {**old.downloads, **(downloads or {})}
-    write_lock(root, Lock(source=source, files=locked, downloads=sent))
-    return files_of(source, cache=root)
 
 
 def get(
@@ -309,68 +197,41 @@ def get(
     MissingFileError
         No address is known for a file that the reader needs.
     DownloadError
-        The publisher does not answer, or not with the file.
+        The publisher does not answer, or not with the file; or another process is at it.
     DataError
         What came is not the archive or table expected, or cannot be read; nothing is changed.
     ChangedFileError
         What came is not what was locked, or not what the catalogue states; nothing is changed.
     """
-    entry = catalogue()[source]
-    root = cache_folder() if cache is None else Path(cache)
+    entry, root = catalogue()[source], cache_folder(cache)
     roles = _to_fetch(source, entry, root, anew=replace)
     if not roles:
         return verify(source, cache=root)
-    if absent(entry, [*roles, *_intact(source, root)]):
+    if absent(entry, [*roles, *intact(source, root)]):
         raise MissingFileError(f"{source} ({entry.title}, {entry.release}): {how_to_get(source)}")
-    needed = {entry.files[role].download for role in roles}
-    fetched: dict[str, Path] = {}
-    locked: dict[str, LockedFile] = {}
-    old = read_lock(root, source)
-    with _bars(progress) as report:
-        for key, download in entry.downloads.items():
-            if key not in needed:
-                continue
-            target = root / "downloads" / f"{source}-{download.name}"
-            url = fetch(
-                download.url,
-                target,
-                network=network or Network(),
-                report=partial(report, download.name),
-            )
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            size, found = target.stat().st_size, sha256_of(target)
-            fetched[key] = target
-            locked[key] = LockedFile(download.name, size, found, url, now)
-    try:
-        if not replace:
-            for key, file in locked.items():
-                _refuse_unknown(source, entry, key, file)
-                if key in old.downloads:
-                    refuse_changed(source, file.name, old.downloads[key], file.sha256)
-                    locked[key] = old.downloads[key]
-        copies = {
-            role: Copy(
-                path=fetched[file.download],
-                member=file.member,
-                origin="#".join([locked[file.download].origin, *file.member]),
-                name=None if file.member else entry.downloads[file.download].name,
-                sure=not file.optional,
-            )
-            for role, file in entry.files.items()
-            if role in roles and file.download is not None
-        }
-        return store_copies(source, copies, cache=root, downloads=locked, replace=replace)
-    finally:
-        # Unpacked or refused: neither is needed again.
-        for path in fetched.values():
-            path.unlink(missing_ok=True)
-
-
-def _intact(source: str, root: Path) -> list[str]:
-    """Roles whose file in the cache is what was locked."""
-    lock = read_lock(root, source)
-    paths = {role: root / source / file.name for role, file in lock.files.items()}
-    return [r for r, p in paths.items() if p.is_file() and sha256_of(p) == lock.files[r].sha256]
+    # A folder of its own, emptied also of what a kill has left there.
+    folder = root / "downloads" / source
+    with claimed(source, root):
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            with bars(progress) as report:
+                sent = _fetch(source, roles, folder, network or Network(), report)
+            if not replace:
+                sent = {key: _refuse_other(source, key, file, root) for key, file in sent.items()}
+            copies = {
+                role: Copy(
+                    path=folder / sent[file.download].name,
+                    member=file.member,
+                    origin="#".join([sent[file.download].origin, *file.member]),
+                    sure=not file.optional,
+                )
+                for role, file in entry.files.items()
+                if role in roles and file.download is not None
+            }
+            return _accept(source, copies, root, downloads=sent, replace=replace)
+        finally:
+            # Unpacked or refused: nothing of it is needed again.
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _to_fetch(source: str, entry: Source, root: Path, *, anew: bool) -> list[str]:
@@ -378,63 +239,134 @@ def _to_fetch(source: str, entry: Source, root: Path, *, anew: bool) -> list[str
 
     A role that an archive turned out not to hold is not asked for again.
     """
-    known = [role for role, file in entry.files.items() if file.download is not None]
+    known = {role: file.download for role, file in entry.files.items() if file.download is not None}
     if anew:
-        return known
-    lock, there = read_lock(root, source), set(_intact(source, root))
+        return list(known)
+    lock, there = read_lock(root, source), intact(source, root)
     return [
         role
-        for role in known
+        for role, key in known.items()
         if role not in there
-        and (role in lock.files or role in entry.required or _unseen(entry, role, lock))
+        and (role in lock.files or role in entry.required or key not in lock.downloads)
     ]
 
 
-def _unseen(entry: Source, role: str, lock: Lock) -> bool:
-    return entry.files[role].download not in lock.downloads
+def _fetch(
+    source: str,
+    roles: list[str],
+    folder: Path,
+    network: Network,
+    report: Callable[[str, int, int | None], None],
+) -> dict[str, LockedFile]:
+    """What the publisher sends for these roles, by download; the bytes are in the folder."""
+    entry, sent = catalogue()[source], {}
+    for key in dict.fromkeys(entry.files[role].download or "" for role in roles):
+        download = entry.downloads[key]
+        target = folder / download.name
+        url = fetch(download.url, target, network=network, report=partial(report, download.name))
+        sent[key] = _described(target, url)
+    return sent
 
 
-def _refuse_unknown(source: str, entry: Source, key: str, file: LockedFile) -> None:
-    stated = entry.downloads[key].sha256
+def _described(path: Path, origin: str) -> LockedFile:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return LockedFile(path.name, path.stat().st_size, sha256_of(path), origin, now)
+
+
+def _refuse_other(source: str, key: str, file: LockedFile, root: Path) -> LockedFile:
+    """What was sent as it was first locked; an error if the catalogue or the lock has another."""
+    stated = catalogue()[source].downloads[key].sha256
     if stated is not None and stated != file.sha256:
         raise ChangedFileError(
             f"{source}, {file.name}: its SHA-256 is {file.sha256}, the catalogue states {stated}."
             " The publisher may have replaced it, or it was changed on its way. To accept it:"
             f" `forecast data get {source} --replace`."
         )
+    old = read_lock(root, source).downloads.get(key)
+    if old is not None:
+        refuse_changed(source, file.name, old, file.sha256)
+    return old or file
 
 
-@contextmanager
-def _bars(show: bool) -> Iterator[Callable[[str, int, int | None], None]]:
-    """Function that moves the bar of a file: name, bytes so far, bytes in all."""
-    if not show:
-        yield lambda name, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TransferSpeedColumn,
-    )
+def _accept(
+    source: str,
+    copies: Mapping[str, Copy],
+    root: Path,
+    *,
+    downloads: Mapping[str, LockedFile] | None = None,
+    replace: bool,
+) -> dict[str, Path]:
+    """Put files of a source into the cache, all or none, and lock them.
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
-    with warnings.catch_warnings():
-        # rich asks for ipywidgets in a notebook; it falls back to text by itself.
-        warnings.filterwarnings("ignore", message="install .*ipywidgets", category=UserWarning)
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            tasks: dict[str, TaskID] = {}
+    Their reader reads them first: what is locked is what can be used. What `replace` accepts is
+    compared with no lock; whoever calls this has claimed the source.
+    """
+    entry, old = catalogue()[source], read_lock(root, source)
+    # The lock tells what of the folder is ours, also when its content is no longer wanted.
+    ours = [file.name for file in old.files.values()]
+    if replace:
+        old = Lock(source=source)
+    kept = {role: lf for role, lf in old.files.items() if (root / source / lf.name).is_file()}
+    if missing := absent(entry, [*kept, *copies]):
+        raise MissingFileError(
+            f"{source}: {wanted(entry, missing)} missing; give all files of the source together."
+        )
+    locked = dict(old.files)
+    without: MissingMemberError | None = None
+    with replace_folder(root / source, ours=ours) as staging:
+        staged: dict[str, Path] = {}
+        for role, copy in copies.items():
+            # A folder for each role while files are staged: two may have the same name.
+            try:
+                path = stage(copy, entry.files[role], staging / f".{role}")
+            except MissingMemberError as error:
+                if copy.sure:
+                    raise
+                without = error
+                shutil.rmtree(staging / f".{role}")
+                continue
+            found = _described(path, copy.origin)
+            if role in old.files:
+                refuse_changed(source, f"{role} ({path.name})", old.files[role], found.sha256)
+                # The same bytes under another name are the same file; its first time stays.
+                found = changed(old.files[role], name=path.name)
+            staged[role], locked[role] = path, found
+        for role in kept.keys() - staged.keys():
+            (staging / f".{role}").mkdir()
+            staged[role] = staging / f".{role}" / kept[role].name
+            shutil.copy2(root / source / kept[role].name, staged[role])
+        if without is not None and absent(entry, staged):
+            raise without
+        names = [path.name for path in staged.values()]
+        for name in names:
+            if names.count(name) > 1:
+                raise DataError(f"{source}: two files are called {name!r}; rename one.")
+        # A damaged file that is locked would keep the good one out.
+        read_files(source, {role: staged[role] for role in entry.files if role in staged})
+        for path in staged.values():
+            path.rename(staging / path.name)
+            path.parent.rmdir()
+    sent = {**old.downloads, **(downloads or {})}
+    write_lock(root, Lock(source=source, files=locked, downloads=sent))
+    return files_of(source, cache=root)
 
-            def report(name: str, done: int, total: int | None) -> None:
-                if name not in tasks:
-                    tasks[name] = bar.add_task(name, total=total)
-                bar.update(tasks[name], completed=done, total=total)
 
-            yield report
+def read_files(source: str, files: Mapping[str, Path]) -> list[Reading]:
+    """Tidy readings of files, by role, that are said to be those of a source.
+
+    Raises
+    ------
+    DataError
+        A file breaks its layout or schema (names file, line and column), a spell of it ends
+        before it starts or overlaps another of its key, or it is of another release: it is the
+        published file of another source, or its column ``version`` does not hold what the
+        catalogue states.
+    """
+    # The release first: a cell that this one does not have would be said to be wrong.
+    refuse_other_release(source, files)
+    reader = import_module(f"forecast.sources.official.{catalogue()[source].reader}")
+    readings: list[Reading] = reader.read(files)
+    names = ", ".join(path.name for path in files.values())
+    for reading in readings:
+        check_spells(reading.table, reading.frame, file=names)
+    return readings

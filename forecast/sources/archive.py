@@ -37,24 +37,10 @@ def extract(
 ) -> str:
     """Write one member of a zip archive to a file.
 
-    Parameters
-    ----------
-    archive : pathlib.Path
-        Zip archive.
-    member : sequence of str
-        Name of the member; several names lead through archives inside the archive.
-    target : pathlib.Path
-        File to write. Its name never comes from the archive.
-    max_bytes : int
-        Largest uncompressed size of any member that is read.
-    rank : callable
-        Used where the archive has no member of the last name (a release may rename its folder):
-        position of a file name among those known, None for unknown. The best must be unique.
-
-    Returns
-    -------
-    str
-        File name of the member, without folders.
+    Several names lead through archives inside the archive. `target` never gets its name from the
+    archive. Where the archive has no member of the last name (a release may rename its folder),
+    the one that `rank` puts first among the known, if it is unique, is taken; None is unknown.
+    Returned is the file name of the member, without folders.
 
     Raises
     ------

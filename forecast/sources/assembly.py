@@ -235,7 +235,7 @@ def _alliances(
 
 def _conflicts(conflicts: pd.DataFrame, states: pd.DataFrame) -> Cut:
     """Conflicts whose onset counts: both states were in the system on one day of that year."""
-    from forecast.sources.integrity import never_together
+    from forecast.sources.checking import never_together
 
     year = pd.Series(span_years(conflicts)[0], index=conflicts.index)
     in_year = conflicts.assign(start=year_dates(year), end=year_dates(year, last=True))

@@ -1,43 +1,165 @@
-"""Official files in the cache: where it is, what is in it, and whether it is what was locked."""
+"""Official files in the cache: where it is, what is in it, and which bytes are locked.
+
+The first bytes of a source that are accepted are written down in ``locks/SOURCE.json``; from then
+on no others are.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from forecast.errors import MissingFileError
+from forecast.errors import ChangedFileError, DownloadError, MissingFileError
+from forecast.files import sha256_of, write_atomically
 from forecast.sources.catalogue_file import catalogue
 from forecast.sources.entries import Source
-from forecast.sources.lock import Lock, read_lock, refuse_changed, sha256_of
 
 __all__ = [
+    "Lock",
+    "LockedFile",
     "absent",
     "available",
     "cache_folder",
+    "claimed",
     "files_of",
     "gaps",
     "how_to_get",
+    "intact",
     "known",
     "preferred",
+    "read_lock",
+    "refuse_changed",
     "unproven",
     "verify",
     "wanted",
+    "write_lock",
 ]
 
+#: Version of the layout of a lock file.
+VERSION = 1
 
 #: What a kind of fact settles, in words.
 _DECIDES = {"obligation_years": "who owes whom in treaties of more than two members"}
 
 
-def cache_folder() -> Path:
-    """Folder of the official files: ``FORECAST_DATA``, or the user's cache folder."""
-    given = os.environ.get("FORECAST_DATA")
+@dataclass(frozen=True)
+class LockedFile:
+    """One file as it was first accepted.
+
+    Attributes
+    ----------
+    name : str
+        File name in the cache (of a download: the name at the end of its address).
+    size : int
+        Bytes.
+    sha256 : str
+        Hash of the bytes.
+    origin : str
+        Address it came from, with the member after ``#``; or ``"file:"`` and the name of the
+        user's own file.
+    first : str
+        Time of the first acceptance, ISO 8601, UTC.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    origin: str
+    first: str
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Locked files of one source: `files` by role, `downloads` as the publisher sent them."""
+
+    source: str
+    files: Mapping[str, LockedFile] = field(default_factory=dict)
+    downloads: Mapping[str, LockedFile] = field(default_factory=dict)
+
+
+def cache_folder(cache: Path | None = None) -> Path:
+    """Folder of the official files: the one given, ``FORECAST_DATA``, or the user's cache."""
+    given = cache if cache is not None else os.environ.get("FORECAST_DATA")
     if given:
         return Path(given).expanduser()
     import platformdirs
 
     return Path(platformdirs.user_cache_path("alliance-forecast"))
+
+
+@contextmanager
+def claimed(source: str, root: Path) -> Iterator[None]:
+    """Let no second process fetch or add a source meanwhile; an end of this one frees it."""
+    from filelock import FileLock, Timeout
+
+    root.mkdir(parents=True, exist_ok=True)
+    path = root / f".{source}.busy"
+    try:
+        with FileLock(path, timeout=0):
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # Windows keeps a file that is open
+                    path.unlink()
+    except Timeout:
+        raise DownloadError(
+            f"{source}: another process is fetching or adding it; wait for it to end."
+        ) from None
+
+
+def read_lock(cache: Path, source: str) -> Lock:
+    """Lock of a source; empty when nothing of it was accepted yet.
+
+    Raises
+    ------
+    ChangedFileError
+        The lock file is not one that we wrote. It is never taken for an empty one: that would
+        accept any bytes.
+    """
+    path = cache / "locks" / f"{source}.json"
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        if content["version"] != VERSION or content["source"] != source:
+            raise ValueError(f"version {content['version']!r}, source {content['source']!r}")
+        files, downloads = (
+            {str(key): LockedFile(**entry) for key, entry in content[part].items()}
+            for part in ("files", "downloads")
+        )
+        for entry in (*files.values(), *downloads.values()):
+            if Path(entry.name).name != entry.name:  # it becomes part of a path
+                raise ValueError(f"the name {entry.name!r} is not a file name")
+    except FileNotFoundError:
+        return Lock(source=source)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = str(error) if isinstance(error, ValueError) else repr(error)
+        raise ChangedFileError(
+            f"{path}: not a lock file of this version ({why}). Restore it from a backup; or, if you"
+            f" trust its source anew, delete it and run `forecast data get {source}`."
+        ) from None
+    return Lock(source=source, files=files, downloads=downloads)
+
+
+def write_lock(cache: Path, lock: Lock) -> None:
+    """Write the lock of a source, whole or not at all."""
+    text = json.dumps({"version": VERSION, **asdict(lock)}, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(cache / "locks" / f"{lock.source}.json", text.encode("utf-8"))
+
+
+def refuse_changed(source: str, what: str, locked: LockedFile, found: str) -> None:
+    """Raise a `ChangedFileError` with both hashes and the way out if a hash is not the locked."""
+    if found != locked.sha256:
+        raise ChangedFileError(
+            f"{source}, {what}: its SHA-256 is {found}, but {locked.sha256} was locked on"
+            f" {locked.first[:10]} (from {locked.origin}). Either the file was damaged or changed,"
+            " or its publisher replaced it. Results obtained so far belong to the locked one. To"
+            f" accept the new one: `forecast data get {source} --replace`, with `--from FILE` for a"
+            " copy that you have."
+        )
 
 
 def files_of(source: str, *, cache: Path | None = None) -> dict[str, Path]:
@@ -57,16 +179,11 @@ def files_of(source: str, *, cache: Path | None = None) -> dict[str, Path]:
     MissingFileError
         A file that the reader needs is not in the cache; says how to get it.
     """
-    entry = catalogue()[source]
-    folder = cache_folder() if cache is None else cache
+    entry, folder = catalogue()[source], cache_folder(cache)
     lock = read_lock(folder, source)
-    found = {
-        role: path
-        for role, locked in lock.files.items()
-        if role in entry.files and (path := folder / source / locked.name).is_file()
-    }
-    lost = [role for role in lock.files if role in entry.files and role not in found]
-    missing = [*absent(entry, found), *lost]
+    paths = {r: folder / source / f.name for r, f in lock.files.items() if r in entry.files}
+    found = {role: path for role, path in paths.items() if path.is_file()}
+    missing = [*absent(entry, found), *(role for role in paths if role not in found)]
     if missing:
         raise MissingFileError(
             f"{source} ({entry.title}, {entry.release}) is not in the cache {folder}: "
@@ -75,41 +192,48 @@ def files_of(source: str, *, cache: Path | None = None) -> dict[str, Path]:
     return found
 
 
+def verify(source: str, *, cache: Path | None = None) -> dict[str, Path]:
+    """Files as `files_of` gives them, each with the bytes that were locked.
+
+    Raises
+    ------
+    UnknownNameError, MissingFileError
+        As `files_of`.
+    ChangedFileError
+        A file is not the one that was locked.
+    """
+    files, lock = files_of(source, cache=cache), read_lock(cache_folder(cache), source)
+    for role, path in files.items():
+        refuse_changed(source, f"{role} ({path.name})", lock.files[role], sha256_of(path))
+    return files
+
+
+def intact(source: str, root: Path) -> list[str]:
+    """Roles whose file in the cache is what was locked."""
+    lock = read_lock(root, source)
+    paths = {role: root / source / file.name for role, file in lock.files.items()}
+    return [r for r, p in paths.items() if p.is_file() and sha256_of(p) == lock.files[r].sha256]
+
+
 def available(cache: Path | None = None) -> list[str]:
     """Sources in the cache with every file that their reader needs, in the catalogue's order."""
     there = []
     for source in known(cache):
-        try:
+        with suppress(MissingFileError):
             files_of(source, cache=cache)
-        except MissingFileError:
-            continue
-        there.append(source)
+            there.append(source)
     return there
 
 
 def known(cache: Path | None = None) -> list[str]:
-    """Sources of the catalogue in its order, then the releases in the cache that it lacks.
-
-    Parameters
-    ----------
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
-    """
+    """Sources of the catalogue in its order, then the releases in the cache that it lacks."""
     entries = catalogue()
-    folder = cache_folder() if cache is None else Path(cache)
-    locked = sorted(path.stem for path in (folder / "locks").glob("*.json"))
+    locked = sorted(path.stem for path in (cache_folder(cache) / "locks").glob("*.json"))
     return [*entries.sources, *(s for s in locked if s not in entries.sources and s in entries)]
 
 
 def preferred(fact: str, cache: Path | None = None) -> tuple[str, ...]:
     """Sources of a kind of fact, preferred first; last the releases in the cache only.
-
-    Parameters
-    ----------
-    fact : str
-        Kind of fact.
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
 
     Raises
     ------
@@ -122,83 +246,19 @@ def preferred(fact: str, cache: Path | None = None) -> tuple[str, ...]:
     return (*entries.preferred(fact), *further)
 
 
-def verify(source: str, *, cache: Path | None = None) -> dict[str, Path]:
-    """Files of a source, each with the bytes that were locked.
-
-    Parameters
-    ----------
-    source : str
-        Key in the catalogue.
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
-
-    Raises
-    ------
-    MissingFileError
-        A file is not in the cache.
-    ChangedFileError
-        A file is not the one that was locked.
-    """
-    files = files_of(source, cache=cache)
-    lock = read_lock(cache_folder() if cache is None else cache, source)
-    for role, path in files.items():
-        refuse_changed(source, f"{role} ({path.name})", lock.files[role], sha256_of(path))
-    return files
-
-
 def unproven(source: str, *, cache: Path | None = None) -> dict[str, str]:
     """Sentence on each file in the cache that is not known to be the published one, by role.
 
     Known are a file with the SHA-256 that the catalogue states and, where it states none, one that
     came from the publisher's address.
-
-    Parameters
-    ----------
-    source : str
-        Key in the catalogue.
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
-
-    Raises
-    ------
-    UnknownNameError
-        No such source.
     """
-    entry = catalogue()[source]
-    lock = read_lock(cache_folder() if cache is None else cache, source)
+    entry, lock = catalogue()[source], read_lock(cache_folder(cache), source)
     said = f"a copy whose content is not known to be that of the release ({entry.release}):"
     return {
         role: f"{lock.files[role].name}: {said} {why}"
         for role in entry.files
         if role in lock.files and (why := _doubt(entry, role, lock))
     }
-
-
-def gaps(source: str, *, cache: Path | None = None) -> list[str]:
-    """Sentence on each kind of fact whose file is not in the cache, though others of it are.
-
-    Parameters
-    ----------
-    source : str
-        Key in the catalogue.
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
-
-    Raises
-    ------
-    UnknownNameError, MissingFileError
-        As `files_of`.
-    """
-    entry, there = catalogue()[source], files_of(source, cache=cache)
-    given = entry.facts_of(there)
-    return [
-        f"{file.shown} ({role}) is not there: it decides"
-        f" {_DECIDES.get(fact, fact)}. Give it with `--from {role}=FILE`"
-        for role, file in entry.files.items()
-        if role not in there
-        for fact in entry.facts_of([role])
-        if fact not in given
-    ]
 
 
 def _doubt(entry: Source, role: str, lock: Lock) -> str:
@@ -215,6 +275,20 @@ def _doubt(entry: Source, role: str, lock: Lock) -> str:
     if sent is not None and stated not in (None, sent.sha256):
         return f"the SHA-256 of {sent.name} is not the one that is stated"
     return ""
+
+
+def gaps(source: str, *, cache: Path | None = None) -> list[str]:
+    """Sentence on each kind of fact whose file is not in the cache, though others of it are."""
+    entry, there = catalogue()[source], files_of(source, cache=cache)
+    given = entry.facts_of(there)
+    return [
+        f"{file.shown} ({role}) is not there: it decides"
+        f" {_DECIDES.get(fact, fact)}. Give it with `--from {role}=FILE`"
+        for role, file in entry.files.items()
+        if role not in there
+        for fact in entry.facts_of([role])
+        if fact not in given
+    ]
 
 
 def how_to_get(source: str) -> str:

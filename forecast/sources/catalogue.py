@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from forecast.errors import ForecastError, MissingFileError
-from forecast.sources.accepted import read_files
-from forecast.sources.acquire import add, add_found, get
+from forecast.sources.acquire import add, add_found, get, read_files
 from forecast.sources.cache import (
     available,
     cache_folder,
@@ -23,13 +22,13 @@ from forecast.sources.cache import (
     how_to_get,
     known,
     preferred,
+    read_lock,
     unproven,
     verify,
 )
 from forecast.sources.catalogue_file import Catalogue, catalogue, years_of
 from forecast.sources.download import Network
 from forecast.sources.entries import Source
-from forecast.sources.lock import read_lock
 from forecast.sources.tables import Reading
 
 __all__ = [
@@ -60,21 +59,9 @@ __all__ = [
 #: Kinds of fact that the historical tables are assembled from; the rest are by-products, or
 #: fetched by name only (Polity, which needs an extra to be read as published).
 RECIPE: tuple[str, ...] = (
-    "states",
-    "powers",
-    "contiguity",
-    "material_capabilities",
-    "alliances",
-    "members",
-    "conflicts",
-    "rivalries",
-    "regimes",
-    "troops",
-    "trade",
-    "igos",
-    "distances",
-    "treaty_design",
-)
+    "states", "powers", "contiguity", "material_capabilities", "alliances", "members", "conflicts",
+    "rivalries", "regimes", "troops", "trade", "igos", "distances", "treaty_design",
+)  # fmt: skip
 
 
 def read_source(source: str, cache: Path | None = None) -> list[Reading]:
@@ -102,17 +89,12 @@ def read_source(source: str, cache: Path | None = None) -> list[Reading]:
         A file breaks its layout or schema, or is of another release.
     """
     readings = read_files(source, verify(source, cache=cache))
-    entry, doubts = catalogue()[source], unproven(source, cache=cache)
-    return [
-        replace(
-            reading,
-            notes=(
-                *reading.notes,
-                *(text for r, text in doubts.items() if reading.table in entry.facts_of([r])),
-            ),
-        )
+    facts_of, doubts = catalogue()[source].facts_of, unproven(source, cache=cache)
+    said = [
+        tuple(text for role, text in doubts.items() if reading.table in facts_of([role]))
         for reading in readings
     ]
+    return [replace(r, notes=(*r.notes, *more)) for r, more in zip(readings, said, strict=True)]
 
 
 def recipe(cache: Path | None = None) -> dict[str, str]:
@@ -120,11 +102,6 @@ def recipe(cache: Path | None = None) -> dict[str, str]:
 
     The first in the catalogue's order of preference that is in the cache; else the first that
     can be downloaded; else the first, which the user must bring.
-
-    Parameters
-    ----------
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
     """
     entries = catalogue()
     there = {s: entries[s].facts_of(files_of(s, cache=cache)) for s in available(cache)}
@@ -139,13 +116,7 @@ def recipe(cache: Path | None = None) -> dict[str, str]:
 
 
 def advice(cache: Path | None = None) -> list[str]:
-    """For each kind of fact whose preferred source is not the one in use, how to get that one.
-
-    Parameters
-    ----------
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
-    """
+    """For each kind of fact whose preferred source is not the one in use, how to get that one."""
     by_source: dict[tuple[str, str], list[str]] = {}
     for fact, used in recipe(cache).items():
         best = catalogue().preferred(fact)[0]
@@ -165,26 +136,10 @@ def get_each(
     replace: bool = False,
     progress: bool = False,
 ) -> tuple[dict[str, dict[str, Path]], dict[str, ForecastError]]:
-    """Get several sources; one that fails does not keep the others from coming.
+    """Get several sources, those of `recipe` by default; one that fails does not stop the others.
 
-    Parameters
-    ----------
-    sources : iterable of str, optional
-        Keys in the catalogue; those of `recipe` by default.
-    cache, network, replace, progress
-        As in `get`.
-
-    Returns
-    -------
-    files : dict of str to dict of str to pathlib.Path
-        Files by source and role.
-    failed : dict of str to ForecastError
-        Why a source did not come.
-
-    Raises
-    ------
-    UnknownNameError
-        A source is not in the catalogue; then nothing is fetched.
+    Options are those of `get`. The files by source and role, and why a source did not come. If one
+    is not in the catalogue nothing is fetched.
     """
     entries = catalogue()
     chosen = dict.fromkeys(recipe(cache).values() if sources is None else sources)
@@ -203,28 +158,34 @@ def get_each(
 
 
 def status(cache: Path | None = None) -> dict[str, dict[str, Any]]:
-    """For each source what of it is in the cache.
+    """For each source what the catalogue says of it, and what of it is in the cache (for JSON).
 
-    `cached`: whether it can be read; `size`: its bytes; `facts`: the kinds of fact that its files
+    `cached`: whether it can be read; `bytes`: its size; `facts`: the kinds of fact that its files
     give; `missing`: what is missing and how to get it.
-
-    Parameters
-    ----------
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
     """
     found: dict[str, dict[str, Any]] = {}
-    entries = catalogue()
     for source in known(cache):
-        entry = entries[source]
+        entry, files, missing = catalogue()[source], {}, ""
         try:
             files = files_of(source, cache=cache)
         except MissingFileError as error:
-            found[source] = {"cached": False, "size": 0, "facts": [], "missing": str(error)}
-        else:
-            size = sum(path.stat().st_size for path in files.values())
-            facts = list(entry.facts_of(files))
-            found[source] = {"cached": True, "size": size, "facts": facts, "missing": ""}
+            missing = str(error)
+        found[source] = {
+            "source": source,
+            "title": entry.title,
+            "release": entry.release,
+            "provides": list(entry.provides),
+            "covers": None if entry.covers is None else list(entry.covers),
+            "licence": catalogue().licences[entry.licence].model_dump(),
+            "landing": entry.landing,
+            "note": entry.note,
+            "download": entry.can_be_downloaded,
+            "urls": [download.url for download in entry.downloads.values()],
+            "cached": not missing,
+            "bytes": sum(path.stat().st_size for path in files.values()),
+            "facts": list(entry.facts_of(files)),
+            "missing": missing,
+        }
     return found
 
 
@@ -251,8 +212,7 @@ def check_source(source: str, cache: Path | None = None) -> list[dict[str, Any]]
         As `read_source`.
     """
     readings = read_source(source, cache)
-    lock = read_lock(cache_folder() if cache is None else cache, source)
-    entry = catalogue()[source]
+    entry, lock = catalogue()[source], read_lock(cache_folder(cache), source)
     same = {
         lock.files[role].sha256 == file.sha256
         for role, file in entry.files.items()
@@ -276,15 +236,7 @@ def check_source(source: str, cache: Path | None = None) -> list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Work:
-    """A work to cite.
-
-    Attributes
-    ----------
-    key, text, bibtex : str
-        Key of the BibTeX entry, the work as a sentence, the entry.
-    sources : tuple of str
-        Sources that ask for it.
-    """
+    """A work to cite: key of its entry in BibTeX, a sentence, the entry, the sources that ask."""
 
     key: str
     text: str

@@ -1,29 +1,38 @@
-"""Which of a user's files, or of a publisher's, is which role of a source; and their bytes."""
+"""Which of a user's files, or of a publisher's, is which role of which source; and their bytes."""
 
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownNameError, nearest
-from forecast.sources.archive import extract
+from forecast.files import sha256_of
+from forecast.sources.archive import MissingMemberError, extract
+from forecast.sources.catalogue_file import catalogue, family_of, same_version
 from forecast.sources.entries import AS_CSV, OfficialFile, Source
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "Copy",
     "Given",
+    "Paths",
     "UnrecognisedError",
-    "copy_of",
     "existing",
-    "matching",
-    "nothing_recognised",
     "recognise",
+    "refuse_other_release",
+    "releases_among",
     "stage",
 ]
 
+#: Column in which many authors write the release, or a year of their own.
+COLUMN = "version"
 #: Folders below the given one in which files are looked for.
 _DEPTH = 3
 
@@ -36,7 +45,10 @@ _OTHER_TABLES: Mapping[str, str] = {
     "system20*": "COW's member years, without days; take states2016.csv or statelist2024.csv",
 }
 
-Given = str | Path
+#: Files, archives and folders of a user: one, several, or by role.
+type Given = str | Path | Iterable[str | Path] | Mapping[str, str | Path]
+#: The same, each known to be there.
+type Paths = list[Path] | dict[str, Path]
 
 
 class UnrecognisedError(DataError):
@@ -52,11 +64,9 @@ class Copy:
     path : pathlib.Path
         File or archive.
     member : tuple of str
-        Name inside the archive; empty for a plain file.
+        Name inside the archive, through archives in it; empty for a plain file.
     origin : str
         What the lock says about where it came from.
-    name : str, optional
-        File name for the cache; that of the file or member by default.
     sure : bool
         Whether it is an error when an archive does not have the member.
     """
@@ -64,54 +74,101 @@ class Copy:
     path: Path
     member: tuple[str, ...]
     origin: str
-    name: str | None = None
     sure: bool = True
 
 
-def recognise(
-    source: str, entry: Source, given: Given | Mapping[str, Given] | Iterable[Given]
-) -> dict[str, Copy]:
-    """Roles of the files that a user gives."""
+def existing(given: Given) -> Paths:
+    """Paths of files and folders that are there, or a `MissingFileError`."""
     if isinstance(given, Mapping):
-        named = {str(role): existing(path) for role, path in given.items()}
-        for role in named:
+        return {str(role): _existing(path) for role, path in given.items()}
+    return [_existing(path) for path in ([given] if isinstance(given, str | Path) else given)]
+
+
+def _existing(path: str | Path) -> Path:
+    full = Path(path).expanduser()
+    if not full.exists():
+        raise MissingFileError(f"There is no file or folder {str(path)!r}.")
+    return full
+
+
+def recognise(source: str, entry: Source, paths: Paths) -> dict[str, Copy]:
+    """Roles of the files that a user gives."""
+    if isinstance(paths, dict):
+        for role, path in paths.items():
             if role not in entry.files:
-                if other := _other(named[role].name):
-                    raise DataError(f"{named[role].name}: found {other}.")
+                if other := _other(path.name):
+                    raise DataError(f"{path.name}: found {other}.")
                 raise UnknownNameError(f"role of {source}", role, entry.files)
-        return {role: copy_of(path, entry.files[role]) for role, path in named.items()}
-    paths = [existing(given)] if isinstance(given, str | Path) else [existing(p) for p in given]
+        return {role: _copy_of(path, entry.files[role]) for role, path in paths.items()}
     files = [found for path in paths for found in _walk(path)]
     copies: dict[str, Copy] = {}
     for role, file in entry.files.items():
         best = _best(files, source, role, file)
         if best is not None:
-            copies[role] = copy_of(best, file)
+            copies[role] = _copy_of(best, file)
     archives = {d.name.lower() for d in entry.downloads.values() if d.is_archive}
-    explicit = {path for path in paths if path.is_file()}
     for archive in (path for path, _ in files if path.suffix.lower() == ".zip"):
         # An archive counts if it is called as the publisher calls it, or was given by name.
-        if archive.name.lower() in archives or archive in explicit:
+        if archive.name.lower() in archives or archive in paths:
             for role, copy in _members(archive, entry).items():
                 copies.setdefault(role, copy)
-    if not copies and len(entry.files) == 1 and len(explicit) == 1 and len(paths) == 1:
-        (role,), (path,) = entry.files, explicit
+    if not copies and len(entry.files) == 1 and len(paths) == 1 and paths[0].is_file():
+        (role,), (path,) = entry.files, paths
         tables = (".csv", ".csv.gz", ".xls", *AS_CSV)
         if path.name.lower().endswith(tables) and not _other(path.name):
-            copies[role] = copy_of(path, entry.files[role])
+            copies[role] = _copy_of(path, entry.files[role])
     if not copies:
-        raise nothing_recognised(source, entry, paths)
+        raise _nothing_recognised(source, entry, paths)
     return copies
 
 
-def matching(entry: Source, given: Iterable[Given]) -> list[tuple[str, Path]]:
+def releases_among(
+    family: str, paths: Paths, *, only_unlisted: bool = False
+) -> dict[str, dict[str, Path]]:
+    """Files of a family among a user's, by the release that they say they are, and by role.
+
+    `only_unlisted` leaves out the listed releases, and files that do not say which they are.
+
+    Raises
+    ------
+    DataError
+        Nothing is recognised; or a file does not say which release it is, holds two, cannot be
+        read, or two are the same role of one release.
+    """
+    entries = catalogue()
+    entry = entries.layout(family)
+    found: dict[str, dict[str, Path]] = {}
+    for role, path in _matching(entry, paths):
+        cells = _version_in(path, entry.files[role])
+        if cells is None or (cells.empty and only_unlisted):
+            continue
+        if cells.empty:
+            raise DataError(
+                f"{path.name}: found no column {COLUMN!r} that says which release of {family} it"
+                f" is; name it: `forecast data get {family}_RELEASE --from {path.name}`."
+            )
+        key = _release_of(path, role, family, cells)
+        if only_unlisted and key in entries.sources:
+            continue
+        roles = found.setdefault(key, {})
+        if role in roles:
+            raise _ambiguous(key, roles[role], path, role)
+        roles[role] = path
+    if not found:
+        start = paths.values() if isinstance(paths, dict) else paths
+        raise _nothing_recognised(family, entry, start)
+    return found
+
+
+def _matching(entry: Source, paths: Paths) -> list[tuple[str, Path]]:
     """Every role with every file that may be it, of whatever release; archives may be any role.
 
     A single file without a known name may be the only role that there is.
     """
-    paths = [existing(path) for path in ([given] if isinstance(given, str | Path) else given)]
+    if isinstance(paths, dict):
+        return [(role, path) for role, path in paths.items() if role in entry.files]
     files = [path for given in paths for path, _ in _walk(given) if not _other(path.name)]
-    found = [
+    return [
         (role, path)
         for path in files
         for role, file in entry.files.items()
@@ -119,21 +176,100 @@ def matching(entry: Source, given: Iterable[Given]) -> list[tuple[str, Path]]:
         or (path.suffix.lower() == ".zip" and path in paths)
         or (len(entry.files) == 1 and paths == [path])
     ]
-    return found
+
+
+def _version_in(path: Path, file: OfficialFile) -> pd.Series | None:
+    """What the column ``version`` of a file holds; None if an archive does not have the role."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            table = stage(_copy_of(path, file), file, Path(folder) / "staged")
+        except MissingMemberError:
+            return None
+        return _versions(table)
+
+
+def _versions(path: Path) -> pd.Series:
+    """What the column ``version`` of a table holds, by row; empty if it has none."""
+    from forecast.sources.official.text import read_official
+
+    return read_official(path, {}, optional={COLUMN: "str?"})[COLUMN].dropna()
+
+
+def _release_of(path: Path, role: str, family: str, cells: pd.Series) -> str:
+    """Key of the release that a file says it is."""
+    found = cells.drop_duplicates()
+    for row, version in found.items():
+        if not same_version(version, [found.iloc[0]]):
+            raise DataError(
+                f"{path.name}, column {COLUMN!r}: found {found.iloc[0]!r} in row {found.index[0]}"
+                f" and {version!r} in row {row}, expected one release."
+            )
+    key = catalogue().key_of(family, role, found.iloc[0])
+    if key is None:
+        raise DataError(
+            f"{path.name}, row {found.index[0]}, column {COLUMN!r}: found {found.iloc[0]!r},"
+            " expected the number of a release."
+        )
+    return key
+
+
+def refuse_other_release(source: str, files: Mapping[str, Path]) -> None:
+    """Raise if one of the files, by role, is known or says to be of another release."""
+    for role, path in files.items():
+        _refuse_file_of_another(source, role, path)
+    for role, path in files.items():
+        if catalogue()[source].files[role].versions:
+            _refuse_other_version(source, role, path)
+
+
+def _refuse_file_of_another(source: str, role: str, path: Path) -> None:
+    """Raise if these bytes are known as a file that only other sources have."""
+    entries = catalogue()
+    found = sha256_of(path)
+    owners = [k for k, s in entries.sources.items() for f in s.files.values() if f.sha256 == found]
+    if owners and source not in owners:
+        owner = entries[owners[0]]
+        raise DataError(
+            f"{path.name}: found the published file of {owners[0]} ({owner.title}, release"
+            f" {owner.release}), expected {role} of {source} (release {entries[source].release})."
+            f" Did you mean `forecast data get {owners[0]} --from {path.name}`?"
+        )
+
+
+def _refuse_other_version(source: str, role: str, path: Path) -> None:
+    """Raise at the first row whose version is not one of the release; no such column is fine."""
+    from forecast.sources.reader import cell_error
+
+    entries = catalogue()
+    entry, stated = entries[source], entries[source].files[role].versions
+    cells = _versions(path)
+    other = cells[~cells.isin([cell for cell in cells.unique() if same_version(cell, stated)])]
+    if other.empty:
+        return
+    found = str(other.iloc[0])
+    expected = f"{' or '.join(stated)}, as in release {entry.release} ({source})"
+    row, more = int(other.index[0]), len(other) - 1
+    error = cell_error(path.name, row, COLUMN, found, expected, more=more)
+    for key, near in entries.sources.items():
+        file = near.files.get(role)
+        if key == source or near.reader != entry.reader or file is None:
+            continue
+        if same_version(found, file.versions or (near.release,)):
+            raise DataError(
+                f"{error} Did you mean {key!r}: `forecast data get {key} --from {path.name}`?"
+            )
+    family = family_of(source)
+    by_layout = f"; to read it by this layout: `forecast data get {family} --from {path.name}`"
+    raise DataError(
+        f"{error} The catalogue has no source of {entry.title} with {found!r}"
+        f"{by_layout if family in entries.families else ''}."
+    )
 
 
 def _other(name: str) -> str:
     """What a file is that is known to be another table; empty for any other."""
     plain = name.lower()
     return next((text for p, text in _OTHER_TABLES.items() if fnmatchcase(plain, p)), "")
-
-
-def existing(path: Given) -> Path:
-    """Path of a file or folder that is there, or a `MissingFileError`."""
-    full = Path(path).expanduser()
-    if not full.exists():
-        raise MissingFileError(f"There is no file or folder {str(path)!r}.")
-    return full
 
 
 def _walk(path: Path) -> list[tuple[Path, int]]:
@@ -156,34 +292,34 @@ def _best(files: list[tuple[Path, int]], source: str, role: str, file: OfficialF
         for path, depth in files
         if path.suffix.lower() != ".zip" and (rank := file.rank(path.name)) is not None
     ]
-    if not ranked:
-        return None
-    first = min(order for order, _ in ranked)
+    first = min((order for order, _ in ranked), default=None)
     best = [path for order, path in ranked if order == first]
     if len(best) > 1:
-        raise DataError(
-            f"{source}: both {best[0]} and {best[1]} could be {role!r}; name one:"
-            f" `--from {role}=FILE`."
-        )
-    return best[0]
+        raise _ambiguous(source, best[0], best[1], role)
+    return best[0] if best else None
 
 
-def copy_of(path: Path, file: OfficialFile) -> Copy:
+def _ambiguous(source: str, one: Path, other: Path, role: str) -> DataError:
+    return DataError(
+        f"{source}: both {one} and {other} could be {role!r}; name one: `--from {role}=FILE`."
+    )
+
+
+def _copy_of(path: Path, file: OfficialFile) -> Copy:
     """Where the bytes of a role are, given a file or an archive."""
     if path.is_dir():
         raise ArgumentError(f"{path} is a folder, expected a file for one role.")
-    if path.suffix.lower() == ".zip":
-        return Copy(path, file.member or (file.names[0],), f"file:{path.name}")
-    return Copy(path, (), f"file:{path.name}")
+    zipped = path.suffix.lower() == ".zip"
+    return Copy(path, (file.member or (file.names[0],)) if zipped else (), f"file:{path.name}")
 
 
 def _members(archive: Path, entry: Source) -> dict[str, Copy]:
     """Roles that an archive may fill: those of its download if it is named so, else any."""
     named = {k for k, d in entry.downloads.items() if d.name.lower() == archive.name.lower()}
-    roles = [role for role, file in entry.files.items() if not named or file.download in named]
     return {
-        role: replace(copy_of(archive, entry.files[role]), sure=role in entry.required)
-        for role in roles
+        role: replace(_copy_of(archive, file), sure=role in entry.required)
+        for role, file in entry.files.items()
+        if not named or file.download in named
     }
 
 
@@ -199,9 +335,9 @@ def stage(copy: Copy, file: OfficialFile, folder: Path) -> Path:
     if copy.member:
         limit = file.max_megabytes * 1_000_000
         name = extract(copy.path, copy.member, folder / "member", max_bytes=limit, rank=file.rank)
-        path = (folder / "member").rename(folder / _safe(copy.name or name))
+        path = (folder / "member").rename(folder / _safe(name))
     else:
-        path = folder / _safe(copy.name or copy.path.name)
+        path = folder / _safe(copy.path.name)
         shutil.copyfile(copy.path, path)
     _refuse_page(path, copy)
     return path
@@ -217,23 +353,22 @@ def _refuse_page(path: Path, copy: Copy) -> None:
     with path.open("rb") as handle:
         head = handle.read(4096)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if not text and not head.startswith(b"\x1f\x8b"):
-        raise DataError(f"{path.name} (from {copy.origin}) is empty, expected a table.")
+    packed = head.startswith(b"\x1f\x8b")
+    said = f"{path.name} (from {copy.origin}) is"
+    if not text and not packed:
+        raise DataError(f"{said} empty, expected a table.")
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise DataError(
-            f"{path.name} (from {copy.origin}) is a web page, expected a table. The publisher's"
+            f"{said} a web page, expected a table. The publisher's"
             " site may ask for a consent, or the file may have moved."
         )
     # Readers take packed text and files of Stata, R and Excel; what is none they refuse.
-    if path.suffix.lower() in (".xls", *AS_CSV):
-        return
-    if head.startswith(b"PK\x03\x04") or (b"\0" in head and not head.startswith(b"\x1f\x8b")):
-        raise DataError(
-            f"{path.name} (from {copy.origin}) is a binary file, expected CSV, .dta or .rds."
-        )
+    known = path.suffix.lower() in (".xls", *AS_CSV)
+    if not known and (head.startswith(b"PK\x03\x04") or (b"\0" in head and not packed)):
+        raise DataError(f"{said} a binary file, expected CSV, .dta or .rds.")
 
 
-def nothing_recognised(source: str, entry: Source, given: Iterable[Path]) -> UnrecognisedError:
+def _nothing_recognised(source: str, entry: Source, given: Iterable[Path]) -> UnrecognisedError:
     """Error that says what was expected, and what is near or another table."""
     files = [path for start in given for path, _ in _walk(start)]
     expected = {role: file.shown for role, file in entry.files.items()}
@@ -245,8 +380,8 @@ def nothing_recognised(source: str, entry: Source, given: Iterable[Path]) -> Unr
         if (n := nearest(file, names, cutoff=75)) is not None
     }
     hint = "".join(f" Is {n!r} the {role}? Then `--from {role}={n}`." for n, role in near.items())
-    hint += "".join(others)
     listed = ", ".join(f"{role}: {file}" for role, file in expected.items())
     return UnrecognisedError(
         f"{source}: none of the {len(files)} files given is known ({listed}).{hint}"
+        + "".join(others)
     )

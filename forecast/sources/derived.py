@@ -8,9 +8,8 @@ from pathlib import Path
 from forecast.errors import ArtifactError
 from forecast.files import MARKER, keep_newest, replace_folder, sha256_of, unseal
 from forecast.paths import data_folder
-from forecast.sources.cache import unproven
+from forecast.sources.cache import read_lock, unproven
 from forecast.sources.fingerprint import code_hash, fingerprint_values
-from forecast.sources.lock import read_lock
 from forecast.sources.stored import about_tables, frames_of, read_tables, write_tables
 from forecast.sources.tables import Tables
 

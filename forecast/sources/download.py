@@ -1,31 +1,29 @@
-"""One file from its publisher: resumed, retried, bounded in time and size, TLS always checked."""
+"""One file from its publisher, whole or not at all: bounded in time and size, TLS checked."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
 import ssl
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from forecast.errors import ArgumentError, DownloadError
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Network", "fetch"]
+__all__ = ["Network", "bars", "fetch"]
 
 _BLOCK = 1 << 16
 #: Answers that another attempt may mend.
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
-_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", re.ASCII)
 
 #: Called with the bytes that are there and the bytes in all, where the server says.
 Report = Callable[[int, int | None], None]
@@ -45,7 +43,7 @@ class Network:
     total : float
         Seconds for one file, all attempts together.
     attempts : int
-        Attempts in a row that may fail without a new byte.
+        Attempts for one file; each fetches it from its first byte.
     backoff : float
         Seconds before the second attempt; doubled for each further one, at most a minute.
     max_bytes : int
@@ -71,7 +69,7 @@ class Network:
 
 
 class _TransientError(Exception):
-    """An attempt failed in a way that another may mend."""
+    """An attempt failed in a way that another may mend, `after` seconds that the server asks."""
 
     def __init__(self, why: str, *, after: float = 0.0) -> None:
         super().__init__(why)
@@ -79,78 +77,46 @@ class _TransientError(Exception):
 
 
 def fetch(url: str, target: Path, *, network: Network, report: Report | None = None) -> str:
-    """Fetch a file whole, or leave what there is for the next attempt to resume.
+    """Address that answered, after redirections; the whole file is then at `target`.
 
-    Parameters
-    ----------
-    url : str
-        Address (http or https).
-    target : pathlib.Path
-        File that is there, complete, on return. ``<target>.part`` holds an unfinished one; it is
-        resumed if the server still offers the same file (its ETag or date says so).
-    network : Network
-        Time-outs, attempts, certificates.
-    report : callable, optional
-        Called with the bytes that are there and in all.
-
-    Returns
-    -------
-    str
-        Address that answered, after redirections.
+    An attempt that fails leaves nothing, and the next starts with the first byte: no two answers
+    are ever joined.
 
     Raises
     ------
     DownloadError
-        The address does not answer, or not with a file; says what else can be done.
+        The address does not answer, or not with a whole file; says what else can be done.
     ArgumentError
         The file of certificates cannot be used.
     """
+    import requests
+
+    import forecast
+
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     deadline = time.monotonic() + network.total
-    failures = 0
-    with part.open("ab") as sink, _certificates(network) as verify, _session() as session:
-        _claim(sink, url)
-        while True:
-            before = os.fstat(sink.fileno()).st_size
+    with _certificates(network) as verify, requests.Session() as session:
+        # Bytes as they are stored, so that their number can be compared with the announced one.
+        session.headers["Accept-Encoding"] = "identity"
+        session.headers["User-Agent"] = f"alliance-forecast/{forecast.__version__}"
+        for attempt in range(1, network.attempts + 1):
             try:
-                answered = _attempt(
-                    session, url, sink, verify, network, deadline, report or _silent
-                )
-                break
+                with part.open("wb") as sink:
+                    answered = _attempt(session, url, sink, verify, network, deadline, report)
+                part.replace(target)
+                return answered
             except _TransientError as failure:
-                grown = os.fstat(sink.fileno()).st_size > before
-                failures = 1 if grown else failures + 1
-                pause = max(failure.after, min(network.backoff * 2 ** (failures - 1), 60.0))
-                if failures >= network.attempts or time.monotonic() + pause > deadline:
+                pause = max(failure.after, min(network.backoff * 2 ** (attempt - 1), 60.0))
+                if attempt == network.attempts or time.monotonic() + pause > deadline:
+                    tried = "one attempt" if attempt == 1 else f"{attempt} attempts"
                     raise DownloadError(
-                        f"{url}: {failure} ({_attempts(failures)}). Try again later: what has"
-                        " arrived is kept and resumed."
+                        f"{url}: {failure} ({tried}). Try again later; nothing was kept."
                     ) from None
-                time.sleep(pause)
-    part.replace(target)
-    _state_path(target).unlink(missing_ok=True)
-    return answered
-
-
-def _silent(_done: int, _total: int | None) -> None:
-    """Nobody watches."""
-
-
-def _attempts(count: int) -> str:
-    return "one attempt" if count == 1 else f"{count} attempts"
-
-
-def _claim(sink: IO[bytes], url: str) -> None:
-    """Let no second process write into the same file; the system frees it when this one ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows refuses to open it twice for writing by itself
-        return
-    try:
-        fcntl.flock(sink, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise DownloadError(f"{url}: another process is fetching it; wait for it to end.") from None
+            finally:
+                part.unlink(missing_ok=True)
+            time.sleep(pause)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _attempt(
@@ -160,28 +126,16 @@ def _attempt(
     verify: str | bool,
     network: Network,
     deadline: float,
-    report: Report,
+    report: Report | None,
 ) -> str:
     import requests
     import urllib3
 
-    state = _state_path(Path(sink.name).with_suffix(""))
-    validator = _read_validator(state, url)
-    have = os.fstat(sink.fileno()).st_size
-    if have and validator is None:
-        _restart(sink)
-        have = 0
-    headers = {"Range": f"bytes={have}-", "If-Range": str(validator)} if have else {}
     timeout = (network.connect, network.read)
     try:
         # `verify` is given with the request: that of a session loses against the environment.
-        with session.get(
-            url, headers=headers, timeout=timeout, verify=verify, stream=True
-        ) as answer:
-            total = _accept(answer, url, sink, have, validator, network)
-            if total == have > 0 and answer.status_code == 416:
-                return str(answer.url)
-            state.write_text(json.dumps({"url": url, "validator": _validator(answer)}))
+        with session.get(url, timeout=timeout, verify=verify, stream=True) as answer:
+            total = _accept(answer, url, network)
             _receive(answer, sink, total, network, deadline, report)
             return str(answer.url)
     except requests.exceptions.SSLError as error:
@@ -209,43 +163,37 @@ def _attempt(
         raise _TransientError(_reason(error)) from None
 
 
-def _accept(
-    answer: requests.Response,
-    url: str,
-    sink: IO[bytes],
-    have: int,
-    validator: str | None,
-    network: Network,
-) -> int | None:
-    """Size of the whole file, after making `sink` ready for the body of this answer."""
-    status = answer.status_code
-    if url.startswith("https:") and not answer.url.startswith("https:"):
-        raise DownloadError(f"{url}: redirected to {answer.url}, without TLS; refused.")
+def _accept(answer: requests.Response, url: str, network: Network) -> int | None:
+    """Announced length of a file that this answer brings; None for one that comes in chunks."""
+    status, encoding = answer.status_code, answer.headers.get("Content-Encoding", "identity")
+    passed = [step.url for step in (*answer.history, answer)]
+    if url.startswith("https:") and (open_ := [u for u in passed if not u.startswith("https:")]):
+        raise DownloadError(f"{url}: redirected to {open_[0]}, without TLS; refused.")
     if status in _TRANSIENT:
         raise _TransientError(f"the server answers {status} {answer.reason}", after=_wait(answer))
-    start, size = _content_range(answer)
-    if status == 416 and have:
-        if size == have:
-            return have
-        _restart(sink)
-        raise _TransientError("the server's file is shorter than what had arrived of it")
-    if status not in (200, 206):
+    if status != 200:
         raise DownloadError(
             f"{url}: the server answers {status} {answer.reason}. The publisher may have moved the"
             " file or may ask for a consent: download it with a browser and give it with --from."
         )
-    if status == 206 and (start != have or _validator(answer) not in (None, validator)):
-        _restart(sink)
-        raise _TransientError("the server resumed another file, or at another place")
-    if status == 200:
-        _restart(sink)
-        # The length of an encoded body is not that of the file.
-        length = answer.headers.get("Content-Length", "")
-        encoded = answer.headers.get("Content-Encoding", "identity") != "identity"
-        size = int(length) if length.isdecimal() and not encoded else None
+    if encoding.strip().lower() != "identity":
+        # Where the packed stream is cut, what was unpacked so far may look like a whole table.
+        raise DownloadError(
+            f"{answer.url}: the server packs the file ({encoding}), though asked not to, so that a"
+            " part cannot be told from the whole. Download it with a browser and give it with"
+            " --from."
+        )
+    size: int | None = answer.raw.length_remaining
     if size is not None and size > network.max_bytes:
         raise DownloadError(
             f"{url}: {size:,} bytes, expected at most {network.max_bytes:,} for a table of data."
+        )
+    # A zip archive ends with its directory, so that the unpacker would see a cut.
+    archive = answer.url.lower().split("?")[0].endswith(".zip")
+    if size is None and not answer.raw.chunked and not archive:
+        raise DownloadError(
+            f"{answer.url}: the server does not say how long the file is, so that a part cannot be"
+            " told from the whole. Download it with a browser and give it with --from."
         )
     return size
 
@@ -256,53 +204,26 @@ def _receive(
     total: int | None,
     network: Network,
     deadline: float,
-    report: Report,
+    report: Report | None,
 ) -> None:
-    done = os.fstat(sink.fileno()).st_size
-    report(done, total)
+    """Copy the body; urllib3 raises where it ends before its length or its last chunk."""
+    done, watch = 0, report or (lambda done, total: None)
+    watch(done, total)
     # read1 returns what there is, so that a server that drips cannot outlast the deadline.
-    while block := answer.raw.read1(_BLOCK, decode_content=True):
+    while block := answer.raw.read1(_BLOCK, decode_content=False):
         sink.write(block)
-        sink.flush()
         done += len(block)
-        report(done, total)
-        if done > (network.max_bytes if total is None else total):
-            _restart(sink)
-            raise DownloadError(f"{answer.url}: more bytes than announced; refused.")
+        watch(done, total)
+        if done > network.max_bytes:
+            raise DownloadError(
+                f"{answer.url}: more bytes than the {network.max_bytes:,} that are expected at"
+                " most for a table of data; refused."
+            )
         if time.monotonic() > deadline:
             raise DownloadError(
-                f"{answer.url}: not complete after {network.total:g} s ({done:,} bytes). Try again:"
-                " what has arrived is kept and resumed; or raise --timeout."
+                f"{answer.url}: not complete after {network.total:g} s ({done:,} bytes). Try again"
+                " on a faster line, or download it with a browser and give it with --from."
             )
-    if total is not None and done != total:
-        raise _TransientError(f"the connection ended after {done:,} of {total:,} bytes")
-    chunked = answer.headers.get("Transfer-Encoding", "").lower() == "chunked"
-    archive = answer.url.lower().split("?")[0].endswith(".zip")
-    if total is None and not chunked and not archive:
-        # Without a length, a table that was cut looks like a whole one. A zip archive ends with
-        # its directory, so that the unpacker would see it.
-        raise DownloadError(
-            f"{answer.url}: the server does not say how long the file is, so that a part cannot be"
-            " told from the whole. Download it with a browser and give it with --from."
-        )
-
-
-def _content_range(answer: requests.Response) -> tuple[int | None, int | None]:
-    """First byte of the body, and size of the whole file, as a partial answer states them."""
-    found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
-    if found is None:
-        return None, None
-    start, size = found.groups()
-    return (None if start is None else int(start)), (None if size == "*" else int(size))
-
-
-def _validator(answer: requests.Response) -> str | None:
-    """What tells this version of the file from another: a strong ETag, else its date."""
-    etag = answer.headers.get("ETag")
-    if etag is not None and not etag.startswith("W/"):
-        return str(etag)
-    date = answer.headers.get("Last-Modified")
-    return None if date is None else str(date)
 
 
 def _wait(answer: requests.Response) -> float:
@@ -315,27 +236,6 @@ def _wait(answer: requests.Response) -> float:
     return 0.0
 
 
-def _restart(sink: IO[bytes]) -> None:
-    sink.truncate(0)
-    sink.seek(0)
-
-
-def _state_path(target: Path) -> Path:
-    return target.with_name(f"{target.name}.part.json")
-
-
-def _read_validator(state: Path, url: str) -> str | None:
-    """Validator of what had arrived from this address; None when it cannot be resumed."""
-    try:
-        content: Any = json.loads(state.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    if not isinstance(content, dict) or content.get("url") != url:
-        return None
-    validator = content.get("validator")
-    return validator if isinstance(validator, str) else None
-
-
 def _reason(error: Exception) -> str:
     """The innermost words of an error: those of urllib3 and requests wrap each other."""
     inner: BaseException = error
@@ -344,20 +244,8 @@ def _reason(error: Exception) -> str:
         if not isinstance(below, BaseException):
             break
         inner = below
-    return str(inner).rstrip(".") or type(error).__name__
-
-
-@contextlib.contextmanager
-def _session() -> Iterator[requests.Session]:
-    import requests
-
-    import forecast
-
-    with requests.Session() as session:
-        # Bytes as they are stored, so that lengths can be compared and parts resumed.
-        session.headers["Accept-Encoding"] = "identity"
-        session.headers["User-Agent"] = f"alliance-forecast/{forecast.__version__}"
-        yield session
+    words = inner.args[0] if inner.args and isinstance(inner.args[0], str) else str(inner)
+    return words.rstrip(".") or type(error).__name__
 
 
 @contextlib.contextmanager
@@ -385,3 +273,39 @@ def _certificates(network: Network) -> Iterator[str | bool]:
         bundle = Path(folder) / "certificates.pem"
         bundle.write_bytes(usual.read_bytes() + b"\n" + added)
         yield str(bundle)
+
+
+@contextlib.contextmanager
+def bars(show: bool) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Function that moves the bar of a file: name, bytes so far, bytes in all."""
+    if not show:
+        yield lambda name, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with warnings.catch_warnings():
+        # rich asks for ipywidgets in a notebook; it falls back to text by itself.
+        warnings.filterwarnings("ignore", message="install .*ipywidgets", category=UserWarning)
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            tasks: dict[str, TaskID] = {}
+
+            def report(name: str, done: int, total: int | None) -> None:
+                if name not in tasks:
+                    tasks[name] = bar.add_task(name, total=total)
+                bar.update(tasks[name], completed=done, total=total)
+
+            yield report

@@ -142,7 +142,7 @@ def finish_tables(
     """
     frames = {**frames, "states": merge_memberships(frames["states"])}
     if check:
-        from forecast.sources.integrity import check_tables
+        from forecast.sources.checking import check_tables
 
         check_tables(frames, coverage=coverage)
     ready = {table: frames[table].reset_index(drop=True) for table in TABLES}

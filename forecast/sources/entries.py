@@ -47,17 +47,7 @@ class Entry(BaseModel):
 
 
 class Licence(Entry):
-    """Terms under which a source may be used.
-
-    Attributes
-    ----------
-    name : str
-        Short name, e.g. ``"CC BY 4.0"``.
-    terms : str
-        One sentence; says so where no written licence was seen.
-    url : str
-        Where the terms are stated.
-    """
+    """Terms of use: short name, a sentence (also where none was seen), where they are stated."""
 
     name: Text
     terms: Text
@@ -119,15 +109,7 @@ class Citation(Entry):
 
 
 class Download(Entry):
-    """A file that a publisher offers: a CSV file or a zip archive.
-
-    Attributes
-    ----------
-    url : str
-        Address; unverified until its first success is in the lock.
-    sha256 : str, optional
-        Hash of the file where an independent source states it.
-    """
+    """A CSV file or zip archive of a publisher; its hash where an independent source states it."""
 
     url: Annotated[str, Field(pattern=r"^https?://[^\s/]+/\S+$")]
     sha256: Sha256 | None = None

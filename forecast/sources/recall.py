@@ -80,21 +80,10 @@ class Recall:
         return {f.name: getattr(self, f.name) for f in fields(self)} | {"share": dict(self.share)}
 
     def interval(self, year: int, outcome: str = "onset", *, level: float = 0.9) -> list[float]:
-        """Share of conflicts on record in a year: median and equal-tailed interval, over regions.
+        """Median and equal-tailed interval, over regions, of the share on record in a year.
 
-        Parameters
-        ----------
-        year : int
-            Calendar year; up to `last` only the uncertainty of the measurement.
-        outcome : str
-            What counts as an onset, as in `forecast.load_panel`.
-        level : float
-            Probability content.
-
-        Returns
-        -------
-        list of float
-            Median, lower, upper.
+        Of conflicts that count as an onset for `outcome`, with probability `level`; up to `last`
+        only the uncertainty of the measurement.
         """
         from scipy.special import ndtri
 
@@ -127,22 +116,7 @@ class Recall:
         by how the share changes from the middle of them to the year. Factors have mean one: they
         widen totals and do not move them.
 
-        Parameters
-        ----------
-        outcome : str
-            What counts as an onset.
-        regions : int
-            Number of regions G.
-        origin, horizon : int
-            Last year on record, and years after it.
-        draws : int
-            Number of draws D.
-        rng : numpy.random.Generator
-            Source of the draws.
-
-        Returns
-        -------
-        numpy.ndarray, shape (horizon, G, D), float32
+        Shape (horizon, regions, draws), for the years after `origin`, the last on record.
         """
         middle = float(logit(self._share(outcome)))
         now = middle + self._sd(origin) * rng.standard_normal(draws)
@@ -169,15 +143,9 @@ def measure_recall(
 ) -> pd.DataFrame:
     """Which disputes of a list have an onset of the same pair on the record, within a year.
 
-    Parameters
-    ----------
-    record, listed : pandas.DataFrame
-        Tables of conflicts (columns as in ``data/README.md``). Of `listed` those are taken in
-        which both sides were there from the first day and one at least used force.
-    years : tuple of int
-        First and last year in which a listed dispute begins, both included.
-    edges : sequence of int
-        First years of the periods after the first.
+    Both are tables of conflicts (columns as in ``data/README.md``). Of `listed` those are taken
+    that begin in `years`, both included, in which both sides were there from the first day and one
+    at least used force; `edges` are the first years of the periods after the first.
 
     Returns
     -------

@@ -4,7 +4,8 @@ import numpy as np
 import xarray as xr
 from scipy.special import expit
 
-from forecast.evaluation.baseline_columns import ALLIANCES
+from forecast.evaluation.backtest import Backtest, BacktestPlan, backtest
+from forecast.evaluation.baselines import ALLIANCES
 from forecast.panel.types import Panel
 
 
@@ -70,3 +71,9 @@ def simulate_panel(
         lag=1,
         fingerprint=f"simulated-{seed}-{again}-{late}",
     )
+
+
+def backtest_of(methods, panel, *, out=None, workers=1, client=None, **options) -> Backtest:
+    """Backtest of any methods, the first against the others."""
+    plan = BacktestPlan(model=methods[0], baselines=methods[1:], **options)
+    return backtest(plan, panel, out=out, workers=workers, client=client)

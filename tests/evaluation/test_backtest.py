@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from evaluation_panels import backtest_of
 
 from forecast.errors import ArgumentError, CoverageError
-from forecast.evaluation.backtest import _run
+from forecast.evaluation.backtest import BacktestPlan
 from forecast.evaluation.baselines import Climatology, Logit, baseline
 from forecast.evaluation.forecasters import ModelForecaster, comparison
 from forecast.evaluation.origins import panel_at_horizon, training_panel
-from forecast.evaluation.rolling import Setting
+from forecast.evaluation.rolling import Shared
 from forecast.evaluation.scores import log_loss
 from forecast.evaluation.skill_table import skill_table
 from forecast.features import FeatureRequest, compute_features
@@ -48,8 +49,7 @@ class Drawn:
 
 
 def run(methods, panel, **options):
-    settings = {"horizons": (1,), "seed": 5, "level": 0.9, "resamples": 100, "progress": False}
-    return _run(methods, panel, **(settings | options))
+    return backtest_of(methods, panel, **({"seed": 5, "resamples": 100} | options))
 
 
 @pytest.fixture(scope="module")
@@ -300,10 +300,10 @@ def test_each_method_learns_from_the_rows_of_its_own_rule(embedded):
     subject = ModelForecaster(field)
     methods = [subject, comparison("stratum:dyad_onset", subject), baseline("history")]
     assert methods[1].spec == own
-    options = {"seed": 1, "level": 0.9, "window": None, "multi_step": "direct"}
     years = embedded.select_years(1990, 2004)
-    setting = Setting(tuple(methods), {}, tables=None, rule=field.under_way, **options)
-    learnt = [setting.learnt(i, years, 2004) for i in range(3)]
+    plan = BacktestPlan(model=field, origins=[2004], seed=1, multi_step="direct")
+    shared = Shared(plan, tuple(methods), {}, tables=None)
+    learnt = [shared.learnt(i, years, 2004) for i in range(3)]
     assert [p.under_way for p in learnt] == ["convention", "stratum", "convention"]
     continuing = int(years.select_years(1990, 2003).data["continues"].sum())
     sizes = [p.data.sizes["row"] for p in learnt]
@@ -311,7 +311,7 @@ def test_each_method_learns_from_the_rows_of_its_own_rule(embedded):
     assert continuing > 0
     few = rows_by(years, "convention")
     with pytest.raises(ArgumentError, match="Load it with under_way='stratum'"):
-        setting.learnt(1, few, 2004)
+        shared.learnt(1, few, 2004)
     # What the model is told of its rows, its rivals are told too.
     columns = [r.name for r in comparison("history", ModelForecaster(own)).columns()]
     assert columns == [*(r.name for r in baseline("history").columns()), "under_way"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.backtest import backtest
+from forecast.evaluation.backtest import BacktestPlan, backtest
 from forecast.evaluation.baselines import Logit
 from forecast.evaluation.forecasters import ModelForecaster, comparison
 from forecast.features import FeatureRequest
@@ -39,20 +39,22 @@ LAND, PEACE, ALLY = (
 
 def test_model_without_alliances_cannot_be_compared_with_itself(panel):
     with pytest.raises(ArgumentError, match="no alliance term"):
-        backtest(spec(LAND, PEACE), panel, origins=[1960], seed=1)
+        backtest(BacktestPlan(model=spec(LAND, PEACE), origins=[1960], seed=1), panel)
 
 
 def test_model_is_refitted_and_compared(panel):
     # a method of the caller's own, which need not be hashable
     own = Logit("mine", (FeatureRequest("state_disputes_max", "state_disputes_recent", {}, "max"),))
     result = backtest(
-        spec(LAND, PEACE, ALLY),
+        BacktestPlan(
+            model=spec(LAND, PEACE, ALLY),
+            origins=[1965, 1966],
+            seed=1,
+            draws=300,
+            baselines=("without_alliances", own),
+            resamples=100,
+        ),
         panel.select_years(1950, 1966),
-        origins=[1965, 1966],
-        seed=1,
-        draws=300,
-        baselines=("without_alliances", own),
-        resamples=100,
     )
     assert result.model == "small"
     assert set(result.scores["model"]) == {"small", "without_alliances", "mine", "climatology"}
@@ -80,15 +82,17 @@ def test_what_a_model_can_be_compared_with():
 @pytest.mark.long
 def test_nuts_at_a_chosen_origin_agrees_with_laplace(panel):
     result = backtest(
-        spec(LAND, PEACE, ALLY),
+        BacktestPlan(
+            model=spec(LAND, PEACE, ALLY),
+            origins=[1965, 1966],
+            seed=1,
+            draws=500,
+            baselines=(),
+            nuts_at=[1966],
+            nuts_draws=500,
+            resamples=100,
+        ),
         panel.select_years(1950, 1966),
-        origins=[1965, 1966],
-        seed=1,
-        draws=500,
-        baselines=(),
-        nuts_at=[1966],
-        nuts_draws=500,
-        resamples=100,
     )
     check = result.nuts.set_index("origin")
     assert check.index.tolist() == [1966]
@@ -98,4 +102,7 @@ def test_nuts_at_a_chosen_origin_agrees_with_laplace(panel):
     assert "small (NUTS)" in set(result.fits["model"])
     assert "small (NUTS)" not in set(result.scores["model"])
     with pytest.raises(ArgumentError, match="nuts_at"):
-        backtest(spec(LAND, PEACE, ALLY), panel, origins=[1966], seed=1, nuts_at=[1970])
+        backtest(
+            BacktestPlan(model=spec(LAND, PEACE, ALLY), origins=[1966], seed=1, nuts_at=[1970]),
+            panel,
+        )

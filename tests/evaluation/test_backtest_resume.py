@@ -13,11 +13,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import xarray as xr
-from evaluation_panels import simulate_panel
+from evaluation_panels import backtest_of, simulate_panel
 from slow_forecaster import Slow
 
 from forecast.errors import ArtifactError
-from forecast.evaluation.backtest import _run, backtest
+from forecast.evaluation.backtest import BacktestPlan, backtest
 from forecast.evaluation.baselines import Climatology, baseline
 from forecast.evaluation.rolling import JobResult
 from forecast.files import MANIFEST, write_manifest
@@ -27,9 +27,7 @@ SMALL = {"states": 12, "first": 1955, "last": 1982, "intercept": -3.0}
 ORIGINS = (1979, 1980, 1981, 1982)
 OPTIONS = {
     "origins": ORIGINS,
-    "horizons": (1,),
     "seed": 5,
-    "level": 0.9,
     "resamples": 100,
     "recalibrate": 10,
     "warm_up": 10,
@@ -91,23 +89,25 @@ class Fails:
 def test_a_run_that_stopped_goes_on_where_it_was(panel, tmp_path):
     flag = tmp_path / "stop"
     methods = [baseline("history"), Climatology(), Fails(str(flag))]
-    whole = _run(methods, panel, out=tmp_path / "whole", **OPTIONS)
+    whole = backtest_of(methods, panel, out=tmp_path / "whole", **OPTIONS)
     flag.touch()
     with pytest.raises(MemoryError):
-        _run(methods, panel, out=tmp_path / "out", **OPTIONS)
+        backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS)
     flag.unlink()
     made = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out" / "state").iterdir()}
     assert made  # something was done
-    resumed = _run(methods, panel, out=tmp_path / "out", **OPTIONS)
+    resumed = backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS)
     same(whole, resumed)
     again = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out" / "state").iterdir()}
     assert len(again) > len(made)
     assert {name: again[name] for name in made} == made  # nothing was done twice
-    same(whole, _run(methods, panel, **OPTIONS))
+    same(whole, backtest_of(methods, panel, **OPTIONS))
 
 
 def test_every_forecast_row_is_on_disk_with_its_origin(panel, tmp_path):
-    result = _run([baseline("history"), Climatology()], panel, out=tmp_path / "out", **OPTIONS)
+    result = backtest_of(
+        [baseline("history"), Climatology()], panel, out=tmp_path / "out", **OPTIONS
+    )
     kept = pd.read_parquet(tmp_path / "out" / "forecasts")
     assert set(kept["origin"]) == set(range(1969, 1983))  # those of the warm-up too
     keys = ["model", "origin", "horizon", "year", "ccode_a", "ccode_b"]
@@ -120,50 +120,51 @@ def test_every_forecast_row_is_on_disk_with_its_origin(panel, tmp_path):
 
 def test_another_configuration_or_other_files_are_refused(panel, tmp_path):
     methods = [baseline("history"), Climatology()]
-    _run(methods, panel, out=tmp_path / "out", **OPTIONS)
+    backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS)
     with pytest.raises(ArtifactError, match="another configuration: seed is 5, asked for 6"):
-        _run(methods, panel, out=tmp_path / "out", **(OPTIONS | {"seed": 6}))
+        backtest_of(methods, panel, out=tmp_path / "out", **(OPTIONS | {"seed": 6}))
     with pytest.raises(ArtifactError, match="panel is"):
         other = panel.with_data(panel.data.assign(outcome=1.0 - panel.data["outcome"]))
-        _run(methods, other, out=tmp_path / "out", **OPTIONS)
+        backtest_of(methods, other, out=tmp_path / "out", **OPTIONS)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(ArtifactError, match="holds files but no backtest"):
-        _run(methods, panel, out=tmp_path / "mine", **OPTIONS)
+        backtest_of(methods, panel, out=tmp_path / "mine", **OPTIONS)
 
 
 def test_a_damaged_part_is_named(panel, tmp_path):
     methods = [baseline("history"), Climatology()]
-    _run(methods, panel, out=tmp_path / "out", **OPTIONS)
+    backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS)
     victim = sorted((tmp_path / "out" / "state").iterdir())[0]
     victim.write_bytes(victim.read_bytes()[:100])
     with pytest.raises(ArtifactError, match=f"{victim.name} has SHA-256 .* Delete it"):
-        _run(methods, panel, out=tmp_path / "out", **OPTIONS)
+        backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS)
     victim.unlink()
-    whole = _run(methods, panel, **OPTIONS)
-    same(whole, _run(methods, panel, out=tmp_path / "out", **OPTIONS))
+    whole = backtest_of(methods, panel, **OPTIONS)
+    same(whole, backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS))
     # What the manifest does not name was not finished when the run was killed.
     manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
     kept = {name: facts for name, facts in manifest["files"].items() if victim.name not in name}
     write_manifest(tmp_path / "out", manifest | {"files": kept})
     victim.write_bytes(b"half")
-    same(whole, _run(methods, panel, out=tmp_path / "out", **OPTIONS))
+    same(whole, backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS))
     (tmp_path / "out" / MANIFEST).write_text("{")
     with pytest.raises(ArtifactError, match=r"MANIFEST\.json cannot be read"):
-        _run(methods, panel, out=tmp_path / "out", **OPTIONS)
+        backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS)
 
 
 @pytest.mark.long
 def test_a_model_gives_the_same_numbers_from_disk_and_in_worker_processes(panel, tmp_path):
-    options = {
-        "origins": [1970, 1971, 1972],
-        "seed": 1,
-        "draws": 200,
-        "baselines": ("without_alliances", "conflictology"),
-        "resamples": 100,
-    }
+    plan = BacktestPlan(
+        model=small(),
+        origins=[1970, 1971, 1972],
+        seed=1,
+        draws=200,
+        baselines=("without_alliances", "conflictology"),
+        resamples=100,
+    )
     rows = panel.select_years(1955, 1972)
-    here = backtest(small(), rows, out=tmp_path / "one", **options)
+    here = backtest(plan, rows, out=tmp_path / "one")
     state = sorted((tmp_path / "one" / "state").glob("small*"))
     assert len(state) == 3
     with xr.open_dataset(state[0], engine="h5netcdf") as opened:
@@ -171,8 +172,8 @@ def test_a_model_gives_the_same_numbers_from_disk_and_in_worker_processes(panel,
     assert start is not None
     assert start.posterior["posterior"]["beta"].shape == (1, 1, 4)
     state[1].unlink()  # a later fit of the decade: made again from the first one's start
-    same(here, backtest(small(), rows, out=tmp_path / "one", **options))
-    same(here, backtest(small(), rows, workers=2, **options))
+    same(here, backtest(plan, rows, out=tmp_path / "one"))
+    same(here, backtest(plan, rows, workers=2))
 
 
 SCRIPT = """
@@ -186,7 +187,7 @@ killed_run({out!r})
 def killed_run(out):
     """Run in a process of its own, to be killed in the middle."""
     methods = [baseline("history"), Climatology(), Slow()]
-    return _run(methods, simulate_panel(**SMALL), out=Path(out), **OPTIONS)
+    return backtest_of(methods, simulate_panel(**SMALL), out=Path(out), **OPTIONS)
 
 
 def test_a_killed_process_loses_only_what_it_was_at(panel, tmp_path):
@@ -203,17 +204,17 @@ def test_a_killed_process_loses_only_what_it_was_at(panel, tmp_path):
     done = len(list((out / "state").glob("slow*.nc")))
     assert 2 <= done < 14
     resumed = killed_run(out)
-    same(resumed, _run([baseline("history"), Climatology(), Slow()], panel, **OPTIONS))
+    same(resumed, backtest_of([baseline("history"), Climatology(), Slow()], panel, **OPTIONS))
 
 
 def test_a_cluster_gives_the_same_numbers(panel):
     distributed = pytest.importorskip("distributed")
     methods = [baseline("history"), Climatology()]
-    here = _run(methods, panel, **OPTIONS)
+    here = backtest_of(methods, panel, **OPTIONS)
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        same(here, _run(methods, panel, client=client, **OPTIONS))
+        same(here, backtest_of(methods, panel, client=client, **OPTIONS))

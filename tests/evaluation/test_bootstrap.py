@@ -3,8 +3,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.bootstrap import WEIGHTED, score_intervals
-from forecast.evaluation.compare import paired_difference
+from forecast.evaluation.bootstrap import WEIGHTED, paired_difference, score_intervals
 from forecast.evaluation.scores import score_forecasts
 
 

@@ -11,16 +11,16 @@ from matplotlib.figure import Figure
 from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import norm
+from simulated_calibration import simulate_outcomes
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation import checks as ck
 from forecast.evaluation import insample
-from forecast.evaluation.backtest import backtest
+from forecast.evaluation.backtest import BacktestPlan, backtest
+from forecast.evaluation.check_tables import counts, earlier_onsets, judged, replicated_statistics
 from forecast.evaluation.insample import in_sample, posterior_draws
 from forecast.evaluation.record import calibration_record, record_of
 from forecast.evaluation.record_check import reliability_of
-from forecast.evaluation.replicates import counts, earlier_onsets, judged, replicated_statistics
-from forecast.evaluation.simulated import simulate_outcomes
 from forecast.inference.diagnostics import khat_limit
 from forecast.inference.fit import fit as fit_model
 from forecast.modeling.encode import encode
@@ -305,7 +305,10 @@ def history(*names):
 def test_a_true_model_with_state_dependence_passes_every_check(dependent):
     fitted = fit_model(history("peace_years", "dispute_last_year"), dependent, seed=3, draws=400)
     scored = backtest(
-        fitted.spec, dependent, origins=range(1975, 1980), refit=5, draws=200, seed=4, baselines=()
+        BacktestPlan(
+            model=fitted.spec, origins=range(1975, 1980), refit=5, draws=200, seed=4, baselines=()
+        ),
+        dependent,
     )
     fitted = replace(fitted, record=record_of(scored, specification=fitted.spec.sha256))
     found = {r.name: r for r in ck.check(fitted, seed=5)}
@@ -337,7 +340,10 @@ def test_reliability_is_told_from_the_record_and_fails_when_rates_change():
     spec = history("peace_years")
     later = simulate_panel(seed=3, late=1.5, last=1979)
     scored = backtest(
-        spec, later, origins=range(1976, 1980), refit=4, draws=200, seed=4, baselines=()
+        BacktestPlan(
+            model=spec, origins=range(1976, 1980), refit=4, draws=200, seed=4, baselines=()
+        ),
+        later,
     )
     result = reliability_of(record_of(scored))
     assert result.passed is False

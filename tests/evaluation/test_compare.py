@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.compare import block_bootstrap_mean, paired_difference
+from forecast.evaluation.bootstrap import block_bootstrap_mean, paired_difference
 
 
 def test_errors():

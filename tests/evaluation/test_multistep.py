@@ -7,10 +7,9 @@ import pandas as pd
 import pytest
 
 from forecast.errors import ArgumentError, CoverageError
-from forecast.evaluation.backtest import backtest
-from forecast.evaluation.knowledge import known_before
+from forecast.evaluation.backtest import BacktestPlan, backtest
 from forecast.evaluation.multistep import at_risk_draws, simulated_forecasts
-from forecast.evaluation.origins import target_panel, training_panel
+from forecast.evaluation.origins import known_before, target_panel, training_panel
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.encoding import complete
@@ -155,7 +154,7 @@ def test_nothing_that_happened_from_the_origin_on_enters(tables, recent):
         data=altered(tables, 2004), population="politically_relevant", years=(1993, 2006)
     )
     seen = [
-        backtest(model(), panel, **options).forecasts.set_index(KEYS)
+        backtest(BacktestPlan(model=model(), **options), panel).forecasts.set_index(KEYS)
         for panel in (recent.select_years(1993, 2006), other)
     ]
     joined = seen[0].join(seen[1].add_suffix("_other"), how="inner")
@@ -171,9 +170,17 @@ def test_a_pair_that_nobody_knew_of_is_left_out_for_all(recent):
     """South Sudan enters in 2011: at the origin 2010 it has no row two years ahead."""
     panel = recent
     result = backtest(
-        model(), panel, origins=[2010], horizons=[3], seed=1, draws=100, baselines=("history",),
-        resamples=100,
-    )  # fmt: skip
+        BacktestPlan(
+            model=model(),
+            origins=[2010],
+            horizons=[3],
+            seed=1,
+            draws=100,
+            baselines=("history",),
+            resamples=100,
+        ),
+        panel,
+    )
     year = panel.select_years(2012, 2012).data
     new = (year["ccode_a"] == 626) | (year["ccode_b"] == 626)
     assert int(new.sum()) > 0
@@ -188,7 +195,9 @@ def test_a_pair_that_nobody_knew_of_is_left_out_for_all(recent):
 
 def test_a_simulation_needs_tables_and_dyads(panel, tables, fitted):
     with pytest.raises(ArgumentError, match="only horizon 1 can be scored"):
-        backtest(model(), panel, origins=[1985], horizons=[3], seed=1, baselines=())
+        backtest(
+            BacktestPlan(model=model(), origins=[1985], horizons=[3], seed=1, baselines=()), panel
+        )
     _, posterior = fitted
     other = replace(posterior, spec=posterior.spec.model_copy(update={"unit": "state-year"}))
     with pytest.raises(ArgumentError, match="simulated for dyad-years only"):

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from evaluation_panels import simulate_panel
+from evaluation_panels import backtest_of, simulate_panel
 
 from forecast import cli
 from forecast.errors import CoverageError, MissingFileError, SpecificationError
-from forecast.evaluation.backtest import _run
 from forecast.evaluation.baselines import Climatology, baseline
-from forecast.evaluation.config import Period, SkillConfig
+from forecast.evaluation.plan import BacktestPlan, Period
 from forecast.evaluation.scores import average_precision, log_loss
 from forecast.evaluation.skill_table import skill_table
 
@@ -128,11 +127,11 @@ def test_options_that_the_file_decides_are_refused_beside_it(folder, capsys):
 def test_a_mistake_in_the_file_is_named_with_the_nearest_key(tmp_path, old, new, message):
     (tmp_path / "skill.toml").write_text(SMALL.replace(old, new))
     with pytest.raises(SpecificationError, match=message):
-        SkillConfig.from_toml(tmp_path / "skill.toml")
+        BacktestPlan.from_toml(tmp_path / "skill.toml")
 
 
 def test_the_frozen_file_is_valid_and_covers_later_years(panel):
-    config = SkillConfig.from_toml(FROZEN)
+    config = BacktestPlan.from_toml(FROZEN)
     assert config.spec().name == "dyad_onset_historical"
     assert {"boosting", "history", "without_alliances"} <= set(config.baselines)
     assert config.years(panel) == tuple(range(1960, 2000))  # the simulated panel ends in 1999
@@ -140,12 +139,12 @@ def test_the_frozen_file_is_valid_and_covers_later_years(panel):
     with pytest.raises(CoverageError, match="end in 1955"):
         config.years(panel.select_years(1950, 1955))
     with pytest.raises(MissingFileError):
-        SkillConfig.from_toml("none.toml")
+        BacktestPlan.from_toml("none.toml")
 
 
 def test_table_agrees_with_the_forecasts():
-    options = {"origins": tuple(range(1976, 1982)), "horizons": (1,), "seed": 5, "level": 0.9}
-    result = _run([baseline("history"), Climatology()], simulated(1981), resamples=100, **options)
+    options = {"origins": range(1976, 1982), "seed": 5, "resamples": 100}
+    result = backtest_of([baseline("history"), Climatology()], simulated(1981), **options)
     table = skill_table(result, periods=[Period(name="late", first=1980)], resamples=100)
     f = result.forecasts
     late = f[f["year"] >= 1980]

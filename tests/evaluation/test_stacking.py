@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit, logit
 
 from forecast.errors import UnknownNameError
-from forecast.evaluation.backtest import backtest
+from forecast.evaluation.backtest import BacktestPlan, backtest
 from forecast.evaluation.calibration import recalibrate
 from forecast.evaluation.scores import log_loss
 from forecast.evaluation.stacking import rolling_stack, stack_name
@@ -81,9 +81,11 @@ def test_draws_of_the_first_member_are_moved_one_by_one(forecasts):
 def test_only_methods_of_the_backtest_can_be_stacked(panel):
     with pytest.raises(UnknownNameError, match=r"'histori'.*Did you mean 'history'"):
         backtest(
-            "dyad_onset", panel, origins=[2000], seed=1, baselines=["history"],
-            stack=["histori"],
-        )  # fmt: skip
+            BacktestPlan(
+                model="dyad_onset", origins=[2000], seed=1, baselines=["history"], stack=["histori"]
+            ),
+            panel,
+        )
 
 
 def test_its_name_says_what_is_in_it():

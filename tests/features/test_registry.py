@@ -117,8 +117,8 @@ def test_markdown_lists_every_feature_once():
         assert text.count(f"| `{f.name}` |") == 1
     for line in text.splitlines():
         if line.startswith("|"):
-            # A bar inside a formula is escaped: every row has the same nine cells.
-            assert line.replace("\\|", "").count("|") == 10, line
+            # A bar inside a formula is escaped: every row has the same ten cells.
+            assert line.replace("\\|", "").count("|") == 11, line
     assert "## Alliance expansion" in text
 
 
@@ -158,6 +158,40 @@ def test_bad_registrations():
 
     with pytest.raises(ArgumentError, match="'capability_share' is registered twice"):
         feature(**terms)(capability_share)
+
+
+def test_a_feature_of_conflicts_says_how_it_moves_in_a_simulated_year():
+    terms = {
+        "family": "history",
+        "level": "dyad",
+        "unit": "x",
+        "formula": "x",
+        "source": "x",
+        "needs": ("conflict", "member"),
+    }
+
+    def forgotten(world):
+        raise AssertionError
+
+    with pytest.raises(ArgumentError, match=r"'forgotten' is built from .* give simulate="):
+        feature(**terms)(forgotten)
+    table = feature_table()
+    conflict = table["needs"].str.contains("conflict")
+    words = table.loc[conflict, "simulated"]
+    assert words.str.contains(r"with simulated conflicts|stay as at the origin: .{20}").all()
+    assert not table.loc[~conflict, "simulated"].str.contains("conflicts").any()
+    assert table.loc["state_age", "simulated"] == "with the calendar: a year older every year"
+    assert table.loc["distance", "simulated"] == "constant: borders as last recorded"
+    text = "with alliances (as edited) and capability shares (drawn forward)"
+    assert table.loc["external_share", "simulated"] == text
+
+
+def test_a_rule_may_depend_on_the_options():
+    listed, counted = ({"rivals": rivals} for rivals in ("auto", "disputes"))
+    assert get_feature("rivalry").rule(listed) is None
+    assert get_feature("rivalry").rule({}) is None
+    assert get_feature("rivalry").rule(counted) is not None
+    assert get_feature("long_peace").rule({"years": 3}) is not None
 
 
 def test_import_is_pure():

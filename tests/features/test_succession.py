@@ -10,7 +10,7 @@ from forecast.features.gather import FeatureRequest
 from forecast.features.successions import SUCCESSIONS, continued
 from forecast.panel.build import load_panel
 from forecast.panel.world import build_world
-from forecast.scenario.dynamics import Record
+from forecast.simulation.dynamics import Record
 
 OF_PAIRS = (
     "peace_years",

@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import simulated_calibration as module
 import xarray as xr
+from posterior_agreement import posterior_agreement
 from scipy.special import expit
-from simulated_designs import dyads, plain
-
-from forecast.errors import ArgumentError
-from forecast.evaluation import simulated as module
-from forecast.evaluation.agreement import posterior_agreement
-from forecast.evaluation.simulated import (
+from simulated_calibration import (
     SimulatedCalibration,
     parameters,
     rank_band,
     simulate_outcomes,
     simulated_calibration,
 )
+from simulated_designs import dyads, plain
+
+from forecast.errors import ArgumentError
 from forecast.inference.sampling import sample_design
 from forecast.modeling.density import linear_predictor
 from forecast.modeling.design import Design

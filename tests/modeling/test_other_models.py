@@ -11,8 +11,8 @@ import xarray as xr
 from modeling_panels import content, panel, rows, term, varying
 
 from forecast.errors import SpecificationError, UnknownNameError
+from forecast.evaluation.baselines import Logit, baselines_for
 from forecast.evaluation.origins import target_rows, training_panel
-from forecast.evaluation.unit_baselines import ColumnLogit, baselines_for
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.encode import encode
@@ -275,7 +275,7 @@ def test_a_dispute_that_still_runs_is_not_learnt_from(panels: dict[str, Panel]) 
 def test_baselines_of_each_unit(panels: dict[str, Panel]) -> None:
     for name, given in panels.items():
         strongest = baselines_for(load_model(name).unit)[-1]
-        assert isinstance(strongest, ColumnLogit)
+        assert isinstance(strongest, Logit)
         early = given.select_years(0, 1990)
         known = np.isfinite(early.data["outcome"].to_numpy())
         early = early.with_data(early.data.isel(row=known))
@@ -297,7 +297,7 @@ def test_baseline_finds_what_made_the_outcomes(rng: np.random.Generator) -> None
     data = dispute_rows(["x"] * n, outcome=y.tolist(), months_elapsed=x.tolist())
     data["year"] = ("row", np.full(n, 1990))
     given = panel(data, unit="dispute-dyad-month", population="originators", outcome="settled")
-    logit = ColumnLogit("one", (), own=("months_elapsed",), logged=("months_elapsed",))
+    logit = Logit("one", (), own=("months_elapsed",), logged=("months_elapsed",), powers=())
     p = logit.fit(given, seed=1).predict(given, seed=1)[0]
     truth = 1.0 / (1.0 + np.exp(2.0 - 0.8 * np.log1p(x)))
     np.testing.assert_allclose(p, truth, atol=0.03)

@@ -20,7 +20,7 @@ from forecast.inference.fit import Fit
 from forecast.modeling.spec import load_model
 from forecast.panel.build import load_panel
 from forecast.report import Findings
-from forecast.scenario.simulate import CAUTION
+from forecast.simulation.paired import CAUTION
 from forecast.sources.embedded import tables_from_frames
 from forecast.sources.tables import Tables
 

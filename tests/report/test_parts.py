@@ -19,9 +19,9 @@ from forecast.report.files import as_csv, digest, rounded
 from forecast.report.map import BINS, _geometry, bin_labels
 from forecast.report.page import _least
 from forecast.report.summary import _trust
-from forecast.report.text import interval, listed, percent, points, ratio, slug
 from forecast.report.words import group_words
 from forecast.sources.tables import Tables
+from forecast.text import interval, listed, percent, points, ratio, slug
 
 # Text -------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from findings import make_findings, make_simulation
 
 from forecast.report import report
 from forecast.report.rivals import rival_tables, rival_views, standing_view
-from forecast.scenario.rivals import OWN, REFUTED, STANDS
+from forecast.simulation.rivals import OWN, REFUTED, STANDS
 
 NAME = "Arvo leaves"
 

@@ -18,8 +18,8 @@ from forecast.sources.catalogue import (
     read_source,
     status,
 )
+from forecast.sources.catalogue_file import family_of
 from forecast.sources.copies import UnrecognisedError
-from forecast.sources.families import family_of
 from forecast.sources.official import atop, cow_mid, cow_nmc
 
 HEAD_A = "dispnum,stday,stmon,styear,endday,endmon,endyear,outcome,settle,fatality,hostlev,recip"

@@ -72,7 +72,7 @@ def test_cuts_are_counted(tables):
 
 
 def test_nothing_lies_outside_the_state_system(tables):
-    from forecast.sources.integrity import check_tables
+    from forecast.sources.checking import check_tables
     from forecast.sources.spells import uncovered
 
     check_tables({t: getattr(tables, t) for t in TABLES}, coverage=tables.coverage)

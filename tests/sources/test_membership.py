@@ -4,8 +4,8 @@ import pytest
 
 import forecast
 from forecast.errors import ArgumentError, CoverageError, ForecastError, UnknownNameError
-from forecast.scenario.apply import apply_scenario
-from forecast.scenario.scenario import Scenario
+from forecast.simulation.apply import apply_scenario
+from forecast.simulation.scenario import Scenario
 from forecast.sources.codes import resolve_state
 from forecast.sources.membership import (
     ALLIANCE_ALIASES,

@@ -184,7 +184,7 @@ def test_a_declared_year_is_covered_and_shown_as_the_users_own(tiny_tables):
 
 
 def test_what_was_known_before_the_declared_years_is_not_declared(tiny_tables):
-    from forecast.evaluation.knowledge import known_before
+    from forecast.evaluation.origins import known_before
 
     frames = one("covers", table="conflicts", through=2012, **SOURCE)
     tables = amend(tiny_tables, frames)

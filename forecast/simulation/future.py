@@ -1,0 +1,271 @@
+"""The years ahead: the world carried forward, capabilities drawn forward, rows and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from forecast.draws import Stream, generator
+from forecast.errors import ArgumentError
+from forecast.features.gather import FeatureRequest, compute_features
+from forecast.features.registry import get_feature
+from forecast.panel.build import future_panel
+from forecast.panel.world import build_world
+from forecast.simulation.dynamics import is_simulated
+
+if TYPE_CHECKING:
+    from forecast.inference.fit import Fit
+    from forecast.modeling.columns import ColumnCode
+    from forecast.sources.tables import Tables
+
+__all__ = ["CONFLICT_VARIABLES", "Future", "capability_paths", "freeze_conflicts", "prepare_future"]
+
+#: Years from which the joint changes of capability shares are resampled.
+_CHANGES = 20
+
+#: Variables of the world that hold what happened; never carried forward.
+CONFLICT_VARIABLES = (
+    "onset",
+    "dispute",
+    "open",
+    "initiated",
+    "at_risk",
+    "onset_unknown",
+    "initiator_unknown",
+    "onset_count",
+    "dispute_onset_count",
+    "episodes",
+    "conflict_covered",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Future:
+    """What is fixed before conflicts are simulated.
+
+    Attributes
+    ----------
+    rows : xarray.Dataset
+        Coordinates ``ccode_a``, ``ccode_b`` of the R dyads at risk (dimension ``row``).
+    origin : int
+        Last year of the record; year h of the forecast is ``origin + h``.
+    X : numpy.ndarray, shape (paths, horizon, R, p), float32
+        Design columns; zero in the columns of simulated terms and of interactions with one.
+    world : xarray.Dataset
+        Carried-forward world (last capability known), for pacts and membership.
+    complete : numpy.ndarray, shape (R,), bool
+        Rows that have every feature that the model may not miss.
+    raw : mapping of str to numpy.ndarray, shape (horizon, R)
+        Raw values of the terms that are not simulated (of the last path).
+    """
+
+    rows: xr.Dataset
+    origin: int
+    X: npt.NDArray[np.float32]
+    world: xr.Dataset
+    complete: npt.NDArray[np.bool_]
+    raw: Mapping[str, npt.NDArray[np.floating]]
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> Future:
+        """The same of some rows."""
+        raw = {name: values[:, keep] for name, values in self.raw.items()}
+        rows = self.rows.isel(row=keep)
+        return replace(self, rows=rows, X=self.X[:, :, keep], complete=self.complete[keep], raw=raw)
+
+
+def capability_paths(
+    world: xr.Dataset, *, origin: int, horizon: int, paths: int, rng: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """Capability shares drawn forward, shape (paths, horizon, state).
+
+    Year ``origin`` is the first entry of the second axis. Each later year takes the joint
+    change of all log shares in a year drawn at random from the last 20 of the record, which
+    keeps growth, its spread and its correlation between states, and rescales to the old sum.
+    """
+    record = world["capability"].sel(year=slice(origin - _CHANGES, origin)).to_numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        change = np.diff(np.log(record), axis=0)
+    change = np.where(np.isfinite(change), change, 0.0)
+    last = record[-1]
+    total = np.nansum(last)
+    out = np.empty((paths, horizon, last.size))
+    out[:, 0] = last
+    for h in range(1, horizon):
+        year = rng.integers(0, len(change), size=paths)
+        moved = out[:, h - 1] * np.exp(change[year])
+        out[:, h] = moved * (total / np.nansum(moved, axis=1, keepdims=True))
+    return out
+
+
+def prepare_future(
+    fit: Fit,
+    tables: Tables,
+    *,
+    rows: xr.Dataset | None,
+    origin: int,
+    horizon: int,
+    paths: int,
+    seed: int,
+) -> Future:
+    """Rows and design columns of every year ahead, for one alliance graph.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fit of a dyad-year model.
+    tables : Tables
+        The data set, with the scenario's edits if there are any.
+    rows : xarray.Dataset or None
+        Dyads; None for the fit's population in the first year ahead.
+    origin, horizon : int
+        Last year of the record and number of years ahead.
+    paths : int
+        Number of capability paths.
+    seed : int
+        Seed of the capability paths (the same paths in every scenario of one seed).
+
+    Notes
+    -----
+    Features that need conflicts and are not simulated (rivals, commitments owed at risk) keep
+    their windows as they were at the origin, over the alliances of the future year.
+    """
+    spec = fit.spec
+    if (spec.unit, spec.lag, spec.outcome) != ("dyad-year", 1, "onset"):
+        raise ArgumentError(
+            f"Model {spec.name!r} is of unit {spec.unit!r}, lag {spec.lag} and outcome"
+            f" {spec.outcome!r}; simulation and risk need unit 'dyad-year', lag 1 and outcome"
+            " 'onset' (whose simulated events are the history of the next year), as in"
+            " 'dyad_onset'."
+        )
+    groups = _groups(fit)
+    begin = min(c.first for c in tables.coverage.values())
+    since = {name: _since(group, origin, begin) for name, group in groups.items()}
+    first = max(min([origin - _CHANGES, *since.values()]), begin)
+    world = build_world(
+        tables,
+        first_year=first,
+        last_year=origin + horizon,
+        carry_forward=True,
+        succession=fit.spec.succession,
+    )
+    if rows is None:
+        ahead_panel = future_panel(replace(fit.panel, tables=tables), year=origin + 1)
+        names = ["ccode_a", "ccode_b"]
+        rows = xr.Dataset(coords={name: ahead_panel.data[name] for name in names})
+    frame = _frame(rows, origin, horizon)
+
+    def columns(world: xr.Dataset, group: str, frame: xr.Dataset = frame) -> xr.Dataset:
+        near = world.sel(year=slice(since[group], None))
+        panel = replace(fit.panel, data=frame, world=near, lag=fit.spec.lag)
+        return compute_features(panel, _requests(groups[group])).data
+
+    fixed = columns(world, "fixed")
+    frozen = [
+        columns(
+            freeze_conflicts(world.sel(year=slice(None, origin + h)), h),
+            "frozen",
+            frame.isel(row=frame["year"].to_numpy() == origin + 1 + h),
+        )
+        for h in range(horizon if groups["frozen"] else 0)
+    ]
+    raw = {code.name: fixed[code.name].to_numpy() for code in groups["fixed"]}
+    for code in groups["frozen"]:
+        raw[code.name] = np.concatenate([part[code.name].to_numpy() for part in frozen])
+
+    rng = generator(seed, Stream.CAPABILITIES)
+    shares = capability_paths(world, origin=origin, horizon=horizon, paths=paths, rng=rng)
+    years = world["year"].to_numpy()
+    ahead = (years >= origin) & (years < origin + horizon)
+    count = rows.sizes["row"]
+    X = np.zeros((paths, horizon, count, len(fit.encoding.names)), dtype=np.float32)
+    X[..., 0] = 1.0
+    complete = np.ones(count, dtype=bool)
+    live = {code.name for code in fit.encoding.terms if is_simulated(code)}
+    for k in range(paths):
+        share = world["capability"].to_numpy().copy()
+        share[ahead] = shares[k]
+        varied = columns(world.assign(capability=(("year", "state"), share)), "path")
+        raw |= {code.name: varied[code.name].to_numpy() for code in groups["path"]}
+        for code in (code for group in groups.values() for code in group):
+            encoded = code(raw[code.name])
+            if code.missing != "indicator":
+                missing = np.isnan(raw[code.name]).reshape(horizon, count)
+                complete &= ~missing.any(axis=0)
+                encoded = np.nan_to_num(encoded)
+            at = fit.encoding.term_slices[code.name]
+            X[k][..., at] = encoded.reshape(horizon, count, -1)
+        for product in fit.encoding.interactions:
+            if not live & set(product.of):
+                at = fit.encoding.term_slices[product.name]
+                X[k][..., at] = product(X[k], fit.encoding.names)
+    by_year = {name: values.reshape(horizon, count) for name, values in raw.items()}
+    return Future(rows=rows, origin=origin, X=X, world=world, complete=complete, raw=by_year)
+
+
+def _groups(fit: Fit) -> dict[str, list[ColumnCode]]:
+    """Terms that no simulated conflict changes, by what changes them.
+
+    ``path``: drawn capabilities. ``frozen``: conflicts, which stay as at the origin. ``fixed``:
+    neither.
+    """
+    groups: dict[str, list[ColumnCode]] = {"path": [], "frozen": [], "fixed": []}
+    for code in fit.encoding.terms:
+        if not is_simulated(code):
+            needs = get_feature(str(code.feature)).needs
+            kind = "frozen" if "conflict" in needs else "path" if "capability" in needs else "fixed"
+            groups[kind].append(code)
+    return groups
+
+
+def _since(codes: list[ColumnCode], origin: int, begin: int) -> int:
+    """First year that the values of some terms at the origin depend on, and one before it."""
+    years = [origin - 2]
+    for code in codes:
+        reach = get_feature(str(code.feature)).lookback(dict(code.options))
+        years.append(begin if reach is None else origin - reach - 1)
+    return min(years)
+
+
+def _frame(rows: xr.Dataset, origin: int, horizon: int) -> xr.Dataset:
+    """Rows of every year ahead, year by year."""
+    count = rows.sizes["row"]
+    return xr.Dataset(
+        coords={
+            "year": ("row", np.repeat(np.arange(origin + 1, origin + horizon + 1), count)),
+            "ccode_a": ("row", np.tile(rows["ccode_a"].to_numpy(), horizon)),
+            "ccode_b": ("row", np.tile(rows["ccode_b"].to_numpy(), horizon)),
+        }
+    )
+
+
+def _requests(codes: list[ColumnCode]) -> list[FeatureRequest]:
+    return [
+        FeatureRequest(
+            name=code.name,
+            feature=str(code.feature),
+            options=dict(code.options),
+            side=code.side,
+            at_entry=code.at_entry,
+        )
+        for code in codes
+    ]
+
+
+def freeze_conflicts(world: xr.Dataset, years: int) -> xr.Dataset:
+    """World whose record of conflicts ends `years` later, each event moved by as much."""
+    if years == 0:
+        return world
+    moved = {}
+    for name in CONFLICT_VARIABLES:
+        if name not in world:
+            continue
+        variable = world[name]
+        values = np.zeros_like(variable.to_numpy())
+        values[years:] = variable.to_numpy()[:-years]
+        moved[name] = (variable.dims, values)
+    return world.assign(moved)

@@ -1,0 +1,211 @@
+"""Several scenarios against one status quo, simulated with the same random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from forecast.errors import ArgumentError
+from forecast.simulation.apply import apply_scenario
+from forecast.simulation.coefficients import Coefficients
+from forecast.simulation.dynamics import Record
+from forecast.simulation.ending import Endings
+from forecast.simulation.engine import Paths, simulate_paths
+from forecast.simulation.future import Future, prepare_future
+from forecast.simulation.levels import Level
+from forecast.simulation.scenario import Scenario
+from forecast.simulation.severity import Severity
+from forecast.simulation.split import edited_pairs, same_years, split, timing_words
+from forecast.simulation.status_quo import (
+    CAPABILITY_PATHS,
+    StatusQuo,
+    origin_of,
+    record_of,
+    tables_of,
+)
+from forecast.simulation.summary import Summary
+from forecast.simulation.support import Support, add_support, extrapolation_words
+from forecast.sources.tables import amended_words
+
+if TYPE_CHECKING:
+    from forecast.inference.fit import Fit
+
+__all__ = ["CAUTION", "simulate_all"]
+
+
+CAUTION = (
+    "Association, not causal effect: the model has learnt which alliance patterns went with more"
+    " or fewer onsets, not what an alliance would do."
+)
+
+
+def simulate_all(
+    fit: Fit,
+    scenarios: Sequence[Scenario],
+    *,
+    horizon: int = 5,
+    draws: int | None = None,
+    seed: int | None = None,
+    level: float = 0.9,
+    capability_paths: int = CAPABILITY_PATHS,
+    now: StatusQuo | None = None,
+    severity: Level = "onset",
+) -> list[xr.Dataset]:
+    """Simulate several scenarios against one status quo, which is simulated once.
+
+    Parameters
+    ----------
+    fit, horizon, draws, seed, level, capability_paths, severity
+        See `simulate`.
+    scenarios : sequence of Scenario
+        Edits, each on its own.
+    now : StatusQuo, optional
+        The status quo of the same fit, horizon, draws and seed, if it is simulated already.
+
+    Returns
+    -------
+    list of xarray.Dataset
+        The status quo alone, then each scenario with it, as from `simulate`.
+    """
+    if not 1 <= horizon <= 20:
+        raise ArgumentError(f"horizon={horizon}: expected 1 to 20 years.")
+    if not 0.0 < level < 1.0:
+        raise ArgumentError(f"level={level}: expected a probability between 0 and 1, such as 0.9.")
+    seed = fit.seed if seed is None else seed
+    tables, origin = tables_of(fit), origin_of(fit)
+    years = {"first_year": origin + 1, "last_year": origin + horizon}
+    changed = [apply_scenario(tables, scenario, **years) for scenario in scenarios]
+    options = {"origin": origin, "horizon": horizon, "paths": capability_paths, "seed": seed}
+    ready = now is not None and len(now.paths.annual) == horizon
+    futures = [now.future if ready and now else prepare_future(fit, tables, rows=None, **options)]
+    futures += [prepare_future(fit, other, rows=futures[0].rows, **options) for other in changed]
+    # An edit that makes a feature missing takes rows from all worlds.
+    keep = np.logical_and.reduce([future.complete for future in futures])
+    if not keep.all():
+        futures = [future.where(keep) for future in futures]
+    base = futures[0]
+    coefficients = Coefficients(fit, draws=draws, seed=seed)
+    endings = Endings(tables, origin=origin, draws=coefficients.draws, seed=seed)
+    world = (record_of(fit, base), coefficients, endings)
+    same = now is not None and base.rows.equals(now.paths.rows)
+    known = now.paths if now is not None and same else None
+    now_paths = known or simulate_paths(fit, base, *world, seed=seed)
+    pairing = _Pairing(fit, base, world, now_paths, seed, level, severity)
+    if severity != "onset":
+        found = (
+            now.severity
+            if now is not None and now.seed == seed and now.endings.draws == coefficients.draws
+            else Severity(tables, origin=origin, draws=coefficients.draws, seed=seed)
+        )
+        found.require(severity)
+        pairing.given = found.at_level(severity, base.rows, horizon)
+    results = pairing.results(scenarios, futures[1:])
+    for result in results:
+        result.attrs |= {
+            "capability_paths": capability_paths,
+            "rows_without_features": int((~keep).sum()),
+        }
+    return results
+
+
+class _Pairing:
+    """The simulated status quo, against which scenarios are read draw by draw."""
+
+    def __init__(
+        self,
+        fit: Fit,
+        base: Future,
+        world: tuple[Record, Coefficients, Endings],
+        now_paths: Paths,
+        seed: int,
+        level: float,
+        severity: Level,
+    ) -> None:
+        self.fit, self.base, self.world, self.now_paths, self.seed = (
+            fit,
+            base,
+            world,
+            now_paths,
+            seed,
+        )
+        self.draws = world[1].draws
+        self.summary = Summary(
+            fit, base, world[0], level, draws=self.draws, seed=seed, severity=severity
+        )
+        #: Chance of the level, given a dispute; None where every dispute counts.
+        self.given: npt.NDArray[np.float32] | None = None
+
+    def results(self, scenarios: Sequence[Scenario], futures: Sequence[Future]) -> list[xr.Dataset]:
+        """The status quo alone, then each scenario with it."""
+        reference = self._read(self.now_paths)
+        estimates = self.summary.estimates(reference)
+        unchanged = np.zeros(self.base.rows.sizes["row"], dtype=bool)
+        alone = self.summary.dataset({"status_quo": estimates}, unchanged)
+        alone.attrs |= {"scenario": "", "edits": []}
+        support = Support(self.fit, self.world[0], self.base) if scenarios else None
+        results = [alone]
+        for scenario, future in zip(scenarios, futures, strict=True):
+            assert support is not None
+            result = self._compared(future, reference, estimates, support)
+            result.attrs |= {
+                "scenario": scenario.name,
+                "edits": [edit.sentence() for edit in scenario.edits],
+            }
+            results.append(result)
+        for result in results:
+            result.attrs |= {
+                "fit": self.fit.id,
+                "seed": self.seed,
+                "draws": self.draws,
+                "caution": CAUTION,
+                "amended": amended_words(tables_of(self.fit).vintage),
+            }
+        return results
+
+    def _read(self, paths: Paths) -> dict[str, npt.NDArray[np.float32]]:
+        return self.summary.read(
+            paths if self.given is None else paths.at_level(self.given, seed=self.seed)
+        )
+
+    def _compared(
+        self,
+        future: Future,
+        reference: dict[str, npt.NDArray[np.float32]],
+        estimates: dict[str, npt.NDArray[np.float32]],
+        support: Support,
+    ) -> xr.Dataset:
+        """One scenario beside the status quo, and where the difference comes from."""
+        record = self.world[0]
+        edited = edited_pairs(self.base, future, record)
+        shared = (self.now_paths, same_years(edited))
+        then = simulate_paths(self.fit, future, *self.world, seed=self.seed, same=shared)
+        values = self._read(then)
+        worlds = {
+            "status_quo": estimates,
+            "scenario": self.summary.estimates(values),
+            "difference": self.summary.estimates({n: values[n] - reference[n] for n in reference}),
+        }
+        parts = split(
+            self.fit,
+            future,
+            *self.world,
+            now=self.now_paths,
+            whole=values["cumulative_risk"] - reference["cumulative_risk"],
+            edited=edited,
+            given=self.given,
+        )
+        result = self.summary.dataset(worlds, parts.edited.any(axis=0))
+        whole = worlds["difference"]["cumulative_risk"]
+        result["difference_parts"] = self.summary.parts(parts, whole)
+        add_support(result, support, self.base, future)
+        first = parts.first_year(record.origin)
+        result.attrs |= {
+            "first_year": first,
+            "timing": timing_words(first, int(result["year"][-1])),
+            "extrapolation": extrapolation_words(result),
+        }
+        return result
