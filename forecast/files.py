@@ -266,25 +266,27 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     refuse_foreign(folder, files)
     folder.mkdir(parents=True, exist_ok=True)
     # First the manifest: what is written before a kill is known as ours by the next run.
-    known = _written(folder) | {name: facts_of(content) for name, content in files.items()}
-    write_manifest(folder, {"files": dict(sorted(known.items()))}, MARKER)
+    marker = _marker(folder)
+    known = marker["files"] | {name: facts_of(content) for name, content in files.items()}
+    write_manifest(folder, marker | {"files": dict(sorted(known.items()))}, MARKER)
     for name, content in files.items():
         write_atomically(folder / name, content)
 
 
-def _written(folder: Path) -> dict[str, Any]:
-    """Files in the marker of a folder; none if there is no marker that can be read."""
+def _marker(folder: Path) -> dict[str, Any]:
+    """Marker of a folder; one without files if there is none that can be read."""
     try:
-        files = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
+        found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        files = found["files"]
         # Earlier versions wrote names only.
-        return files if isinstance(files, dict) else {str(name): {} for name in files}
+        return found | {"files": files if isinstance(files, dict) else {str(n): {} for n in files}}
     except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        return {"files": {}}
 
 
 def _foreign(folder: Path, ours: Collection[str]) -> list[str]:
     """Names of what is in a folder and not known as ours, sorted."""
-    known = {MARKER, *_written(folder), *ours}
+    known = {MARKER, *_marker(folder)["files"], *ours}
     return sorted(n for n, p in _leaves(folder).items() if n not in known or p.is_symlink())
 
 
