@@ -8,7 +8,7 @@ intercepts of state a, state b and year: what Bambi can express) and `multi` (th
 one effect for a state on either side, dyads, an era walk, slopes by era; without Bambi). For every
 parameter, effects and scales included, the posterior means shall be within .1 posterior standard
 deviations and the standard deviations within 10%. Both sides have Monte Carlo error, which is
-estimated and reported beside the differences: see `forecast.evaluation.agreement`.
+estimated and reported beside the differences: see `posterior_agreement`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from posterior_agreement import posterior_agreement
 import forecast as fc
 from forecast.inference.nuts import sample_nuts
 from forecast.inference.sampling import sample_design
-from forecast.modeling.design import Design
-from forecast.modeling.encode import encode
+from forecast.modeling.design import Design, encode
 from forecast.modeling.encoding import complete
 from forecast.modeling.spec import load_model
 

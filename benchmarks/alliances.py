@@ -28,7 +28,7 @@ SEED = 20251231
 
 def run_variants(arguments: argparse.Namespace) -> pd.DataFrame:
     """Backtest of the model and its variants into the folder; picked up again after a kill."""
-    from forecast.evaluation.alliances import alliance_variants
+    from forecast.evaluation.alliance_gains import alliance_variants
     from forecast.evaluation.backtest import BacktestPlan, backtest
     from forecast.modeling.spec import load_model
     from forecast.panel_file import open_panel
@@ -98,7 +98,7 @@ def number(value: float) -> str:
 
 def line(row: dict[str, Any]) -> str:
     """A line of the gains as a row of a Markdown table."""
-    from forecast.evaluation.alliances import gain_words, group_label
+    from forecast.evaluation.alliance_gains import gain_words, group_label
 
     name = "all alliance terms" if row["left_out"] == "alliances" else str(row["left_out"])
     gain, lower, upper = (number(1e4 * row[k]) for k in ("gain", "lower", "upper"))
@@ -110,7 +110,7 @@ def line(row: dict[str, Any]) -> str:
 
 def sentences(gains: pd.DataFrame) -> list[str]:
     """The answer in plain words, as far as the intervals carry it."""
-    from forecast.evaluation.alliances import gain_words, group_label
+    from forecast.evaluation.alliance_gains import gain_words, group_label
 
     better = gains[gains["recalibrated"] & (gains["kind"] == "all")].to_dict("records")
     gains = gains[~gains["recalibrated"]]
@@ -244,7 +244,7 @@ def main() -> None:
     if arguments.out is not None and arguments.panel is None:
         parser.error("--out needs --panel")
     from forecast.evaluation.alliance_figures import gain_figure, slope_figure
-    from forecast.evaluation.alliances import alliance_gains
+    from forecast.evaluation.alliance_gains import alliance_gains
     from forecast.evaluation.backtest import read_forecasts
 
     parts: list[pd.DataFrame] = []

@@ -24,7 +24,8 @@ import pandas as pd
 
 import forecast as fc
 from forecast.inference.fit import Fit
-from forecast.modeling.encode import Encoding, encode
+from forecast.modeling.design import encode
+from forecast.modeling.encoding import Encoding
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 from forecast.paths import models_folder

@@ -62,14 +62,13 @@ from simulated_calibration import (
 from simulated_history import simulated_history
 
 import forecast
+from forecast.evaluation.calibration_record import record_of
 from forecast.evaluation.check_tables import RATE
 from forecast.evaluation.checks import CHECKS
 from forecast.evaluation.insample import posterior_draws
-from forecast.evaluation.record import record_of
 from forecast.inference.diagnostics import khat_limit
 from forecast.inference.fit import Fit
-from forecast.modeling.design import Block, Design
-from forecast.modeling.encode import encode
+from forecast.modeling.design import Block, Design, encode
 from forecast.modeling.encoding import complete
 from forecast.modeling.spec import load_model
 from forecast.parallel import run_tasks

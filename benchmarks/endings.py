@@ -22,8 +22,8 @@ import xarray as xr
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.spec import ModelSpec, load_model
-from forecast.panel.build import read_tables
 from forecast.simulation.ending import ending_panel
+from forecast.sources.datasets import read_tables
 
 YEARS = 5
 ENDING = load_model("ending")

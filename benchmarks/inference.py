@@ -63,8 +63,7 @@ from forecast.inference.diagnostics import peak_memory_mb
 from forecast.inference.fit import Fit, fit
 from forecast.inference.sampling import sample_design
 from forecast.modeling.build import build_from_design
-from forecast.modeling.design import Block, Design
-from forecast.modeling.encode import encode
+from forecast.modeling.design import Block, Design, encode
 from forecast.modeling.encoding import complete
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel

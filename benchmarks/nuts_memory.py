@@ -36,7 +36,7 @@ def peak_gb() -> float:
 def make_design(data: str, rows: int, path: str) -> dict[str, Any]:
     """Encode the panel and keep the arrays."""
     import forecast as fc
-    from forecast.modeling.encode import encode
+    from forecast.modeling.design import encode
     from forecast.modeling.encoding import complete
     from forecast.modeling.spec import load_model
 

@@ -157,7 +157,7 @@ def steps(quick: bool) -> Result:
 
     from forecast.features import compute_features
     from forecast.panel.build import load_panel
-    from forecast.panel.populations import relevant_pairs
+    from forecast.panel.rows import relevant_pairs
 
     options = options_of("all", quick) | {"unit": "directed-dyad-year"}
     panel = load_panel(**options)

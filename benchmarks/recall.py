@@ -19,7 +19,7 @@ import pandas as pd
 import pymc as pm
 from scipy.special import expit, logit
 
-from forecast.panel.build import read_tables
+from forecast.sources.datasets import read_tables
 from forecast.sources.recall import measure_recall
 
 FIRST, LAST = 1946, 2000

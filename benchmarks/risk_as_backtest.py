@@ -19,8 +19,9 @@ from forecast.evaluation.origins import known_before, target_panel, training_pan
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.spec import load_model
-from forecast.panel.build import load_panel, read_tables
+from forecast.panel.build import load_panel
 from forecast.risk.query import forget, risk
+from forecast.sources.datasets import read_tables
 
 PAIR = ["ccode_a", "ccode_b"]
 

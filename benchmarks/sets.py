@@ -29,9 +29,10 @@ from forecast.evaluation.scores import log_loss_rows
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.spec import load_model
-from forecast.panel.build import load_panel, read_tables
+from forecast.panel.build import load_panel
 from forecast.risk import risk
 from forecast.simulation.joint import Joint, none_begins, sizes_on_record
+from forecast.sources.datasets import read_tables
 from forecast.sources.membership import member_codes, members
 from forecast.sources.tables import Tables
 

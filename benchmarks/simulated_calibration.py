@@ -26,8 +26,8 @@ from scipy.stats import binom
 from forecast.errors import ArgumentError
 from forecast.inference.diagnostics import chain_diagnostics
 from forecast.inference.nuts import names_of
+from forecast.inference.predict import design_predictor
 from forecast.inference.sampling import sample_design
-from forecast.modeling.density import linear_predictor
 from forecast.modeling.design import Design
 from forecast.parallel import run_tasks
 
@@ -89,7 +89,7 @@ def simulate_outcomes(design: Design, rng: np.random.Generator) -> tuple[Design,
         scales.append(abs(rng.normal(0.0, block.scale_prior)))
         steps = rng.normal(0.0, scales[-1], block.levels.size)
         effects[block.name] = block.effects(steps)
-    p = expit(linear_predictor(design, beta, effects))
+    p = expit(design_predictor(design, beta, effects))
     y = (rng.random(p.size) < p).astype(np.float64)
     return replace(design, y=y), np.concatenate([beta, scales, *effects.values()])
 

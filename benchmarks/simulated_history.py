@@ -11,7 +11,7 @@ import xarray as xr
 from scipy.special import expit
 
 from forecast.evaluation.insample import unit_index
-from forecast.modeling.density import linear_predictor
+from forecast.inference.predict import design_predictor
 from forecast.modeling.design import Design
 from forecast.modeling.encoding import Encoding
 
@@ -62,7 +62,7 @@ def simulated_history(
     places = {name: encoding.term_slices[name] for name in terms}
     moving = np.concatenate([places[name] for name in terms])
     still = np.setdiff1d(np.arange(beta.size), moving)
-    eta = linear_predictor(
+    eta = design_predictor(
         replace(design, X=design.X[:, still], names=tuple(design.names[i] for i in still),
                 prior_mean=design.prior_mean[still], prior_sd=design.prior_sd[still]),
         beta[still], effects,

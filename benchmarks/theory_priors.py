@@ -28,7 +28,7 @@ from borrow import WIDE, priors
 
 import forecast as fc
 from forecast.inference.fit import Fit
-from forecast.modeling.encode import encode
+from forecast.modeling.design import encode
 from forecast.modeling.encoding import complete
 from forecast.modeling.spec import ModelSpec
 from forecast.modeling.terms import ALLIANCE_FAMILIES

@@ -24,6 +24,7 @@ from forecast.errors import ArgumentError, ArtifactError
 __all__ = [
     "MANIFEST",
     "MARKER",
+    "SCHEMA_VERSION",
     "check_file",
     "facts_of",
     "keep_newest",
@@ -42,6 +43,8 @@ __all__ = [
 MARKER = ".alliance-forecast.json"
 #: Manifest of a folder that is this library's own.
 MANIFEST = "MANIFEST.json"
+#: Of the layout of stored fits; part of a fit's id, so that an old layout is never misread.
+SCHEMA_VERSION = 2
 
 
 def sha256_of(path: Path | zipfile.Path) -> str:
@@ -279,7 +282,7 @@ def _marker(folder: Path) -> dict[str, Any]:
         found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         files = found["files"]
         # Earlier versions wrote names only.
-        return found | {"files": files if isinstance(files, dict) else {str(n): {} for n in files}}
+        return {**found, "files": files if isinstance(files, dict) else {str(n): {} for n in files}}
     except (OSError, ValueError, KeyError, TypeError):
         return {"files": {}}
 

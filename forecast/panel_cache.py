@@ -20,7 +20,6 @@ from forecast.errors import ArgumentError, ArtifactError
 from forecast.features.gather import FeatureRequest, compute_features
 from forecast.files import MARKER, keep_newest, replace_folder, unseal
 from forecast.panel.build import load_panel
-from forecast.panel.deferred import Deferred
 from forecast.panel.options import (
     CHOICES,
     Escalation,
@@ -32,7 +31,7 @@ from forecast.panel.options import (
     choose,
 )
 from forecast.panel.parquet import read_rows, write_rows
-from forecast.panel.types import Panel
+from forecast.panel.types import Deferred, Panel
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
 from forecast.sources.fingerprint import code_hash, fingerprint_files, fingerprint_values

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from forecast.evaluation.backtest import Backtest
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.inference.fit import Fit
     from forecast.modeling.spec import ModelSpec
     from forecast.panel.events import UnderWay
@@ -353,8 +353,8 @@ def _report(
 ) -> tuple[Report, Fit]:
     """The report, and the fit with the calibration record that the report shows."""
     from forecast.evaluation.backtest import BacktestPlan, backtest
+    from forecast.evaluation.calibration_record import record_of
     from forecast.evaluation.checks import CHECKS, check
-    from forecast.evaluation.record import record_of
     from forecast.report import Findings, report
     from forecast.risk.initiation import initiations
     from forecast.risk.query import remember, risk

@@ -28,14 +28,14 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError, UnknownNameError
-from forecast.files import MANIFEST, manifest_of, seal, unseal
+from forecast.files import MANIFEST, SCHEMA_VERSION, manifest_of, seal, unseal
 from forecast.panel.parquet import read_rows, write_rows
 from forecast.sources.stored import read_tables, write_tables
 
 if TYPE_CHECKING:
     import fsspec
 
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.inference.fit import Fit
     from forecast.panel.types import Panel
 
@@ -118,8 +118,6 @@ class Store:
         return fit.id
 
     def _save_fit(self, fit: Fit) -> None:
-        from forecast.inference.fit import SCHEMA_VERSION
-
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / fit.id
             folder.mkdir()
@@ -179,8 +177,6 @@ class Store:
             A file differs from the manifest, the id does not match the content, or the
             layout is of another version.
         """
-        from forecast.inference.fit import SCHEMA_VERSION
-
         matches = [known for known in self.ids() if known.startswith(fit_id)] if fit_id else []
         if len(matches) != 1:
             detail = f"{len(matches)} artifacts of {self.root} have it as their prefix."
@@ -235,7 +231,7 @@ def _read_fit(folder: Path, fit_id: str) -> Fit:
     """Fit from the files of an artifact, held against its id."""
     from forecast.inference.diagnostics import Diagnostics
     from forecast.inference.fit import Fit, fit_id_of
-    from forecast.modeling.encode import Encoding
+    from forecast.modeling.encoding import Encoding
     from forecast.modeling.spec import ModelSpec
 
     about = json.loads((folder / "fit.json").read_text(encoding="utf-8"))

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from forecast.files import SCHEMA_VERSION
 from forecast.inference.diagnostics import Diagnostics
-from forecast.inference.fit import SCHEMA_VERSION, Fit, fit_id, rows_fingerprint
-from forecast.modeling.encode import encode
+from forecast.inference.fit import Fit, fit_id, rows_fingerprint
+from forecast.modeling.design import encode
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError, UnknownNameError
-from forecast.evaluation.record import CalibrationRecord, calibration_record
+from forecast.evaluation.calibration_record import CalibrationRecord, calibration_record
 from forecast.files import MANIFEST, sha256_of, write_manifest
 from forecast.inference.fit import Fit
 from forecast.inference.predict import predict

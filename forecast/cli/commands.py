@@ -128,7 +128,7 @@ def features(
         bool, typer.Option("--markdown", help="Print the page of the documentation.")
     ] = False,
 ) -> None:
-    """List every feature with its unit, bounds, expected sign and formula."""
+    """List every feature: unit, bounds, expected sign, formula, how it moves when simulated."""
     from forecast.features import feature_table, features_markdown
 
     if markdown:
@@ -136,7 +136,7 @@ def features(
     elif as_json:
         print_json(records(feature_table().reset_index()))
     else:
-        columns = ["family", "level", "unit", "sign", "formula"]
+        columns = ["family", "level", "unit", "sign", "formula", "simulated"]
         print_table(feature_table()[columns].reset_index(), title="Features")
 
 

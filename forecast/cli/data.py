@@ -161,7 +161,7 @@ def check_command(
         return
     import pandas as pd
 
-    from forecast.panel.build import read_tables
+    from forecast.sources.datasets import read_tables
     from forecast.sources.tables import TABLES, amended_words
 
     tables = read_tables(data)

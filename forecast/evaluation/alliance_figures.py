@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecast.evaluation.alliances import ALL, group_label
+from forecast.evaluation.alliance_gains import ALL, group_label
 
 if TYPE_CHECKING:
     import pandas as pd

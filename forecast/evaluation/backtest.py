@@ -10,168 +10,24 @@ forecasts). Nothing that happened in o or later can enter.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from forecast.errors import ArgumentError, DataError, MissingFileError
-from forecast.evaluation.assembly import Pieces, assemble, forecast_rows
-from forecast.evaluation.corp import Reliability
+from forecast.evaluation.backtest_result import Backtest
+from forecast.evaluation.forecast_table import Pieces, assemble, forecast_rows
 from forecast.evaluation.origins import known_steps, target_panel, target_rows
-from forecast.evaluation.plan import CHECK, REFERENCE, BacktestPlan
+from forecast.evaluation.plan import CHECK, BacktestPlan
 from forecast.evaluation.rolling import Job, JobResult, Shared, jobs_of, run_jobs
 from forecast.evaluation.run_folder import Progress, RunFolder
-from forecast.evaluation.tables import records
+from forecast.evaluation.score_table import REFERENCE
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
-if TYPE_CHECKING:
-    from forecast.sources.tables import Tables
-
 __all__ = ["Backtest", "BacktestPlan", "backtest", "complete_rows", "read_forecasts"]
-
-
-@dataclass(frozen=True, eq=False)
-class Backtest:
-    """Forecasts made without hindsight, and how they scored.
-
-    Attributes
-    ----------
-    forecasts : pandas.DataFrame
-        One row per target and model: ``origin``, ``horizon``, ``year``, ``ccode_a``, ``ccode_b``
-        (or ``ccode``), ``outcome``, ``model``, ``probability`` (posterior mean), ``lower`` and
-        ``upper`` (equal-tailed interval of the probability, parameter uncertainty only; NaN for
-        a method without draws), and where known ``stratum``, ``peace_years``, ``decade``,
-        ``region``, and ``continues`` (a dispute that was under way goes on and no new one
-        begins: no row by the field's convention).
-    scores : pandas.DataFrame
-        By horizon, model and group (all, stratum, decade, region, long peace).
-    differences : pandas.DataFrame
-        Paired differences of the model to each other method, with block-bootstrap intervals.
-    calibration : pandas.DataFrame
-        CORP decompositions, recalibration intercept and slope, by horizon and model.
-    ratios : pandas.DataFrame
-        Expected over observed events, in total and by group.
-    murphy : pandas.DataFrame
-        Elementary scores at the usual decision thresholds.
-    counts : pandas.DataFrame
-        Yearly counts, in total and by region: observed, interval, CRPS, PIT.
-    reliability : dict of (int, str) to Reliability
-        CORP curve with consistency band, by horizon and model.
-    fits : pandas.DataFrame
-        Diagnostics of every fit of a Bayesian model.
-    totals : pandas.DataFrame
-        By horizon and model: share of years whose number of events lies inside its interval,
-        with the events expected and observed over all years.
-    recalibration : pandas.DataFrame
-        Recalibration line of each origin, by horizon and model, and the years it was learnt
-        from; empty unless asked for.
-    stack : pandas.DataFrame
-        Weights of the stack at each origin, and the years they were learnt from; empty unless
-        asked for.
-    nuts : pandas.DataFrame
-        By origin, how far the forecasts of NUTS are from those of the backtest's own method;
-        empty unless asked for.
-    model : str
-        Name of the model under test.
-    level : float
-        Probability of every interval.
-    settings : dict
-        Origins, horizons, method, seed, the whole plan, panel, rows that could not be forecast.
-    """
-
-    forecasts: pd.DataFrame
-    scores: pd.DataFrame
-    differences: pd.DataFrame
-    calibration: pd.DataFrame
-    ratios: pd.DataFrame
-    murphy: pd.DataFrame
-    counts: pd.DataFrame
-    reliability: dict[tuple[int, str], Reliability]
-    fits: pd.DataFrame
-    model: str
-    level: float
-    settings: dict[str, Any]
-    totals: pd.DataFrame = field(default_factory=pd.DataFrame)
-    recalibration: pd.DataFrame = field(default_factory=pd.DataFrame)
-    stack: pd.DataFrame = field(default_factory=pd.DataFrame)
-    nuts: pd.DataFrame = field(default_factory=pd.DataFrame)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but the row-level forecasts as plain values for JSON; NaN becomes None."""
-        return {
-            "model": self.model,
-            "level": self.level,
-            "settings": self.settings,
-            **{name: records(getattr(self, name)) for name in _TABLES},
-            "reliability": [
-                {"horizon": horizon, "model": model, **curve.to_dict()}
-                for (horizon, model), curve in self.reliability.items()
-            ],
-        }
-
-    def severity(self, tables: Tables, *, level: float = 0.9) -> pd.DataFrame:
-        """Expected and observed at every level of severity, one year ahead.
-
-        Parameters
-        ----------
-        tables : Tables
-            The data set behind the panel.
-        level : float
-            Probability of the intervals.
-
-        Returns
-        -------
-        pandas.DataFrame
-            As `forecast.evaluation.ladder.ladder_table` has it; empty for anything but onsets of
-            pairs and years.
-        """
-        from forecast.evaluation.ladder import ladder_forecasts, ladder_table
-
-        about = self.settings.get("panel", {})
-        if (about.get("unit"), about.get("outcome")) != ("dyad-year", "onset"):
-            return pd.DataFrame()
-        first = self.settings["origins"][0] - self.settings["warm_up"]
-        refits = range(first, max(self.settings["origins"]) + 1, self.settings["refit"])
-        rows = ladder_forecasts(
-            self.forecasts, tables, model=self.model, refits=refits, seed=self.settings["seed"]
-        )
-        return ladder_table(rows, level=level)
-
-    def save(self, folder: str | Path) -> None:
-        """Write every table into a folder: Parquet and CSV, and ``backtest.json``.
-
-        Parameters
-        ----------
-        folder : str or Path
-            New, empty, or that of an earlier call, which is replaced as a whole.
-
-        Raises
-        ------
-        ArgumentError
-            The folder holds something that this library did not write.
-        """
-        import json
-
-        from forecast.files import replace_folder
-
-        named = {name: getattr(self, name) for name in ("forecasts", *_TABLES)}
-        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-        with replace_folder(Path(folder)) as staging:
-            for name, table in named.items():
-                if len(table.columns):
-                    table.to_parquet(staging / f"{name}.parquet", index=False)
-                    table.to_csv(staging / f"{name}.csv", index=False, lineterminator="\n")
-            (staging / "backtest.json").write_text(text, encoding="utf-8")
-
-
-_TABLES = (
-    "scores", "differences", "calibration", "ratios", "murphy", "counts", "fits", "totals",
-    "recalibration", "stack", "nuts",
-)  # fmt: skip
 
 
 def backtest(
@@ -268,12 +124,10 @@ def _scored(
         stack=plan.stack,
         seed=plan.seed,
         level=plan.level,
-        resamples=plan.resamples,
     )
     kept = ("seed", "resamples", "window", "refit", "multi_step", "recalibrate", "warm_up")
     return Backtest(
         **made.tables,
-        reliability=made.reliability,
         model=pieces.names[0],
         level=plan.level,
         settings={
@@ -348,19 +202,14 @@ _NEEDED = ("horizon", "year", "outcome", "model", "probability")
 
 
 def read_forecasts(folder: str | Path) -> pd.DataFrame:
-    """Forecasts of every method on identical rows.
+    """Forecasts of every method on identical rows, as `Backtest.forecasts` has them.
 
     Parameters
     ----------
     folder : str or Path
         Folder of ``forecast backtest --out`` or of ``backtest(out=…)``, while it runs or after;
-        or one Parquet file of such rows.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `forecast.evaluation.backtest.Backtest.forecasts`. Rows that one of the methods could
-        not forecast are left out for all, and counted in ``attrs["rows_left_out"]``.
+        or one Parquet file of such rows. Rows that one of the methods could not forecast are left
+        out for all, and counted in ``attrs["rows_left_out"]``.
 
     Raises
     ------

@@ -60,7 +60,7 @@ class CheckContext:
     @cached_property
     def design(self) -> Design:
         """Design arrays of the fit."""
-        from forecast.modeling.encode import encode
+        from forecast.modeling.design import encode
 
         return encode(self.fit.spec, self.fit.panel)[0]
 
@@ -147,7 +147,7 @@ def check_diagnostics(context: CheckContext) -> CheckResult:
 
 def check_prior_predictive(context: CheckContext) -> CheckResult:
     """Yearly onsets before any outcome is seen; shares of units with none and many are told."""
-    from forecast.modeling.prior import prior_predictive
+    from forecast.inference.predict import prior_predictive
 
     draws = 200
     design, of = _some_units(context)

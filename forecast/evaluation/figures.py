@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from forecast.evaluation.corp import Reliability
+    from forecast.evaluation.calibration import Reliability
 
 __all__ = ["khat", "predictive", "reliability_curve", "sensitivity"]
 

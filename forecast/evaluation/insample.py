@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ import xarray as xr
 from forecast.errors import ArgumentError
 from forecast.evaluation.importance import loo_from_log_likelihood
 from forecast.evaluation.inputs import FloatArray
-from forecast.inference.group_kernels import CAP, node_values, rule
+from forecast.inference.gauss_hermite import CAP, node_values, rule
+from forecast.inference.predict import predictor
 from forecast.modeling.design import Block, Design
 
 if TYPE_CHECKING:
@@ -141,11 +142,11 @@ def in_sample(
     some = np.unique(np.linspace(0, draws - 1, min(unit_draws, draws)).round().astype(int))
     by_unit = np.empty((some.size if own else draws, left.size))
     onsets: list[tuple[IntArray, IntArray]] = []
-    predictor = _Predictor(design, posterior, own)
+    predictors = _Predictor(design, posterior, own)
     for first, last in _chunks(start, draws):
         rows = slice(start[first], start[last])
         outcome = y[rows]
-        eta, rest = predictor(order[rows])
+        eta, rest = predictors(order[rows])
         p, log_likelihood = _bernoulli(eta, outcome)
         probability[rows] = p.mean(axis=1, dtype=np.float64)
         total += log_likelihood.sum(axis=1, dtype=np.float64)
@@ -203,12 +204,12 @@ class _Predictor:
 
     def __init__(self, design: Design, posterior: PosteriorDraws, own: Block | None) -> None:
         self.X = design.X.astype(np.float32)
-        self.beta = posterior.beta.T.astype(np.float32)
+        self.beta = posterior.beta.astype(np.float32)
         self.own = own
         self.blocks = [
             (
                 sp.csr_array(block.matrix.astype(np.float32)),
-                np.ascontiguousarray(posterior.effects[block.name].T, dtype=np.float32),
+                np.asfortranarray(posterior.effects[block.name], dtype=np.float32),
                 block is own,
             )
             for block in design.blocks
@@ -216,19 +217,13 @@ class _Predictor:
 
     def __call__(self, rows: IntArray) -> tuple[Float32Array, Float32Array]:
         """Predictor with all effects, and without those of the unit's own block."""
-        rest: Float32Array = self.X[rows] @ self.beta
-        own: Float32Array | None = None
+        groups: dict[bool, list[Any]] = {False: [(self.X[rows], self.beta)], True: []}
         for matrix, effects, is_own in self.blocks:
             weights = matrix[rows]
-            if weights.nnz > _WIDE * rows.size:
-                part = weights.toarray() @ effects
-            else:
-                part = weights @ effects
-            if is_own:
-                own = part
-            else:
-                rest += part
-        return (rest if own is None else rest + own), rest
+            wide = weights.nnz > _WIDE * rows.size
+            groups[is_own].append((weights.toarray() if wide else weights, effects))
+        rest = predictor(*groups[False])
+        return (rest if self.own is None else rest + predictor(*groups[True])), rest
 
 
 def _bernoulli(eta: Float32Array, y: FloatArray) -> tuple[Float32Array, Float32Array]:

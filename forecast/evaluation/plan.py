@@ -32,19 +32,17 @@ from forecast.evaluation.forecasters import (
     comparison,
     identity,
 )
+from forecast.evaluation.score_table import REFERENCE
 from forecast.modeling.messages import explain, read_toml
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.events import UnderWay
 from forecast.panel.options import CHOICES
 from forecast.panel.types import Panel
 
-__all__ = ["CHECK", "DEFAULT_BASELINES", "REFERENCE", "BacktestPlan", "Origins", "Period"]
+__all__ = ["CHECK", "DEFAULT_BASELINES", "BacktestPlan", "Origins", "Period"]
 
 DEFAULT_BASELINES = ("climatology", "conflictology", "peace_years", "history", WITHOUT_ALLIANCES)
 """What a model is compared with."""
-
-REFERENCE = "climatology"
-"""Method that skill is measured against; always among those that are run."""
 
 CHECK = " (NUTS)"
 """Ending of the name of the model's check by NUTS."""
@@ -369,7 +367,7 @@ def _named(method: str | ModelSpec | Forecaster) -> str | dict[str, Any]:
         return method
     if isinstance(method, ModelSpec):
         return {"name": method.name, "sha256": method.sha256}
-    return method.name if BASELINES.get(method.name) is method else identity(method)
+    return method.name if BASELINES.get(method.name) == method else identity(method)
 
 
 def _beside(name: str, folder: Path) -> str:

@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.calibration import recalibrate
+from forecast.evaluation.inputs import FloatArray
 from forecast.evaluation.scores import log_odds
 
 __all__ = ["LEAST_YEARS", "SUFFIX", "RollingRecalibration", "rolling_recalibration"]
@@ -36,7 +37,7 @@ class RollingRecalibration:
 
     lines: pd.DataFrame
 
-    def apply(self, origin: int, probability: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def apply(self, origin: int, probability: npt.ArrayLike) -> FloatArray:
         """Recalibrated probabilities of forecasts made at `origin`, any shape; NaN stays NaN."""
         line = self.lines.loc[origin]
         p = np.asarray(probability, dtype=np.float64)
@@ -53,34 +54,16 @@ def rolling_recalibration(
     probability: npt.ArrayLike,
     *,
     years: int,
-    least: int = LEAST_YEARS,
 ) -> RollingRecalibration:
-    """Recalibration line of each origin, from forecasts of the years before it.
+    """Recalibration line of each origin of one method at one horizon.
 
-    Parameters
-    ----------
-    origin, year : array_like of int, shape (n,)
-        Origin and target year of each forecast; all of one method and horizon.
-    outcome, probability : array_like, shape (n,)
-        What happened (0/1) and what was forecast.
-    years : int
-        An origin o learns from forecasts of the target years o - `years` to o - 1: those made
-        at earlier origins whose outcomes were known at o.
-    least : int
-        Distinct target years that there must be; before, forecasts stay raw.
-
-    Returns
-    -------
-    RollingRecalibration
-
-    Raises
-    ------
-    ArgumentError
-        `years` below `least`.
+    An origin o learns from forecasts of the target years o - `years` to o - 1: those made at
+    earlier origins whose outcomes were known at o. With fewer than `LEAST_YEARS` of them forecasts
+    stay raw; asking for fewer is an `ArgumentError`.
     """
-    if years < least:
+    if years < LEAST_YEARS:
         raise ArgumentError(
-            f"recalibrate={years}: expected at least {least} years of earlier forecasts."
+            f"recalibrate={years}: expected at least {LEAST_YEARS} years of earlier forecasts."
         )
     o, t = np.asarray(origin), np.asarray(year)
     y, p = np.asarray(outcome, dtype=np.float64), np.asarray(probability, dtype=np.float64)
@@ -98,8 +81,8 @@ def rolling_recalibration(
             "slope": 1.0,
             "remark": "",
         }
-        if seen.size < least:
-            line["remark"] = f"{seen.size} earlier forecast years, {least} needed: left raw"
+        if seen.size < LEAST_YEARS:
+            line["remark"] = f"{seen.size} earlier forecast years, {LEAST_YEARS} needed: left raw"
         else:
             try:
                 found = recalibrate(y[past], p[past])

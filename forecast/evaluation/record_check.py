@@ -10,13 +10,13 @@ from scipy.stats import norm
 
 from forecast.evaluation import figures
 from forecast.evaluation.check_tables import RATE, CheckResult, listed
-from forecast.evaluation.record_tables import FROM_DRAWS
+from forecast.evaluation.yearly_counts import FROM_DRAWS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.evaluation.inputs import FloatArray
-    from forecast.evaluation.record import CalibrationRecord
 
 __all__ = ["reliability_of"]
 

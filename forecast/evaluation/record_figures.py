@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import beta
 
-from forecast.evaluation.quote import FEW
+from forecast.evaluation.record_text import FEW
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = ["murphy_axes", "pit_axes", "ratio_axes", "record_figure", "reliability_axes"]
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import ArtifactError
-from forecast.evaluation.corp import Decomposition, Reliability
-from forecast.evaluation.record import CalibrationRecord
+from forecast.evaluation.calibration import Decomposition, Reliability
+from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = [
     "KIND",

@@ -8,30 +8,29 @@ Rulings for degenerate input, the same everywhere:
   rank). Average precision is NaN without events and 1 with only events.
 - Log loss of an event given probability 0 is infinite: probabilities are clipped, the clip is
   an argument, and the number of rows it touched is part of the result.
+
+scoringrules, whose values these have (``tests/evaluation/test_scores.py``), compiles its kernels
+whenever it is imported: five seconds for what is a line or two here. scikit-learn is no dependency.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import logit
 
-from forecast.errors import ArgumentError, UnknownNameError
+from forecast.errors import ArgumentError
 from forecast.evaluation.inputs import FloatArray, as_counts, as_finite, as_forecasts, as_level
 
 __all__ = [
     "CLIP",
-    "METRICS",
     "LogLoss",
     "area_under_roc",
     "average_precision",
     "brier_rows",
     "brier_score",
-    "coverage",
     "crps_counts",
     "interval_score",
     "log_loss",
@@ -72,34 +71,14 @@ class LogLoss:
     clipped: int
     would_be_infinite: int
 
-    def to_dict(self) -> dict[str, float]:
-        """Plain dictionary."""
-        return asdict(self)
-
 
 def log_loss_rows(
     outcome: npt.ArrayLike, probability: npt.ArrayLike, *, clip: float = CLIP
 ) -> FloatArray:
-    r"""Log loss of each row, :math:`-y\log p - (1-y)\log(1-p)`, in nats.
+    r"""Log loss of each row, :math:`-y\log p - (1-y)\log(1-p)`, in nats, shape (n,).
 
-    Parameters
-    ----------
-    outcome : array_like, shape (n,)
-        0 or 1.
-    probability : array_like, shape (n,)
-        Forecast probability of 1.
-    clip : float
-        Probabilities are moved into ``[clip, 1 - clip]`` first; 0 leaves them, and then a
-        forecast that ruled out what happened is an error, never a silent infinity.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n,)
-
-    Raises
-    ------
-    ArgumentError
-        For invalid input, or an infinite score with ``clip=0``.
+    Probabilities are moved into ``[clip, 1 - clip]`` first; with 0 they are left, and then a
+    forecast that ruled out what happened is an `ArgumentError`, never a silent infinity.
     """
     y, p = as_forecasts(outcome, probability)
     if not 0.0 <= clip < 0.5:
@@ -116,13 +95,7 @@ def log_loss_rows(
 
 
 def log_loss(outcome: npt.ArrayLike, probability: npt.ArrayLike, *, clip: float = CLIP) -> LogLoss:
-    """Mean log loss (Good 1952), strictly proper; see `log_loss_rows` for the formula.
-
-    Returns
-    -------
-    LogLoss
-        The mean, the clip, and how many rows the clip moved.
-    """
+    """Mean log loss (Good 1952), strictly proper; see `log_loss_rows` for the formula."""
     rows = log_loss_rows(outcome, probability, clip=clip)
     y, p = as_forecasts(outcome, probability)
     moved = (p < clip) | (p > 1.0 - clip)
@@ -189,75 +162,31 @@ def average_precision(outcome: npt.ArrayLike, probability: npt.ArrayLike) -> flo
     return float((recall_step * hits / flagged).sum())
 
 
-def crps_counts(
-    observed: npt.ArrayLike,
-    draws: npt.ArrayLike,
-    *,
-    estimator: Literal["energy", "fair"] = "energy",
-) -> FloatArray:
-    r"""Continuous ranked probability score of each observation from predictive draws.
+def crps_counts(observed: npt.ArrayLike, draws: npt.ArrayLike) -> FloatArray:
+    r"""Continuous ranked probability score of each observation, from draws of shape (m, n).
 
-    :math:`\mathrm{CRPS} = E|X - y| - \tfrac12 E|X - X'|` (Gneiting and Raftery 2007), the second
-    term from the sorted draws in :math:`O(m\log m)`.
-
-    Parameters
-    ----------
-    observed : array_like, shape (n,)
-        Observed counts (any real values are allowed).
-    draws : array_like, shape (m, n)
-        Predictive draws.
-    estimator : {"energy", "fair"}
-        ``energy`` scores the ensemble itself (divides by m squared); ``fair`` is unbiased for
-        the distribution behind it (divides by m (m - 1), needs two draws).
-
-    Returns
-    -------
-    numpy.ndarray, shape (n,)
-        In the unit of the observations; smaller is better.
+    :math:`\mathrm{CRPS} = E|X - y| - \tfrac12 E|X - X'|` (Gneiting and Raftery 2007) of the
+    ensemble itself, the second term from the sorted draws in :math:`O(m\log m)`. In the unit of
+    the observations; smaller is better.
     """
     y, x = as_counts(observed, draws)
     m = x.shape[0]
-    if estimator not in ("energy", "fair"):
-        raise UnknownNameError("estimator", estimator, ["energy", "fair"])
-    if estimator == "fair" and m < 2:
-        raise ArgumentError("The fair estimator of the CRPS needs at least two `draws`, found 1.")
     error = np.abs(x - y).mean(axis=0)
     weight = 2.0 * np.arange(1, m + 1) - m - 1.0
     # sum over pairs |x_i - x_j| = 2 sum_i (2i - m - 1) x_(i)
     spread = 2.0 * np.einsum("i,ij->j", weight, np.sort(x, axis=0))
-    crps: FloatArray = error - 0.5 * spread / (m * m if estimator == "energy" else m * (m - 1))
+    crps: FloatArray = error - 0.5 * spread / (m * m)
     return crps
 
 
 def interval_score(
     observed: npt.ArrayLike, lower: npt.ArrayLike, upper: npt.ArrayLike, *, level: float
 ) -> FloatArray:
-    r"""Interval (Winkler) score of each central interval.
+    r"""Interval (Winkler) score of each central interval, in the unit of the observations.
 
     :math:`(u-l) + \tfrac{2}{\alpha}(l-y)_+ + \tfrac{2}{\alpha}(y-u)_+` with
-    :math:`\alpha = 1 -` `level` (Gneiting and Raftery 2007, eq. 43).
-
-    Returns
-    -------
-    numpy.ndarray, shape (n,)
-        In the unit of the observations; smaller is better.
+    :math:`\alpha = 1 -` `level` (Gneiting and Raftery 2007, eq. 43); smaller is better.
     """
-    y, low, high = _intervals(observed, lower, upper)
-    alpha = 1.0 - as_level(level)
-    miss = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
-    score: FloatArray = (high - low) + 2.0 / alpha * miss
-    return score
-
-
-def coverage(observed: npt.ArrayLike, lower: npt.ArrayLike, upper: npt.ArrayLike) -> float:
-    """Share of observations inside their interval, ends included."""
-    y, low, high = _intervals(observed, lower, upper)
-    return float(((y >= low) & (y <= high)).mean())
-
-
-def _intervals(
-    observed: npt.ArrayLike, lower: npt.ArrayLike, upper: npt.ArrayLike
-) -> tuple[FloatArray, FloatArray, FloatArray]:
     y, low, high = (
         as_finite(name, values)
         for name, values in (("observed", observed), ("lower", lower), ("upper", upper))
@@ -269,59 +198,32 @@ def _intervals(
     if (low > high).any():
         i = int(np.argmax(low > high))
         raise ArgumentError(f"`lower` is above `upper` at index {i}: {low[i]:g} > {high[i]:g}.")
-    return y, low, high
-
-
-METRICS: dict[str, Callable[[npt.ArrayLike, npt.ArrayLike], float]] = {
-    "log_loss": lambda y, p: log_loss(y, p).value,
-    "brier": brier_score,
-    "auc": area_under_roc,
-    "average_precision": average_precision,
-}
-"""Scores of a probability forecast by name; the first two also come as skill."""
+    alpha = 1.0 - as_level(level)
+    miss = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
+    score: FloatArray = (high - low) + 2.0 / alpha * miss
+    return score
 
 
 def score_forecasts(
-    outcome: npt.ArrayLike,
-    probability: npt.ArrayLike,
-    *,
-    reference: npt.ArrayLike | None = None,
-    metrics: tuple[str, ...] = tuple(METRICS),
+    outcome: npt.ArrayLike, probability: npt.ArrayLike, *, reference: npt.ArrayLike | None = None
 ) -> dict[str, float]:
-    """All scores of one set of forecasts as one table row.
+    """All scores of one set of forecasts by name.
 
-    Parameters
-    ----------
-    outcome, probability : array_like, shape (n,)
-        What happened (0/1) and what was forecast.
-    reference : array_like, shape (n,), optional
-        Forecasts of the reference (climatology, learnt on the training years) for the same rows;
-        adds ``log_loss_skill`` and ``brier_skill``. Climatology computed from the scored rows
-        themselves would be a stronger reference than any forecaster could have had.
-    metrics : tuple of str
-        Names in `METRICS`.
-
-    Returns
-    -------
-    dict
-        ``rows``, ``events``, ``expected`` (sum of probabilities), the metrics, the skills, and
-        ``clipped`` (rows moved by the clip of the log loss).
-
-    Raises
-    ------
-    UnknownNameError
-        For a metric that does not exist.
+    ``rows``, ``events``, ``expected`` (sum of probabilities), the scores, ``clipped`` (rows moved
+    by the clip of the log loss), and with a reference ``log_loss_skill`` and ``brier_skill``.
+    The reference should be climatology learnt on the training years: computed from the scored
+    rows themselves it would be a stronger one than any forecaster could have had.
     """
     y, p = as_forecasts(outcome, probability)
-    for name in metrics:
-        if name not in METRICS:
-            raise UnknownNameError("metric", name, METRICS)
+    loss, brier = log_loss(y, p), brier_score(y, p)
     row: dict[str, float] = {"rows": y.size, "events": int(y.sum()), "expected": float(p.sum())}
-    base = None if reference is None else as_forecasts(y, reference)[1]
-    for name in metrics:
-        row[name] = METRICS[name](y, p)
-        if base is not None and name in ("log_loss", "brier"):
-            row[f"{name}_skill"] = skill(row[name], METRICS[name](y, base))
-    if "log_loss" in metrics:
-        row["clipped"] = log_loss(y, p).clipped
+    row["log_loss"] = loss.value
+    if reference is not None:
+        row["log_loss_skill"] = skill(loss.value, log_loss(y, reference).value)
+    row["brier"] = brier
+    if reference is not None:
+        row["brier_skill"] = skill(brier, brier_score(y, reference))
+    row["auc"] = area_under_roc(y, p)
+    row["average_precision"] = average_precision(y, p)
+    row["clipped"] = loss.clipped
     return row

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from forecast.errors import ArgumentError
-from forecast.evaluation.bootstrap import paired_difference
-from forecast.evaluation.calibration import recalibrate
+from forecast.evaluation import score_table as st
 from forecast.evaluation.forecasters import WITHOUT_ALLIANCES
 from forecast.evaluation.plan import Period
 from forecast.evaluation.recalibration import SUFFIX
-from forecast.evaluation.record_tables import blocks_of
-from forecast.evaluation.scores import (
-    area_under_roc,
-    average_precision,
-    brier_score,
-    log_loss,
-    log_loss_rows,
-    skill,
-)
-from forecast.evaluation.tables import records
+from forecast.evaluation.score_table import REFERENCE
+from forecast.evaluation.scores import average_precision, log_loss, skill
 from forecast.features.strata import LONG_PEACE, UNDER_WAY
 
 if TYPE_CHECKING:
@@ -67,7 +56,7 @@ class SkillTable:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; NaN becomes None."""
         return {"about": self.about} | {
-            name: records(getattr(self, name)) for name in ("skill", "ratios", "gains")
+            name: st.records(getattr(self, name)) for name in ("skill", "ratios", "gains")
         }
 
     def to_text(self) -> str:
@@ -159,60 +148,65 @@ def skill_table(
     -------
     SkillTable
     """
-    scores: list[dict[str, Any]] = []
-    gains: list[dict[str, Any]] = []
-    ratios: list[dict[str, Any]] = []
-    for horizon, whole in result.forecasts.groupby("horizon", sort=True):
-        h = int(str(horizon))
-        for label, first, last, part in _parts(whole, periods):
-            by_model = {str(m): rows for m, rows in part.groupby("model", sort=False)}
-            base = by_model["climatology"]["probability"].to_numpy()
-            for model, rows in by_model.items():
-                counted = len(part) == int(whole["year"].between(first, last).sum())
-                inside = _inside(result.counts, h, model, first, last) if counted else np.nan
-                scores.append(
-                    {"horizon": h, "period": label, "model": model}
-                    | _scores(rows, base)
-                    | {"years_inside": inside}
-                )
-            key = {"horizon": h, "period": label}
-            losses = {
-                model: log_loss_rows(rows["outcome"], rows["probability"])
-                for model, rows in by_model.items()
-            }
-            blocks = _blocks(next(iter(by_model.values())))
-            gains += [
-                key | _gain(losses, blocks, *pair, result, resamples)
-                for pair in _pairs(result.model, list(by_model))
-                if blocks
-            ]
-        for (name, decade), rows in whole.groupby(["model", "decade"], sort=False):
-            observed = float(rows["outcome"].sum())
-            expected = float(rows["probability"].sum())
-            ratios.append(
-                {
-                    "horizon": h,
-                    "model": str(name),
-                    "decade": int(str(decade)),
-                    "observed": observed,
-                    "expected": expected,
-                    "ratio": expected / observed if observed else np.nan,
-                }
-            )
-    settings = result.settings
+    settings, forecasts = result.settings, result.forecasts
+    slices = _by_period(periods)
+    table = st.score_table(
+        forecasts,
+        by=slices,
+        against=REFERENCE,
+        scores=(st.proper, st.recalibration, _beside(result.counts)),
+    )
+    skill = st.wide(table, ["horizon", "group", "model", "rows", "events", "expected"])
+    observed = skill["events"].astype(np.float64)
+    skill = skill.assign(onsets=observed, ratio=skill["expected"] / observed.where(observed > 0))
+    decades = st.score_table(forecasts, by=("decade",), against=REFERENCE, scores=(st.proper,))
+    ratios = decades[(decades["kind"] == "decade") & (decades["score"] == "log_loss")].assign(
+        decade=lambda t: t["group"].astype(np.int64),
+        observed=lambda t: t["events"].astype(np.float64),
+        ratio=lambda t: t["expected"] / t["observed"].where(t["observed"] > 0),
+    )
+    gains = st.difference_table(
+        forecasts,
+        _pairs(result.model, list(dict.fromkeys(map(str, forecasts["model"])))),
+        by=slices,
+        bootstrap=st.Bootstrap(int(settings["seed"]), resamples, _years_and_pairs),
+        level=result.level,
+    )
     about: dict[str, Any] = {
         "model": result.model,
         "panel": settings["panel"]["fingerprint"],
-        "test years": f"{result.forecasts['year'].min()}–{result.forecasts['year'].max()}",
+        "test years": f"{forecasts['year'].min()}–{forecasts['year'].max()}",
         "rows left out": str(settings["rows_left_out"])
         + "".join(f", {n} by {name}" for name, n in settings["rows_left_out_by"].items()),
         "seed": settings["seed"],
         "level": result.level,
     }
-    table = SkillTable(pd.DataFrame(scores), pd.DataFrame(ratios), pd.DataFrame(gains), about)
-    if verdict := _verdict(table.gains, result.model):
+    about_gain = ["horizon", "period", "model", "against", "mean", "lower", "upper", "block"]
+    ends = [f"{end}_by_{block}" for block in ("year", "pair") for end in ("lower", "upper")]
+    made = SkillTable(
+        _named(skill, ["horizon", "period", "model", *_SCORES]),
+        _named(ratios, ["horizon", "model", "decade", "observed", "expected", "ratio"]),
+        _named(gains, [*about_gain, *(end for end in ends if end in gains), "level"]),
+        about,
+    )
+    if verdict := _verdict(made.gains, result.model):
         about["recalibration"] = verdict
-    return table
+    return made
+
+
+_SCORES = (
+    "rows", "onsets", "auc", "average_precision", "brier_skill", "log_loss", "log_loss_skill",
+    "log_loss_skill_constant", "ratio", "intercept", "slope", "average_precision_long_peace",
+    "rate_long_peace", "years_inside",
+)  # fmt: skip
+
+
+def _named(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Some columns, by the names that the table of skill has for them."""
+    if table.empty:
+        return pd.DataFrame()
+    names = {"group": "period", "estimate": "mean"}
+    return table.rename(columns=names)[list(columns)].reset_index(drop=True)
 
 
 def _verdict(gains: pd.DataFrame, model: str) -> str:
@@ -230,28 +224,36 @@ def _verdict(gains: pd.DataFrame, model: str) -> str:
     )
 
 
-def _parts(
-    whole: pd.DataFrame, periods: Sequence[Period]
-) -> Iterator[tuple[str, int, int, pd.DataFrame]]:
-    """Label, first and last year and rows of each part of the table."""
-    continues = whole.get("continues", pd.Series(data=False, index=whole.index)).to_numpy(bool)
-    remote = np.zeros(len(whole), dtype=bool)
-    if "relevance" in whole:
-        remote = (whole["relevance"] == "remote").to_numpy()
-    kinds: list[tuple[str, npt.NDArray[np.bool_]]] = [("", np.ones(len(whole), dtype=bool))]
-    if remote.any() and not remote.all():
-        kinds += [(", relevant pairs", ~remote), (", other pairs", remote)]
-    for label, first, last in _spans(whole["year"], periods):
-        span = whole["year"].between(first, last).to_numpy()
-        for name, kind in kinds:
-            yield f"{label}{name}", first, last, whole[span & kind]
-            if (span & kind & continues).any():
-                chosen = whole[span & kind & ~continues]
-                yield f"{label}{name}, by the convention", first, last, chosen
-    if continues.any():
-        low, high = int(whole["year"].min()), int(whole["year"].max())
-        under_way = whole[(whole["stratum"] == UNDER_WAY).to_numpy()]
-        yield f"{_EVERY} ({low}–{high}), {UNDER_WAY}", low, high, under_way
+def _by_period(periods: Sequence[Period]) -> st.Slices:
+    """Slices of the table; those that hold all rows of their years have the kind ``"period"``."""
+
+    def slices(whole: pd.DataFrame) -> Iterator[tuple[str, str, st.Mask]]:
+        every = np.ones(len(whole), dtype=bool)
+        continues = ~every
+        if "continues" in whole:
+            continues = whole["continues"].to_numpy(bool)
+        remote = ~every
+        if "relevance" in whole:
+            remote = (whole["relevance"] == "remote").to_numpy()
+        kinds = [("", every)]
+        if remote.any() and not remote.all():
+            kinds += [(", relevant pairs", ~remote), (", other pairs", remote)]
+        for label, first, last in _spans(whole["year"], periods):
+            span = whole["year"].between(first, last).to_numpy()
+            for name, kind in kinds:
+                part = span & kind
+                if part.any():
+                    full = part.sum() == span.sum()
+                    yield "period" if full else "part", f"{label}{name}", part
+                if (part & continues).any():
+                    yield "part", f"{label}{name}, by the convention", part & ~continues
+        if continues.any():
+            under_way = (whole["stratum"] == UNDER_WAY).to_numpy()
+            low, high = int(whole["year"].min()), int(whole["year"].max())
+            full = under_way.all()
+            yield "period" if full else "part", f"{_EVERY} ({low}–{high}), {UNDER_WAY}", under_way
+
+    return slices
 
 
 def _spans(years: pd.Series, periods: Sequence[Period]) -> Iterator[tuple[str, int, int]]:
@@ -268,40 +270,29 @@ def _spans(years: pd.Series, periods: Sequence[Period]) -> Iterator[tuple[str, i
             yield f"{period.name} ({span[0]}–{span[1]})", *span
 
 
-def _scores(rows: pd.DataFrame, base: np.ndarray[Any, Any]) -> dict[str, float]:
-    y, p = rows["outcome"].to_numpy(), rows["probability"].to_numpy()
-    loss, reference = log_loss(y, p).value, log_loss(y, base).value
-    constant = log_loss(y, np.full(y.size, y.mean())).value
-    found: dict[str, float] = {
-        "rows": y.size,
-        "onsets": float(y.sum()),
-        "auc": area_under_roc(y, p),
-        "average_precision": average_precision(y, p),
-        "brier_skill": skill(brier_score(y, p), brier_score(y, base)),
-        "log_loss": loss,
-        "log_loss_skill": skill(loss, reference),
-        "log_loss_skill_constant": skill(loss, constant),
-        "ratio": float(p.sum() / y.sum()) if y.sum() else np.nan,
-    }
-    try:
-        line = recalibrate(y, p)
-    except ArgumentError:  # constant forecasts, or one class: there is no line
-        found |= {"intercept": np.nan, "slope": np.nan}
-    else:
-        found |= {"intercept": line.intercept, "slope": line.slope}
-    found |= {"average_precision_long_peace": np.nan, "rate_long_peace": np.nan}
-    if "peace_years" in rows:
-        quiet = (rows["peace_years"] > LONG_PEACE).to_numpy()
-        if quiet.any():
-            found["average_precision_long_peace"] = average_precision(y[quiet], p[quiet])
-            found["rate_long_peace"] = float(y[quiet].mean())
-    return found
+def _beside(counts: pd.DataFrame) -> Callable[[st.Cell], Iterator[dict[str, Any]]]:
+    """Skill against the rate of the rows themselves, scores of long peace, and years inside."""
 
+    def scores(cell: st.Cell) -> Iterator[dict[str, Any]]:
+        y, p = cell.y, cell.p
+        constant = log_loss(y, np.full(y.size, y.mean())).value
+        found = {"log_loss_skill_constant": skill(log_loss(y, p).value, constant)}
+        found |= dict.fromkeys(("average_precision_long_peace", "rate_long_peace"), np.nan)
+        if "peace_years" in cell.rows:
+            quiet = (cell.rows["peace_years"] > LONG_PEACE).to_numpy()
+            if quiet.any():
+                found["average_precision_long_peace"] = average_precision(y[quiet], p[quiet])
+                found["rate_long_peace"] = float(y[quiet].mean())
+        found["years_inside"] = np.nan
+        if cell.kind == "period":
+            first, last = cell.rows["year"].min(), cell.rows["year"].max()
+            own = (counts["horizon"] == cell.horizon) & (counts["model"] == cell.model)
+            own &= (counts["group"] == "all") & counts["year"].between(first, last)
+            found["years_inside"] = float(counts.loc[own, "inside"].mean())
+        for name, value in found.items():
+            yield {"score": name, "estimate": value}
 
-def _inside(counts: pd.DataFrame, horizon: int, model: str, first: int, last: int) -> float:
-    chosen = (counts["horizon"] == horizon) & (counts["model"] == model)
-    chosen &= (counts["group"] == "all") & counts["year"].between(first, last)
-    return float(counts.loc[chosen, "inside"].mean())
+    return scores
 
 
 def _pairs(model: str, names: list[str]) -> Iterator[tuple[str, str]]:
@@ -323,39 +314,9 @@ def _pairs(model: str, names: list[str]) -> Iterator[tuple[str, str]]:
             yield name, bare
 
 
-def _blocks(rows: pd.DataFrame) -> dict[str, npt.ArrayLike]:
-    """Labels of the blocks of rows, which are those of every method; empty with one of each."""
-    year, unit = blocks_of(rows).values()
-    several = max(np.unique(year).size, np.unique(unit).size) > 1
-    return {"year": year, "pair": unit} if several else {}
-
-
-def _gain(
-    losses: dict[str, npt.NDArray[np.float64]],
-    blocks: dict[str, npt.ArrayLike],
-    one: str,
-    other: str,
-    result: Backtest,
-    resamples: int,
-) -> dict[str, Any]:
-    found = paired_difference(
-        losses[one],
-        losses[other],
-        blocks=blocks,
-        seed=int(result.settings["seed"]),
-        level=result.level,
-        resamples=resamples,
-    )
-    return {
-        "model": one,
-        "against": other,
-        "mean": found.mean,
-        "lower": found.lower,
-        "upper": found.upper,
-        "block": found.block,
-        **found.ends(),
-        "level": found.level,
-    }
+def _years_and_pairs(rows: pd.DataFrame, mask: st.Mask) -> st.Blocks:
+    year, unit = st.blocks_of(rows[mask]).values()
+    return {"year": year, "pair": unit}
 
 
 def _aligned(table: pd.DataFrame) -> str:

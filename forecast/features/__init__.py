@@ -7,7 +7,6 @@ from forecast.features import (  # noqa: F401  (importing a module registers its
     expansion,
     geography,
     history,
-    pact_age,
     power,
     reliability,
     rivalry,

@@ -23,17 +23,24 @@ __all__ = [
     "OBLIGATION_WEIGHTS",
     "Weights",
     "allied",
+    "best_tie",
     "capability",
     "defence_pacts",
     "defenders",
+    "either",
+    "mean_over_defenders",
     "obligation_strength",
+    "outside",
+    "over",
     "sum_over",
+    "ties_of_treaties",
     "treaty_ties",
 ]
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
 Weights = str | Mapping[str, float]
 
 #: A state with a zero or unknown-but-tiny share counts as this much, so that ratios exist.
@@ -98,11 +105,26 @@ def defenders(world: xr.Dataset, weights: Weights = "defense") -> FloatArray:
     return count_once(obligation_strength(world, weights).transpose(0, 2, 1), world)
 
 
+def either(ties: BoolArray) -> BoolArray:
+    """Whether either of the two is tied to the other; symmetric (year, state, other)."""
+    return np.asarray(ties | ties.transpose(0, 2, 1))
+
+
+def outside(ties: BoolArray) -> BoolArray:
+    """Whether somebody other than `other` is tied to `state`."""
+    return np.asarray(ties.sum(axis=2, keepdims=True) - ties.astype(np.int16) > 0)
+
+
+def over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part` / `whole`; NaN where the whole is zero or unknown."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(whole > 0, part / whole, np.nan)
+
+
 @shared
 def allied(world: xr.Dataset) -> BoolArray:
     """Whether either of the two owes the other defence; symmetric (year, state, other)."""
-    owes = obligation_strength(world) > 0
-    return np.asarray(owes | owes.transpose(0, 2, 1))
+    return either(obligation_strength(world) > 0)
 
 
 @shared
@@ -112,17 +134,7 @@ def capability(world: xr.Dataset) -> Float64Array:
 
 
 def sum_over(strength: np.ndarray, amount: Float64Array) -> Float64Array:
-    """Σ_k strength[…, i, k] · amount[…, k]; NaN where a partner that counts has none.
-
-    Parameters
-    ----------
-    strength : numpy.ndarray, shape (year, n, state)
-    amount : numpy.ndarray, shape (year, state)
-
-    Returns
-    -------
-    numpy.ndarray, shape (year, n)
-    """
+    """Σ_k strength[…, i, k] · amount[…, k], (year, n); NaN where a partner that counts has none."""
     missing = np.isnan(amount)
     total = np.matmul(strength, np.where(missing, 0.0, amount)[..., None], dtype=np.float64)[..., 0]
     if missing.any():
@@ -137,27 +149,73 @@ def defence_pacts(world: xr.Dataset) -> BoolArray:
     return np.asarray(pledge.to_numpy().any(axis=2))
 
 
-def treaty_ties(world: xr.Dataset, treaties: BoolArray, obligation: str = "defense") -> BoolArray:
-    """Ties that run through some treaties only: whether `other` k owes `state` i.
+@shared
+def ties_of_treaties(world: xr.Dataset, obligation: str = "defense") -> tuple[IntArray, IntArray]:
+    """Treaty, and flat position in (year, state, other), of each tie of each treaty and year.
 
-    Parameters
-    ----------
-    treaties : numpy.ndarray of bool, shape (year, treaty)
-        The treaties to look at in each year.
-    obligation : str
-        Obligation class.
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (year, state, other)
+    A tie is a pair of members of the treaty of which `other` owes `state` the obligation under it.
     """
     member = world["treaty_member"].to_numpy()
+    _, treaties, n = member.shape
     pledge = world["treaty_pledge"].sel(obligation=obligation).to_numpy()
-    ties = np.zeros((member.shape[0], member.shape[2], member.shape[2]), dtype=bool)
-    for s, chosen in enumerate(treaties & member.any(axis=2)):
-        inside = member[s, chosen].astype(np.float32)
-        owing = pledge[s, chosen].astype(np.float32)
-        ties[s] = inside.T @ owing > 0
+    group, owing = np.divmod(np.flatnonzero(np.ascontiguousarray(pledge)), n)
+    # Members follow each other by year and treaty: a pledge is paired with those of its own.
+    insiders = np.flatnonzero(member) % n
+    size = member.reshape(-1, n).sum(axis=1)
+    start = np.cumsum(size) - size
+    repeat = size[group]
+    within = np.arange(repeat.sum()) - np.repeat(np.cumsum(repeat) - repeat, repeat)
+    state = insiders[np.repeat(start[group], repeat) + within]
+    other, group = np.repeat(owing, repeat), np.repeat(group, repeat)
+    position = (group // max(treaties, 1) * n + state) * n + other
     # Two members of one year were bound to each other only if they were so on the same day.
-    owes = world["obligations"].sel(obligation=obligation).transpose("year", "other", "state")
-    return np.asarray(ties & owes.to_numpy())
+    owes = world["obligations"].sel(obligation=obligation).to_numpy().transpose(0, 2, 1)
+    held = np.ascontiguousarray(owes).reshape(-1)[position]
+    return (group % max(treaties, 1))[held], position[held]
+
+
+def treaty_ties(world: xr.Dataset, treaties: BoolArray, obligation: str = "defense") -> BoolArray:
+    """Ties that run through some treaties only, (year, state, other), as `defenders`.
+
+    `treaties` are those to look at in each year, (year, treaty).
+    """
+    ties = np.zeros(_of_pairs(world), dtype=bool)
+    treaty, position = ties_of_treaties(world, obligation)
+    year = position // (ties.shape[1] * ties.shape[2])
+    ties.reshape(-1)[position[treaties[year, treaty]]] = True
+    return ties
+
+
+def _of_pairs(world: xr.Dataset) -> tuple[int, int, int]:
+    return world.sizes["year"], world.sizes["state"], world.sizes["state"]
+
+
+def best_tie(world: xr.Dataset, score: np.ndarray) -> npt.NDArray[np.float32]:
+    """Highest score among the treaties under which `other` owes `state` defence.
+
+    Of scores of treaties, (treaty,); (year, state, other), NaN where none with a score binds the
+    two.
+    """
+    best = np.full(_of_pairs(world), -np.inf, dtype=np.float32)
+    treaty, position = ties_of_treaties(world)
+    values = np.where(np.isnan(score), -np.inf, score).astype(np.float32)
+    np.maximum.at(best.reshape(-1), position, values[treaty])
+    best[np.isneginf(best)] = np.nan
+    return best
+
+
+def mean_over_defenders(
+    world: xr.Dataset, values: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64]:
+    """Mean of `values` over the defenders k for which they are known; NaN without any.
+
+    Values are (year, state, other), NaN for pairs that do not count. A code that stands for two in
+    a year of relabelling takes the higher value of the two.
+    """
+    known = ~np.isnan(values)
+    low = values.min(where=known, initial=np.inf) if known.any() else 0.0
+    # Zero is "no tie" to count_once: known values are moved to 1 and above.
+    ties = count_once(np.where(known, values - low + 1, 0), world)
+    number = (ties > 0).sum(axis=2)
+    total = ties.sum(axis=2, dtype=np.float64)
+    return over(total, number) + low - 1

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.features import arrays, rivalry, successions, ties, windows
+from forecast.features import arrays, rivalry, successions, windows
 from forecast.features.arrays import Weights
 from forecast.features.registry import feature
 from forecast.features.shared import shared
@@ -120,8 +120,7 @@ def asymmetry(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     one = arrays.obligation_strength(world, weights)
     other = one.transpose(0, 2, 1)
     both = one + other
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(both > 0, 1 - 2 * np.minimum(one, other) / both, np.nan)
+    return 1 - arrays.over(2 * np.minimum(one, other), both)
 
 
 @shared
@@ -130,7 +129,7 @@ def fewest_conditions(world: xr.Dataset) -> np.ndarray:
 
     With several treaties the least conditional one binds.
     """
-    return np.abs(ties.best_tie(world, -world["treaty_conditions"].to_numpy()))
+    return np.abs(arrays.best_tie(world, -world["treaty_conditions"].to_numpy()))
 
 
 @_feature(
@@ -147,7 +146,7 @@ def conditionality(world: xr.Dataset) -> np.ndarray:
 
     Of several treaties with one ally the least conditional counts.
     """
-    return ties.mean_over_defenders(world, fewest_conditions(world))
+    return arrays.mean_over_defenders(world, fewest_conditions(world))
 
 
 @_feature(
@@ -185,18 +184,13 @@ def within_pact_concentration(world: xr.Dataset) -> np.ndarray:
     size = member.shape[0] * member.shape[2]
     number = np.bincount(at, minlength=size)
     total = np.bincount(at, weights=index.reshape(-1)[pact], minlength=size)
-    mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-    return np.asarray(mean.reshape(member.shape[0], member.shape[2]))
+    return arrays.over(total, number).reshape(member.shape[0], member.shape[2])
 
 
 def pact_concentration(world: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Herfindahl index of the members' capability, and whether there are at least two members.
+    """Herfindahl index of the members' capability, and whether they are at least two.
 
-    Returns
-    -------
-    index : numpy.ndarray, shape (year, treaty)
-        NaN when a member's capability is missing or there are no members.
-    live : numpy.ndarray of bool, shape (year, treaty)
+    Both (year, treaty). The index is NaN when a member's capability is missing or there are none.
     """
     member = successions.count_once(world["treaty_member"].to_numpy(), world, pairs=False)
     years, treaties, n = member.shape

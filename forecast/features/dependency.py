@@ -22,12 +22,13 @@ from forecast.features.arrays import Weights
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 from forecast.features.simulated import constant
-from forecast.sources.official.us_troops import UNITED_STATES
+from forecast.sources.codes import UNITED_STATES
 
 SOURCE = "project definition; Morrow 1991 and Lake 2009 on security reliance"
 TROOPS = "Allen, Flynn & Machain 2022"
-_feature = partial(feature, family="dependency", source=SOURCE)
-NEEDS = ("obligation", "capability", "member")
+_feature = partial(
+    feature, family="dependency", source=SOURCE, needs=("obligation", "capability", "member")
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +69,7 @@ class Security:
     def ally_concentration(self) -> np.ndarray:
         """Σ_k (w_k a_k)² / E²; NaN without allies."""
         squares = arrays.sum_over(self.strength**2, self.amount**2)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.total > 0, np.minimum(squares / self.total**2, 1.0), np.nan)
+        return np.asarray(np.minimum(arrays.over(squares, self.total**2), 1.0))
 
     def patron_withdrawal_loss(self) -> np.ndarray:
         """log((E + c) / (E − max_k w_k a_k + c)); 0 without allies."""
@@ -89,14 +89,13 @@ def security(world: xr.Dataset, weights: Weights) -> Security:
     level="state",
     unit="share",
     formula="E_i / (E_i + c_i); n equal allies of equal size give n/(n+1)",
-    needs=NEEDS,
 )
 def external_share(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """Share of the state's security that its allies' capability makes up; 0 without allies."""
     return security(world, weights).external_share()
 
 
-@_feature(level="state", unit="share", formula="max_k w_k c_k / (E_i + c_i)", needs=NEEDS)
+@_feature(level="state", unit="share", formula="max_k w_k c_k / (E_i + c_i)")
 def patron_share(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """Share of the state's security that its largest ally makes up; 0 without allies."""
     return security(world, weights).patron_share()
@@ -107,7 +106,6 @@ def patron_share(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarr
     unit="index",
     formula="Σ_k (w_k c_k / E_i)²; from 1/n to 1, missing without allies",
     source="Herfindahl 1950",
-    needs=NEEDS,
 )
 def ally_concentration(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """Herfindahl index of the allies' capability; missing without allies (see `has_ally`)."""
@@ -126,7 +124,6 @@ def has_ally(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     level="state",
     unit="share",
     formula="1 − external_share = c_i / (E_i + c_i); never together with it in a model",
-    needs=NEEDS,
 )
 def autonomy(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """Share of the state's security that is its own capability; 1 without allies."""
@@ -138,7 +135,6 @@ def autonomy(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     unit="log ratio",
     sign="+",
     formula="log((E_i + c_i) / (E_i − max_k w_k c_k + c_i))",
-    needs=NEEDS,
 )
 def patron_withdrawal_loss(world: xr.Dataset, *, weights: Weights = "defense") -> np.ndarray:
     """Log fall of the state's security if its largest ally left; 0 without allies."""
@@ -176,7 +172,7 @@ def us_troops(world: xr.Dataset) -> np.ndarray:
 )
 def us_troops_per_capita(world: xr.Dataset) -> np.ndarray:
     """US troops that the state hosts for each 100,000 of its people."""
-    return np.asarray(np.log1p(1e5 * _over(hosted(world), _size(world, "host_population"))))
+    return np.asarray(np.log1p(1e5 * arrays.over(hosted(world), _size(world, "host_population"))))
 
 
 @_feature(
@@ -191,7 +187,7 @@ def us_troops_per_capita(world: xr.Dataset) -> np.ndarray:
 def us_troops_share(world: xr.Dataset) -> np.ndarray:
     """Share of the US troops in all soldiers in the state (historical data only)."""
     troops = hosted(world)
-    return _over(troops, troops + _size(world, "host_personnel"))
+    return arrays.over(troops, troops + _size(world, "host_personnel"))
 
 
 def _size(world: xr.Dataset, name: str) -> np.ndarray:
@@ -199,9 +195,3 @@ def _size(world: xr.Dataset, name: str) -> np.ndarray:
     if name not in world:
         return np.full(world["us_troops"].shape, np.nan)
     return np.asarray(world[name].to_numpy(), dtype=np.float64)
-
-
-def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """`part` / `whole`; NaN where the whole is zero or unknown."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(whole > 0, part / whole, np.nan)

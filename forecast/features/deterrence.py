@@ -3,6 +3,11 @@
 'Outside' means minus the other member of the dyad. A directed feature is the value of `state`
 against `other`: with ``side="b"`` of a directed panel it is the target's (the literature's
 target_outside_defence), with ``side="a"`` the challenger's.
+
+Old and new defence pacts are told apart: what has lasted commits, what was just signed may signal.
+A tie is *new* in s if every defence treaty through which it runs was formed within the last w
+years (s included), and *established* if one is older. Before 1945 the two went with opposite
+signs (Senese & Vasquez 2008; Kenwick et al. 2015), so that a term for both together cancels.
 """
 
 from __future__ import annotations
@@ -10,19 +15,25 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import UnknownNameError
-from forecast.features import arrays, successions
+from forecast.features import arrays, successions, windows
 from forecast.features.history import decayed_onsets
-from forecast.features.registry import feature
+from forecast.features.registry import Sign, feature
 from forecast.features.shared import shared
 from forecast.features.simulated import Values, from_conflicts
 from forecast.sources.tables import OBLIGATIONS
 
+AGE = "Senese & Vasquez 2008; Kenwick, Vasquez & Powers 2015"
 LEEDS = "Leeds 2003; Johnson & Leeds 2011"
-_feature = partial(feature, family="deterrence", source=LEEDS)
+_feature = partial(feature, family="deterrence", source=LEEDS, needs=("obligation", "member"))
 ENTANGLEMENT = "Snyder 1984; Siverson & Starr 1991 on diffusion through alliances"
+BoolArray = npt.NDArray[np.bool_]
+_by_age = partial(
+    feature, family="deterrence", source=AGE, needs=("obligation", "treaty", "member")
+)
 
 
 @_feature(
@@ -30,21 +41,18 @@ ENTANGLEMENT = "Snyder 1984; Siverson & Starr 1991 on diffusion through alliance
     unit="0/1",
     formula="1 if o(i→j) or o(j→i) in the class",
     source=LEEDS + "; expected − for defence",
-    needs=("obligation", "member"),
 )
 def pact_in_dyad(world: xr.Dataset, *, obligation: str = "defense") -> np.ndarray:
     """Whether the two are bound by an obligation of the class, in either direction."""
     if obligation not in OBLIGATIONS:
         raise UnknownNameError("obligation class", obligation, OBLIGATIONS)
-    owes = arrays.obligation_strength(world, obligation) > 0
-    return np.asarray(owes | owes.transpose(0, 2, 1))
+    return arrays.either(arrays.obligation_strength(world, obligation) > 0)
 
 
 @shared
 def outside(world: xr.Dataset, obligation: str) -> np.ndarray:
     """Whether somebody other than `other` owes `state` the obligation."""
-    bound = arrays.defenders(world, obligation) > 0
-    return np.asarray(bound.sum(axis=2, keepdims=True) - bound > 0)
+    return arrays.outside(arrays.defenders(world, obligation) > 0)
 
 
 @shared
@@ -58,80 +66,46 @@ def outside_capability(world: xr.Dataset, obligation: str) -> np.ndarray:
     return np.where(unknown.sum(axis=2, keepdims=True) - unknown > 0, np.nan, total)
 
 
-@_feature(
-    level="directed",
-    unit="0/1",
-    formula="1 if some k ≠ j has o(k→i), DEFENSE",
-    source=LEEDS + "; − for the target, + for a challenger",
-    needs=("obligation", "member"),
+def _register_outside(obligation: str, bound: str, sign: Sign, expected: str) -> None:
+    """Register the presence and the capability of outsiders that owe a state an obligation."""
+    needs = {"obligation", "member"} | ({obligation} & {"neutrality"})
+    owed = f"o(k→i){{}}, {obligation.upper()}"
+
+    def present(world: xr.Dataset) -> np.ndarray:
+        return outside(world, obligation)
+
+    def capability(world: xr.Dataset) -> np.ndarray:
+        return outside_capability(world, obligation)
+
+    present.__name__ = f"outside_{obligation}"
+    present.__doc__ = f"Whether a state outside the dyad {bound.format('is', 'has')}."
+    capability.__name__ = f"outside_{obligation}_capability"
+    capability.__doc__ = (
+        f"Capability of the states outside the dyad that {bound.format('are', 'have')}."
+    )
+    register = partial(_feature, level="directed", sign=sign)
+    register(
+        unit="0/1",
+        formula=f"1 if some k ≠ j has {owed.format('')}",
+        source=f"{LEEDS}; {expected}",
+        needs=needs,
+    )(present)
+    register(
+        unit="share of world capability",
+        bounds=(0, 1),
+        formula=f"Σ_{{k≠j}} {owed.format(' c_k')}",
+        source=LEEDS,
+        needs=needs | {"capability"},
+    )(capability)
+
+
+_register_outside(
+    "defense", "{0} bound to defend the state", "free", "− for the target, + for a challenger"
 )
-def outside_defense(world: xr.Dataset) -> np.ndarray:
-    """Whether a state outside the dyad is bound to defend the state."""
-    return outside(world, "defense")
-
-
-@_feature(
-    level="directed",
-    unit="share of world capability",
-    bounds=(0, 1),
-    formula="Σ_{k≠j} o(k→i) c_k, DEFENSE",
-    needs=("obligation", "capability", "member"),
+_register_outside("offense", "{0} bound to join the state's attack", "+", "+ for the challenger")
+_register_outside(
+    "neutrality", "{1} promised the state to stay neutral", "+", "+ for the challenger"
 )
-def outside_defense_capability(world: xr.Dataset) -> np.ndarray:
-    """Capability of the states outside the dyad that are bound to defend the state."""
-    return outside_capability(world, "defense")
-
-
-@_feature(
-    level="directed",
-    unit="0/1",
-    sign="+",
-    formula="1 if some k ≠ j has o(k→i), OFFENSE",
-    source=LEEDS + "; + for the challenger",
-    needs=("obligation", "member"),
-)
-def outside_offense(world: xr.Dataset) -> np.ndarray:
-    """Whether a state outside the dyad is bound to join the state's attack."""
-    return outside(world, "offense")
-
-
-@_feature(
-    level="directed",
-    unit="share of world capability",
-    bounds=(0, 1),
-    sign="+",
-    formula="Σ_{k≠j} o(k→i) c_k, OFFENSE",
-    needs=("obligation", "capability", "member"),
-)
-def outside_offense_capability(world: xr.Dataset) -> np.ndarray:
-    """Capability of the states outside the dyad that are bound to join the state's attack."""
-    return outside_capability(world, "offense")
-
-
-@_feature(
-    level="directed",
-    unit="0/1",
-    sign="+",
-    formula="1 if some k ≠ j has o(k→i), NEUTRALITY",
-    source=LEEDS + "; + for the challenger",
-    needs=("obligation", "neutrality", "member"),
-)
-def outside_neutrality(world: xr.Dataset) -> np.ndarray:
-    """Whether a state outside the dyad has promised the state to stay neutral."""
-    return outside(world, "neutrality")
-
-
-@_feature(
-    level="directed",
-    unit="share of world capability",
-    bounds=(0, 1),
-    sign="+",
-    formula="Σ_{k≠j} o(k→i) c_k, NEUTRALITY",
-    needs=("obligation", "neutrality", "capability", "member"),
-)
-def outside_neutrality_capability(world: xr.Dataset) -> np.ndarray:
-    """Capability of the states outside the dyad that have promised the state to stay neutral."""
-    return outside_capability(world, "neutrality")
 
 
 @shared
@@ -146,7 +120,6 @@ def defence_ties(world: xr.Dataset) -> np.ndarray:
     sign="-",
     formula="|D(i) ∩ D(j)|",
     source="Kimball 2006; project definition",
-    needs=("obligation", "member"),
 )
 def shared_allies(world: xr.Dataset) -> np.ndarray:
     """Number of third states that are bound to defend both."""
@@ -159,7 +132,6 @@ def shared_allies(world: xr.Dataset) -> np.ndarray:
     unit="states",
     formula="|D(i) \\ D(j) \\ {j}|",
     source="project definition: multilateral pacts are mismeasured without this split",
-    needs=("obligation", "member"),
 )
 def outside_allies(world: xr.Dataset) -> np.ndarray:
     """Number of third states that are bound to defend the state and not the other."""
@@ -263,3 +235,75 @@ def disputes_with_allies(world: xr.Dataset, *, half_life: float = 3.0) -> np.nda
     ally = successions.count_once(arrays.allied(world), world).astype(np.float32)
     # The diagonal of both is zero: neither i itself nor j is among the allies k.
     return np.asarray(np.matmul(own, ally.transpose(0, 2, 1)))
+
+
+def _old(world: xr.Dataset, window: int) -> BoolArray:
+    """Treaties with a defence obligation formed `window` or more years ago, (year, treaty)."""
+    windows.positive("window", window)
+    age = world["year"].to_numpy()[:, None] - world["treaty_start"].to_numpy()[None, :]
+    return np.asarray(arrays.defence_pacts(world) & (age >= window))
+
+
+@shared
+def ties_by_age(world: xr.Dataset, window: int) -> tuple[BoolArray, BoolArray]:
+    """Established and new ties, each (year, state, other): `other` owes `state` defence."""
+    owed = arrays.defenders(world) > 0
+    old = arrays.treaty_ties(world, _old(world, window))
+    old = successions.count_once(old, world) & owed
+    return old, owed & ~old
+
+
+@_by_age(
+    level="dyad",
+    unit="0/1",
+    sign="-",
+    formula="1 if i and j have a defence pact that was formed w or more years ago",
+)
+def established_pact_in_dyad(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
+    """Whether a defence pact that has lasted for `window` years binds the two."""
+    return arrays.either(ties_by_age(world, window)[0])
+
+
+@_by_age(
+    level="dyad",
+    unit="0/1",
+    formula="1 if i and j have a defence pact, and none that was formed w or more years ago",
+)
+def new_pact_in_dyad(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
+    """Whether only defence pacts younger than `window` years bind the two."""
+    established, new = ties_by_age(world, window)
+    return np.asarray(arrays.either(new) & ~arrays.either(established))
+
+
+@_by_age(
+    level="directed",
+    unit="0/1",
+    sign="-",
+    formula="1 if some k ≠ j owes i defence under a treaty formed w or more years ago",
+)
+def outside_established_defense(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
+    """Whether an outside state has been bound to defend the state for `window` years."""
+    return arrays.outside(ties_by_age(world, window)[0])
+
+
+@_by_age(
+    level="directed",
+    unit="0/1",
+    formula="1 if some k ≠ j owes i defence, under treaties formed within w years only",
+)
+def outside_new_defense(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
+    """Whether an outside state has newly come to be bound to defend the state."""
+    return arrays.outside(ties_by_age(world, window)[1])
+
+
+@_by_age(
+    family="expansion",
+    level="state",
+    unit="0/1",
+    sign="-",
+    formula="1 if i is in a defence pact that was formed w or more years ago",
+)
+def established_pact(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
+    """Whether the state has a defence pact that is not new; `new_pact` is the other half."""
+    old = _old(world, window)
+    return np.asarray((world["treaty_member"].to_numpy() & old[:, :, None]).any(axis=1))

@@ -16,7 +16,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from forecast.panel.deferred import lazily
+from forecast.panel.types import lazily
 
 __all__ = ["eras", "excerpt"]
 
@@ -31,23 +31,10 @@ START_COST = 100_000
 def eras(needed: BoolArray, member: BoolArray, lookback: int | None) -> list[slice]:
     """Stretches of years that together hold all that are needed.
 
-    An era goes on until the states that are not there in all of it cost more than a new one,
-    which has to look back anew.
-
-    Parameters
-    ----------
-    needed : numpy.ndarray of bool, shape (year,)
-        Years of the world for which values are wanted.
-    member : numpy.ndarray of bool, shape (year, state)
-        Membership of the system.
-    lookback : int or None
-        Years before each that its values depend on; None for all of them.
-
-    Returns
-    -------
-    list of slice
-        Into the years of the world, without the years to look back. One, from the first year of
-        the world, if `lookback` is None.
+    Of the years that are needed (year,), membership (year, state) and the years before each that
+    its values depend on (None for all: one era from the first year). Slices are into the years of
+    the world, without the years to look back. An era goes on until the states that are not there
+    in all of it cost more than a new one, which has to look back anew.
     """
     years = np.flatnonzero(needed)
     if not years.size:
@@ -73,14 +60,8 @@ def eras(needed: BoolArray, member: BoolArray, lookback: int | None) -> list[sli
 def excerpt(world: xr.Dataset, years: slice, states: IntArray) -> xr.Dataset:
     """Some years of the world, with some states and the treaties that have members in them.
 
-    Parameters
-    ----------
-    world : xarray.Dataset
-        Dense world, dimensions in the order of `registry.ordered`.
-    years : slice
-        Positions of the years.
-    states : numpy.ndarray, shape (n,), intp
-        Positions of the states, ascending; all others must be outside the system in those years.
+    The world is `ordered`; positions of states ascend, and all others must be outside the system in
+    those years.
     """
     near = world.isel(year=years)
     chosen: dict[str, IntArray] = {}

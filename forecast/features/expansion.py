@@ -17,7 +17,9 @@ from forecast.features.registry import feature
 from forecast.features.shared import shared
 
 SOURCE = "project definition; Senese & Vasquez 2008 and Kenwick et al. 2015 on new alliances"
-_feature = partial(feature, family="expansion", source=SOURCE)
+_feature = partial(
+    feature, family="expansion", source=SOURCE, needs=("obligation", "treaty", "member")
+)
 COUNT = "states"
 POINTS = "share of world capability"
 
@@ -117,7 +119,6 @@ def inherited_capability(world: xr.Dataset, window: int) -> np.ndarray:
     level="state",
     unit=COUNT,
     formula="|{k∈N_w(i): k older than w years, bound to i only by treaties younger than w years}|",
-    needs=("obligation", "treaty", "member"),
 )
 def expansion_by_formation(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Defenders gained through a new treaty."""
@@ -129,7 +130,6 @@ def expansion_by_formation(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     level="state",
     unit=COUNT,
     formula="|{k∈N_w(i): k older than w years, bound to i by a treaty older than w years}|",
-    needs=("obligation", "treaty", "member"),
 )
 def expansion_by_accession(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Defenders gained through an old treaty: one of the two acceded, or promised more."""
@@ -141,7 +141,6 @@ def expansion_by_accession(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     level="state",
     unit=COUNT,
     formula="|{k∈N_w(i): k entered the system within w years}|",
-    needs=("obligation", "treaty", "member"),
 )
 def expansion_by_succession(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Defenders gained that are themselves new states.
@@ -276,7 +275,6 @@ def mutual_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     unit="0/1",
     formula="1 if a defence pact of i was formed within w years",
     source="Senese & Vasquez 2008; positive before 1945, contested since",
-    needs=("obligation", "treaty", "member"),
 )
 def new_pact(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether the youngest defence pact of the state was formed within `window` years.

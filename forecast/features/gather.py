@@ -227,12 +227,37 @@ def compute_features(
             "a panel read from a file has no alliances to compute it from; "
             f"columns found: {', '.join(map(str, panel.data.data_vars))}"
         )
-    if panel.unit == "alliance-year":
-        return _with_members(panel, wanted)
+    lagged = panel.data["year"].to_numpy() - panel.lag
+    columns = (_of_treaties if panel.unit == "alliance-year" else _of_rows)(panel, wanted, threads)
+    rising = bool((lagged[1:] >= lagged[:-1]).all())
+    made = {
+        r.name: (
+            "row",
+            columns[r.name],
+            {**r.attrs, "covers": _covers(columns[r.name], lagged, rising=rising)},
+        )
+        for r in wanted
+    }
+    return panel.with_data(panel.data.assign(made))
+
+
+def _of_treaties(
+    panel: Panel, wanted: Sequence[FeatureRequest], threads: int | None
+) -> dict[str, Float64Array]:
+    from forecast.features.treaty import member_columns  # whose panels have a request's columns
+
+    return member_columns(panel, wanted)
+
+
+def _of_rows(
+    panel: Panel, wanted: Sequence[FeatureRequest], threads: int | None
+) -> dict[str, Float64Array]:
+    """Columns of states or pairs, era by era."""
     groups: dict[int | None, list[FeatureRequest]] = {}
     for request in wanted:
         _check_unit(request, panel.unit)
         groups.setdefault(request.spec.lookback(request.options), []).append(request)
+    assert panel.world is not None
     world = ordered(panel.world)
     rows = Positions.of(panel, world)
     needed, member = rows.needed(world.sizes["year"]), world["member"].to_numpy()
@@ -254,17 +279,7 @@ def compute_features(
     for request in wanted:
         if request.at_entry == "current":
             _fill_entries(panel, request, columns[request.name])
-    lagged = panel.data["year"].to_numpy() - panel.lag
-    rising = bool((lagged[1:] >= lagged[:-1]).all())
-    made = {
-        r.name: (
-            "row",
-            columns[r.name],
-            {**r.attrs, "covers": _covers(columns[r.name], lagged, rising=rising)},
-        )
-        for r in wanted
-    }
-    return panel.with_data(panel.data.assign(made))
+    return columns
 
 
 def _fill_entries(panel: Panel, request: FeatureRequest, column: Float64Array) -> None:
@@ -325,23 +340,6 @@ def _check_unit(request: FeatureRequest, unit: str) -> None:
             f"column {request.name!r}: feature {request.feature!r} has one value for each side "
             "of a dyad; side must be one of a, b, sum, mean, min, max, product, absdiff"
         )
-
-
-def _with_members(panel: Panel, wanted: Sequence[FeatureRequest]) -> Panel:
-    """Alliance-years: features of the system, and of states over the members of the treaty."""
-    from forecast.features.alliance_years import member_columns
-
-    lagged = panel.data["year"].to_numpy() - panel.lag
-    columns = member_columns(panel, wanted)
-    made = {
-        r.name: (
-            "row",
-            columns[r.name],
-            {**r.attrs, "covers": _covers(columns[r.name], lagged, rising=True)},
-        )
-        for r in wanted
-    }
-    return panel.with_data(panel.data.assign(made))
 
 
 def _check_distinct(requests: Sequence[FeatureRequest]) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 
 from forecast.features.registry import feature
-from forecast.panel.populations import relevant_pairs
+from forecast.panel.rows import relevant_pairs
 
 SOURCE = "Stinnett et al. 2002, COW Direct Contiguity"
-_feature = partial(feature, family="geography", source=SOURCE)
+_feature = partial(feature, family="geography", source=SOURCE, needs=("contiguity", "member"))
 
 
 def contiguity_class(world: xr.Dataset) -> np.ndarray:
@@ -24,7 +24,6 @@ def contiguity_class(world: xr.Dataset) -> np.ndarray:
     unit="0/1",
     sign="+",
     formula="1 if the two share a land or river border (class 1)",
-    needs=("contiguity", "member"),
 )
 def land_contiguity(world: xr.Dataset) -> np.ndarray:
     """Whether the two states share a land or river border."""
@@ -37,7 +36,6 @@ def land_contiguity(world: xr.Dataset) -> np.ndarray:
     bounds=(0, 5),
     sign="+",
     formula="6 − contiguity class; 0 if not contiguous",
-    needs=("contiguity", "member"),
 )
 def contiguity_closeness(world: xr.Dataset) -> np.ndarray:
     """Steps of closeness: 5 shares a border, 4 within 12 miles of water … 0 beyond 400 miles."""
@@ -50,7 +48,6 @@ def contiguity_closeness(world: xr.Dataset) -> np.ndarray:
     unit="0/1",
     sign="-",
     formula="1 if the two are contiguous in no class, by land or within 400 miles of water",
-    needs=("contiguity", "member"),
 )
 def not_contiguous(world: xr.Dataset) -> np.ndarray:
     """Whether the two are far apart: relevant only if one of them is a major power."""
@@ -63,7 +60,6 @@ def not_contiguous(world: xr.Dataset) -> np.ndarray:
     sign="+",
     formula="1 if the two are contiguous in any class or one of them is a COW major power",
     source="Maoz & Russett 1993; Lemke & Reed 2001",
-    needs=("contiguity", "member"),
 )
 def politically_relevant(world: xr.Dataset) -> np.ndarray:
     """Whether the two have the means to fight each other: neighbours, or a major power."""

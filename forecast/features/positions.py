@@ -57,19 +57,9 @@ class Positions:
 
     @classmethod
     def of(cls, panel: Panel, world: xr.Dataset) -> Positions:
-        """Positions of the rows of a panel.
+        """Positions of the rows of a panel; fastest if they are sorted by year.
 
-        Parameters
-        ----------
-        panel : Panel
-            Rows; fastest if they are sorted by year.
-        world : xarray.Dataset
-            Dense world, of years that follow each other.
-
-        Raises
-        ------
-        DataError
-            A row names a state that the world does not have.
+        A row with a state that the world does not have is a `DataError`.
         """
         first, codes = int(world["year"][0]), world["state"].to_numpy()
         year = panel.data["year"].to_numpy().astype(np.intp) - (panel.lag + first)
@@ -116,16 +106,9 @@ class Positions:
     def within(
         self, world: xr.Dataset, era: slice, lookback: int | None
     ) -> tuple[xr.Dataset, Positions]:
-        """The excerpt of a world from which the features of an era are computed, and its rows.
+        """The excerpt of their world from which the features of an era are computed, and its rows.
 
-        Parameters
-        ----------
-        world : xarray.Dataset
-            World of these positions.
-        era : slice
-            Positions of years whose rows are wanted.
-        lookback : int or None
-            Years before the era that the excerpt must hold too; None for the whole world so far.
+        It holds `lookback` years before the era too; with None the whole world so far.
         """
         rows = self.between(era.start, era.stop)
         if lookback is None:
@@ -152,17 +135,7 @@ class Positions:
         return self._in_states[0] * self.states + b, self._in_states[1] * self.states + a
 
     def values(self, dense: np.ndarray, level: Level, side: Side) -> np.ndarray:
-        """Value of each row.
-
-        Parameters
-        ----------
-        dense : numpy.ndarray
-            (year,), (year, state) or (year, state, other), as of the level.
-        level : {"system", "state", "dyad", "directed"}
-            What the array is over.
-        side : str
-            How the values of the two sides become one; a key of `COMBINE`, or "none".
-        """
+        """Value of each row: of an array of the level's shape, the sides made one by `COMBINE`."""
         if level == "system":
             return np.asarray(dense[self.year])
         flat, at = dense.reshape(-1), self._in_states if level == "state" else self._in_pairs

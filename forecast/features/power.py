@@ -11,7 +11,7 @@ from forecast.features import arrays, successions, windows
 from forecast.features.registry import feature
 from forecast.features.simulated import with_calendar
 
-_feature = partial(feature, family="power")
+_feature = partial(feature, family="power", needs=("member",))
 
 
 @_feature(
@@ -21,7 +21,6 @@ _feature = partial(feature, family="power")
     sign="+",
     formula="number of the two that are COW major powers",
     source="COW State System Membership; Bremer 1992",
-    needs=("member",),
 )
 def major_powers(world: xr.Dataset) -> np.ndarray:
     """How many of the two states are major powers: 0, 1 or 2."""
@@ -35,7 +34,6 @@ def major_powers(world: xr.Dataset) -> np.ndarray:
     sign="+",
     formula="1 if both are COW major powers",
     source="COW State System Membership; Bremer 1992",
-    needs=("member",),
 )
 def joint_major(world: xr.Dataset) -> np.ndarray:
     """Whether both states are major powers."""
@@ -92,7 +90,6 @@ def joint_capability(world: xr.Dataset) -> np.ndarray:
     formula="s − first year of i's running spell in the system (a relabelled state's: of its "
     "predecessor); at most the cap",
     source="Maoz 1989 on new states; COW State System Membership",
-    needs=("member",),
     whole_record=True,
     simulate=with_calendar("a year older every year"),
 )

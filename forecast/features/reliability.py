@@ -162,9 +162,7 @@ def ally_reliability(
     """
     chance = expected(world, a=a, b=b, level=level, window=window)
     bound = arrays.defenders(world) > 0
-    number = bound.sum(axis=2)
-    total = arrays.sum_over(bound.astype(np.float32), chance)
-    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return arrays.over(arrays.sum_over(bound.astype(np.float32), chance), bound.sum(axis=2))
 
 
 def _discounted(name: str, of: str, formula: str) -> None:

@@ -36,10 +36,7 @@ def sharing() -> Iterator[None]:
 def shared[**P, T](function: Callable[P, T]) -> Callable[P, T]:
     """Compute once per world and arguments within `sharing`; arrays are then read-only.
 
-    Parameters
-    ----------
-    function : callable
-        Takes a world and hashable arguments or mappings; returns an array or a tuple of arrays.
+    The function takes a world and hashable arguments or mappings.
     """
 
     @wraps(function)

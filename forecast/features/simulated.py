@@ -1,6 +1,6 @@
 """How features move in a simulated year: the rules that stand beside their formulas.
 
-A rule reads what a simulation knows of the past, for some rows and all its draws (`Past`), and
+A rule reads what a simulation knows of the past (`Past`), for some rows R and all its draws D, and
 gives the values of the feature at the end of the last year (`Values`). The simulation hands every
 rule the same past and asks for no feature by name.
 """

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
+from forecast.features import arrays
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
@@ -29,7 +30,7 @@ MEASURED: Mapping[str, tuple[float, float, float]] = {
 }
 #: How `joint_igos` counts.
 SCALES = ("log", "count")
-_feature = partial(feature, family="society")
+_feature = partial(feature, family="society", needs=("regime", "member"))
 
 
 @_feature(
@@ -37,7 +38,6 @@ _feature = partial(feature, family="society")
     unit="index",
     formula="electoral democracy index of i",
     source=VDEM,
-    needs=("regime", "member"),
 )
 def polyarchy(world: xr.Dataset) -> np.ndarray:
     """How democratic the state is, from 0 to 1."""
@@ -63,7 +63,6 @@ def polity(world: xr.Dataset) -> np.ndarray:
     sign="+",
     formula="|d_i − d_j|, d the electoral democracy index",
     source=VDEM + "; Werner 2000; Bennett 2006 on political similarity",
-    needs=("regime", "member"),
 )
 def regime_distance(world: xr.Dataset) -> np.ndarray:
     """How different the regimes of the two are."""
@@ -77,7 +76,6 @@ def regime_distance(world: xr.Dataset) -> np.ndarray:
     sign="-",
     formula="min(d_i, d_j), d the electoral democracy index",
     source=VDEM + "; Dixon 1994 and Oneal & Russett 1997 on the weak link",
-    needs=("regime", "member"),
 )
 def lowest_polyarchy(world: xr.Dataset) -> np.ndarray:
     """Democracy of the less democratic of the two."""
@@ -98,7 +96,6 @@ def lower(world: xr.Dataset, measure: str) -> np.ndarray:
     formula="1 if d_i ≥ threshold and d_j ≥ threshold, d the electoral democracy index (threshold "
     "0.5), or with measure='polity' polity2 (threshold 6)",
     source=VDEM + "; " + POLITY + "; Maoz & Russett 1993",
-    needs=("regime", "member"),
 )
 def joint_democracy(
     world: xr.Dataset, *, measure: str = "polyarchy", threshold: float | None = None
@@ -128,8 +125,7 @@ def dependence(world: xr.Dataset) -> np.ndarray:
     flow = world["trade_flow"].to_numpy().astype(np.float64)
     whole = world["imports"].to_numpy().astype(np.float64) + world["exports"].to_numpy()
     between = flow + flow.transpose(0, 2, 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(whole[:, :, None] > 0, between / whole[:, :, None], np.nan)
+    return arrays.over(between, whole[:, :, None])
 
 
 @_feature(

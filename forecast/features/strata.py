@@ -12,7 +12,7 @@ import xarray as xr
 from forecast.features.gather import FeatureRequest
 from forecast.features.history import disputes_total, peace_years
 from forecast.panel.events import UnderWay
-from forecast.panel.populations import pairs_of, relevant_pairs
+from forecast.panel.rows import pairs_of, relevant_pairs
 
 __all__ = [
     "LONG_PEACE",

@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from forecast.features import arrays, successions, ties
+from forecast.features import arrays, successions
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
-_feature = partial(feature, family="structure")
+_feature = partial(feature, family="structure", needs=("obligation", "treaty", "member"))
 
 
 @_feature(
@@ -19,7 +19,6 @@ _feature = partial(feature, family="structure")
     unit="share",
     formula="share of k∈D(i) bound by a treaty with ≥ 3 members; missing without allies",
     source="project definition; Olson & Zeckhauser 1966",
-    needs=("obligation", "treaty", "member"),
 )
 def multilateral_share(world: xr.Dataset) -> np.ndarray:
     """Share of the state's defenders that are bound by a multilateral treaty."""
@@ -27,9 +26,7 @@ def multilateral_share(world: xr.Dataset) -> np.ndarray:
     large = successions.count_once(member, world, pairs=False).sum(axis=2) >= 3
     multilateral = successions.count_once(arrays.treaty_ties(world, large), world)
     defended = arrays.defenders(world) > 0
-    number = defended.sum(axis=2)
-    part = (defended & multilateral).sum(axis=2)
-    return np.where(number > 0, part / np.maximum(number, 1), np.nan)
+    return arrays.over((defended & multilateral).sum(axis=2), defended.sum(axis=2))
 
 
 @_feature(
@@ -59,7 +56,6 @@ def bound_together(world: xr.Dataset, treaties: np.ndarray) -> np.ndarray:
     sign="-",
     formula="1 if a treaty between the two binds its members to settle disputes peacefully",
     source="Long, Nordstrom & Baek 2007; Mattes & Vonnahme 2010",
-    needs=("obligation", "treaty", "member"),
 )
 def peaceful_settlement(world: xr.Dataset) -> np.ndarray:
     """Whether the two are members of a treaty with a duty of peaceful settlement.
@@ -82,11 +78,12 @@ def peaceful_settlement(world: xr.Dataset) -> np.ndarray:
     formula="mean over k∈D(i) of the depth items of k's deepest defence treaty with i",
     source="Leeds & Anac 2005; Alley 2021 (items: integrated command, coordination, basing, "
     "military aid, organisation)",
-    needs=("obligation", "treaty", "member"),
 )
 def pact_depth(world: xr.Dataset) -> np.ndarray:
     """Mean depth of the state's defence ties; missing without allies or where it is not coded."""
-    return ties.mean_over_defenders(world, ties.best_tie(world, world["treaty_depth"].to_numpy()))
+    return arrays.mean_over_defenders(
+        world, arrays.best_tie(world, world["treaty_depth"].to_numpy())
+    )
 
 
 @_feature(
@@ -96,8 +93,7 @@ def pact_depth(world: xr.Dataset) -> np.ndarray:
     sign="-",
     formula="mean over k∈D(i) of the latent depth θ of k's deepest defence treaty with i",
     source="Benson & Clinton 2016; Alley 2021; two-parameter logistic model of the provisions, "
-    "`forecast.panel.depth`",
-    needs=("obligation", "treaty", "member"),
+    "`forecast.panel.treaties`",
 )
 def treaty_depth(world: xr.Dataset) -> np.ndarray:
     """Mean latent depth of the state's defence ties; missing without allies.
@@ -107,7 +103,7 @@ def treaty_depth(world: xr.Dataset) -> np.ndarray:
     in standard deviations over all treaties of the data set; a provision that the data do not
     code is left out.
     """
-    return ties.mean_over_defenders(world, latent_depth(world))
+    return arrays.mean_over_defenders(world, latent_depth(world))
 
 
 @_feature(
@@ -117,7 +113,6 @@ def treaty_depth(world: xr.Dataset) -> np.ndarray:
     sign="-",
     formula="latent depth θ of the deepest defence treaty between the two; missing without one",
     source="Benson & Clinton 2016; Alley 2021",
-    needs=("obligation", "treaty", "member"),
 )
 def treaty_depth_in_dyad(world: xr.Dataset) -> np.ndarray:
     """Latent depth of the deepest treaty under which one of the two owes the other defence."""
@@ -128,4 +123,4 @@ def treaty_depth_in_dyad(world: xr.Dataset) -> np.ndarray:
 @shared
 def latent_depth(world: xr.Dataset) -> np.ndarray:
     """Latent depth of the deepest treaty under which `other` owes `state` defence."""
-    return ties.best_tie(world, world["treaty_latent_depth"].to_numpy())
+    return arrays.best_tie(world, world["treaty_latent_depth"].to_numpy())

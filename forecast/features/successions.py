@@ -110,13 +110,8 @@ def count_once(values: np.ndarray, world: xr.Dataset, *, pairs: bool = True) -> 
     NATO's members. On the last axis the successor stands for both; before, where it has the past
     of its predecessor (`continued`) and is no member, it is nobody.
 
-    Parameters
-    ----------
-    values : numpy.ndarray, shape (year, …, state)
-        Flags or strengths.
-    pairs : bool
-        Whether the axis before the last is over states too: nobody is then an ally, or a
-        threat, of its own successor.
+    Values are flags or strengths; with `pairs` the axis before the last is over states too, and
+    nobody is then an ally, or a threat, of its own successor.
     """
     values = values.copy()
     years, member = world["year"].to_numpy(), world["member"].to_numpy()
@@ -134,17 +129,7 @@ def count_once(values: np.ndarray, world: xr.Dataset, *, pairs: bool = True) -> 
 def inherited(pairs: np.ndarray, world: xr.Dataset, window: int) -> np.ndarray:
     """D of `window` years before, in which successors take the places of their predecessors.
 
-    Parameters
-    ----------
-    pairs : numpy.ndarray, shape (year, state, other)
-        Strengths in each year.
-    window : int
-        Years to look back.
-
-    Returns
-    -------
-    numpy.ndarray, shape (year, state, other)
-        What was in force in s − window, told in the codes of year s.
+    What was in force in s − window, told in the codes of year s; (year, state, other).
     """
     before = past(pairs, window)
     years = world["year"].to_numpy()
@@ -185,16 +170,7 @@ def continued(world: xr.Dataset) -> xr.Dataset:
     nothing changes. The predecessor keeps its own past. For the history of a state or a pair:
     sums over third states would count a state of two codes twice (`count_once` undoes that).
 
-    Parameters
-    ----------
-    world : xarray.Dataset
-        Dense world; with the attribute ``succession`` ``"restart"`` it is returned as it is.
-
-    Returns
-    -------
-    xarray.Dataset
-        Other ``onset_count``, ``dispute``, ``open``, ``rivalry``, ``dispute_onset_count``,
-        ``member`` and ``entry_year``.
+    A world with the attribute ``succession`` ``"restart"`` is returned as it is.
     """
     years = world["year"].to_numpy()
     found = [change for change in _successions(world) if years[0] <= change[2]]

@@ -2,8 +2,8 @@
 
 The defence graph of a year has the states in the system as nodes and an edge where either of two
 owes the other defence. Its blocs are the communities of greatest modularity that the method of
-Louvain finds (Blondel et al. 2008; `forecast.features.louvain`), the same ones every time; a state
-without a pact is a bloc of its own. Features of the system have one value a year,
+Louvain finds (Blondel et al. 2008; networkx), the same ones every time; a state without a pact is
+a bloc of its own. Features of the system have one value a year,
 some 200 in all: no panel of dyads makes more of them.
 """
 
@@ -17,7 +17,6 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.features import arrays, successions
-from forecast.features.louvain import louvain
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
@@ -25,36 +24,37 @@ IntArray = npt.NDArray[np.int64]
 _feature = partial(feature, family="structure")
 
 
+#: Louvain's method visits nodes in a random order: of so many orders the best partition is taken.
+_ORDERS = 3
+
+
 @lru_cache(maxsize=1024)
 def communities(edges: bytes, size: int) -> tuple[int, ...]:
-    """Community of each node.
+    """Community of each node, numbered in the order of their first nodes.
 
-    Parameters
-    ----------
-    edges : bytes
-        Upper triangle of the adjacency matrix, packed bits; the key under which the answer is
-        kept, as most years have the graph of the year before.
-    size : int
-        Number of nodes.
+    `edges` is the upper triangle of the adjacency matrix, packed bits; the key under which the
+    answer is kept, as most years have the graph of the year before.
     """
+    import networkx as nx
+
     upper = np.triu_indices(size, k=1)
-    graph = np.zeros((size, size), dtype=bool)
-    graph[upper] = np.unpackbits(np.frombuffer(edges, dtype=np.uint8), count=len(upper[0]))
-    return tuple(louvain(graph | graph.T).tolist())
+    held = np.unpackbits(np.frombuffer(edges, dtype=np.uint8), count=len(upper[0])).astype(bool)
+    if not held.any():
+        return tuple(range(size))
+    graph = nx.empty_graph(size)
+    graph.add_edges_from(zip(*(ends[held].tolist() for ends in upper), strict=True))
+    found = (nx.community.louvain_communities(graph, seed=seed) for seed in range(_ORDERS))
+    best = max(found, key=lambda parts: nx.community.modularity(graph, parts))
+    number = {node: at for at, part in enumerate(sorted(best, key=min)) for node in part}
+    return tuple(number[node] for node in range(size))
 
 
 @shared
 def blocs(world: xr.Dataset) -> tuple[npt.NDArray[np.bool_], IntArray]:
     """Edges of the defence graph among members, and the bloc of each state.
 
-    In the year of a relabelling the successor stands for both codes.
-
-    Returns
-    -------
-    edges : numpy.ndarray of bool, shape (year, state, other)
-        Symmetric.
-    label : numpy.ndarray of int, shape (year, state)
-        Number of the bloc; -1 outside the system.
+    Edges are symmetric, (year, state, other); the number of a bloc, (year, state), is -1 outside
+    the system. In the year of a relabelling the successor stands for both codes.
     """
     member = successions.count_once(world["member"].to_numpy(), world, pairs=False)
     edges = successions.count_once(arrays.allied(world), world)

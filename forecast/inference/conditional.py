@@ -1,23 +1,27 @@
-"""The Gaussian approximation of the latent vector given the scales, and the mode of the scales."""
+"""The Gaussian approximation of the latent vector given the scales; their mode; skewness there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg as sl
 
+from forecast.arrays import FloatArray
 from forecast.inference.latent import Latent, Moments
 
-__all__ = ["Conditional", "conditional", "scale_jacobian", "scale_mode"]
+__all__ = ["Conditional", "Measure", "conditional", "scale_jacobian", "scale_mode", "skewed"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _DECREMENT = 1e-3  # squared distance to the mode, in posterior standard deviations, to stop at
 _LONGEST = 1.0  # step of a log scale
 _FAR = 0.5  # step of a log scale, in standard deviations, after which curvature is taken anew
 _LEAST_CURVATURE = 0.3  # of the log marginal posterior by a log scale, in the search
+_PAIRS = 6  # antithetic pairs of the Kullback–Leibler optimal mean
+_SHIFT = 0.4  # of all predictors, about a standard deviation of one, to see how they bend
+_MOST = 0.9  # parameter of the skewed coordinates
+_NORMAL, _WEIGHT = np.polynomial.hermite_e.hermegauss(64)
 _NOISE = 2e-7  # relative, of a log likelihood in single precision
 
 
@@ -46,20 +50,10 @@ def conditional(
 ) -> Conditional:
     """Mode and curvature of ``w`` given theta, by Newton steps that reuse an old Hessian.
 
-    Parameters
-    ----------
-    latent : Latent
-    theta : numpy.ndarray, shape (blocks,)
-        Log scales.
-    w : numpy.ndarray, shape (size,)
-        Start.
-    modes : numpy.ndarray, shape (levels,)
-        Start of the group effects; overwritten.
-    near : Conditional, optional
-        At a theta nearby; its Hessian serves until it is too old.
-    refresh : bool
-        False keeps the Hessian of `near`, or of the start, in the result unless it proved too
-        old: enough where only the gradient is wanted and the scale of the group block is the same.
+    The search starts at `w`, and for the group effects at `modes` (levels,), overwritten. `near`
+    is at a theta nearby, whose Hessian serves until it is too old. Without `refresh` the Hessian
+    of `near`, or of the start, stays in the result unless it proved too old: enough where only the
+    gradient is wanted and the scale of the group block is the same.
     """
     Q = latent.prior_precision(theta)
     sigma = float(np.exp(latent.group_scale(theta)))
@@ -181,14 +175,8 @@ def scale_mode(
 ) -> Conditional:
     """Root of the gradient by theta: Newton's method, with a secant for the group block.
 
-    Parameters
-    ----------
-    latent, theta, w, modes
-        See `conditional`.
-    within : float
-        Standard deviations of each log scale at which a step is too small to matter.
-    covariance : numpy.ndarray, shape (blocks, blocks), optional
-        About that of the log scales in the posterior.
+    `within` is the standard deviations of each log scale at which a step is too small to matter;
+    `covariance`, if known, about that of the log scales in the posterior.
     """
     fresh = covariance is None
     at = conditional(latent, theta, w, modes, refresh=fresh)
@@ -212,3 +200,86 @@ def scale_mode(
             small = abs(step[g]) < 0.1 * within * np.sqrt(inverse[g, g])
             J[g, g] = slope if small else min(change[g] / step[g], 0.5 * J[g, g])
     return at if fresh else conditional(latent, at.theta, at.mode, modes, at)
+
+
+class Measure:
+    """Measures skewness at a conditional mode and at others nearby.
+
+    Means under a Gaussian are over antithetic pairs, on which the linear part cancels. Most of
+    what is left is quadratic in the predictor of a row, and the mean of that is known: it is
+    taken from the pairs as a control variate.
+
+    The control variate is of the mode `at`; the others see the same pairs. `modes` (levels,) is
+    where to start the search for each conditional mode of the group block.
+    """
+
+    def __init__(
+        self, latent: Latent, at: Conditional, modes: FloatArray, rng: np.random.Generator
+    ) -> None:
+        self._latent, self._modes = latent, modes
+        self._normals = rng.standard_normal((_PAIRS, latent.size))
+        sigma = float(np.exp(latent.group_scale(at.theta)))
+        low, high = (
+            latent.moments(at.mode, sigma, modes.copy(), quick=True, shift=shift).residual
+            for shift in (-_SHIFT, _SHIFT)
+        )
+        bend = (low + high - 2.0 * at.moments.residual.astype(np.float64)) / _SHIFT**2
+        U = sl.cholesky(at.information + latent.prior_precision(at.theta), check_finite=False)
+        spread, self.thirds = latent.rows.powers(sl.lapack.dtrtri(U)[0].T, bend)
+        seen, _ = latent.rows.powers(self._steps(at), bend)
+        self._missed = latent.rows.transpose(0.5 * bend * (spread - seen / _PAIRS))
+
+    def _steps(self, at: Conditional) -> FloatArray:
+        """One of each pair, from the Gaussian at a mode, (pairs, size)."""
+        return np.asarray(self._normals @ np.linalg.cholesky(at.covariance).T)
+
+    def force(self, at: Conditional) -> FloatArray:
+        """That of `Outline` at one mode."""
+        latent = self._latent
+        sigma = float(np.exp(latent.group_scale(at.theta)))
+        difference = np.zeros_like(at.moments.residual)
+        for u in self._steps(at):
+            for step in (u, -u):
+                moments = latent.moments(at.mode + step, sigma, self._modes.copy(), quick=True)
+                difference += moments.residual - at.moments.residual
+        return self._missed + latent.rows.transpose(difference) / (2 * _PAIRS)
+
+
+def skewed(x: FloatArray, thirds: FloatArray, nu: float) -> tuple[FloatArray, FloatArray]:
+    """Student t variables made skewed, with the logarithm of the derivative.
+
+    z = (x cosh ε + √(1 + x²) sinh ε − m) / s, the sinh–arcsinh transformation (Jones & Pewsey
+    2009, Biometrika 96:761), with m and s such that mean and variance stay those of x, and ε such
+    that a standard normal x gets the third moment of a density proportional to
+    exp(−z²/2 + third z³/6) to first order.
+
+    x is (draws, size) with nu degrees of freedom, thirds (size,).
+    """
+    epsilon, moment = _skewed_thirds()
+    epsilon = np.interp(thirds, moment, epsilon)
+    ch, sh = np.cosh(epsilon), np.sinh(epsilon)
+    variance = 1.0 if np.isinf(nu) else nu / (nu - 2.0)
+    root = np.sqrt(1.0 + x**2)
+    center = _mean_root(nu)
+    m = center * sh
+    s = np.sqrt(ch**2 + sh**2 * (1.0 + variance - center**2) / variance)
+    return (x * ch + root * sh - m) / s, np.log((ch + x / root * sh) / s)
+
+
+@cache
+def _skewed_thirds() -> tuple[FloatArray, FloatArray]:
+    """Parameters, and the third moments that they give a standard normal variable."""
+    epsilon = np.linspace(-_MOST, _MOST, 181)
+    S = _NORMAL * np.cosh(epsilon)[:, None] + np.sqrt(1 + _NORMAL**2) * np.sinh(epsilon)[:, None]
+    weight = _WEIGHT / _WEIGHT.sum()
+    S -= (S @ weight)[:, None]
+    return epsilon, (S**3 @ weight) / (S**2 @ weight) ** 1.5
+
+
+@cache
+def _mean_root(nu: float) -> float:
+    """E √(1 + x²) of a Student t variable."""
+    from scipy.integrate import quad
+    from scipy.stats import t
+
+    return float(quad(lambda x: 2.0 * np.sqrt(1.0 + x * x) * t.pdf(x, nu), 0.0, np.inf)[0])

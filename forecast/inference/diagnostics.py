@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self, cast
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
+from forecast.arrays import BoolArray, FloatArray
 from forecast.errors import ArgumentError
 
 __all__ = [
@@ -191,8 +191,7 @@ def gate(diagnostics: Diagnostics, thresholds: Thresholds = GATE) -> GateResult:
     if d.divergences is not None and d.divergences > t.max_divergences:
         failures.append(
             f"{d.divergences} divergent transitions > {t.max_divergences}: a region of the "
-            "posterior was not explored. Try target_accept=0.95 and a longer tune=, or a "
-            "narrower prior on the scales."
+            "posterior was not explored. Try a longer tune=, or a narrower prior on the scales."
         )
     if d.min_ebfmi is not None and not d.min_ebfmi >= t.min_ebfmi:
         failures.append(
@@ -249,8 +248,8 @@ def chain_diagnostics(posterior: xr.Dataset) -> tuple[float, float, float, str]:
             def of(
                 compute: Any,
                 empty: float,
-                x: npt.NDArray[np.float64] = part,
-                moves: npt.NDArray[np.bool_] = moves,
+                x: FloatArray = part,
+                moves: BoolArray = moves,
                 **kw: Any,
             ) -> Any:
                 with np.errstate(invalid="ignore", divide="ignore"):

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import xarray as xr
 
 from forecast.errors import GateRefusedError
+from forecast.files import SCHEMA_VERSION
 from forecast.inference.diagnostics import (
     GATE,
     Diagnostics,
@@ -25,19 +26,24 @@ from forecast.inference.diagnostics import (
     gate,
     peak_memory_mb,
 )
-from forecast.inference.sampling import Method, Report, check_options, sample_design
+from forecast.inference.sampling import (
+    Method,
+    NutsOptions,
+    Report,
+    checked_options,
+    sample_design,
+)
 from forecast.inference.warm_start import WarmStart
-from forecast.modeling.encode import Encoding, encode
+from forecast.modeling.design import encode
+from forecast.modeling.encoding import Encoding
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 
 if TYPE_CHECKING:
-    from forecast.evaluation.record import CalibrationRecord
-    from forecast.modeling.theory import Theory
+    from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = [
     "GATE",
-    "SCHEMA_VERSION",
     "Diagnostics",
     "Fit",
     "GateResult",
@@ -48,9 +54,6 @@ __all__ = [
     "gate",
     "rows_fingerprint",
 ]
-
-#: Version of the layout of a saved fit; part of its id, so that an old layout is never misread.
-SCHEMA_VERSION = 2
 
 _PACKAGES = ("alliance-forecast", "numpy", "scipy", "numba", "xarray", "arviz", "pymc", "nutpie")
 
@@ -73,7 +76,7 @@ class Fit:
         Groups ``posterior`` (``beta`` (chain, draw, term), ``sigma_<block>`` (chain, draw),
         ``effect_<block>`` (chain, draw, level_<block>)), ``sample_stats`` and
         ``observed_data``. Laplace has one chain, and a group ``outline`` from which a later fit
-        may start (`forecast.inference.outline`).
+        may start (`forecast.inference.warm_start`).
     diagnostics : Diagnostics
         How far the draws can be trusted.
     method : {"laplace", "nuts"}
@@ -143,29 +146,24 @@ def fit(
     model: ModelSpec | str | Path,
     panel: Panel,
     *,
-    theory: Theory | str | Path | None = None,
     method: Method = "laplace",
     seed: int,
     draws: int = 1000,
-    chains: int = 4,
-    tune: int = 1000,
     progress: bool = False,
     warm_start: Fit | WarmStart | None = None,
-    store: str | Path | None = None,
     workers: int = 1,
     client: Any = None,
+    **nuts: Unpack[NutsOptions],
 ) -> Fit:
     """Fit a model to a panel.
 
     Parameters
     ----------
     model : ModelSpec, str or Path
-        Specification, its name or its file.
+        Specification, its name or its file. ``load_model("dyad_onset").under("deterrence")`` is a
+        model with the priors of a theory (`forecast.modeling.theory`).
     panel : Panel
         Rows; features that it lacks are computed from its world.
-    theory : Theory, str or Path, optional
-        Priors of the alliance terms in the place of the model's own: the name of a shipped theory
-        (``"deterrence"``), a file, or a theory (`forecast.modeling.theory`). Part of the id.
     method : {"laplace", "nuts"}
         ``nuts`` is the reference; ``laplace`` (nested Laplace, importance-resampled) takes
         seconds and reports with Pareto k whether it can be trusted.
@@ -174,25 +172,24 @@ def fit(
         the same draws.
     draws : int
         Posterior draws; for NUTS per chain.
-    chains, tune : int
-        Of NUTS; Laplace has one chain and no tuning.
     progress : bool
         Show a progress bar (on a terminal or in a notebook).
     warm_start : Fit or WarmStart, optional
         A fit of the same model, e.g. of one year less, or what it left (`Fit.warm_start`): the
         search for the mode begins there, and what it found about the scales is used.
         It changes the random draws, so it is part of the id.
-    store : str or Path, optional
-        NUTS only: folder that does not exist yet, to which draws are written while they are made
-        (Zarr). The posterior of the fit reads them when they are used; what an interrupted run
-        left is opened with `forecast.inference.nuts_store.open_draws`. On a cluster, a folder
-        that its workers see.
     workers : int
         NUTS only: processes among which the chains are divided; with 1, they are threads of
         this process, one a core. Laplace uses all cores of this process.
     client : dask.distributed.Client, optional
         A cluster on which to sample: each chain of NUTS is a task, a Laplace fit is one. The
         draws are the same wherever they are made.
+    **nuts
+        Of NUTS only; Laplace has one chain and no tuning. ``chains=4`` and ``tune=1000``.
+        ``store``, a folder that does not exist yet, to which draws are written while they are made
+        (Zarr). The posterior of the fit reads them when they are used; what an interrupted run
+        left is opened with `forecast.inference.nuts_store.open_draws`. On a cluster, a folder
+        that its workers see.
 
     Returns
     -------
@@ -201,56 +198,39 @@ def fit(
     Raises
     ------
     ArgumentError, UnknownNameError
-        An option cannot be used.
+        An option cannot be used, or is none.
     DataError, SpecificationError
         The panel does not fit the specification; no row, no onset, or nothing but onsets.
     """
     started = time.perf_counter()
-    spec = load_model(model) if theory is None else load_model(model).under(theory)
+    spec = load_model(model)
     warm = warm_start.warm_start() if isinstance(warm_start, Fit) else warm_start
-    check_options(
-        method, seed=seed, draws=draws, chains=chains, tune=tune, store=store, workers=workers
-    )
+    options = checked_options(nuts, method=method, seed=seed, draws=draws, workers=workers)
+    begun_from = None if warm is None else warm.id
     identity = fit_id(
-        spec,
-        rows_fingerprint(panel),
-        method,
-        seed,
-        draws,
-        SCHEMA_VERSION,
-        chains=chains,
-        tune=tune,
-        warm_start=None if warm is None else warm.id,
-    )
+        spec, rows_fingerprint(panel), method, seed, draws, SCHEMA_VERSION,
+        chains=options["chains"], tune=options["tune"], warm_start=begun_from,
+    )  # fmt: skip
     with _progress(progress, f"{spec.name} ({method})") as report:
         if report is not None:
             report("encoding", 0.0)
         design, encoding = encode(spec, panel)
         posterior, found = sample_design(
-            design,
-            method=method,
-            seed=seed,
-            draws=draws,
-            chains=chains,
-            tune=tune,
-            report=report,
+            design, method=method, seed=seed, draws=draws, report=report,
             start=None if warm is None else warm.begin(design),
-            store=store,
-            workers=workers,
-            client=client,
-        )
+            workers=workers, client=client, **options,
+        )  # fmt: skip
     posterior.attrs |= {"fit_id": identity, "model": spec.name, "method": method, "seed": seed}
     # What else the id was made of, so that an opened artifact can be held against it.
-    posterior.attrs |= {"tune": tune, "warm_start": warm.id if warm else ""}
+    posterior.attrs |= {"tune": options["tune"], "warm_start": begun_from or ""}
+    seconds, memory = time.perf_counter() - started, peak_memory_mb()
     return Fit(
         id=identity,
         spec=spec,
         encoding=encoding,
         panel=panel,
         posterior=posterior,
-        diagnostics=Diagnostics(
-            wall_seconds=time.perf_counter() - started, peak_memory_mb=peak_memory_mb(), **found
-        ),
+        diagnostics=Diagnostics(wall_seconds=seconds, peak_memory_mb=memory, **found),
         method=method,
         seed=seed,
         versions={name: version(name) for name in _PACKAGES},
@@ -269,27 +249,11 @@ def fit_id(
     tune: int = 1000,
     warm_start: str | None = None,
 ) -> str:
-    """Identity of a fit: SHA-256 over everything that its numbers depend on.
+    """Identity of a fit: SHA-256 over everything that its numbers depend on, 64 hex digits.
 
-    Parameters
-    ----------
-    spec : ModelSpec
-        Its canonical JSON counts, so that a better sentence does not make a new fit.
-    fingerprint : str
-        Of the rows; see `rows_fingerprint`.
-    method : str
-    seed, draws : int
-    schema_version : int
-        Of the layout of artifacts.
-    chains, tune : int
-        Count for NUTS only.
-    warm_start : str, optional
-        Id of the fit from which the search began; counts for Laplace only.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
+    Of the specification its canonical JSON counts, so that a better sentence does not make a new
+    fit; `fingerprint` is that of the rows (`rows_fingerprint`), `warm_start` the id of the fit from
+    which the search began. Chains and tuning count for NUTS only, the start for Laplace only.
     """
     content: dict[str, Any] = {
         "spec": spec.canonical_json(),
@@ -310,16 +274,10 @@ def fit_id_of(fit: Fit) -> str:
     """Id that a fit's own content gives; differs from ``fit.id`` if somebody changed it."""
     sizes, facts = fit.posterior["posterior"].sizes, fit.posterior.attrs
     return fit_id(
-        fit.spec,
-        rows_fingerprint(fit.panel),
-        fit.method,
-        fit.seed,
-        int(sizes["draw"]),
-        SCHEMA_VERSION,
-        chains=int(sizes["chain"]),
-        tune=int(facts["tune"]),
+        fit.spec, rows_fingerprint(fit.panel), fit.method, fit.seed, int(sizes["draw"]),
+        SCHEMA_VERSION, chains=int(sizes["chain"]), tune=int(facts["tune"]),
         warm_start=str(facts["warm_start"]) or None,
-    )
+    )  # fmt: skip
 
 
 def rows_fingerprint(panel: Panel) -> str:

@@ -8,7 +8,7 @@ steps, none of which leaves an approximation in the result other than Monte Carl
    conditional mode of ``w`` and the curvature there (Rue, Martino & Chopin 2009, JRSS B 71:319).
    The Gaussian at the mode is moved to the mean that is optimal in Kullback–Leibler divergence
    (Opper & Archambeau 2009, Neural Computation 21:786), which takes out the skewness to first
-   order, and skewed itself by its third derivatives; see `forecast.inference.outline`.
+   order, and skewed itself by its third derivatives; see `forecast.inference.conditional`.
 3. theta from tabulated densities, ``w`` given theta from that skewed Gaussian, whose likelihood
    part is interpolated between the anchors and whose prior part is exact at that theta;
    importance weights, smoothed as a generalised Pareto tail (PSIS; Vehtari et al. 2024,
@@ -18,23 +18,22 @@ steps, none of which leaves an approximation in the result other than Monte Carl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
+from forecast.arrays import FloatArray, IntArray
 from forecast.errors import DataError
 from forecast.inference.conditional import scale_mode
 from forecast.inference.latent import Latent
-from forecast.inference.outline import Outline
-from forecast.inference.proposal import propose
+from forecast.inference.proposal import Proposal, propose
+from forecast.inference.warm_start import Outline, Start
 from forecast.modeling.design import Design
 
-__all__ = ["Draws", "Start", "evidence", "resample", "sample_laplace", "smooth_weights"]
+__all__ = ["Draws", "evidence", "resample", "sample_laplace", "smooth_weights"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _MAX_ROUNDS = 16
 _DOUBTFUL = 0.6  # Pareto k̂ that is told from more proposals: of 600 its standard error is about .1
@@ -45,55 +44,30 @@ _GROUPS = 400
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
-    """Where the search for the mode begins.
+class Draws:
+    """Posterior draws in the layout of a `Design`."""
 
-    Attributes
-    ----------
-    theta : numpy.ndarray, shape (blocks,)
-        Log scales.
-    w : numpy.ndarray, shape (size,)
-        Coefficients and effects of the kept blocks; see `forecast.inference.latent`.
-    outline : Outline, optional
-        Of a posterior like the one that is wanted. Otherwise it is found.
-    """
-
-    theta: FloatArray
-    w: FloatArray
-    outline: Outline | None = None
+    beta: FloatArray  # (draws, p)
+    effects: dict[str, FloatArray]  # (draws, levels), by block
+    scales: dict[str, FloatArray]  # (draws,), by block
+    importance_ess: float  # effective sample size of the importance weights, (Σw)² / Σw²
+    pareto_k: float  # shape of their tail
+    proposals: int  # that were weighted
+    log_evidence: float  # log marginal likelihood, log ∫ p(y | w, θ) p(w, θ) dw dθ
+    log_evidence_error: float  # its Monte Carlo error
+    outline: Outline  # what the proposals were made from; for a `Start` of a posterior like this
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
-    """Posterior draws in the layout of a `Design`.
+class _Weighted:
+    """Proposals with what their weights say."""
 
-    Attributes
-    ----------
-    beta : numpy.ndarray, shape (draws, p)
-    effects : dict of str to numpy.ndarray, shape (draws, levels)
-        By block.
-    scales : dict of str to numpy.ndarray, shape (draws,)
-    importance_ess : float
-        Effective sample size of the importance weights, (Σw)² / Σw².
-    pareto_k : float
-        Shape of the tail of the importance weights.
-    proposals : int
-        Number of proposals that were weighted.
-    log_evidence, log_evidence_error : float
-        Log marginal likelihood, log ∫ p(y | w, θ) p(w, θ) dw dθ, and its Monte Carlo error.
-    outline : Outline
-        What the proposals were made from; a `Start` of a posterior like this one may hold it.
-    """
-
-    beta: FloatArray
-    effects: dict[str, FloatArray]
-    scales: dict[str, FloatArray]
-    importance_ess: float
+    theta: FloatArray  # (proposals, blocks)
+    W: FloatArray  # (proposals, size)
+    log_weights: FloatArray
+    share: FloatArray  # smoothed weights, summing to one
+    ess: float
     pareto_k: float
-    proposals: int
-    log_evidence: float
-    log_evidence_error: float
-    outline: Outline
 
 
 def sample_laplace(
@@ -106,28 +80,12 @@ def sample_laplace(
 ) -> Draws:
     """Posterior draws of a hierarchical logit by nested Laplace and importance resampling.
 
-    Parameters
-    ----------
-    design : Design
-        Arrays of the model.
-    seed : numpy.random.SeedSequence
-        All randomness comes from it.
-    draws : int
-        Draws to return. Proposals are added, at most ``draws / 2`` at a time, until the effective
-        sample size of the weights is at least ``max(400, draws / 2)`` (at most 16 times).
-    start : Start, optional
-        Where to start the search for the mode, e.g. what a fit with one year less has found.
-    report : callable, optional
-        Called with what is being done and the share that is done (0 to 1).
-
-    Returns
-    -------
-    Draws
+    `start` is where the search for the mode begins, e.g. what a fit with one year less has found;
+    `report` is called with what is being done and the share that is done (0 to 1).
     """
     tell = report or (lambda _what, _share: None)
     streams = seed.spawn(_MAX_ROUNDS + 3)
     latent = Latent(design)
-    blocks = design.blocks
     modes = np.zeros(latent.levels)
     tell("mode of the scales", 0.0)
     begin = start or _start(design, latent)
@@ -136,12 +94,52 @@ def sample_laplace(
     tell("curvature around the mode", 0.2)
     rng = np.random.default_rng(streams[0])
     proposal = propose(latent, at, modes, rng, outline=begin.outline)
-    target = max(400.0, 0.5 * draws)
+    found = _weighted(proposal, modes, streams[3:], draws, tell, begin.outline is not None)
+    if found is None:  # the earlier posterior is too unlike this one: find what it should have told
+        proposal = propose(latent, at, modes, np.random.default_rng(streams[0]))
+        found = _weighted(proposal, modes, streams[4:], draws, tell)
+        assert found is not None
+    log_evidence, error = evidence(found.log_weights)
+    chosen = resample(found.share, draws, np.random.default_rng(streams[1]))
+    theta, W = found.theta[chosen], found.W[chosen]
+    effects: dict[str, FloatArray] = {}
+    scales = {block.name: np.exp(theta[:, b]) for b, block in enumerate(design.blocks)}
+    tell("effects", 0.9)
+    for b, block in enumerate(design.blocks):
+        if b == latent.group:
+            seeds = streams[2].generate_state(draws, np.uint32).astype(np.uint32)
+            first, copies = np.unique(chosen, return_index=True, return_inverse=True)[1:]
+            sigmas = scales[block.name][first]
+            effects[block.name] = latent.draw_group(W[first], sigmas, modes, seeds, copies)
+        else:
+            effects[block.name] = W[:, latent.slices[b]]
+    tell("done", 1.0)
+    return Draws(
+        W[:, : latent.p], effects, scales, found.ess, found.pareto_k, found.share.size,
+        log_evidence, error, proposal.outline,
+    )  # fmt: skip
+
+
+def _weighted(
+    proposal: Proposal,
+    modes: FloatArray,
+    streams: Sequence[np.random.SeedSequence],
+    draws: int,
+    tell: Callable[[str, float], None],
+    borrowed: bool = False,
+) -> _Weighted | None:
+    """Proposals with their weights; None if those of a `borrowed` outline are worth too little.
+
+    They are added, at most ``draws / 2`` at a time, until the effective sample size of the weights
+    is at least ``max(400, draws / 2)`` and the shape of their tail is known, in as many rounds as
+    there are streams.
+    """
+    latent, target = proposal.latent, max(400.0, 0.5 * draws)
     batch = most = max(250, draws // 2)
     thetas, latents, weights = [], [], []
-    for done in range(_MAX_ROUNDS):
+    for done, stream in enumerate(streams):
         tell("importance sampling", min(0.4 + 0.1 * done, 0.8))
-        rng = np.random.default_rng(streams[3 + done])
+        rng = np.random.default_rng(stream)
         theta, density = proposal.scales(rng, batch)
         W, given = proposal.latents(theta, rng)
         likelihood = latent.log_likelihoods(W, np.exp(latent.group_scale(theta)), modes)
@@ -152,33 +150,13 @@ def sample_laplace(
         ess = 1.0 / float(np.sum(share**2))
         if ess >= target and (k < _DOUBTFUL or share.size >= _MOST_PROPOSALS * draws):
             break
-        if done == 0 and begin.outline is not None and ess < _LEAST_SHARE * batch:
-            # The earlier posterior is too unlike this one: find what it should have told.
-            proposal = propose(latent, at, modes, np.random.default_rng(streams[0]))
-            thetas, latents, weights = [], [], []
-            continue
+        if done == 0 and borrowed and ess < _LEAST_SHARE * batch:
+            return None
         # As many again as the share that was worth something promises to be enough.
         more = 1.1 * share.size * (target / ess - 1.0)
         batch = most if ess >= target else int(np.clip(more, 100, most))
-    log_evidence, error = evidence(np.concatenate(weights))
-    rng = np.random.default_rng(streams[1])
-    chosen = resample(share, draws, rng)
-    theta, W = np.concatenate(thetas)[chosen], np.concatenate(latents)[chosen]
-    effects: dict[str, FloatArray] = {}
-    scales = {block.name: np.exp(theta[:, b]) for b, block in enumerate(blocks)}
-    tell("effects", 0.9)
-    for b, block in enumerate(blocks):
-        if b == latent.group:
-            seeds = streams[2].generate_state(draws, np.uint32).astype(np.uint32)
-            first, copies = np.unique(chosen, return_index=True, return_inverse=True)[1:]
-            sigmas = scales[block.name][first]
-            effects[block.name] = latent.draw_group(W[first], sigmas, modes, seeds, copies)
-        else:
-            effects[block.name] = W[:, latent.slices[b]]
-    tell("done", 1.0)
-    return Draws(
-        W[:, : latent.p], effects, scales, ess, k, share.size, log_evidence, error, proposal.outline
-    )
+    theta, W = np.concatenate(thetas), np.concatenate(latents)
+    return _Weighted(theta, W, np.concatenate(weights), share, ess, k)
 
 
 def _start(design: Design, latent: Latent) -> Start:
@@ -221,12 +199,8 @@ def evidence(log_weights: FloatArray) -> tuple[float, float]:
 
     With weights p(y | w, θ) p(w, θ) / q(w, θ), every density with its constant, the mean is the
     marginal likelihood of the outcomes, so that models of the same outcomes can be compared. The
-    error is that of the mean relative to it, √((n Σw²/(Σw)² − 1) / n).
-
-    Parameters
-    ----------
-    log_weights : numpy.ndarray, shape (n,)
-        Not smoothed: the mean of the smoothed ones is slightly too small.
+    error is that of the mean relative to it, √((n Σw²/(Σw)² − 1) / n). The weights are not
+    smoothed: the mean of the smoothed ones is slightly too small.
     """
     finite = np.where(np.isfinite(log_weights), log_weights, -np.inf)
     top = finite.max()
@@ -235,7 +209,7 @@ def evidence(log_weights: FloatArray) -> tuple[float, float]:
     return float(top + np.log(w.mean())), float(np.sqrt(max(relative, 0.0)))
 
 
-def resample(share: FloatArray, draws: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def resample(share: FloatArray, draws: int, rng: np.random.Generator) -> IntArray:
     """Positions of `draws` draws, each as often as its share: systematic, then shuffled.
 
     The shuffle keeps copies of one draw from being neighbours.

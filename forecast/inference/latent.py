@@ -16,48 +16,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from forecast.errors import DataError
-from forecast.inference import batch_kernels as kernels
-from forecast.inference import group_kernels, row_kernels
-from forecast.inference.grids import grids
-from forecast.inference.group_draws import chunk_draws, draw_effects
-from forecast.inference.rows import Rows, each_part
-from forecast.modeling.design import Block, Design
+from forecast.arrays import FloatArray, IntArray, UnsignedArray
+from forecast.inference import gauss_hermite
+from forecast.inference import row_kernels as kernels
+from forecast.inference.linear_map import LinearMap, each_part
+from forecast.inference.rejection import chunk_draws, draw_effects
+from forecast.inference.trapezoid import chunk_values, grids
+from forecast.modeling.design import Block, Design, check_design
 
-__all__ = ["Latent", "Moments", "check_design"]
+__all__ = ["Latent", "Moments"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 # The groups are always cut into this many parts, whatever the number of threads, so that sums are
 # taken in the same order and the numbers do not depend on the machine's load.
 _PARTS = 4
-
-
-def check_design(design: Design) -> None:
-    """Refuse what `Design` lets pass but no sampler could use.
-
-    Raises
-    ------
-    DataError
-        No rows; a group without levels, or with weights that are not finite; a prior that is
-        not proper.
-    """
-    n = design.y.size
-    if n == 0:
-        raise DataError("The design has no rows: nothing to fit. Widen the years or population.")
-    for name, mean, sd in zip(design.names, design.prior_mean, design.prior_sd, strict=True):
-        if not (np.isfinite(mean) and np.isfinite(sd) and sd > 0):
-            raise DataError(
-                f"Prior of {name!r} is Normal({mean}, {sd}), expected a finite mean and a "
-                "positive standard deviation."
-            )
-    for block in design.blocks:
-        if len(block.levels) == 0 or not np.isfinite(block.matrix.data).all():
-            raise DataError(
-                f"Block {block.name!r} has {len(block.levels)} levels, expected at least one, "
-                "with weights that are finite."
-            )
 
 
 def _odds(a: Any) -> tuple[Any, float]:
@@ -69,9 +41,9 @@ def _odds(a: Any) -> tuple[Any, float]:
         if a.max(initial=0.0) < kernels.MOST_SINGLE:
             return np.exp(a, out=a), 0.0
         a = a.astype(np.float64)
-    if a.max(initial=0.0) > group_kernels.CAP:
-        lost = float(np.sum(np.maximum(a - group_kernels.CAP, 0.0)))
-        return np.exp(np.minimum(a, group_kernels.CAP)), lost
+    if a.max(initial=0.0) > gauss_hermite.CAP:
+        lost = float(np.sum(np.maximum(a - gauss_hermite.CAP, 0.0)))
+        return np.exp(np.minimum(a, gauss_hermite.CAP)), lost
     return np.exp(a), 0.0
 
 
@@ -99,11 +71,6 @@ class Moments:
 class Latent:
     """Likelihood and prior of a design, with its rows sorted by the level of the group block.
 
-    Parameters
-    ----------
-    design : Design
-        Checked arrays.
-
     Attributes
     ----------
     group : int or None
@@ -124,7 +91,7 @@ class Latent:
         n, self.p = design.X.shape
         if self.group is None:
             order = np.arange(n)
-            self.start: npt.NDArray[np.int64] = np.array([0, n], dtype=np.int64)
+            self.start: IntArray = np.array([0, n], dtype=np.int64)
             self.levels = 0
         else:
             block = design.blocks[self.group]
@@ -144,7 +111,7 @@ class Latent:
         self.size = int(offsets[-1])
         self.m = self.size - self.p
         matrices = [design.blocks[b].matrix for b in self.kept]
-        self.rows = Rows(design.X, matrices, self.start, order)
+        self.rows = LinearMap(design.X, matrices, self.start, order)
         self._events_at = np.flatnonzero(self.y > 0.5)
         #: Derivative by ``w`` of the part of the log likelihood that is linear in it, Σ_i y_i a_i.
         self._pull = self.rows.total(self._events_at)
@@ -190,20 +157,12 @@ class Latent:
         quick: bool = False,
         shift: float = 0.0,
     ) -> Moments:
-        """Log likelihood with the group block integrated out, and its derivatives by row.
+        """Log likelihood with the group block of scale `sigma` integrated out; derivatives by row.
 
-        Parameters
-        ----------
-        w : numpy.ndarray, shape (size,)
-        sigma : float
-            Scale of the group block (ignored without one).
-        modes : numpy.ndarray, shape (levels,)
-            Where to start the search for each conditional mode; overwritten with the modes.
-        quick : bool
-            In single precision with half the nodes: off by less than .05 in all, which is
-            enough to find a proposal. Otherwise in double precision with twice the nodes.
-        shift : float
-            Added to the predictor of every row.
+        `modes` (levels,) is where to start the search for each conditional mode, overwritten with
+        the modes; `shift` is added to the predictor of every row. `quick` is in single precision
+        with half the nodes: off by less than .05 in all, which is enough to find a proposal;
+        otherwise it is in double precision with twice the nodes.
         """
         a = self.rows.predictor(w, np.float32 if quick else np.float64)
         if shift:
@@ -212,24 +171,24 @@ class Latent:
         if self.group is None:
             residual, weight = np.empty(n), np.empty(n)
             values = each_part(
-                lambda i0, i1: row_kernels.plain_moments(a, self.y, i0, i1, residual, weight),
+                lambda i0, i1: kernels.plain_moments(a, self.y, i0, i1, residual, weight),
                 self._group_parts,
             )
             none = np.empty(0)
             return Moments(float(sum(values)), residual, weight, none, none, none, none)
         e, lost = _odds(a)
         residual, weight, slope, bend = (np.empty(n, e.dtype) for _ in range(4))
-        rule = group_kernels.rule(sigma, 0.5 if quick else 2.0)
+        rule = gauss_hermite.rule(sigma, 0.5 if quick else 2.0)
         mean, variance = np.empty(self.levels), np.empty(self.levels)
 
         def part(g0: int, g1: int) -> float:
-            mode, d, factor, share, value = group_kernels.node_values(
+            mode, d, factor, share, value = gauss_hermite.node_values(
                 e, self.events, self.start, g0, g1, sigma, modes, *rule
             )
             modes[g0:g1] = mode
             first, second = np.empty_like(d), np.empty_like(d)
-            group_kernels.polynomials(d, share, mean[g0:g1], variance[g0:g1], first, second)
-            group_kernels.row_moments(
+            gauss_hermite.polynomials(d, share, mean[g0:g1], variance[g0:g1], first, second)
+            gauss_hermite.row_moments(
                 e, self.y, self.start, g0, g1, factor, share, first, second, residual, weight,
                 slope, bend,
             )  # fmt: skip
@@ -241,17 +200,13 @@ class Latent:
         return Moments(value, residual, weight, slope, bend, mean, variance)
 
     def information(self, moments: Moments) -> tuple[FloatArray, FloatArray]:
-        """Negative Hessian of the log likelihood by ``w``, and the groups' sums of ``slope``.
+        """Negative Hessian of the log likelihood by ``w`` (size, size), and the sums of ``slope``.
 
         (X, Z)' diag(weight) (X, Z) minus, for every group, the outer products of its sums of
         ``slope`` and ``bend``: the covariance of the score given ``w`` (Louis 1982), projected
         on the first two polynomials of the group effect. Never less than the exact Hessian.
-
-        Returns
-        -------
-        information : numpy.ndarray, shape (size, size)
-        sums : numpy.ndarray, shape (levels, size)
-            Minus the derivative of each standardised group effect's conditional mean by ``w``.
+        The sums (levels, size) are minus the derivative of each standardised group effect's
+        conditional mean by ``w``.
         """
         H = self.rows.cross(moments.weight)
         first = np.empty((self.levels, self.size))
@@ -262,22 +217,11 @@ class Latent:
         return H, first
 
     def log_likelihoods(self, W: FloatArray, sigmas: FloatArray, modes: FloatArray) -> FloatArray:
-        """Log likelihood of many ``w`` at once, the group block integrated out.
+        """Log likelihood (draws,) of many ``w`` (draws, size), the group block integrated out.
 
         Predictors and products over rows are in single precision (each log likelihood is off by
         about 1e-4, a hundredth of what would be seen in an importance weight); sums of
-        logarithms are in double.
-
-        Parameters
-        ----------
-        W : numpy.ndarray, shape (draws, size)
-        sigmas : numpy.ndarray, shape (draws,)
-        modes : numpy.ndarray, shape (levels,)
-            Start of each search for a conditional mode; left as it is.
-
-        Returns
-        -------
-        numpy.ndarray, shape (draws,)
+        logarithms are in double. `modes` (levels,), where searches start, are left as they are.
         """
         order = np.argsort(sigmas, kind="stable")  # those of one batch are to be alike
         draws = self.rows.batches(W[order])
@@ -297,9 +241,7 @@ class Latent:
             def run(_: int, span: kernels.Span) -> FloatArray:
                 total = np.empty(shape)
                 failed = np.empty((shape[0], span.g1 - span.g0, shape[1]), dtype=np.bool_)
-                if kernels.chunk_values(
-                    self.rows.chunks, draws, span, self.events, nodes, total, failed
-                ):
+                if chunk_values(self.rows.chunks, draws, span, self.events, nodes, total, failed):
                     for b, s in zip(*np.nonzero(failed.any(axis=1)), strict=True):
                         at = lanes[b * shape[1] + s]
                         groups = span.g0 + np.flatnonzero(failed[b, :, s])
@@ -326,9 +268,9 @@ class Latent:
         """Log likelihood of some groups but its linear part: by nodes around each mode."""
         a, start = self._of_groups(groups, w)
         e, lost = _odds(a)
-        found = group_kernels.node_values(
+        found = gauss_hermite.node_values(
             e, self.events[groups], start, 0, groups.size, sigma, modes[groups],
-            *group_kernels.rule(sigma),
+            *gauss_hermite.rule(sigma),
         )  # fmt: skip
         return float(np.sum(found[-1])) - lost
 
@@ -337,18 +279,12 @@ class Latent:
         W: FloatArray,
         sigmas: FloatArray,
         modes: FloatArray,
-        seeds: npt.NDArray[np.uint32],
+        seeds: UnsignedArray,
         copies: IntArray | None = None,
     ) -> FloatArray:
         """An exact draw of every group effect given each ``w``; shape (draws, levels).
 
-        Parameters
-        ----------
-        W, sigmas, modes
-            See `log_likelihoods`.
-        seeds : numpy.ndarray, shape (draws,)
-        copies : numpy.ndarray, optional
-            Which ``w`` each row of the result is given; one each by default.
+        `copies` says which ``w`` each row of the result is given; one each by default.
         """
         copies = np.arange(len(W)) if copies is None else copies
         draws = self.rows.batches(W)
@@ -383,16 +319,13 @@ class Latent:
 
     # -- prior -----------------------------------------------------------------------------
 
-    def increments(self, f: FloatArray, b: int) -> FloatArray:
-        """Independent Normal(0, sigma) variables behind the effects of block `b` (last axis)."""
-        return self.design.blocks[b].increments(f)
-
     @cached_property
     def structures(self) -> dict[int, FloatArray]:
         """Precision of each kept block at sigma = 1, (levels, levels)."""
         out = {}
         for b in self.kept:
-            D = self.increments(np.eye(len(self.design.blocks[b].levels)), b)
+            block = self.design.blocks[b]
+            D = block.increments(np.eye(len(block.levels)))
             out[b] = D @ D.T
         return out
 
@@ -432,7 +365,7 @@ class Latent:
             np.sum(np.log(self.design.prior_sd)) + 0.5 * self.p * np.log(2 * np.pi)
         )
         for b, where in self.slices.items():
-            r = self.increments(W[..., where], b)
+            r = self.design.blocks[b].increments(W[..., where])
             total = total - 0.5 * np.sum(r**2, axis=-1) * np.exp(-2.0 * theta[..., b])
             total = total - r.shape[-1] * (theta[..., b] + 0.5 * np.log(2 * np.pi))
         return np.asarray(total + self.log_scale_prior(theta))

@@ -20,8 +20,7 @@ import xarray as xr
 from forecast.errors import DataError
 from forecast.inference import nuts_store
 from forecast.inference.diagnostics import chain_diagnostics
-from forecast.inference.latent import check_design
-from forecast.modeling.design import Design
+from forecast.modeling.design import Design, check_design
 from forecast.parallel import cores, run_tasks
 
 __all__ = ["sample_nuts"]
@@ -34,13 +33,13 @@ _COMPILED: WeakKeyDictionary[Design, Any] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
-class Plan:
+class ChainOptions:
     """How every chain is sampled."""
 
     draws: int
     tune: int
-    target_accept: float
-    max_depth: int
+    target_accept: float  # probability to which the step size is adapted
+    max_depth: int  # doublings of a trajectory; a draw takes at most 2^max_depth - 1 gradients
     store: str | None
 
 
@@ -59,7 +58,6 @@ def sample_nuts(
     draws: int,
     chains: int,
     tune: int,
-    target_accept: float = 0.8,
     max_depth: int = 10,
     report: Report | None = None,
     store: str | Path | None = None,
@@ -68,39 +66,11 @@ def sample_nuts(
 ) -> tuple[xr.Dataset, xr.Dataset, dict[str, Any]]:
     """Posterior draws by NUTS (Hoffman & Gelman 2014, JMLR 15:1593).
 
-    Parameters
-    ----------
-    design : Design
-        Arrays of the model.
-    seed : numpy.random.SeedSequence
-        Each chain has a child of it, for its starting point and its draws.
-    draws, tune : int
-        Per chain.
-    chains : int
-        Number of chains.
-    target_accept : float
-        Acceptance probability to which the step size is adapted.
-    max_depth : int
-        Doublings of a trajectory at most; a draw takes at most 2^max_depth - 1 gradients.
-    report : callable, optional
-        Called with what is being done and the share that is done (0 to 1).
-    store : str or Path, optional
-        Folder that does not exist yet; draws go there while they are made (Zarr, 16 at a time)
-        and the result reads them when they are used. See `forecast.inference.nuts_store`.
-    workers : int
-        1: the chains are threads of this process, one a core. More: that many processes.
-    client : dask.distributed.Client, optional
-        Cluster on which the chains are tasks; with `store`, its workers must see that folder.
-
-    Returns
-    -------
-    posterior : xarray.Dataset
-        ``beta`` (chain, draw, term), ``sigma_<block>`` (chain, draw), ``effect_<block>``
-        (chain, draw, level_<block>).
-    sample_stats : xarray.Dataset
-        Of the sampler, after tuning.
-    diagnostics : dict
-        The fields of `Diagnostics` that NUTS has.
+    Draws and tuning are per chain; each has a child of the seed. With `store`, a folder that does
+    not exist yet, draws go there while they are made (Zarr, 16 at a time) and the result reads them
+    when they are used; see `forecast.inference.nuts_store`. On a cluster its workers must see that
+    folder. Given are ``posterior`` and ``sample_stats`` as in `Fit`, and the fields of
+    `Diagnostics` that NUTS has.
 
     Raises
     ------
@@ -111,7 +81,7 @@ def sample_nuts(
     """
     check_design(design)
     tell = report or (lambda _what, _share: None)
-    plan = Plan(draws, tune, target_accept, max_depth, None if store is None else str(store))
+    how = ChainOptions(draws, tune, 0.8, max_depth, None if store is None else str(store))
     # Children made without `spawn`, which would give others when it is called again.
     children = [
         np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, k)) for k in range(chains)
@@ -120,15 +90,14 @@ def sample_nuts(
     if store is not None:
         nuts_store.create(store, draws=draws, tune=tune, seeds=[task[1] for task in tasks])
     tell("compiling", 0.0)
-    found: list[Chain | None]
     if workers == 1 and client is None:
-        found = _chains_here(design, plan, tasks, tell)
+        found = _chains_here(design, how, tasks, tell)
     else:
         finished = iter(range(1, chains + 1))
         found = run_tasks(
             _chain_of_task,
             tasks,
-            shared=(design, plan),
+            shared=(design, how),
             workers=workers,
             client=client,
             on_result=lambda _i, _chain: tell("sampling", next(finished) / chains),
@@ -138,12 +107,21 @@ def sample_nuts(
     else:
         posterior, stats = _datasets(design, found)
     tell("diagnostics", 1.0)
+    diagnostics = _diagnostics(posterior, stats)
+    if store is not None:
+        # Opened anew: what the diagnostics have read does not stay in memory.
+        posterior, stats = nuts_store.reopen(store, names_of(design))
+    tell("done", 1.0)
+    return posterior, stats, diagnostics
+
+
+def _diagnostics(posterior: xr.Dataset, stats: xr.Dataset) -> dict[str, Any]:
     if not bool(np.isfinite(posterior["beta"]).all()):
         raise DataError("NUTS returned draws that are not finite: the design is badly scaled.")
     rhat, bulk, tail, worst = chain_diagnostics(posterior)
     energy = np.atleast_2d(stats["energy"].transpose("chain", "draw").to_numpy())
     ebfmi = np.mean(np.diff(energy, axis=1) ** 2, axis=1) / np.var(energy, axis=1, ddof=1)
-    diagnostics = {
+    return {
         "max_rhat": rhat,
         "min_ess_bulk": bulk,
         "min_ess_tail": tail,
@@ -154,11 +132,6 @@ def sample_nuts(
         "proposals": None,
         "worst": worst,
     }
-    if store is not None:
-        # Opened anew: what the diagnostics have read does not stay in memory.
-        posterior, stats = nuts_store.reopen(store, names_of(design))
-    tell("done", 1.0)
-    return posterior, stats, diagnostics
 
 
 def names_of(design: Design) -> list[str]:
@@ -190,7 +163,11 @@ def _compiled(design: Design) -> Any:
 
 
 def _begin(
-    design: Design, plan: Plan, k: int, seed: int, progress: Callable[[int, int], None] | None
+    design: Design,
+    how: ChainOptions,
+    k: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None,
 ) -> Any:
     """A sampler of one chain, running in the background."""
     import nutpie
@@ -200,18 +177,18 @@ def _begin(
             progress(states[0].finished_draws, states[0].total_draws)
 
     kept: dict[str, Any] = {}
-    if plan.store is not None:
-        folder = nuts_store.chain_folder(plan.store, k, new=True)
+    if how.store is not None:
+        folder = nuts_store.chain_folder(how.store, k, new=True)
         kept["zarr_store"] = nutpie.zarr_store.LocalStore(str(folder))
     return nutpie.sample(
         _compiled(design),
-        draws=plan.draws,
-        tune=plan.tune,
+        draws=how.draws,
+        tune=how.tune,
         chains=1,
         cores=1,
         seed=seed,
-        target_accept=plan.target_accept,
-        maxdepth=plan.max_depth,
+        target_accept=how.target_accept,
+        maxdepth=how.max_depth,
         save_warmup=False,
         progress_bar=False,
         progress_callback=callback if progress is not None else None,
@@ -223,7 +200,7 @@ def _begin(
 
 
 def _chains_here(
-    design: Design, plan: Plan, tasks: Sequence[tuple[int, int]], tell: Report
+    design: Design, how: ChainOptions, tasks: Sequence[tuple[int, int]], tell: Report
 ) -> list[Chain | None]:
     """Chains of this process, one thread a core; an interrupt ends them."""
     from threadpoolctl import threadpool_limits
@@ -244,7 +221,7 @@ def _chains_here(
             while waiting or running:
                 while waiting and len(running) < room:
                     k, seed = waiting.popleft()
-                    running[k] = _begin(design, plan, k, seed, watch(k))
+                    running[k] = _begin(design, how, k, seed, watch(k))
                 for k in list(running):
                     try:
                         trace = running[k].wait(timeout=0.2 / len(running))
@@ -252,7 +229,7 @@ def _chains_here(
                         continue
                     del running[k]
                     shares[k] = 1.0
-                    chains[k] = _chain(trace, plan, names_of(design))
+                    chains[k] = _chain(trace, how, names_of(design))
                 tell("sampling", float(shares.mean()))
         finally:
             for sampler in running.values():
@@ -260,16 +237,16 @@ def _chains_here(
     return chains
 
 
-def _chain_of_task(shared: tuple[Design, Plan], k: int, seed: int) -> Chain | None:
+def _chain_of_task(shared: tuple[Design, ChainOptions], k: int, seed: int) -> Chain | None:
     """A chain in a worker; None when its draws are in the store."""
-    design, plan = shared
-    trace = _begin(design, plan, k, seed, None).wait()
-    return _chain(trace, plan, names_of(design))
+    design, how = shared
+    trace = _begin(design, how, k, seed, None).wait()
+    return _chain(trace, how, names_of(design))
 
 
-def _chain(trace: Any, plan: Plan, names: list[str]) -> Chain | None:
+def _chain(trace: Any, how: ChainOptions, names: list[str]) -> Chain | None:
     """Draws after tuning, from the Arrow table that nutpie fills."""
-    if plan.store is not None:
+    if how.store is not None:
         return None
     import pyarrow as pa
 
@@ -280,14 +257,14 @@ def _chain(trace: Any, plan: Plan, names: list[str]) -> Chain | None:
         listed = not pa.types.is_floating(column.type)
         values = (column.flatten() if listed else column).to_numpy(zero_copy_only=False)
         # A copy: a view would keep the table, tuning included, in memory.
-        variables[name] = np.array(values.reshape((len(column), -1) if listed else -1)[plan.tune :])
+        variables[name] = np.array(values.reshape((len(column), -1) if listed else -1)[how.tune :])
     stats = {}
     for name in statistics.column_names:
         column = pa.array(statistics.column(name))
         kind = column.type
         plain = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
         if plain and column.null_count == 0 and name not in ("chain", "draw"):
-            stats[name] = np.array(column.to_numpy(zero_copy_only=False)[plan.tune :])
+            stats[name] = np.array(column.to_numpy(zero_copy_only=False)[how.tune :])
     return Chain(variables, stats)
 
 

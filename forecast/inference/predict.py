@@ -1,32 +1,81 @@
-"""Predictions from posterior draws: known effects as drawn, new ones from their population."""
+"""Linear predictors and probabilities from draws of the posterior, or of the prior.
+
+Known effects are as drawn, new ones come from their population. All that is predicted from draws
+goes through `predictor`, but for two: the fit, whose kernels take it through the cache in pieces
+(`forecast.inference.linear_map`), and the simulator, some of whose columns are other numbers in
+every draw since simulated years feed back.
+"""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.arrays import BoolArray, FloatArray, IntArray
 from forecast.draws import generator
 from forecast.errors import ArgumentError
 from forecast.modeling.blocks import RowBlock
-from forecast.modeling.encoding import Rows
+from forecast.modeling.design import Design
+from forecast.modeling.encoding import EncodedRows
 from forecast.panel.types import Panel
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
-__all__ = ["block_effects", "linear_predictor", "new_level", "posterior_values", "predict"]
+__all__ = [
+    "PriorDraws",
+    "design_predictor",
+    "linear_predictor",
+    "memberships",
+    "new_level",
+    "onset_statistics",
+    "posterior_values",
+    "predict",
+    "predictor",
+    "prior_draws",
+    "prior_predictive",
+]
 
-FloatArray = npt.NDArray[np.float64]
-_CHUNK = 4096
+_CHUNK = 4096  # rows of a posterior predictor at a time
+#: Draws of a prior predictor that are held at a time: 25 x 100,000 rows are 20 MB.
+_PRIOR_CHUNK = 25
+
+
+def predictor(*parts: tuple[Any, npt.NDArray[Any]]) -> Any:
+    """X beta + Σ_b Z_b f_b of rows and draws, shape (n, draws).
+
+    Each part is a matrix of weights (n, m), dense or sparse, with draws of what it multiplies,
+    (draws, m): columns with their coefficients, or memberships with the effects of a group.
+    """
+    (X, beta), *groups = parts
+    eta = X @ beta.T
+    for Z, f in groups:
+        eta += Z @ f.T
+    return eta
+
+
+def design_predictor(
+    design: Design, beta: npt.ArrayLike, effects: Mapping[str, npt.ArrayLike]
+) -> FloatArray:
+    """`predictor` of the rows of a design, (draws, n); or (n,) for one value of each parameter."""
+    one = np.ndim(beta) == 1
+    groups = [(b.matrix, np.atleast_2d(np.asarray(effects[b.name]))) for b in design.blocks]
+    eta: FloatArray = predictor((design.X, np.atleast_2d(np.asarray(beta))), *groups).T
+    return eta[0] if one else eta
 
 
 def linear_predictor(
-    fit: Fit, rows: Panel | Rows | xr.Dataset, *, draws: int | None = None, seed: int | None = None
+    fit: Fit,
+    rows: Panel | EncodedRows | xr.Dataset,
+    *,
+    draws: int | None = None,
+    seed: int | None = None,
 ) -> xr.DataArray:
     """Logit of the probability of each row under every posterior draw.
 
@@ -34,8 +83,8 @@ def linear_predictor(
     ----------
     fit : Fit
         Posterior.
-    rows : Panel, Rows or xarray.Dataset
-        Rows to predict; anything but `Rows` is encoded as at the fit.
+    rows : Panel, EncodedRows or xarray.Dataset
+        Rows to predict; anything but `EncodedRows` is encoded as at the fit.
     draws : int, optional
         Number of posterior draws, evenly spaced over all of them; all by default.
     seed : int, optional
@@ -55,7 +104,7 @@ def linear_predictor(
     draw and shared by all its rows. A year after the last step of the era walk continues it:
     one path per draw, f_{l+1} = f_l + Normal(0, sigma).
     """
-    rows = rows if isinstance(rows, Rows) else fit.encoding.apply(rows)
+    rows = rows if isinstance(rows, EncodedRows) else fit.encoding.apply(rows)
     posterior = fit.posterior["posterior"]
     if tuple(rows.names) != tuple(str(name) for name in posterior["term"].to_numpy()):
         raise ArgumentError(
@@ -65,17 +114,12 @@ def linear_predictor(
     values = posterior_values(fit, draws)
     seed = fit.seed if seed is None else seed
     beta = values("beta")
-    effects = [block_effects(block, values, seed) for block in rows.blocks]
+    groups = [part for block in rows.blocks for part in memberships(block, values, seed)]
     n = rows.X.shape[0]
     out = np.empty((beta.shape[0], n), dtype=np.float32)
     for first in range(0, n, _CHUNK):
         part = slice(first, min(first + _CHUNK, n))
-        eta = rows.X[part] @ beta.T
-        for block, (known, fresh) in zip(rows.blocks, effects, strict=True):
-            eta += block.matrix[part] @ known.T
-            if fresh is not None:
-                eta += block.unknown[part] @ fresh.T
-        out[:, part] = eta.T
+        out[:, part] = predictor((rows.X[part], beta), *((Z[part], f) for Z, f in groups)).T
     return xr.DataArray(
         out,
         dims=("draw", "row"),
@@ -92,7 +136,11 @@ def linear_predictor(
 
 
 def predict(
-    fit: Fit, rows: Panel | Rows | xr.Dataset, *, draws: int | None = None, seed: int | None = None
+    fit: Fit,
+    rows: Panel | EncodedRows | xr.Dataset,
+    *,
+    draws: int | None = None,
+    seed: int | None = None,
 ) -> xr.DataArray:
     """Probability of an onset in each row under every posterior draw.
 
@@ -130,14 +178,7 @@ def new_level(seed: int, block: str, label: str, draws: int) -> FloatArray:
 
 
 def posterior_values(fit: Fit, draws: int | None) -> Callable[[str], FloatArray]:
-    """Reader of the draws of a variable of the posterior, shape (draws, …).
-
-    Parameters
-    ----------
-    fit : Fit
-        Posterior.
-    draws : int or None
-        Number of draws, evenly spaced over all; None for all.
+    """Reader of the draws of a variable of the posterior, (draws, …), evenly spaced; None for all.
 
     Raises
     ------
@@ -157,13 +198,16 @@ def posterior_values(fit: Fit, draws: int | None) -> Callable[[str], FloatArray]
     return values
 
 
-def block_effects(
+def memberships(
     block: RowBlock, values: Callable[[str], FloatArray], seed: int
-) -> tuple[FloatArray, FloatArray | None]:
-    """Draws of the known effects (draws, m) and of the new ones (draws, k) of a group."""
+) -> list[tuple[Any, FloatArray]]:
+    """Parts of `predictor` of a group: known effects, and new ones if the rows use any.
+
+    `values` reads draws of the posterior, as `posterior_values` makes it.
+    """
     known: FloatArray = values(f"effect_{block.name}")
     if not block.unknown_levels:
-        return known, None
+        return [(block.matrix, known)]
     sigma: FloatArray = values(f"sigma_{block.name}")
     fresh = np.column_stack(
         [new_level(seed, block.name, label, sigma.size) * sigma for label in block.unknown_levels]
@@ -174,4 +218,90 @@ def block_effects(
         last = known.reshape(draws, chains, -1)[:, :, -1:]
         ahead = last + np.cumsum(fresh.reshape(draws, chains, -1), axis=2)
         fresh = ahead.reshape(draws, -1)
-    return known, fresh
+    return [(block.matrix, known), (block.unknown, fresh)]
+
+
+@dataclass(frozen=True, eq=False)
+class PriorDraws:
+    """Draws of every parameter from its prior."""
+
+    beta: FloatArray  # (draws, p)
+    sigma: dict[str, FloatArray]  # (draws,), by block
+    effects: dict[str, FloatArray]  # (draws, m), by block
+
+
+def prior_draws(design: Design, *, draws: int, seed: int | np.random.SeedSequence) -> PriorDraws:
+    """Draws of coefficients, scales and effects of a design from their priors."""
+    if draws < 1:
+        raise ArgumentError(f"draws must be at least 1, found {draws}")
+    rng = np.random.default_rng(seed)
+    beta = rng.normal(design.prior_mean, design.prior_sd, size=(draws, len(design.names)))
+    sigma: dict[str, FloatArray] = {}
+    effects: dict[str, FloatArray] = {}
+    for block in design.blocks:
+        scale = np.abs(rng.normal(0.0, block.scale_prior, size=draws))
+        z = rng.normal(size=(draws, len(block.levels)))
+        sigma[block.name], effects[block.name] = scale, scale[:, None] * block.effects(z)
+    return PriorDraws(beta, sigma, effects)
+
+
+def prior_predictive(
+    design: Design, *, draws: int = 200, seed: int | np.random.SeedSequence
+) -> xr.Dataset:
+    """Simulated outcomes of the rows of a design, summed up as onsets per year and per unit.
+
+    The covariates are those observed: a simulated onset does not enter the next year's history.
+    Given as `onset_statistics` with dimension ``draw``, and the same of the observed outcome under
+    ``observed_<name>``.
+    """
+    parameters, outcomes = np.random.SeedSequence(_entropy(seed)).spawn(2)
+    prior = prior_draws(design, draws=draws, seed=parameters)
+    rng = np.random.default_rng(outcomes)
+    parts: list[xr.Dataset] = []
+    for start in range(0, draws, _PRIOR_CHUNK):
+        chunk = slice(start, start + _PRIOR_CHUNK)
+        effects = {name: values[chunk] for name, values in prior.effects.items()}
+        eta = design_predictor(design, prior.beta[chunk], effects)
+        # logistic noise: y = 1 exactly when a uniform draw is below 1 / (1 + exp(-eta))
+        y = eta + rng.logistic(size=eta.shape) > 0.0
+        parts.append(onset_statistics(y, design.rows))
+    simulated = xr.concat(parts, dim="draw")
+    observed = onset_statistics(design.y[None, :] > 0.5, design.rows).isel(draw=0)
+    return simulated.assign({f"observed_{name}": value for name, value in observed.items()})
+
+
+def onset_statistics(y: BoolArray, rows: xr.Dataset) -> xr.Dataset:
+    """Onsets per year, and shares of dyads (or states) with none and with many.
+
+    Of outcomes y (draws, n): ``onsets`` (draw, year), the number of rows with an onset; ``rate``
+    (draw), onsets per row; ``share_without``, ``share_3_or_more``, ``share_5_or_more`` (draw),
+    shares of the dyads (states, in a state-year design) that occur in the rows.
+    """
+    year, position = np.unique(rows["year"].to_numpy(), return_inverse=True)
+    codes = [rows[name].to_numpy() for name in ("ccode", "ccode_a", "ccode_b") if name in rows]
+    unit = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)[1].ravel()
+    by_year = _sums(y, position, year.size)
+    by_unit = _sums(y, unit, int(unit.max()) + 1)
+    return xr.Dataset(
+        {
+            "onsets": (("draw", "year"), by_year),
+            "rate": ("draw", y.mean(axis=1)),
+            "share_without": ("draw", (by_unit == 0).mean(axis=1)),
+            "share_3_or_more": ("draw", (by_unit >= 3).mean(axis=1)),
+            "share_5_or_more": ("draw", (by_unit >= 5).mean(axis=1)),
+        },
+        coords={"year": year},
+    )
+
+
+def _sums(y: BoolArray, group: IntArray, size: int) -> IntArray:
+    """Number of true values by draw and group, shape (draws, size)."""
+    draw, row = np.nonzero(y)
+    counts = np.bincount(draw * size + group[row], minlength=y.shape[0] * size)
+    return counts.reshape(y.shape[0], size)
+
+
+def _entropy(seed: int | np.random.SeedSequence) -> int:
+    if isinstance(seed, np.random.SeedSequence):
+        return int(seed.generate_state(1, np.uint64)[0])
+    return seed

@@ -6,21 +6,25 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg as sl
 from scipy.interpolate import CubicSpline
 from scipy.special import gammaln, logsumexp
 
-from forecast.inference.conditional import Conditional, conditional, scale_jacobian
+from forecast.arrays import FloatArray, SingleArray
+from forecast.inference.conditional import (
+    Conditional,
+    Measure,
+    conditional,
+    scale_jacobian,
+    skewed,
+)
 from forecast.inference.latent import Latent
-from forecast.inference.outline import Measure, Outline, skewed
+from forecast.inference.linear_map import each_part
 from forecast.inference.row_kernels import compiled
-from forecast.inference.rows import each_part
+from forecast.inference.warm_start import Outline
 
 __all__ = ["Proposal", "propose"]
 
-FloatArray = npt.NDArray[np.float64]
-SingleArray = npt.NDArray[np.float32]
 
 _HIGH = 2.5  # standard deviations from the mode to the last anchor of the group block
 _LOW = 6.0  # to the first: that of a block that may not be needed has an exponential tail
@@ -216,13 +220,7 @@ def propose(
 ) -> Proposal:
     """Anchors around the mode of theta, and the proposal that they define.
 
-    Parameters
-    ----------
-    latent, at, modes
-        See `forecast.inference.conditional`.
-    rng : numpy.random.Generator
-    outline : Outline, optional
-        Of a posterior like this one; found if it is not given.
+    An `outline` is of a posterior like this one; without it, it is found.
     """
     if outline is not None and outline.spans(float(latent.group_scale(at.theta))):
         axes, near = _revisit(latent, at, modes, outline)
@@ -332,14 +330,7 @@ def _group_table(x: FloatArray, values: FloatArray, step: float) -> FloatArray:
 
     Above the last the slope stays. Below the first the likelihood nears that of no group effects
     as the square of their scale, log L(σ) = log L(0) + c σ², so that only the Jacobian is left:
-    the exponential tail of a scale that may be zero.
-
-    Parameters
-    ----------
-    x, values : numpy.ndarray
-        Of the log density, ascending by x.
-    step : float
-        Change of the log scale by x.
+    the exponential tail of a scale that may be zero. `step` is the change of the log scale by x.
     """
     curve = CubicSpline(x, values)
     inside = np.clip(_GRID, x[0], x[-1])

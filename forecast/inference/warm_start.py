@@ -3,23 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
-from forecast.inference.laplace import Start
+from forecast.arrays import FloatArray
 from forecast.inference.latent import Latent
-from forecast.inference.outline import Outline
 from forecast.modeling.design import Block, Design
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
-__all__ = ["WarmStart"]
+__all__ = ["Outline", "Start", "WarmStart"]
 
-FloatArray = npt.NDArray[np.float64]
+
+_ALIKE = 0.1  # more or fewer rows, of all, for which an outline still serves
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """What has to be found out about a posterior before it can be sampled, but for its mode."""
+
+    covariance: FloatArray  # about that of the log scales, from the curvature at their mode
+    scales: FloatArray  # log scales of the group block: low, at the mode, high; or one of zero
+    #: Mean gradient of the log likelihood by ``w`` under its Gaussian approximation given such a
+    #: scale, less that at the mode, (scales, size).
+    forces: FloatArray
+    #: Third derivatives of the log likelihood by the whitened coordinates of ``w``, (size,).
+    thirds: FloatArray
+    labels: npt.NDArray[np.str_]  # names of the entries of ``w``
+    blocks: tuple[str, ...]  # in the order of `covariance`
+    rows: int  # of the design in which it was found
+
+    def force(self, scale: float) -> FloatArray:
+        """Force at a log scale of the group block, linear between the three, (size,)."""
+        place = float(np.interp(scale, self.scales, np.arange(self.scales.size)))
+        low = int(place)
+        high, share = min(low + 1, self.scales.size - 1), place - low
+        return np.asarray((1.0 - share) * self.forces[low] + share * self.forces[high])
+
+    def spans(self, scale: float) -> bool:
+        """Whether a log scale of the group block is closer to the middle than to either end."""
+        return self.scales.size == 1 or int(np.argmin(np.abs(self.scales - scale))) == 1
+
+    def moved_to(self, design: Design) -> Outline | None:
+        """The same for another design, without skewness in what is new; None if that is too much.
+
+        That is if the blocks are others or the number of rows is not within a tenth.
+        """
+        if (
+            self.blocks != tuple(block.name for block in design.blocks)
+            or abs(design.y.size / self.rows - 1.0) > _ALIKE
+        ):
+            return None
+        labels = Latent.labels_of(design)
+        place = {label: i for i, label in enumerate(self.labels.tolist())}
+        found = np.array([place.get(label, -1) for label in labels.tolist()])
+        return replace(
+            self,
+            forces=np.where(found < 0, 0.0, self.forces[:, found]),
+            thirds=np.where(found < 0, 0.0, self.thirds[found]),
+            labels=labels,
+        )
+
+    def to_dataset(self) -> xr.Dataset:
+        """The outline as a group of a posterior."""
+        return xr.Dataset(
+            {
+                "covariance": (("block", "block_"), self.covariance),
+                "scale": ("anchor", self.scales),
+                "force": (("anchor", "latent"), self.forces),
+                "third": ("latent", self.thirds),
+            },
+            {"block": list(self.blocks), "latent": self.labels.tolist()},
+            {"rows": self.rows},
+        )
+
+    @classmethod
+    def from_dataset(cls, data: xr.Dataset) -> Self:
+        """Inverse of `to_dataset`."""
+        return cls(
+            covariance=data["covariance"].to_numpy(),
+            scales=data["scale"].to_numpy(),
+            forces=data["force"].to_numpy(),
+            thirds=data["third"].to_numpy(),
+            labels=data["latent"].to_numpy().astype(np.str_),
+            blocks=tuple(data["block"].to_numpy().astype(np.str_).tolist()),
+            rows=int(data.attrs["rows"]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where the search for the mode begins."""
+
+    theta: FloatArray  # log scales, (blocks,)
+    w: FloatArray  # coefficients and effects of the kept blocks; see `forecast.inference.latent`
+    outline: Outline | None = None  # of a posterior like the one that is wanted, or to be found
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
+from forecast.arrays import FloatArray
 from forecast.errors import ArgumentError, CoverageError, DataError, SpecificationError, nearest
 from forecast.modeling.blocks import RowBlock, describe
-from forecast.modeling.columns import location_scale, transform
+from forecast.modeling.covariates import location_scale, transform, tuples
 from forecast.modeling.terms import AllianceLevel
 
 __all__ = ["AllianceCode", "fit_alliance"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -29,36 +26,19 @@ class AllianceCode:
     The part X gamma enters the design as one column per feature, ``alliance:<feature>``: the
     membership-weighted sum of the treaties' standardised features. The deviations are the
     iid block ``alliance``.
-
-    Attributes
-    ----------
-    lag : int
-        Years between the treaty's features and the row.
-    weights : {"share", "one"}
-        1 / number of treaties of the state that year, or 1.
-    options : tuple of (str, value)
-        Options of `forecast.features.treaty.treaty_features`.
-    features, transforms, missing : tuple of str
-        Treaty features, their transformations and what a missing value does.
-    center, scale : tuple of float
-        Standardisation over the treaty-years behind the rows of the fit, weighted by
-        membership.
-    levels : tuple of str
-        Treaty ids.
-    scale_prior : float
-        tau ~ HalfNormal(scale_prior).
     """
 
-    lag: int
-    weights: str
-    options: tuple[tuple[str, Any], ...]
-    features: tuple[str, ...]
+    lag: int  # years between the treaty's features and the row
+    weights: str  # "share": 1 / number of treaties of the state that year; "one": 1
+    options: tuple[tuple[str, Any], ...]  # of `forecast.features.treaty.treaty_features`
+    features: tuple[str, ...]  # of treaties, with their transformations
     transforms: tuple[str, ...]
-    missing: tuple[str, ...]
+    missing: tuple[str, ...]  # what a missing value of each does
+    #: Standardisation over the treaty-years behind the rows of the fit, weighted by membership.
     center: tuple[float, ...]
     scale: tuple[float, ...]
-    levels: tuple[str, ...]
-    scale_prior: float
+    levels: tuple[str, ...]  # treaty ids
+    scale_prior: float  # tau ~ HalfNormal(scale_prior)
 
     name: ClassVar[str] = "alliance"
     structure: ClassVar[Literal["iid"]] = "iid"
@@ -73,19 +53,9 @@ class AllianceCode:
     ) -> tuple[FloatArray, RowBlock, dict[str, int]]:
         """Columns of the treaty regression and weights on the treaty effects.
 
-        Parameters
-        ----------
-        world : xarray.Dataset
-            Dense arrays with ``treaty_member`` (year, treaty, state).
-        rows : xarray.Dataset
-            Row coordinates ``year`` and ``ccode``.
-
-        Returns
-        -------
-        columns : numpy.ndarray, shape (n, number of features)
-        block : RowBlock
-        imputed : dict of str to int
-            Treaty-years whose missing feature was taken as the mean, by feature.
+        `world` holds ``treaty_member`` (year, treaty, state), `rows` the coordinates ``year`` and
+        ``ccode``. Returned are columns (n, features), weights, and by feature the number of
+        treaty-years whose missing value was taken as the mean.
         """
         table = _treaties(world, self.options, self.features)
         weights = _membership(table, rows, self.lag, self.weights)
@@ -106,14 +76,8 @@ class AllianceCode:
             shape=(weights.shape[0], len(position)),
         )
         full.sort_indices()
-        block = RowBlock(
-            name=self.name,
-            structure=self.structure,
-            matrix=full[:, : len(self.levels)],
-            unknown=full[:, len(self.levels) :],
-            unknown_levels=tuple(fresh),
-        )
-        return columns, block, imputed
+        known, new = full[:, : len(self.levels)], full[:, len(self.levels) :]
+        return columns, RowBlock(self.name, self.structure, known, new, tuple(fresh)), imputed
 
     def _features(
         self, table: xr.Dataset, rows: xr.Dataset
@@ -151,30 +115,14 @@ class AllianceCode:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Inverse of `to_dict`, also after JSON turned tuples into lists."""
-        values = {f.name: content[f.name] for f in fields(cls)}
-        for key, value in values.items():
-            if isinstance(value, list):
-                values[key] = tuple(value)
-        values["options"] = tuple(sorted(dict(content["options"]).items()))
-        return cls(**values)
+        """Inverse of `to_dict`."""
+        return cls(**tuples(cls, content))
 
 
 def fit_alliance(
     level: AllianceLevel, world: xr.Dataset | None, rows: xr.Dataset, lag: int
 ) -> AllianceCode:
     """Levels and standardisation of the alliance-level regression.
-
-    Parameters
-    ----------
-    level : AllianceLevel
-        From the specification.
-    world : xarray.Dataset or None
-        Dense arrays behind the panel.
-    rows : xarray.Dataset
-        Row coordinates of the fit.
-    lag : int
-        Years by which treaties are lagged.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -11,14 +11,14 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
+from forecast.arrays import BoolArray, FloatArray, IntArray
 from forecast.errors import ArgumentError, SpecificationError
+from forecast.modeling.covariates import tuples
 from forecast.modeling.spec import ModelSpec
-from forecast.modeling.terms import Era, Varying
+from forecast.modeling.terms import Varying
 
 __all__ = ["BlockCode", "RowBlock", "describe", "dispute_of", "fit_block", "split_levels"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 #: Labels of a dyad are "a-b"; inside, the key a * _BASE + b sorts them by number.
 _BASE = 100_000
@@ -27,31 +27,17 @@ _MOST_LISTED = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class RowBlock:
-    """How rows use one group of effects.
-
-    Attributes
-    ----------
-    name, structure : str
-        As in `forecast.modeling.design.Block`.
-    matrix : scipy.sparse.csr_array, shape (n, m)
-        Weights over the levels of the fit.
-    unknown : scipy.sparse.csr_array, shape (n, k)
-        Weights over levels that the fit did not see. iid: each is a fresh draw from
-        Normal(0, sigma), shared by the rows that use it. random_walk: the steps after the
-        last one of the fit, in order and without gaps; each adds a fresh increment.
-    unknown_levels : tuple of str, length k
-        Their labels.
-    chains : int
-        Number of walks, as in `forecast.modeling.design.Block`; the unknown steps of one walk
-        follow those of another.
-    """
+    """How rows use one group of effects; see `forecast.modeling.design.Block`."""
 
     name: str
     structure: Literal["iid", "random_walk"]
-    matrix: sp.csr_array
+    matrix: sp.csr_array  # weights over the levels of the fit, (n, m)
+    #: Weights over levels that the fit did not see, (n, k). iid: each is a fresh draw from
+    #: Normal(0, sigma), shared by the rows that use it. random_walk: the steps after the last one
+    #: of the fit, in order and without gaps; each adds a fresh increment.
     unknown: sp.csr_array
-    unknown_levels: tuple[str, ...]
-    chains: int = 1
+    unknown_levels: tuple[str, ...]  # their labels, (k,)
+    chains: int = 1  # the unknown steps of one walk follow those of another
 
     @property
     def unknown_weight(self) -> FloatArray:
@@ -63,36 +49,20 @@ class RowBlock:
 class BlockCode:
     """Levels of one group of effects, as found at the fit.
 
-    Attributes
-    ----------
-    name : str
-        Group: ``state``, ``challenger``, ``target``, ``dyad``, ``dispute``, ``era``, ``year``, or
-        a kind of slopes, as in `forecast.modeling.spec.Varying.block`.
-    structure : {"iid", "random_walk"}
-        As in the specification.
-    levels : tuple of str
-        COW codes, ``"a-b"`` dyads, ids of disputes, first years of walk steps, or
-        ``"term|era"``, ``"term|step"``, ``"term|stratum"``.
-    scale_prior : float
-        sigma ~ HalfNormal(scale_prior).
-    step : int
-        Years per step of the walk; 0 otherwise. A step starts at a multiple of `step`.
-    eras : tuple of (name, first, last or None)
-        Eras of the slopes; empty otherwise.
-    columns : tuple of str
-        Design columns whose slope varies; empty otherwise.
-    by : tuple of str
-        Binary design columns whose combinations are the strata of the slopes; empty otherwise.
+    The name is ``state``, ``challenger``, ``target``, ``dyad``, ``dispute``, ``era``, ``year``, or
+    a kind of slopes, as in `forecast.modeling.terms.Varying.block`.
     """
 
     name: str
     structure: Literal["iid", "random_walk"]
+    #: COW codes, ``"a-b"`` dyads, ids of disputes, first years of walk steps, or ``"term|era"``,
+    #: ``"term|step"``, ``"term|stratum"``.
     levels: tuple[str, ...]
-    scale_prior: float
-    step: int = 0
-    eras: tuple[tuple[str, int, int | None], ...] = ()
-    columns: tuple[str, ...] = ()
-    by: tuple[str, ...] = ()
+    scale_prior: float  # sigma ~ HalfNormal(scale_prior)
+    step: int = 0  # years of a step of the walk; 0 if iid
+    eras: tuple[tuple[str, int, int | None], ...] = ()  # of slopes that vary by era
+    columns: tuple[str, ...] = ()  # design columns whose coefficients vary
+    by: tuple[str, ...] = ()  # binary design columns whose combinations are strata
 
     @property
     def is_slope(self) -> bool:
@@ -105,16 +75,7 @@ class BlockCode:
         return len(self.columns) if self.is_slope and self.structure == "random_walk" else 1
 
     def apply(self, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]) -> RowBlock:
-        """Weights of rows on the levels of the fit and on new levels.
-
-        Parameters
-        ----------
-        rows : xarray.Dataset
-            Row coordinates ``year`` and ``ccode_a``, ``ccode_b`` or ``ccode``.
-        X : numpy.ndarray, shape (n, p)
-            Design columns of the rows.
-        names : tuple of str, length p
-            Their names.
+        """Weights of rows, with design columns X (n, p), on the levels of the fit and on new ones.
 
         Raises
         ------
@@ -144,17 +105,10 @@ class BlockCode:
         return RowBlock(self.name, self.structure, matrix, unknown, labels, self.chains)
 
     def strata_of(self, X: npt.NDArray[Any], names: Sequence[str]) -> IntArray:
-        """Number of the stratum of each row, shape (...).
+        """Number of the stratum of each row (...), told by its design columns X (..., p).
 
-        A stratum is told by which of the binary columns `by` are above their mean: a missing
-        value, which is at the mean, counts as 0.
-
-        Parameters
-        ----------
-        X : numpy.ndarray, shape (..., p)
-            Design columns.
-        names : sequence of str, length p
-            Their names.
+        It is which of the binary columns `by` are above their mean: a missing value, which is at
+        the mean, counts as 0.
         """
         held = X[..., [list(names).index(column) for column in self.by]] > 0
         return np.asarray(held @ (1 << np.arange(len(self.by))), dtype=np.int64)
@@ -184,30 +138,15 @@ class BlockCode:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
-        return {
-            "name": self.name,
-            "structure": self.structure,
-            "levels": list(self.levels),
-            "scale_prior": self.scale_prior,
-            "step": self.step,
-            "eras": [list(era) for era in self.eras],
-            "columns": list(self.columns),
-            "by": list(self.by),
-        }
+        lists = ("levels", "columns", "by")
+        found = asdict(self) | {name: list(getattr(self, name)) for name in lists}
+        return found | {"eras": [list(era) for era in self.eras]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Inverse of `to_dict`."""
-        return cls(
-            name=content["name"],
-            structure=content["structure"],
-            levels=tuple(content["levels"]),
-            scale_prior=content["scale_prior"],
-            step=content["step"],
-            eras=tuple((n, a, b) for n, a, b in content["eras"]),
-            columns=tuple(content["columns"]),
-            by=tuple(content.get("by", ())),
-        )
+        eras = tuple((n, a, b) for n, a, b in content["eras"])
+        return cls(**tuples(cls, content) | {"eras": eras})
 
     def _keys(
         self, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]
@@ -283,27 +222,9 @@ class BlockCode:
 
 
 def fit_block(
-    group: Varying,
-    spec: ModelSpec,
-    rows: xr.Dataset,
-    X: FloatArray,
-    names: tuple[str, ...],
+    group: Varying, spec: ModelSpec, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]
 ) -> BlockCode | None:
-    """Levels of a group in the rows of the fit; None for slopes when no column is left.
-
-    Parameters
-    ----------
-    group : Varying
-        From the specification.
-    spec : ModelSpec
-        The specification.
-    rows : xarray.Dataset
-        Row coordinates.
-    X : numpy.ndarray, shape (n, p)
-        Design columns.
-    names : tuple of str, length p
-        Their names.
-    """
+    """Levels of a group in the rows of the fit; None for slopes when no column is left."""
     columns: tuple[str, ...] = ()
     strata: tuple[str, ...] = ()
     eras: tuple[tuple[str, int, int | None], ...] = ()
@@ -315,20 +236,13 @@ def fit_block(
         for column in strata:
             _check_binary(column, X[:, names.index(column)])
         if not group.by and group.structure == "iid":
-            eras = tuple(_span(era) for era in spec.eras)
+            eras = tuple((era.name, era.first, era.last) for era in spec.eras)
     bare = BlockCode(
-        name=group.block,
-        structure=group.structure,
-        levels=(),
-        scale_prior=group.scale.sd,
-        step=group.step or 0,
-        eras=eras,
-        columns=columns,
-        by=strata,
+        group.block, group.structure, (), group.scale.sd, group.step or 0, eras, columns, strata
     )
     if group.name == "dispute":
         disputes = tuple(np.unique(dispute_of(rows)).tolist())
-        return BlockCode(**{**bare.__dict__, "levels": disputes})
+        return replace(bare, levels=disputes)
     try:
         if bare.is_slope:  # of every column in every part
             part, parts = bare._parts(rows, X, names)
@@ -340,7 +254,7 @@ def fit_block(
     if group.structure == "random_walk":
         steps = np.arange(keys[0] % _BASE, (keys % _BASE).max() + 1, bare.step)
         keys = (np.arange(bare.chains)[:, None] * _BASE + steps).ravel()
-    return BlockCode(**{**bare.__dict__, "levels": tuple(bare._label(int(key)) for key in keys)})
+    return replace(bare, levels=tuple(bare._label(int(key)) for key in keys))
 
 
 def _check_binary(column: str, values: FloatArray) -> None:
@@ -356,22 +270,10 @@ def _check_binary(column: str, values: FloatArray) -> None:
 def split_levels(
     keys: npt.NDArray[np.integer], weights: FloatArray, known: IntArray
 ) -> tuple[sp.csr_array, sp.csr_array, IntArray]:
-    """Weights over known keys, weights over the others, and those others.
+    """Weights over known keys (n, m), over the others (n, extra), and those others, ascending.
 
-    Parameters
-    ----------
-    keys : numpy.ndarray, shape (n, k), int
-        Key of each use of a level.
-    weights : numpy.ndarray, shape (n, k)
-        Its weight.
-    known : numpy.ndarray, shape (m,), int, any order, unique
-        Keys of the levels, in the order of the levels.
-
-    Returns
-    -------
-    matrix : scipy.sparse.csr_array, shape (n, m)
-    unknown : scipy.sparse.csr_array, shape (n, extra)
-    extra : numpy.ndarray, shape (extra,), ascending
+    `keys` and `weights` (n, k) are of each use of a level; `known` (m,) the keys of the levels in
+    the order of the levels, unique.
     """
     n, k = keys.shape
     every = (known, keys)
@@ -391,7 +293,7 @@ def split_levels(
     is_known = ranked[place] == keys if known.size else np.zeros(keys.shape, dtype=bool)
     extra, inverse = np.unique(keys[~is_known], return_inverse=True)
 
-    def csr(mask: npt.NDArray[np.bool_], indices: IntArray, width: int) -> sp.csr_array:
+    def csr(mask: BoolArray, indices: IntArray, width: int) -> sp.csr_array:
         indptr = np.concatenate([[0], np.cumsum(mask.sum(axis=1))])
         matrix = sp.csr_array((weights[mask], indices, indptr), shape=(n, width))
         matrix.sort_indices()
@@ -438,10 +340,6 @@ def dispute_of(rows: xr.Dataset) -> npt.NDArray[np.str_]:
         )
     ids = rows["conflict_id"].to_numpy().astype(np.str_)
     return np.array([name.partition(".")[0] for name in ids.tolist()], dtype=np.str_)
-
-
-def _span(era: Era) -> tuple[str, int, int | None]:
-    return era.name, era.first, era.last
 
 
 def describe(rows: xr.Dataset, row: int) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
+from forecast.arrays import FloatArray, IntArray
 from forecast.modeling.blocks import RowBlock
-from forecast.modeling.design import Design
-from forecast.modeling.encode import Encoding, encode, encode_as
+from forecast.modeling.design import Design, encode, encode_as
+from forecast.modeling.encoding import Encoding
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     import pymc as pm
 
 __all__ = ["build", "build_from_design", "index_pairs"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 def build(
@@ -86,27 +83,13 @@ def build_from_design(
 ) -> pm.Model:
     """PyMC model of design arrays: y ~ Bernoulli(logit^-1(X beta + sum_b Z_b f_b)).
 
-    Parameters
-    ----------
-    design : Design
-        Design arrays.
-    new : sequence of RowBlock
-        Levels that the fit did not see, and how the rows use them, by the name of the block.
-    observed : bool
-        Whether the outcomes are known.
-    outcome_as_data : bool
-        Keep the outcomes as ``pm.Data("observed_outcome")``, so that a compiled model can be
-        given others.
-    probability : bool
-        Add the deterministic ``probability`` (row).
+    `new` are levels that the fit did not see, and how the rows use them; `observed` is whether the
+    outcomes are known, `outcome_as_data` keeps them as ``pm.Data("observed_outcome")``, so that a
+    compiled model can be given others; `probability` adds that deterministic (row).
 
-    Returns
-    -------
-    pymc.Model
-        ``beta`` (term); for each block ``sigma_<block>`` and ``effect_<block>``
-        (level_<block>), which samplers move as z = effect / sigma, or steps / sigma of a random
-        walk (see `forecast.modeling.effects`); ``new_<block>`` (new_level_<block>);
-        ``outcome`` (row).
+    Variables are ``beta`` (term); for each block ``sigma_<block>`` and ``effect_<block>``
+    (level_<block>), which samplers move as z = effect / sigma, or steps / sigma of a random walk
+    (see `forecast.modeling.effects`); ``new_<block>`` (new_level_<block>); ``outcome`` (row).
     """
     import pymc as pm
     from pytensor.tensor.shape import specify_shape
@@ -146,18 +129,7 @@ def build_from_design(
 
 
 def index_pairs(matrix: sp.csr_array) -> tuple[IntArray, FloatArray] | None:
-    """Levels and weights of each row when every row uses the same number of levels.
-
-    Parameters
-    ----------
-    matrix : scipy.sparse.csr_array, shape (n, m)
-        Weights.
-
-    Returns
-    -------
-    (indices, weights) or None
-        Both of shape (n, k); None when rows differ in the number of levels they use.
-    """
+    """Levels and weights (n, k) of each row of weights (n, m); None if rows differ in k."""
     uses = np.diff(matrix.indptr)
     if uses.size == 0 or uses.min() != uses.max() or uses[0] == 0:
         return None

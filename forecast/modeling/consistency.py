@@ -1,29 +1,30 @@
-"""What the tables of a specification must agree on; broken rules raise ValueError."""
+"""What the tables of a specification must agree on, with each other and with the registry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from forecast.errors import nearest
+from forecast.errors import ArgumentError, SpecificationError, UnknownNameError, nearest
 from forecast.panel.options import ways_of
 
 if TYPE_CHECKING:
     from forecast.modeling.spec import ModelSpec
     from forecast.modeling.terms import Era
 
-__all__ = ["check_consistency"]
+__all__ = ["check_consistency", "check_features", "refuse_unmeasured"]
 
 #: Groups of effects that make sense in each unit of analysis.
+_OF_DISPUTES = ("state", "dyad", "dispute", "era", "year", "slope")
 _GROUPS: dict[str, tuple[str, ...]] = {
     "dyad-year": ("state", "dyad", "era", "year", "slope"),
     "directed-dyad-year": ("state", "challenger", "target", "dyad", "era", "year", "slope"),
     "state-year": ("state", "era", "year", "slope"),
-    "dispute-dyad": ("state", "dyad", "dispute", "era", "year", "slope"),
-    "dispute-dyad-month": ("state", "dyad", "dispute", "era", "year", "slope"),
-    "dispute-dyad-year": ("state", "dyad", "dispute", "era", "year", "slope"),
-    "onset-level": ("state", "dyad", "dispute", "era", "year", "slope"),
+    "dispute-dyad": _OF_DISPUTES,
+    "dispute-dyad-month": _OF_DISPUTES,
+    "dispute-dyad-year": _OF_DISPUTES,
+    "onset-level": _OF_DISPUTES,
 }
 
 _RESERVED = frozenset(
@@ -32,19 +33,16 @@ _RESERVED = frozenset(
 
 
 def check_consistency(spec: ModelSpec) -> None:
-    """Refuse contradictions between the tables of a specification.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-        A specification whose tables are each valid on their own.
+    """Refuse contradictions between tables that are each valid on their own.
 
     Raises
     ------
     ValueError
         Window, eras, terms or varying effects that cannot be; pydantic carries the message.
     """
-    _check_window(spec)
+    first, last = spec.years
+    if first is not None and last is not None and last < first:
+        raise ValueError(f"years: the window ends before it begins, found [{first}, {last}]")
     if spec.under_way not in ways_of(spec.unit):
         raise ValueError(
             f"under_way={spec.under_way!r} needs a unit of pairs and years, found {spec.unit!r}: "
@@ -56,12 +54,6 @@ def check_consistency(spec: ModelSpec) -> None:
     _check_varying(spec)
     if spec.alliance_level is not None and spec.unit != "state-year":
         raise ValueError(f"[alliance_level] needs unit 'state-year', found {spec.unit!r}")
-
-
-def _check_window(spec: ModelSpec) -> None:
-    first, last = spec.years
-    if first is not None and last is not None and last < first:
-        raise ValueError(f"years: the window ends before it begins, found [{first}, {last}]")
 
 
 def _check_eras(eras: tuple[Era, ...]) -> None:
@@ -167,3 +159,77 @@ def _check_varying(spec: ModelSpec) -> None:
             raise ValueError(f"[[varying]] 'slope': no term is of family {sorted(absent)[0]!r}")
     if "slope" in groups and not spec.eras:  # that of steps, and of strata, needs none
         raise ValueError("[[varying]] 'slope' varies by era, but there is no [[era]]")
+
+
+def refuse_unmeasured(content: Mapping[str, Any], source: str = "model") -> None:
+    """Refuse an outcome or a term's feature that no source here measures, however it is written.
+
+    `content` is that of a model file, not yet validated.
+
+    Raises
+    ------
+    SpecificationError
+        Names file and term, and gives the reason.
+    """
+    from forecast.features.registry import registered_features
+    from forecast.panel.options import OUTCOMES
+    from forecast.unmeasured import why_unmeasured
+
+    features = [feature.name for feature in registered_features()]
+    entries = (content.get(key) for key in ("term", "smooth"))
+    terms = [t for part in entries if isinstance(part, list | tuple) for t in part]
+    asked = [("outcome", content.get("outcome"), OUTCOMES)] + [
+        (f"term {term.get('name')!r}: feature", term.get("feature"), features)
+        for term in terms
+        if isinstance(term, Mapping)
+    ]
+    for what, name, valid in asked:
+        if not isinstance(name, str) or name in valid:
+            continue
+        if reason := why_unmeasured(name, valid):
+            raise SpecificationError(f"{source}: {what} = {name!r}: {reason}")
+
+
+def check_features(spec: ModelSpec, source: str = "model") -> None:
+    """Refuse a term whose feature, option, side, family or marking the registry contradicts.
+
+    A term without `feature` reads a column that the panel holds already, and is not checked.
+
+    Raises
+    ------
+    SpecificationError
+        Names file, term and the nearest valid name.
+    """
+    from forecast.features.gather import FeatureRequest
+
+    for term in spec.entries:
+        if term.feature is None:
+            continue
+        where = f"{source}: term {term.name!r}"
+        try:
+            request = FeatureRequest(term.name, term.feature, dict(term.options), term.side)
+        except (UnknownNameError, ArgumentError) as error:
+            raise SpecificationError(f"{where}: {error}") from None
+        feature = request.spec
+        if term.family != feature.family:
+            raise SpecificationError(
+                f"{where}: family {term.family!r}, but feature {feature.name!r} is of family "
+                f"{feature.family!r}"
+            )
+        if term.pre_treatment and not feature.pre_treatment:
+            raise SpecificationError(
+                f"{where}: marked pre_treatment, but feature {feature.name!r} is itself changed "
+                "by alliances"
+            )
+        if spec.unit == "state-year":
+            if feature.level not in ("state", "system") or term.side != "none":
+                raise SpecificationError(
+                    f"{where}: feature {feature.name!r} (level {feature.level!r}, side "
+                    f"{term.side!r}) has no value in a state-year; expected a state or system "
+                    "feature with side 'none'"
+                )
+        elif feature.level == "state" and term.side == "none":
+            raise SpecificationError(
+                f"{where}: feature {feature.name!r} has one value for each side of a dyad; side "
+                "must be one of a, b, sum, mean, min, max, product, absdiff"
+            )

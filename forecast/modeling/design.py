@@ -10,40 +10,44 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
-from forecast.errors import ArgumentError
+from forecast.arrays import FloatArray
+from forecast.errors import ArgumentError, DataError, SpecificationError
+from forecast.modeling.alliance import AllianceCode, fit_alliance
+from forecast.modeling.blocks import BlockCode, RowBlock, fit_block
+from forecast.modeling.covariates import ColumnCode, ProductCode, fit_columns, fit_product
+from forecast.modeling.encoding import (
+    EncodedRows,
+    Encoding,
+    chosen_rows,
+    complete,
+    coordinates,
+    raw_values,
+    usable_rows,
+)
+from forecast.modeling.spec import ModelSpec
+from forecast.panel.types import Panel
 
-__all__ = ["Block", "Design"]
+__all__ = ["Block", "Design", "check_design", "encode", "encode_as"]
 
-FloatArray = npt.NDArray[np.float64]
+
+_BLOCK = 65_536  # rows that are centred at once
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
     """A group of effects that share one scale.
 
-    Attributes
-    ----------
-    name : str
-        Name, e.g. ``"state"``; the posterior holds ``effect_<name>`` and ``sigma_<name>``.
-    structure : {"iid", "random_walk"}
-        ``iid``: f_l ~ Normal(0, sigma). ``random_walk``: f_1 ~ Normal(0, sigma),
-        f_l ~ Normal(f_{l-1}, sigma) in the order of `levels`, anew for each of the `chains`.
-    levels : numpy.ndarray, shape (m,), str
-        Labels of the effects.
-    matrix : scipy.sparse.csr_array, shape (n, m)
-        Weights with which each row uses the effects (multi-membership: several per row).
-    scale_prior : float
-        sigma ~ HalfNormal(scale_prior).
-    chains : int
-        Number of walks of equal length that follow each other in `levels`; 1 if iid.
+    ``iid``: f_l ~ Normal(0, sigma). ``random_walk``: f_1 ~ Normal(0, sigma), f_l ~
+    Normal(f_{l-1}, sigma) in the order of `levels`, anew for each of the `chains`; with
+    sigma ~ HalfNormal(scale_prior).
     """
 
-    name: str
+    name: str  # the posterior holds ``effect_<name>`` and ``sigma_<name>``
     structure: Literal["iid", "random_walk"]
-    levels: npt.NDArray[np.str_]
-    matrix: sp.csr_array
+    levels: npt.NDArray[np.str_]  # labels of the effects, (m,)
+    matrix: sp.csr_array  # weights with which each row uses the effects, (n, m), several per row
     scale_prior: float
-    chains: int = 1
+    chains: int = 1  # walks of equal length that follow each other in `levels`; 1 if iid
 
     def __post_init__(self) -> None:
         if self.matrix.shape[1] != self.levels.size:
@@ -81,29 +85,16 @@ class Block:
 class Design:
     """Arrays of the hierarchical logit: logit p = X beta + sum over blocks of Z_b f_b.
 
-    Attributes
-    ----------
-    y : numpy.ndarray, shape (n,)
-        Outcome, 0.0 or 1.0.
-    X : numpy.ndarray, shape (n, p), C-contiguous
-        Population-level columns; the first is the intercept (ones).
-    names : tuple of str, length p
-        Names of the columns; ``names[0] == "intercept"``.
-    prior_mean, prior_sd : numpy.ndarray, shape (p,)
-        beta_j ~ Normal(prior_mean_j, prior_sd_j).
-    blocks : tuple of Block
-        Groups of effects.
-    rows : xarray.Dataset
-        The coordinates of the rows (dimension ``row``).
+    With beta_j ~ Normal(prior_mean_j, prior_sd_j). The first column is the intercept.
     """
 
-    y: FloatArray
-    X: FloatArray
-    names: tuple[str, ...]
-    prior_mean: FloatArray
-    prior_sd: FloatArray
-    blocks: tuple[Block, ...]
-    rows: xr.Dataset
+    y: FloatArray  # outcome, 0.0 or 1.0, (n,)
+    X: FloatArray  # population-level columns, (n, p), C-contiguous
+    names: tuple[str, ...]  # of the columns
+    prior_mean: FloatArray  # (p,)
+    prior_sd: FloatArray  # (p,)
+    blocks: tuple[Block, ...]  # groups of effects
+    rows: xr.Dataset  # the coordinates of the rows (dimension ``row``)
 
     def __post_init__(self) -> None:
         n, p = self.X.shape
@@ -131,3 +122,265 @@ class Design:
             blocks=tuple(replace(b, matrix=sp.csr_array(b.matrix[rows])) for b in self.blocks),
             rows=self.rows.isel(row=rows),
         )
+
+
+def check_design(design: Design) -> None:
+    """Refuse what `Design` lets pass but no sampler could use.
+
+    Raises
+    ------
+    DataError
+        No rows; a group without levels, or with weights that are not finite; a prior that is
+        not proper.
+    """
+    n = design.y.size
+    if n == 0:
+        raise DataError("The design has no rows: nothing to fit. Widen the years or population.")
+    for name, mean, sd in zip(design.names, design.prior_mean, design.prior_sd, strict=True):
+        if not (np.isfinite(mean) and np.isfinite(sd) and sd > 0):
+            raise DataError(
+                f"Prior of {name!r} is Normal({mean}, {sd}), expected a finite mean and a "
+                "positive standard deviation."
+            )
+    for block in design.blocks:
+        if len(block.levels) == 0 or not np.isfinite(block.matrix.data).all():
+            raise DataError(
+                f"Block {block.name!r} has {len(block.levels)} levels, expected at least one, "
+                "with weights that are finite."
+            )
+
+
+def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
+    """Design arrays of the rows of a panel, and the fitted encoding.
+
+    Rows are those with a known outcome inside the window of the specification; features that the
+    panel lacks are computed from its world.
+
+    Raises
+    ------
+    ArgumentError
+        Panel and specification differ in unit, population, outcome, lag or `under_way`.
+    DataError
+        Missing values under policy ``error``; no row, no onset or nothing but onsets.
+    SpecificationError
+        A constant column, or columns that are linearly dependent.
+    """
+    panel, dropped = _sample(spec, panel)
+    data = panel.data
+    kept, missing = usable_rows(spec.entries, data)
+    data = chosen_rows(data, kept)
+    panel = panel.with_data(data)
+    y = data["outcome"].to_numpy().astype(np.float64)
+    if y.size == 0 or y.min() == y.max():
+        raise DataError(
+            f"The sample of model {spec.name!r} has {y.size} rows, {int(y.sum())} with an onset: "
+            "a fit needs rows with and without"
+        )
+    rows = coordinates(data)
+    fitted = [fit_columns(term, raw_values(data, term.name)) for term in spec.entries]
+    notes = [note for _, remarks in fitted for note in remarks]
+    codes, shared = _share_indicators([code for code, _ in fitted], data)
+    year = rows["year"].to_numpy()
+    level = spec.alliance_level
+    encoding = Encoding(
+        unit=spec.unit,
+        lag=spec.lag,
+        base_rate=float(y.mean()),
+        rows=int(y.size),
+        years=(int(year.min()), int(year.max())),
+        terms=tuple(codes),
+        blocks=(),
+        alliance=None if level is None else fit_alliance(level, panel.world, rows, spec.lag),
+        dropped=tuple((dropped | missing).items()),
+        notes=(*notes, *shared),
+    )
+    if spec.interactions:
+        encoding = _with_products(spec, encoding, encoding.apply(panel).X)
+    encoded = encoding.apply(panel)
+    del panel, data  # the raw columns: as much memory as X
+    close = _check_independent(encoded.X, encoded.names)
+    groups = (fit_block(group, spec, rows, encoded.X, encoded.names) for group in spec.varying)
+    blocks = tuple(block for block in groups if block is not None)
+    encoding = replace(encoding, blocks=blocks, notes=(*encoding.notes, *close))
+    used = tuple(block.apply(rows, encoded.X, encoded.names) for block in blocks)
+    encoded = replace(encoded, blocks=(*used, *encoded.blocks))
+    return _design(spec, encoding, encoded, y), encoding
+
+
+def encode_as(
+    spec: ModelSpec, encoding: Encoding, panel: Panel
+) -> tuple[Design, tuple[RowBlock, ...], bool]:
+    """Design arrays of new rows, in the columns and levels of a fit.
+
+    With how the rows use levels that the fit did not see, and whether the outcome of every row is
+    known; one that is not stands as 0. A ``marginal_base_rate`` intercept has the prior that the
+    spread of these rows gives.
+
+    Raises
+    ------
+    ArgumentError
+        The encoding is of another specification; see also `Encoding.apply`.
+    """
+    wanted = [entry.name for entry in spec.entries]
+    if (found := [code.name for code in encoding.terms]) != wanted:
+        raise ArgumentError(
+            f"The encoding has the terms {found}, model {spec.name!r} has {wanted}: it is of "
+            "another fit"
+        )
+    rows = encoding.apply(panel)
+    outcome = panel.data["outcome"].to_numpy()[rows.kept] if "outcome" in panel.data else np.nan
+    y = np.broadcast_to(outcome, rows.kept.shape).astype(np.float64)
+    design = _design(spec, encoding, rows, np.nan_to_num(y))
+    return design, rows.blocks, bool(np.isfinite(y).all())
+
+
+def _sample(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:
+    for key, found in panel.choices.items():
+        wanted = getattr(spec, key)
+        if found not in (wanted, None):
+            other = {"population": "with_population", "under_way": "with_under_way"}.get(key)
+            how = f"; spec.{other}({found!r}) gives the model of these rows" if other else ""
+            raise ArgumentError(
+                f"Model {spec.name!r} is of {key} {wanted!r}, the panel of {key} {found!r}{how}"
+            )
+    first, last = spec.years
+    if first is not None or last is not None:
+        panel = panel.select_years(
+            first if first is not None else -9999, 9999 if last is None else last
+        )
+    known = np.isfinite(panel.data["outcome"].to_numpy())
+    dropped = {} if known.all() else {"outcome": int((~known).sum())}
+    if spec.exclusions:
+        year = panel.data["year"].to_numpy()
+        out = np.any([(year >= e.first) & (year <= e.last) for e in spec.exclusions], axis=0)
+        if count := int((out & known).sum()):
+            dropped["excluded years"] = count
+        known &= ~out
+    panel = panel.with_data(chosen_rows(panel.data, np.flatnonzero(known)))
+    return complete(panel, spec.entries), dropped
+
+
+def _share_indicators(
+    codes: list[ColumnCode], data: xr.Dataset
+) -> tuple[list[ColumnCode], list[str]]:
+    """Leave out a has-a-value column that equals an earlier one."""
+    seen: dict[bytes, str] = {}
+    out, notes = [], []
+    for code in codes:
+        if code.indicator:
+            pattern = np.isnan(raw_values(data, code.name)).tobytes()
+            if pattern in seen:
+                notes.append(
+                    f"{code.name}: missing in the same rows as {seen[pattern]}, one column"
+                )
+                code = replace(
+                    code, indicator=False, names=code.names[:-1], center=code.center[:-1],
+                    scale=code.scale[:-1],
+                )  # fmt: skip
+            else:
+                seen[pattern] = code.name
+        out.append(code)
+    return out, notes
+
+
+def _with_products(spec: ModelSpec, encoding: Encoding, X: FloatArray) -> Encoding:
+    """The encoding with its interactions, fitted on the columns of the terms."""
+    fitted = [fit_product(i, encoding.terms, X, encoding.names) for i in spec.interactions]
+    products = tuple(product for product, _ in fitted if product is not None)
+    notes = [note for _, remarks in fitted for note in remarks]
+    return replace(encoding, interactions=products, notes=(*encoding.notes, *notes))
+
+
+def _centred_products(X: FloatArray) -> FloatArray:
+    """Sums of products of the columns of X less their means, (p, p), without a copy of X."""
+    mean, total = X.mean(axis=0), np.zeros((X.shape[1], X.shape[1]))
+    for i in range(0, len(X), _BLOCK):
+        part = X[i : i + _BLOCK] - mean
+        total += part.T @ part
+    return total
+
+
+def _check_independent(X: FloatArray, names: tuple[str, ...]) -> list[str]:
+    """Refuse linearly dependent columns; remark on pairs that are nearly the same."""
+    if X.shape[1] < 3:
+        return []
+    products = _centred_products(X[:, 1:])
+    length = np.sqrt(np.diag(products))
+    flat = np.flatnonzero(length <= 1e-12 * np.sqrt(X.shape[0]))
+    if flat.size:
+        raise SpecificationError(f"Column {names[1 + int(flat[0])]!r} is constant in the sample")
+    correlation = products / np.outer(length, length)
+    values, vectors = np.linalg.eigh(correlation)
+    if values[0] < 1e-9:
+        involved = np.flatnonzero(np.abs(vectors[:, 0]) > 0.05)
+        listed = ", ".join(repr(names[1 + int(j)]) for j in involved)
+        raise SpecificationError(
+            f"The columns {listed} are linearly dependent: each is a combination of the others, "
+            "so their coefficients cannot be told apart. Remove one."
+        )
+    close = np.argwhere(np.triu(np.abs(correlation) > 0.95, k=1))
+    return [
+        f"{names[1 + i]} and {names[1 + j]}: correlation {correlation[i, j]:.3f}" for i, j in close
+    ]
+
+
+def _design(spec: ModelSpec, encoding: Encoding, encoded: EncodedRows, y: FloatArray) -> Design:
+    priors = {term.name: term.prior for term in (*spec.entries, *spec.interactions)}
+    mean = [0.0]
+    sd = [spec.intercept.sd]
+    columns: list[ColumnCode | ProductCode] = [*encoding.terms, *encoding.interactions]
+    for column in columns:
+        mean += [priors[column.name].mean] * len(column.names)
+        sd += [priors[column.name].sd] * len(column.names)
+    codes: list[BlockCode | AllianceCode] = [*encoding.blocks]
+    if encoding.alliance is not None and spec.alliance_level is not None:
+        level = spec.alliance_level
+        mean += [level.prior.mean] * len(encoding.alliance.names)
+        sd += [level.prior.sd] * len(encoding.alliance.names)
+        codes.append(encoding.alliance)
+    blocks = [
+        Block(
+            code.name, code.structure, np.array(code.levels, np.str_), rows.matrix,
+            code.scale_prior, rows.chains,
+        )
+        for code, rows in zip(codes, encoded.blocks, strict=True)
+    ]  # fmt: skip
+    design = Design(
+        y=y,
+        X=encoded.X,
+        names=encoded.names,
+        prior_mean=np.array(mean),
+        prior_sd=np.array(sd),
+        blocks=tuple(blocks),
+        rows=encoded.rows,
+    )
+    design.prior_mean[0] = _intercept_mean(spec, design, encoding.base_rate)
+    return design
+
+
+def _intercept_mean(spec: ModelSpec, design: Design, rate: float) -> float:
+    """Prior mean of the intercept.
+
+    For ``marginal_base_rate``: E[logistic(m + sqrt(V) Z)] is about logistic(m / sqrt(1 + c^2 V))
+    with c = 16 sqrt(3) / (15 pi) (Zeger, Liang and Albert, *Biometrics* 44 (1988), 1049-1060), so
+    m = logit(rate) sqrt(1 + c^2 V), V the prior variance of the rest of the linear predictor over
+    draws and rows.
+    """
+    if not isinstance(spec.intercept.mean, str):
+        return spec.intercept.mean
+    logit = float(np.log(rate / (1.0 - rate)))
+    if spec.intercept.mean == "base_rate":
+        return logit
+    variance = float((design.X[:, 1:] @ design.prior_mean[1:]).var())
+    spread = np.diag(_centred_products(design.X[:, 1:])) / design.y.size
+    variance += float(design.prior_sd[1:] ** 2 @ spread)
+    for block in design.blocks:
+        # E[sigma^2] is the square of the half-normal's scale; a walk's variance grows by step.
+        steps = np.arange(len(block.levels)) % (len(block.levels) // block.chains)
+        growth = steps + 1 if block.structure == "random_walk" else 1.0
+        squared = np.bincount(
+            block.matrix.indices, block.matrix.data**2, minlength=len(block.levels)
+        )
+        squared /= design.y.size
+        variance += block.scale_prior**2 * float((squared * growth).sum())
+    return logit * float(np.sqrt(1.0 + (16.0 * np.sqrt(3.0) / (15.0 * np.pi)) ** 2 * variance))

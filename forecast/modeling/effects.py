@@ -58,18 +58,10 @@ class _Steps(Transform):  # type: ignore[misc]
 
 
 def population(name: str, dim: str, block: Block, sigma: Any, start: Any) -> Any:
-    """Variable of effects of a block, in the model in context.
+    """Variable `name` of effects of a block over `dim`, in the model in context.
 
-    Parameters
-    ----------
-    name, dim : str
-        Of the variable and of its dimension, which the model has.
-    block : Block
-        iid: f ~ Normal(0, sigma). random_walk: f_1 ~ Normal(start, sigma), for each of its chains.
-    sigma : tensor
-        Scale of the block.
-    start : tensor, shape (chains,)
-        Where its walks come from; not used if iid.
+    iid: f ~ Normal(0, sigma). random_walk: f_1 ~ Normal(start, sigma) for each of its chains, with
+    `start` (chains,); not used if iid.
     """
     if block.structure == "iid":
         return pm.Normal(name, 0.0, sigma, dims=dim, transform=_Scaled())

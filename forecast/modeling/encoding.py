@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.arrays import FloatArray, IntArray
 from forecast.errors import ArgumentError, DataError, UnknownNameError, nearest
 from forecast.modeling.alliance import AllianceCode
 from forecast.modeling.blocks import BlockCode, RowBlock, describe
-from forecast.modeling.columns import ColumnCode
-from forecast.modeling.products import ProductCode
+from forecast.modeling.covariates import ColumnCode, ProductCode
 from forecast.modeling.terms import Smooth, Term
 from forecast.panel.types import Panel
 from forecast.unmeasured import why_unmeasured
@@ -22,84 +23,50 @@ from forecast.unmeasured import why_unmeasured
 if TYPE_CHECKING:
     from forecast.features.gather import FeatureRequest
 
-__all__ = ["Encoding", "Rows", "complete", "coordinates", "raw_values", "requests", "usable_rows"]
+__all__ = [
+    "EncodedRows",
+    "Encoding",
+    "complete",
+    "coordinates",
+    "raw_values",
+    "requests",
+    "usable_rows",
+]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 _COORDINATES = ("year", "ccode", "ccode_a", "ccode_b", "conflict_id")
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """New rows, encoded as at the fit.
+class EncodedRows:
+    """New rows, encoded as at the fit."""
 
-    Attributes
-    ----------
-    X : numpy.ndarray, shape (n, p)
-        Population-level columns, intercept first.
-    names : tuple of str, length p
-        Their names.
-    blocks : tuple of RowBlock
-        Weights on known and on new levels.
-    rows : xarray.Dataset
-        Coordinates of the n rows.
-    kept : numpy.ndarray, shape (n,), int
-        Positions of the rows in what was given; shorter than it when a term of policy
-        ``drop`` is missing.
-    dropped, imputed : dict of str to int
-        Rows left out, and missing values put at the mean, by term.
-    """
-
-    X: FloatArray
-    names: tuple[str, ...]
-    blocks: tuple[RowBlock, ...]
-    rows: xr.Dataset
+    X: FloatArray  # population-level columns, (n, p), intercept first
+    names: tuple[str, ...]  # of the columns
+    blocks: tuple[RowBlock, ...]  # weights on known and on new levels
+    rows: xr.Dataset  # coordinates of the n rows
+    #: Positions of the rows in what was given, (n,); shorter than it when a term of policy
+    #: ``drop`` is missing.
     kept: IntArray
-    dropped: dict[str, int] = field(default_factory=dict)
-    imputed: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)  # rows left out, by term
+    imputed: dict[str, int] = field(default_factory=dict)  # missing values put at the mean
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """Everything needed to encode new rows exactly as at the fit.
-
-    Attributes
-    ----------
-    unit : str
-        Unit of the rows.
-    lag : int
-        Years by which features are lagged.
-    base_rate : float
-        Share of rows with an onset in the fit.
-    rows : int
-        Rows of the fit.
-    years : tuple of int
-        First and last year of the fit.
-    terms : tuple of ColumnCode
-        Terms, then smooths.
-    blocks : tuple of BlockCode
-        Groups of effects, without the treaties.
-    alliance : AllianceCode or None
-        Alliance-level regression.
-    dropped : tuple of (str, int)
-        Rows left out of the fit for a missing value, by term; ``outcome`` are rows past the
-        coverage of the outcome, ``excluded years`` those that the model says not to fit.
-    notes : tuple of str
-        What was left out or found remarkable while encoding.
-    interactions : tuple of ProductCode
-        Products of columns of two terms.
-    """
+    """Everything needed to encode new rows exactly as at the fit."""
 
     unit: str
-    lag: int
-    base_rate: float
-    rows: int
-    years: tuple[int, int]
-    terms: tuple[ColumnCode, ...]
-    blocks: tuple[BlockCode, ...]
-    alliance: AllianceCode | None
+    lag: int  # years by which features are lagged
+    base_rate: float  # share of rows with an onset in the fit
+    rows: int  # of the fit
+    years: tuple[int, int]  # first and last of the fit
+    terms: tuple[ColumnCode, ...]  # terms, then smooths
+    blocks: tuple[BlockCode, ...]  # groups of effects, without the treaties
+    alliance: AllianceCode | None  # alliance-level regression
+    #: Rows left out of the fit for a missing value, by term; ``outcome`` are rows past the
+    #: coverage of the outcome, ``excluded years`` those that the model says not to fit.
     dropped: tuple[tuple[str, int], ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what was left out or found remarkable while encoding
     interactions: tuple[ProductCode, ...] = ()
 
     @property
@@ -117,16 +84,11 @@ class Encoding:
     @property
     def term_slices(self) -> dict[str, list[int]]:
         """Positions in `names` of the columns of each term, interaction and treaty feature."""
-        slices: dict[str, list[int]] = {}
-        start = 1
         codes: list[ColumnCode | ProductCode] = [*self.terms, *self.interactions]
-        for code in codes:
-            slices[code.name] = list(range(start, start + len(code.names)))
-            start += len(code.names)
-        for name in self.alliance.names if self.alliance else ():
-            slices[name] = [start]
-            start += 1
-        return slices
+        widths = [(code.name, len(code.names)) for code in codes]
+        widths += [(name, 1) for name in (self.alliance.names if self.alliance else ())]
+        ends = accumulate((width for _, width in widths), initial=1)
+        return {name: list(range(at, at + k)) for (name, k), at in zip(widths, ends, strict=False)}
 
     @property
     def requests(self) -> list[FeatureRequest]:
@@ -134,20 +96,7 @@ class Encoding:
         return requests(self.terms)
 
     def columns(self, term: str, raw: npt.ArrayLike) -> FloatArray:
-        """Design columns of raw values of one term, elementwise.
-
-        Parameters
-        ----------
-        term : str
-            Name of a term or smooth.
-        raw : array_like, shape (...)
-            Raw values of its feature.
-
-        Returns
-        -------
-        numpy.ndarray, shape (..., k)
-            k = ``len(term_slices[term])``.
-        """
+        """Design columns (..., k) of raw values (...) of one term or smooth, elementwise."""
         for code in self.terms:
             if code.name == term:
                 return code(raw)
@@ -160,14 +109,10 @@ class Encoding:
                 return code
         raise UnknownNameError("group of effects", name, [code.name for code in self.blocks])
 
-    def apply(self, new: Panel | xr.Dataset) -> Rows:
-        """Encode new rows.
+    def apply(self, new: Panel | xr.Dataset) -> EncodedRows:
+        """Encode new rows; features that a panel lacks are computed from its world.
 
-        Parameters
-        ----------
-        new : Panel or xarray.Dataset
-            Rows; features that a panel lacks are computed from its world. A dataset must hold
-            one variable per term.
+        A dataset must hold one variable per term.
 
         Raises
         ------
@@ -189,13 +134,7 @@ class Encoding:
         rows = coordinates(data)
         X = np.empty((rows.sizes["row"], len(self.names)))
         X[:, 0] = 1.0
-        filled = 1
-
-        def put(columns: FloatArray) -> None:
-            nonlocal filled
-            X[:, filled : filled + columns.shape[1]] = columns
-            filled += columns.shape[1]
-
+        place = {name: slice(at[0], at[-1] + 1) for name, at in self.term_slices.items() if at}
         imputed: dict[str, int] = {}
         for term in self.terms:
             raw = raw_values(data, term.name)
@@ -206,30 +145,27 @@ class Encoding:
                     f"{term.name} = {float(raw[bad])!r} in row {describe(rows, bad)}: not in the "
                     f"domain of transform {term.transform!r}"
                 )
-            missing = int(np.isnan(raw).sum())
-            if missing:
+            if missing := int(np.isnan(raw).sum()):
                 imputed[term.name] = missing
-            put(columns)
-        values = X[:, 1:filled]
+            if term.names:
+                X[:, place[term.name]] = columns
+        values = X[:, 1 : 1 + len(self.term_names)]
         for product in self.interactions:
-            put(product(values, self.term_names))
+            X[:, place[product.name]] = product(values, self.term_names)
         alliance: list[RowBlock] = []
         if self.alliance is not None:
             world = new.world if isinstance(new, Panel) else None
             columns, block, at_mean = self.alliance.apply(world, rows)
             imputed |= {f"alliance:{name}": count for name, count in at_mean.items()}
-            put(columns)
+            X[:, X.shape[1] - columns.shape[1] :] = columns
             alliance.append(block)
         blocks = tuple(code.apply(rows, X, self.names) for code in self.blocks)
-        return Rows(X, self.names, (*blocks, *alliance), rows, kept, dropped, imputed)
+        return EncodedRows(X, self.names, (*blocks, *alliance), rows, kept, dropped, imputed)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON; `from_dict` reads it back to an equal encoding."""
         return {
-            "unit": self.unit,
-            "lag": self.lag,
-            "base_rate": self.base_rate,
-            "rows": self.rows,
+            **{name: getattr(self, name) for name in ("unit", "lag", "base_rate", "rows")},
             "years": list(self.years),
             "terms": [term.to_dict() for term in self.terms],
             "blocks": [block.to_dict() for block in self.blocks],
@@ -244,10 +180,7 @@ class Encoding:
         """Inverse of `to_dict`."""
         alliance = content["alliance"]
         return cls(
-            unit=content["unit"],
-            lag=content["lag"],
-            base_rate=content["base_rate"],
-            rows=content["rows"],
+            **{name: content[name] for name in ("unit", "lag", "base_rate", "rows")},
             years=(content["years"][0], content["years"][1]),
             terms=tuple(ColumnCode.from_dict(term) for term in content["terms"]),
             blocks=tuple(BlockCode.from_dict(block) for block in content["blocks"]),
@@ -264,15 +197,9 @@ def requests(terms: Iterable[Term | Smooth | ColumnCode]) -> list[FeatureRequest
     from forecast.features.gather import FeatureRequest
 
     return [
-        FeatureRequest(
-            name=term.name,
-            feature=term.feature,
-            options=dict(term.options),
-            side=term.side,
-            at_entry=term.at_entry,
-        )
-        for term in terms
-        if term.feature is not None
+        FeatureRequest(t.name, t.feature, dict(t.options), t.side, at_entry=t.at_entry)
+        for t in terms
+        if t.feature is not None
     ]
 
 
@@ -331,19 +258,7 @@ def chosen_rows(data: xr.Dataset, rows: IntArray) -> xr.Dataset:
 def usable_rows(
     terms: Sequence[Term | Smooth | ColumnCode], data: xr.Dataset
 ) -> tuple[IntArray, dict[str, int]]:
-    """Rows that can be encoded, and how many each term of policy ``drop`` leaves out.
-
-    Parameters
-    ----------
-    terms : sequence of Term, Smooth or ColumnCode
-        What reads the columns.
-    data : xarray.Dataset
-        Raw columns over ``row``.
-
-    Returns
-    -------
-    positions : numpy.ndarray of int
-    dropped : dict of str to int
+    """Positions of rows that can be encoded, and how many a term of policy ``drop`` leaves out.
 
     Raises
     ------

@@ -1,45 +1,17 @@
-"""Reading a TOML file, and validation errors in its words: table, key, what was found."""
+"""Reading a TOML file, and pydantic's errors with the table, the key and the nearest valid name."""
 
 from __future__ import annotations
 
 import tomllib
-import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from forecast.errors import MissingFileError, SpecificationError, nearest
 
 __all__ = ["explain", "read_toml", "validated"]
-
-#: Problems whose sentence needs no "key = value" before it.
-_WHOLE = frozenset({"extra_forbidden", "missing", "value_error"})
-
-#: Where pydantic's words are not those of a TOML file.
-_EXPECTED = {
-    "model_type": "expected a table",
-    "tuple_type": "expected a list",
-    "too_short": "the list is too short",
-    "string_pattern_mismatch": "expected lower-case letters, digits and '_', a letter first",
-}
-
-
-def validated[Model: BaseModel](
-    model: type[Model], content: Mapping[str, Any], source: str
-) -> Model:
-    """Content of a file under the rules of a model.
-
-    Raises
-    ------
-    SpecificationError
-        For every unknown key, wrong value or contradiction, with the nearest valid key.
-    """
-    try:
-        return model.model_validate(dict(content))
-    except ValidationError as error:
-        raise SpecificationError(explain(error, content, model, source)) from None
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
@@ -58,136 +30,88 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise SpecificationError(f"{path}: not a valid TOML file: {error}") from None
 
 
+def validated[Model: BaseModel](
+    model: type[Model], content: Mapping[str, Any], source: str
+) -> Model:
+    """Content of a file, named by `source`, under the rules of a model.
+
+    Raises
+    ------
+    SpecificationError
+        One line for each unknown key, wrong value or contradiction, with the nearest valid key.
+    """
+    try:
+        return model.model_validate(dict(content))
+    except ValidationError as error:
+        raise SpecificationError(explain(error, content, model, source)) from None
+
+
 def explain(
-    error: ValidationError,
-    content: Mapping[str, Any],
-    model: type[BaseModel],
-    source: str,
+    error: ValidationError, content: Mapping[str, Any], model: type[BaseModel], source: str
 ) -> str:
-    """One sentence per mistake, each naming file, table, key and the nearest valid key.
-
-    Parameters
-    ----------
-    error : pydantic.ValidationError
-        What the validation of `content` raised.
-    content : mapping
-        The mapping that was validated.
-    model : type of BaseModel
-        The model that it was validated against.
-    source : str
-        The file's path, or what else to call it.
-    """
-    grouped: dict[tuple[int | str, ...], list[Any]] = {}
+    """One line per mistake, each naming file, table, key and the nearest valid key."""
+    # A value that fits none of several types has one problem for each.
+    lines: dict[str, list[str]] = {}
     for problem in error.errors(include_url=False):
-        grouped.setdefault(_written(problem["loc"], content), []).append(problem)
-    lines: list[str] = []
-    for location, problems in grouped.items():
-        where = _table(location, content)
-        # A value that fits none of several types has one problem for each.
-        texts = dict.fromkeys(_sentence(problem, location, model) for problem in problems)
-        text = " or ".join(texts)
-        if problems[0]["type"] not in _WHOLE:
-            text = f"{_key(location)} = {_at(location, content)!r}: {text}"
-        lines.append(f"{source}: " + (f"{where}: " if where else "") + text)
-    return "\n".join(lines)
+        place, text = _explained(problem, content, model)
+        lines.setdefault(place, []).append(text)
+    return "\n".join(f"{source}: {place}{' or '.join(texts)}" for place, texts in lines.items())
 
 
-def _sentence(problem: Any, location: tuple[int | str, ...], model: type[BaseModel]) -> str:
-    key, kind = _key(location), problem["type"]
+def _explained(problem: Any, content: Mapping[str, Any], model: type[BaseModel]) -> tuple[str, str]:
+    """Where a mistake is, e.g. ``[[term]] 3 ('ratio') prior: sd = 0: ``, and what it is."""
+    table, key, found = _place(problem["loc"], content)
+    where = f"{table}: " if table else ""
+    kind, text = problem["type"], str(problem["msg"]).replace("valid tuple", "list")
     if kind == "extra_forbidden":
-        valid = _keys(_model_at(model, location[:-1]))
-        hint = nearest(key, valid)
-        text = f"unknown key {key!r}" + (f"; did you mean {hint!r}?" if hint else ".")
-        return text + f" Valid keys: {', '.join(valid)}."
-    if kind == "missing":
-        return f"the key {key!r} is missing"
+        valid = _keys(model, problem["loc"][:-1])
+        return where, f"unknown key {key!r}{_meant(key, valid)} Valid keys: {', '.join(valid)}."
+    if kind == "missing" and isinstance(problem["loc"][-1], str):
+        return where, f"the key {problem['loc'][-1]!r} is missing"
     if kind == "value_error":
-        return str(problem["msg"]).removeprefix("Value error, ")
+        return where, text.removeprefix("Value error, ")
     if kind == "literal_error":
-        expected = str(problem["ctx"]["expected"])
-        valid = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
-        hint = nearest(str(problem["input"]), valid) if len(valid) > 1 else None
-        return f"expected {expected}" + (f"; did you mean {hint!r}?" if hint else "")
-    message = str(problem["msg"]).removeprefix("Input ")
-    return str(_EXPECTED.get(kind, f"{message[:1].lower()}{message[1:]}"))
+        valid = [w.strip("' ") for w in problem["ctx"]["expected"].replace(" or ", ",").split(",")]
+        text += _meant(str(found), valid) if len(valid) > 1 else ""
+    return f"{where}{key} = {found!r}: ", text
 
 
-def _at(location: tuple[int | str, ...], content: Mapping[str, Any]) -> Any:
-    here: Any = content
+def _meant(name: str, valid: list[str]) -> str:
+    hint = nearest(name, valid)
+    return f"; did you mean {hint!r}?" if hint else "."
+
+
+def _place(location: tuple[int | str, ...], content: Mapping[str, Any]) -> tuple[str, str, Any]:
+    """Table of a location, key in it (``knots[4]`` in a list), and the value that is there."""
+    table, key, here = "", "", content
     for part in location:
-        here = here[part]
-    return here
-
-
-def _written(location: tuple[int | str, ...], content: Mapping[str, Any]) -> tuple[int | str, ...]:
-    """The part of a location that is in the file, plus a key that is missing there.
-
-    Pydantic appends the names of the types that it tried.
-    """
-    here: Any = content
-    for position, part in enumerate(location):
-        in_table = isinstance(here, Mapping) and part in here
-        in_list = isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
-        if in_table or in_list:
-            here = here[part]
-        else:
-            return location[: position + isinstance(here, Mapping)]
-    return location
-
-
-def _key(location: tuple[int | str, ...]) -> str:
-    """Last key of a location, with the place in its list: ``knots[4]``."""
-    if not location:
-        return ""
-    if isinstance(location[-1], int) and len(location) > 1:
-        return f"{location[-2]}[{location[-1]}]"
-    return str(location[-1])
-
-
-def _table(location: tuple[int | str, ...], content: Mapping[str, Any]) -> str:
-    """The TOML table of a location, e.g. ``[[term]] 3 ('capability_ratio') prior``."""
-    parts: list[str] = []
-    here: Any = content
-    for position, part in enumerate(location):
         try:
-            here = here[part]
-        except (KeyError, IndexError, TypeError):
+            here = here[part]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):  # a type that pydantic tried
             break
         if isinstance(part, int) and isinstance(here, Mapping):
             label = here.get("name") or here.get("feature")
-            parts.append(f"{part + 1}" + (f" ({label!r})" if label else ""))
+            table, key = f"[[{key}]] {part + 1}" + (f" ({label!r})" if label else ""), ""
         elif isinstance(here, Mapping):
-            parts.append(str(part) if position else f"[{part}]")
-        elif isinstance(here, list) and here and isinstance(here[0], Mapping):
-            parts.append(f"[[{part}]]")
-    return " ".join(parts)
+            table, key = f"{table} {part}" if table else f"[{part}]", str(part)
+        else:
+            key = f"{key}[{part}]" if isinstance(part, int) else str(part)
+    return table, key, here
 
 
-def _keys(model: type[BaseModel] | None) -> list[str]:
-    if model is None:
-        return []
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
-    here: type[BaseModel] | None = model
+def _keys(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> list[str]:
+    """Valid keys of the table at a location."""
     for part in location:
-        if isinstance(part, int) or here is None:
-            continue
-        found = None
-        for name, field in here.model_fields.items():
-            if part in {name, field.alias}:
-                found = _inner(field.annotation)
-        here = found
-    return here
+        if isinstance(part, str) and model is not None:
+            fields = {field.alias or name: field for name, field in model.model_fields.items()}
+            inner = _models(fields[part].annotation) if part in fields else iter(())
+            model = next(inner, model)
+    return [] if model is None else [f.alias or name for name, f in model.model_fields.items()]
 
 
-def _inner(annotation: Any) -> type[BaseModel] | None:
-    """The table model inside ``tuple[M, ...]``, ``M | None`` or ``M``."""
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The table models inside ``tuple[M, ...]``, ``M | None`` or ``M``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in {tuple, Union, types.UnionType}:
-        for argument in get_args(annotation):
-            if (model := _inner(argument)) is not None:
-                return model
-    return None
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, StrictInt, model_validator
 
 from forecast.errors import UnknownNameError
-from forecast.modeling.consistency import check_consistency
+from forecast.modeling.consistency import (
+    check_consistency,
+    check_features,
+    refuse_unmeasured,
+)
 from forecast.modeling.messages import read_toml, validated
 from forecast.modeling.terms import (
     ALLIANCE_FAMILIES,
@@ -88,8 +92,6 @@ class ModelSpec(Table):
         SpecificationError
             For every unknown key, wrong value or contradiction, with the nearest valid key.
         """
-        from forecast.modeling.vocabulary import check_features, refuse_unmeasured
-
         refuse_unmeasured(content, source)
         spec = validated(cls, content, source)
         check_features(spec, source)
@@ -132,14 +134,9 @@ class ModelSpec(Table):
         return (*self.terms, *self.smooths)
 
     def slope_terms(self, block: str = "slope") -> tuple[str, ...]:
-        """Names of what has a coefficient that varies by era, or as another group says.
+        """Names of what has a coefficient that varies as the groups of a `Varying.block` say.
 
         Terms by name or family, then interactions and treaty features by name.
-
-        Parameters
-        ----------
-        block : str
-            `Varying.block` of a group of slopes.
         """
         groups = [group for group in self.varying if group.block == block]
         chosen = {name for group in groups for name in group.terms}
@@ -149,13 +146,7 @@ class ModelSpec(Table):
         return (*terms, *(name for name in others if name in chosen))
 
     def family_of(self, name: str) -> str:
-        """Family of a term, smooth or interaction; of an interaction the alliance one of its two.
-
-        Parameters
-        ----------
-        name : str
-            Name of an entry or interaction.
-        """
+        """Family of a term or smooth, or of an interaction: the alliance one of its two."""
         families = {entry.name: str(entry.family) for entry in self.entries}
         for interaction in self.interactions:
             first, second = (families[part] for part in interaction.of)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -36,17 +36,15 @@ __all__ = [
     "Varying",
 ]
 
+_AllianceFamily = Literal[
+    "expansion", "dependency", "commitment", "deterrence", "reliability", "structure"
+]
+_OtherFamily = Literal["geography", "power", "society", "history"]
+_Family = Literal[_AllianceFamily, _OtherFamily]
 #: Feature families that are about alliances: what the comparison model leaves out.
-ALLIANCE_FAMILIES: tuple[str, ...] = (
-    "expansion",
-    "dependency",
-    "commitment",
-    "deterrence",
-    "reliability",
-    "structure",
-)
+ALLIANCE_FAMILIES: tuple[str, ...] = get_args(_AllianceFamily)
 #: Every other family that a term may be of.
-OTHER_FAMILIES: tuple[str, ...] = ("geography", "power", "society", "history")
+OTHER_FAMILIES: tuple[str, ...] = get_args(_OtherFamily)
 
 Side = Literal["a", "b", "sum", "mean", "min", "max", "product", "absdiff", "none"]
 
@@ -54,10 +52,6 @@ Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]*$
 Prose = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
 _Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
-_Family = Literal[
-    "expansion", "dependency", "commitment", "deterrence", "reliability", "structure",
-    "geography", "power", "society", "history",
-]  # fmt: skip
 _Transform = Literal["identity", "log", "log1p", "sqrt", "positive"]
 _Option = StrictBool | StrictInt | _Real | StrictStr | tuple[StrictStr, ...] | None
 

@@ -1,4 +1,36 @@
-"""Panels: rows of states or pairs of states at risk, with what happened in them."""
+"""Panels: rows of states or pairs of states at risk, with what happened in them.
+
+The data of a panel have dimension ``row`` with the coordinate ``year`` and ``ccode_a``, ``ccode_b``
+(pairs), ``ccode`` (state-years) or ``alliance_id``, sorted by them; dispute-dyads and their months
+also have ``conflict_id``. Variables: ``outcome`` (float64 0/1) and ``region_a``, ``region_b`` (or
+``region``), str. Dyad-years have ``under_way_1_january`` (0/1: a dispute was under way then) and
+``continues`` (0/1: one was, and no new one of any kind begins in the year).
+
+Dispute-dyads have besides: ``duration`` (days, from the dates as recorded, to the last day of the
+data if ``censored``), ``duration_exact`` (0/1: both ends known to the day), ``censored`` (0/1:
+still running at the end of the data), ``end_year``, ``joined`` (0/1: one of the two came in after
+the first day), ``deaths_class`` (0–6, NaN not known), ``reciprocated`` (0/1, NaN not known), and
+the str ``level``, ``initiator``, ``role_a``, ``role_b``, ``dispute_outcome``, ``settlement``. Their
+``outcome`` is NaN where it cannot be known: a dispute that still runs and has not risen, or of
+unknown deaths (attribute ``rows_outcome_unknown``).
+
+Dispute-dyad-months have ``month`` (1–12), ``months_elapsed`` (completed months since the first) and
+``joined``. Disputes whose months are not known (attribute ``disputes_dropped_dates_unknown``), and
+last months of which it is not known how it ended (``rows_dropped_unknown``), are no rows.
+
+Alliance-years have ``onsets`` (pairs of a member and an outsider between which one began),
+``onsets_begun_by_member``, ``onsets_between_members``, ``conflicts`` (distinct disputes among the
+``onsets``), ``members`` and ``short_name``.
+
+The attributes account for every onset: ``episodes`` (dyadic conflicts that began in the years of
+the panel), ``onsets_total`` (dyad-years with one, directed or state-years according to the unit;
+dyadic conflicts for dispute-dyads and alliance-years), ``onsets_in_population``,
+``onsets_outside_population``, ``onsets_dropped_initiator_unclear``, ``onsets_dropped_ongoing``. And
+for the rows: ``rows_under_way`` (pairs with a dispute under way on 1 January, and how many of the
+onsets they have in ``onsets_under_way``), ``rows_dropped_ongoing`` (such pairs that `under_way`
+leaves out, with their ``onsets_dropped_ongoing``), ``rows_dropped_unknown`` (it is not known
+whether there was an onset).
+"""
 
 from __future__ import annotations
 
@@ -11,10 +43,8 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError, CoverageError, DataError
-from forecast.panel.alliance_rows import alliance_rows
-from forecast.panel.dispute_rows import dispute_rows
+from forecast.panel.dispute_rows import dispute_rows, month_rows
 from forecast.panel.events import initiators_coded
-from forecast.panel.month_rows import month_rows
 from forecast.panel.options import (
     Choices,
     Ending,
@@ -26,17 +56,23 @@ from forecast.panel.options import (
     Unit,
     choose,
 )
-from forecast.panel.populations import relevant_pairs
-from forecast.panel.rows import dyad_rows, state_rows, under_way_on_1_january
+from forecast.panel.rows import (
+    alliance_rows,
+    dyad_rows,
+    relevant_pairs,
+    state_rows,
+    under_way_on_1_january,
+)
 from forecast.panel.types import Panel
 from forecast.panel.window import coverage_window
 from forecast.panel.world import build_world
+from forecast.sources.datasets import read_tables
 from forecast.sources.tables import TABLES, Tables
 
 if TYPE_CHECKING:
     from forecast.sources.overlay.kept import Amend
 
-__all__ = ["Population", "Unit", "future_panel", "load_panel", "read_tables", "relevant_pairs"]
+__all__ = ["Population", "Unit", "future_panel", "load_panel", "relevant_pairs"]
 
 
 def load_panel(
@@ -56,112 +92,56 @@ def load_panel(
 
     Rows run from the first year that every table covers plus `lag`, to the last year that the
     conflicts (and what defines the rows) cover. Both states are members of the system on one day
-    of the calendar year of the row. `under_way` says what a pair is whose dispute is under way on
-    1 January; any other pair of the population is a row, whatever the year brings.
+    of the row's calendar year. docs/panels.md has each unit, population and outcome.
 
     Parameters
     ----------
     data : str, pathlib.Path or Tables
-        ``"embedded"`` (1946 to the present, shipped with the package), ``"historical"`` (the
-        official files in the cache, from 1816: `forecast data get`), a folder in the layout of
-        the embedded data, or tables that were already read.
+        ``"embedded"`` (1946 to the present, shipped), ``"historical"`` (official files in the
+        cache, from 1816: `forecast data get`), a folder in the layout of the embedded data, or
+        tables that were already read.
     sources : mapping of str to str, optional
-        For ``data="historical"``: kind of fact to source of the catalogue, instead of the newest
-        in the cache, e.g. ``{"conflicts": "ucdp_acd_25_1"}`` for interstate armed conflicts. For
-        other data: tables to have besides, e.g. ``{"troops": "us_troops_2024"}``
-        (`forecast.sources.attach.ATTACHABLE` lists the kinds).
+        For ``"historical"``: kind of fact to source of the catalogue, instead of the newest in the
+        cache, e.g. ``{"conflicts": "ucdp_acd_25_1"}``. For other data: tables to have besides, e.g.
+        ``{"troops": "us_troops_2024"}`` (`forecast.sources.attach.ATTACHABLE`).
     unit : str
-        ``"dyad-year"``: one row per unordered pair (``ccode_a < ccode_b``) and year; outcome: an
-        episode between the two began. ``"directed-dyad-year"``: one row per ordered pair;
-        outcome: `a` began one against `b`; pairs whose initiator is unclear have no row in that
-        year. ``"state-year"``: an episode that involves the state began. ``"dispute-dyad"``: one
-        row per pair and spell of a dispute, in the year in which it began; outcome: how far it
-        rose. ``"dispute-dyad-month"``: one row per month of a dispute between two states, to the
-        month in which it ended; outcome: it did, and how. ``"alliance-year"``: one row per treaty
-        that binds at least two states in the year; outcome: an episode began between a member
-        and a state outside.
+        ``"dyad-year"``: unordered pairs (``ccode_a < ccode_b``). ``"directed-dyad-year"``: an onset
+        is that `a` began one. ``"state-year"``; ``"dispute-dyad"``: pair and spell of a dispute, by
+        how far it rose; ``"dispute-dyad-month"``: by whether it ended; ``"alliance-year"``.
     population : str, optional
-        For pairs, in the calendar year of the row: ``"all"`` (the default, but of directed
-        dyad-years), ``"politically_relevant"`` (contiguous by land or up to 400 miles of water, or
-        with at least one major power; the default of directed dyad-years), ``"contiguous"``,
-        ``"major_power"`` (at least one of the two), ``"same_region"``; dispute-dyads and their
-        months also ``"originators"``: both there from the first day. State-years: ``"all"`` or
-        ``"major_power"``. Alliance-years: ``"all"``.
+        In the calendar year of the row: ``"all"`` (the default, but of directed dyad-years),
+        ``"politically_relevant"`` (contiguous by land or up to 400 miles of water, or with at least
+        one major power), ``"contiguous"``, ``"major_power"``, ``"same_region"``; of disputes also
+        ``"originators"``. State-years: ``"all"`` or ``"major_power"``; alliance-years ``"all"``.
     outcome : str, optional
-        What counts as an onset: ``"onset"`` (the default), ``"originator_onset"`` (both sides
-        there from the first day), ``"force_onset"`` (use of force or war), ``"fatal_onset"``,
-        ``"deaths_25_onset"`` (more than 25 deaths, the level from which the record is even over
-        time), ``"war_onset"``. Rows at risk are the same for all, except that those are left out
-        where the deaths are not known that decide. For dispute-dyads:
-        ``"escalation_to_force"``, ``"escalation_to_fatality"`` or ``"escalation_to_war"`` (the
-        default), at any time between the two. For dispute-dyad-months: ``"ended"`` (the default),
-        ``"settled"`` (by negotiation or compromise), ``"stalemated"`` (without either),
-        ``"yielded"`` (one side won or gave in).
+        ``"onset"`` (the default), ``"originator_onset"``, ``"force_onset"``, ``"fatal_onset"``,
+        ``"deaths_25_onset"``, ``"war_onset"``; dispute-dyads ``"escalation_to_force"``,
+        ``"escalation_to_fatality"``, ``"escalation_to_war"`` (the default); their months
+        ``"ended"`` (the default), ``"settled"``, ``"stalemated"``, ``"yielded"``.
     years : tuple of int, optional
-        First and last year of the rows, inside what the data cover. The first may be the first
-        year that the tables behind the rows cover: lagged features are missing there.
+        First and last year of the rows, inside what the data cover: lagged features are missing in
+        the first that the tables behind the rows cover.
     lag : int
         Years by which features will be lagged; at least 1.
     under_way : {"stratum", "drop", "convention"}
-        For pairs whose dispute of any kind is under way on 1 January (begun before, its end later
-        or not yet on record): ``"stratum"``, a row, whatever the year brings (the feature
-        ``under_way`` tells them apart); ``"drop"``, no row; ``"convention"``, that of the field: a
-        year in which the dispute merely continues is no row, one in which a new one begins is,
-        which selects rows on the outcome. Only pairs have the last two.
+        For pairs with a dispute under way on 1 January: a row, whatever the year brings; no row; a
+        row only if a new one begins in the year. Only pairs have the last two.
     succession : {"continue", "restart"}
-        For the features of history, where a state goes on under another number
-        (`forecast.features.successions`: Germany, Yemen): ``"continue"``, its peace years and
-        disputes go with it; ``"restart"``, they begin again, as in tables by number.
+        Whether the history of a state that goes on under another number goes with it.
     amend : {"kept"}, None, Amendment, sequence of Amendment, or mapping of str to DataFrame
-        The user's own amendments: ``"kept"``, those of `forecast data amend` that are for this data
-        set (none if ``FORECAST_AMENDMENTS=0``); None, the data as published; or these, e.g.
-        ``{"accession": frame}`` (`forecast.sources.overlay.amendment_from_frames`).
+        The user's own amendments: ``"kept"``, those of `forecast data amend` (none if
+        ``FORECAST_AMENDMENTS=0``); None, the data as published; or these
+        (`forecast.sources.overlay.amendment_from_frames`).
 
     Returns
     -------
     Panel
-        ``data`` has dimension ``row`` with the coordinate ``year`` and ``ccode_a``, ``ccode_b``
-        (pairs), ``ccode`` (state-years) or ``alliance_id``, sorted by them; dispute-dyads also
-        have ``conflict_id``. Variables: ``outcome`` (float64 0/1) and ``region_a``, ``region_b``
-        (or ``region``), str. Dyad-years have ``under_way_1_january`` (0/1: a dispute was under way
-        then) and ``continues`` (0/1: one was, and no new one of any kind begins in the year).
-
-        Dispute-dyads have besides: ``duration`` (days, from the dates as recorded, to the last
-        day of the data if ``censored``), ``duration_exact`` (0/1: both ends known to the day),
-        ``censored`` (0/1: still running at the end of the data), ``end_year``, ``joined`` (0/1: one
-        of the two came in after the first day), ``deaths_class`` (0–6, NaN not
-        known), ``reciprocated`` (0/1, NaN not known), and the str ``level``, ``initiator``,
-        ``role_a``, ``role_b``, ``dispute_outcome``, ``settlement``. Their ``outcome`` is NaN
-        where it cannot be known: a dispute that still runs and has not risen, or of unknown
-        deaths (attribute ``rows_outcome_unknown``).
-
-        Dispute-dyad-months have ``conflict_id``, ``month`` (1–12), ``months_elapsed`` (completed
-        months since the first) and ``joined`` (0/1: one of the two came in after the first day).
-        Disputes whose months are not known (attribute ``disputes_dropped_dates_unknown``), and
-        last months of which it is not known how it ended (``rows_dropped_unknown``), are no rows.
-
-        Alliance-years have besides: ``onsets`` (pairs of a member and an outsider between which
-        one began), ``onsets_begun_by_member``, ``onsets_between_members``, ``conflicts``
-        (distinct disputes among the ``onsets``), ``members`` and ``short_name``.
-
-        The attributes account for every onset: ``episodes`` (dyadic conflicts that began in the
-        years of the panel), ``onsets_total`` (dyad-years with one, directed or state-years
-        according to `unit`; dyadic conflicts for dispute-dyads and alliance-years),
-        ``onsets_in_population``, ``onsets_outside_population``,
-        ``onsets_dropped_initiator_unclear``, ``onsets_dropped_ongoing``. And for the rows:
-        ``rows_under_way`` (pairs with a dispute under way on 1 January, and how many of the
-        onsets they have in ``onsets_under_way``), ``rows_dropped_ongoing`` (such pairs that
-        `under_way` leaves out, with their ``onsets_dropped_ongoing``), ``rows_dropped_unknown``
-        (it is not known whether there was an onset).
+        Its `data` has the rows, as the module describes them.
 
     Raises
     ------
-    ArgumentError
-        If an option has a value that is not known, or not one of the unit.
-    CoverageError
-        If `years` reaches outside what the data cover.
-    MissingFileError, DataError
-        From reading the data.
+    ArgumentError, CoverageError, MissingFileError, DataError
+        An option not known, or not one of the unit; `years` outside what the data cover; the data.
     """
     choices = choose(unit, population, outcome, lag, under_way, succession)
     tables = read_tables(data, sources=sources, amend=amend)
@@ -247,36 +227,6 @@ def _panel(
     own = asdict(choices)
     fingerprint = fingerprint_values(tables=tables.fingerprint, first=first, last=last, **own)
     return Panel(data=rows, world=world, tables=tables, fingerprint=fingerprint, **own)
-
-
-def read_tables(
-    data: str | Path | Tables,
-    *,
-    sources: Mapping[str, str] | None = None,
-    amend: Amend = "kept",
-) -> Tables:
-    """Tables of a data set given as in `load_panel`, with the amendments that `amend` asks for."""
-    from forecast.sources.overlay.kept import amended, chosen
-
-    return amended(_read_plain(data, sources), chosen(data, amend))
-
-
-def _read_plain(data: str | Path | Tables, sources: Mapping[str, str] | None) -> Tables:
-    if isinstance(data, str) and data == "historical":
-        from forecast.sources.historical import load_historical
-
-        return load_historical(sources=sources)
-    if isinstance(data, Tables):
-        tables = data
-    else:
-        from forecast.sources.embedded import load_tables
-
-        tables = load_tables(None if data == "embedded" else data)
-    if sources:
-        from forecast.sources.attach import attach
-
-        tables = attach(tables, sources)
-    return tables
 
 
 def _rows_covered(

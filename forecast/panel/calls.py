@@ -18,22 +18,13 @@ __all__ = ["alliance_calls", "calls"]
 
 
 def calls(window: Window) -> dict[str, Variable]:
-    """The calls on alliances as arrays over `call`.
+    """The calls on alliances as arrays over `call`, of all covered years up to the window's last.
 
-    Parameters
-    ----------
-    window : Window
-        Axes of the world. Calls of all covered years up to its last are there, so that a record
-        does not begin with the window.
-
-    Returns
-    -------
-    dict
-        All (call) int: ``call_year``, in which the conflict began; ``call_honoured_year``, in
-        which the bound state joined it, 0 if it never did; ``call_conflict``, a number for each
-        conflict; ``call_bound`` and ``call_target``, COW numbers; ``call_level``, position in
-        `forecast.sources.schemas.LEVELS` of the highest level between the target and those who
-        attacked it.
+    All int: ``call_year``, in which the conflict began; ``call_honoured_year``, in which the bound
+    state joined it, 0 if it never did; ``call_conflict``, a number for each conflict;
+    ``call_bound`` and ``call_target``, COW numbers; ``call_level``, position in
+    `forecast.sources.schemas.LEVELS` of the highest level between the target and those who attacked
+    it.
     """
     tables = window.tables
     first, last = coverage_window(tables.coverage, ("conflicts", "alliances", "members"))
@@ -59,17 +50,9 @@ def alliance_calls(conflicts: pd.DataFrame, members: pd.DataFrame) -> pd.DataFra
     since before that day: pacts that were made because of the conflict do not count. A state that
     is an originator of the conflict itself has other reasons to fight and is not called upon.
 
-    Parameters
-    ----------
-    conflicts, members : pandas.DataFrame
-        Columns as in the schemas.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``conflict`` (number of the conflict), ``target``, ``bound`` (COW numbers),
-        ``year``, ``honoured_year`` (0: never), ``level``; one row for each conflict, target and
-        bound state, in this order.
+    Columns ``conflict`` (number of the conflict), ``target``, ``bound`` (COW numbers), ``year``,
+    ``honoured_year`` (0: never), ``level``; one row for each conflict, target and bound state, in
+    this order.
     """
     sides = _sides(conflicts)
     spells = _spells(members)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import ForecastError
-from forecast.panel.window import BoolArray, Variable, Window
+from forecast.panel.window import BoolArray, IntArray, Variable, Window
 from forecast.sources.spells import span_years
 
 __all__ = [
@@ -93,36 +93,22 @@ def conflict_variables(
 ) -> dict[str, Variable]:
     """Events as dense arrays, with the number of conflicts that went into them.
 
-    Parameters
-    ----------
-    window : Window
-        Axes of the world.
-    together : numpy.ndarray, shape (year, state, other), bool
-        Pairs that were members of the system on one day of the year; others have no dispute.
-    outcome : str
-        Which conflicts count in ``onset`` and ``initiated``.
+    Symmetric (year, state, other) bool: ``onset``, an episode of `outcome` between the two began
+    that year; ``onset_count`` (uint8), how many of any kind did; ``dispute``, any episode was
+    active on some day of it; ``open``, one was still going on at its end: begun by 31 December, its
+    end in a later year or not yet on record (never in a year past the coverage); ``at_risk``, the
+    pair is there (`together`) and it is not a year in which a dispute merely continues without a
+    new onset; ``onset_unknown``, whether an episode of `outcome` began is not known (deaths
+    unknown, for outcomes of deaths). ``initiated``, directed: `state` began an onset of `outcome`
+    against `other`; ``initiator_unknown``, symmetric: one began, but who began it is not clear.
+    (year, state) int16: ``dispute_onset_count``, number of distinct conflicts of any kind that the
+    state came into that year. (year) int: ``episodes``, rows of the conflicts of `outcome` that
+    began that year.
 
-    Returns
-    -------
-    dict
-        Symmetric (year, state, other) bool: ``onset``, an episode of `outcome` between the two
-        began that year; ``onset_count`` (uint8), how many of any kind did; ``dispute``, any
-        episode was active on some day of it; ``open``, one was still going on at its end: begun
-        by 31 December, its end in a later year or not yet on record (never in a year past the
-        coverage); ``at_risk``, the pair is there and it is not a year in which a dispute merely
-        continues without a new onset; ``onset_unknown``, whether an episode of `outcome` began is
-        not known (deaths unknown, for outcomes of deaths).
-        ``initiated``, directed: `state` began an onset of `outcome` against `other`;
-        ``initiator_unknown``, symmetric: one began, but who began it is not clear. (year, state)
-        int16: ``dispute_onset_count``, number of distinct conflicts of any kind that the state
-        came into that year. (year) int: ``episodes``, rows of the conflicts of `outcome` that
-        began that year.
-
-        ``onset_count``, ``dispute``, ``open``, ``at_risk`` and ``dispute_onset_count`` do not
-        depend on `outcome`: the rows and the history of a dyad are the same for all outcomes.
+    ``onset_count``, ``dispute``, ``open``, ``at_risk`` and ``dispute_onset_count`` do not depend on
+    `outcome`: the rows and the history of a dyad are the same for all outcomes.
     """
     table = window.tables.conflicts
-    n, years = len(window.states), len(window.years)
     start, end = span_years(table)
     a, has_a = window.positions(table["ccode_a"].to_numpy())
     b, has_b = window.positions(table["ccode_b"].to_numpy())
@@ -133,42 +119,29 @@ def conflict_variables(
         # Past its end nobody is listed as a state, so nothing can happen to one.
         high = min(high, window.tables.coverage["states"].last)
     began = here & (start >= low) & (start <= high)
+    t = start - window.first
 
-    def symmetric(rows: BoolArray) -> BoolArray:
-        out = np.zeros((years, n, n), dtype=bool)
-        t = start[rows] - window.first
-        out[t, a[rows], b[rows]] = True
-        out[t, b[rows], a[rows]] = True
+    def marked(rows: BoolArray, *, both: bool = True, swap: bool = False) -> BoolArray:
+        out = np.zeros(together.shape, dtype=bool)
+        x, y = (b, a) if swap else (a, b)
+        out[t[rows], x[rows], y[rows]] = True
+        if both:
+            out[t[rows], y[rows], x[rows]] = True
         return out
 
     counts = OUTCOMES[outcome](table) & began
-    onset = symmetric(counts)
-    any_onset = onset if outcome == "onset" else symmetric(began)
-    number = np.zeros((years, n, n), dtype=np.uint8)
+    onset = marked(counts)
+    any_onset = onset if outcome == "onset" else marked(began)
+    number = np.zeros(together.shape, dtype=np.uint8)
     for x, y in ((a, b), (b, a)):
-        np.add.at(number, (start[began] - window.first, x[began], y[began]), 1)
+        np.add.at(number, (t[began], x[began], y[began]), 1)
     unknown = np.zeros(len(table), dtype=bool)
     if outcome in OF_DEATHS:
         unknown = table["deaths_class"].isna().to_numpy(dtype=bool) & began
-
     initiator = table["initiator"].to_numpy(dtype=np.str_)
-    initiated = np.zeros((years, n, n), dtype=bool)
-    for side, (x, y) in (("a", (a, b)), ("b", (b, a))):
-        rows = counts & np.isin(initiator, (side, "both"))
-        initiated[start[rows] - window.first, x[rows], y[rows]] = True
-
-    dispute = np.zeros((years, n, n), dtype=bool)
-    # Conflicts are never carried forward: an ongoing one is known up to the coverage only.
-    row, t = window.expand("conflicts", start, np.minimum(end, high))
-    keep = here[row]
-    row, t = row[keep], t[keep]
-    keep = together[t, a[row], b[row]]
-    row, t = row[keep], t[keep]
-    going_on = np.zeros_like(dispute)
-    for happened, at in ((dispute, slice(None)), (going_on, end[row] > window.years[t])):
-        happened[t[at], a[row][at], b[row][at]] = True
-        happened[t[at], b[row][at], a[row][at]] = True
-
+    initiated = marked(counts & np.isin(initiator, ("a", "both")), both=False)
+    initiated |= marked(counts & np.isin(initiator, ("b", "both")), both=False, swap=True)
+    dispute, going_on = _under_way(window, together, (start, end), (a, b), here, high)
     if (any_onset & ~together).any() or (any_onset & ~dispute).any():
         raise ForecastError(
             "An onset fell outside the spells of its states or its own dispute: the tables were "
@@ -181,12 +154,36 @@ def conflict_variables(
         "dispute": (pair, dispute),
         "open": (pair, going_on),
         "at_risk": (pair, together & (any_onset | ~dispute)),
-        "onset_unknown": (pair, symmetric(unknown) & ~onset),
+        "onset_unknown": (pair, marked(unknown) & ~onset),
         "initiated": (pair, initiated),
-        "initiator_unknown": (pair, symmetric(counts & (initiator == "unclear"))),
+        "initiator_unknown": (pair, marked(counts & (initiator == "unclear"))),
         "dispute_onset_count": (("year", "state"), _onset_counts(table, began, window)),
-        "episodes": (("year",), np.bincount(start[counts] - window.first, minlength=years)),
+        "episodes": (("year",), np.bincount(t[counts], minlength=len(window.years))),
     }
+
+
+def _under_way(
+    window: Window,
+    together: BoolArray,
+    spans: tuple[IntArray, IntArray],
+    sides: tuple[IntArray, IntArray],
+    here: BoolArray,
+    high: int,
+) -> tuple[BoolArray, BoolArray]:
+    """Pairs in a dispute on some day of the year, and those in one that goes on after it."""
+    (start, end), (a, b) = spans, sides
+    # Conflicts are never carried forward: an ongoing one is known up to the coverage only.
+    row, t = window.expand("conflicts", start, np.minimum(end, high))
+    keep = here[row]
+    row, t = row[keep], t[keep]
+    keep = together[t, a[row], b[row]]
+    row, t = row[keep], t[keep]
+    dispute = np.zeros(together.shape, dtype=bool)
+    going_on = np.zeros_like(dispute)
+    for happened, at in ((dispute, slice(None)), (going_on, end[row] > window.years[t])):
+        happened[t[at], a[row][at], b[row][at]] = True
+        happened[t[at], b[row][at], a[row][at]] = True
+    return dispute, going_on
 
 
 def _onset_counts(table: pd.DataFrame, began: BoolArray, window: Window) -> np.ndarray:

@@ -91,27 +91,13 @@ def peace_years[Array: (npt.NDArray[np.generic], xr.DataArray)](
 ) -> Array:
     """Completed years since the pair's last dispute-year, or since the later entry of the two.
 
-    Parameters
-    ----------
-    dispute : array, shape (year, ..., state, other), bool
-        Whether a dispute was active on some day of the year.
-    member : array, shape (year, state), bool
-        Membership of the system.
-    entry_year : array, shape (year, state), int, optional
-        First year of the running spell; catches a state that leaves and returns without a whole
-        year outside.
+    `dispute` (year, ..., state, other): whether a dispute was active on some day of the year.
+    `member` (year, state); `entry_year` (year, state), the first year of the running spell, catches
+    a state that leaves and returns without a whole year outside.
 
-    Returns
-    -------
-    array like `dispute`, int16
-        Value at year s: peace as known at the end of s. 0 in a dispute-year, in the first
-        common year, and where the two are not both members. Years before the first of the
-        array are unknown, so a count that reaches back to it is a lower bound.
-
-    Raises
-    ------
-    ArgumentError
-        If the shapes do not match.
+    int16; the value at year s is peace as known at the end of s: 0 in a dispute-year, in the first
+    common year, and where the two are not both members. Years before the first of the array are
+    unknown, so a count that reaches back to it is a lower bound.
     """
     active, inside = _values(dispute), _values(member)
     _check(active, inside, "dispute")
@@ -131,19 +117,10 @@ def state_peace_years(
     *,
     entry_year: xr.DataArray | npt.NDArray[np.int16] | None = None,
 ) -> npt.NDArray[np.int16]:
-    """Completed years since each state's last dispute-year, or since its entry.
+    """Completed years (year, state) since each state's last dispute-year, or since its entry.
 
-    Parameters
-    ----------
-    active : numpy.ndarray, shape (year, state), bool
-        Whether the state had a dispute with anybody on some day of the year.
-    member, entry_year
-        As in `peace_years`.
-
-    Returns
-    -------
-    numpy.ndarray, shape (year, state), int16
-        As `peace_years`; 0 outside the system.
+    `active` (year, state): whether the state had a dispute with anybody on some day of the year.
+    The rest as `peace_years`.
     """
     _check(active, member, "active")
     start = _started(member, None if entry_year is None else _values(entry_year))
@@ -161,20 +138,10 @@ def total_count[Array: (npt.NDArray[np.generic], xr.DataArray)](
     member: xr.DataArray | npt.NDArray[np.bool_] | None = None,
     entry_year: xr.DataArray | npt.NDArray[np.int16] | None = None,
 ) -> Array:
-    """Number of onset-years so far, that of the year itself included.
+    """Number of onset-years so far, that of the year itself included, int16.
 
-    Parameters
-    ----------
-    onset : array, shape (year, ..., state, other) or (year, state), bool or int
-        Onsets (counted once a year if bool).
-    member : array, shape (year, state), bool, optional
-        With it the count restarts when a state enters the system anew and is 0 outside.
-    entry_year : array, shape (year, state), int, optional
-        As in `peace_years`.
-
-    Returns
-    -------
-    array like `onset`, int16
+    `onset` (year, ..., state, other) or (year, state); counted once a year if bool. With `member`
+    (year, state) the count restarts when a state enters the system anew and is 0 outside.
     """
     return _count(onset, None, member, entry_year, "total_count")
 
@@ -186,25 +153,9 @@ def windowed_count[Array: (npt.NDArray[np.generic], xr.DataArray)](
     member: xr.DataArray | npt.NDArray[np.bool_] | None = None,
     entry_year: xr.DataArray | npt.NDArray[np.int16] | None = None,
 ) -> Array:
-    """Number of onset-years in the last `window` years, the year itself included.
+    """Number of onset-years in the last `window` years, the year itself included; as `total_count`.
 
-    Parameters
-    ----------
-    onset : array, shape (year, ..., state, other) or (year, state), bool or int
-        Onsets (counted once a year if bool).
-    window : int
-        Years, at least 1. In the first years of the array it is shorter.
-    member, entry_year : array, optional
-        As in `total_count`.
-
-    Returns
-    -------
-    array like `onset`, int16
-
-    Raises
-    ------
-    ArgumentError
-        If `window` is less than 1 or the shapes do not match.
+    In the first years of the array the window is shorter.
     """
     if window < 1:
         raise ArgumentError(f"window={window}: expected a number of years of at least 1.")
@@ -220,24 +171,7 @@ def decayed_count[Array: (npt.NDArray[np.generic], xr.DataArray)](
 ) -> Array:
     """Onsets so far, each weighted by 2^(−age / half_life); one of the year itself counts 1.
 
-    Parameters
-    ----------
-    onset : array, shape (year, ..., state, other) or (year, state), bool or number
-        Onsets.
-    half_life : float
-        Years in which the weight of an onset halves, greater than 0.
-    member, entry_year : array, optional
-        As in `total_count`.
-
-    Returns
-    -------
-    array like `onset`, float32
-        Bounded by 1 / (1 − 2^(−1 / half_life)) for bool onsets.
-
-    Raises
-    ------
-    ArgumentError
-        If `half_life` is not positive or the shapes do not match.
+    float32, bounded by 1 / (1 − 2^(−1 / half_life)) for bool onsets; the rest as `total_count`.
     """
     if not 0 < half_life < np.inf:
         raise ArgumentError(f"half_life={half_life}: expected a number of years greater than 0.")

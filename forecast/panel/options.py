@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from forecast.errors import ArgumentError, nearest
+from forecast.panel.dispute_rows import Ending
 from forecast.panel.events import Escalation, Outcome, Succession, UnderWay
-from forecast.panel.month_rows import Ending
 from forecast.unmeasured import why_unmeasured
 
 __all__ = [
@@ -88,13 +88,7 @@ def choose(
     under_way: str = "stratum",
     succession: str = "continue",
 ) -> Choices:
-    """Checked options, with the defaults of the unit filled in.
-
-    Raises
-    ------
-    ArgumentError
-        If an option is unknown, or not one of the unit; names those that are.
-    """
+    """Checked options, with the defaults of the unit; an error names what is allowed."""
     if unit not in get_args(Unit):
         raise _wrong("unit", unit, get_args(Unit))
     populations = _POPULATIONS[unit]

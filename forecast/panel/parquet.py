@@ -15,7 +15,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from forecast.errors import ArtifactError
-from forecast.panel.deferred import lazily
+from forecast.panel.types import lazily
 
 __all__ = ["read_rows", "write_rows"]
 

@@ -28,15 +28,7 @@ _MASKS: Mapping[str, tuple[str, ...]] = {
 
 
 def coverage_window(coverage: Mapping[str, Coverage], tables: tuple[str, ...]) -> tuple[int, int]:
-    """First and last year that all of some tables cover.
-
-    Parameters
-    ----------
-    coverage : mapping of str to Coverage
-        Keyed by table.
-    tables : tuple of str
-        Names of the tables.
-    """
+    """First and last year that all of some tables cover."""
     return (
         max(coverage[table].first for table in tables),
         min(coverage[table].last for table in tables),
@@ -44,22 +36,11 @@ def coverage_window(coverage: Mapping[str, Coverage], tables: tuple[str, ...]) -
 
 
 class Window:
-    """Axes of one world.
+    """Axes of one world: its `years`, and its `states`.
 
-    Parameters
-    ----------
-    tables : Tables
-        The data set.
-    first, last : int
-        Calendar years, both included.
-    carry_forward : bool
-        Whether spells that are open on the last covered day go on past it.
-
-    Attributes
-    ----------
-    years : numpy.ndarray, shape (year,), int64
-    states : numpy.ndarray, shape (state,), int64
-        COW numbers of all states that are members at any time in the window, ascending.
+    `states` are the COW numbers, ascending, of all that are members at any time from `first` to
+    `last`.
+    With `carry_forward` spells that are open on the last covered day go on past it.
     """
 
     def __init__(self, tables: Tables, *, first: int, last: int, carry_forward: bool) -> None:
@@ -70,20 +51,7 @@ class Window:
         self.states: IntArray = np.unique(tables.states["ccode"].to_numpy(dtype=np.int64)[row])
 
     def expand(self, table: str, first: IntArray, last: IntArray) -> tuple[IntArray, IntArray]:
-        """Spell and year index of each spell-year inside the window and the table's coverage.
-
-        Parameters
-        ----------
-        table : str
-            Table whose coverage bounds the years.
-        first, last : numpy.ndarray, shape (n,), int64
-            Calendar years of the spells.
-
-        Returns
-        -------
-        row, t : numpy.ndarray, shape (m,), int64
-            Position of the spell, and index into `years`.
-        """
+        """Spell and index into `years` of each spell-year that window and table cover."""
         covers = self.tables.coverage[table]
         # A spell is open or ended by the last covered day, so running on past the coverage
         # repeats what was in force on that day, not everything that held during its last year.
@@ -92,13 +60,7 @@ class Window:
         return row, year - self.first
 
     def positions(self, codes: npt.NDArray[np.generic]) -> tuple[IntArray, BoolArray]:
-        """Index of each code into `states`, and whether it is there at all.
-
-        Parameters
-        ----------
-        codes : numpy.ndarray, shape (n,)
-            COW numbers.
-        """
+        """Index of each COW number into `states`, and whether it is there at all."""
         at = np.searchsorted(self.states, codes).clip(max=max(len(self.states) - 1, 0))
         if not len(self.states):
             return at, np.zeros(len(codes), dtype=bool)

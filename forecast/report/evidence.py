@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import Markup
 
-from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
-from forecast.evaluation.quote import band_words
+from forecast.evaluation.record_text import band_words
+from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 from forecast.modeling.spec import load_model
 from forecast.report.charts import Bar, interval_chart
 from forecast.report.record_charts import murphy_chart, pit_chart, reliability_chart
@@ -20,7 +20,7 @@ from forecast.text import count, number, percent, significant
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.report import Findings
 
 __all__ = [

@@ -9,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 from scipy.stats import beta
 
-from forecast.evaluation.quote import FEW
+from forecast.evaluation.record_text import FEW
 from forecast.report.charts import Scale
 
 __all__ = ["murphy_chart", "pit_chart", "reliability_chart"]

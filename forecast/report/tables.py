@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.panel.populations import relevant_pairs
+from forecast.panel.rows import relevant_pairs
 from forecast.report import model, scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.files import rounded
@@ -21,7 +21,7 @@ from forecast.text import slug
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.report import Findings
     from forecast.sources.tables import Tables
 

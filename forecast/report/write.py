@@ -118,7 +118,7 @@ def write_report(findings: Findings, folder: Path) -> Report:
 
 def _recorded(findings: Findings) -> Findings:
     """The findings with a calibration record: the fit's own, or that of the backtest."""
-    from forecast.evaluation.record import record_of
+    from forecast.evaluation.calibration_record import record_of
 
     fit, backtest = findings.fit, findings.backtest
     if fit.record is not None or backtest is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from forecast.evaluation.record import BANDS, band_of
+from forecast.evaluation.calibration_record import BANDS, band_of
 from forecast.features.strata import STRATUM_COLUMNS, BaseRate, stratum_of
 from forecast.simulation.severity_rows import levels_reached
 

@@ -9,14 +9,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.draws import Stream, estimates, generator
-from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
+from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 from forecast.features.strata import REMOTE
 from forecast.risk.outlook import Outlook
 from forecast.simulation.dynamics import STATUSES
 from forecast.simulation.levels import LEVEL_WORDS, LEVELS
 
 if TYPE_CHECKING:
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = ["fighting_draws", "ladder_draws", "ladder_entries", "told"]
 

@@ -18,7 +18,7 @@ from forecast.features.strata import (
     base_rates,
     stratum_of,
 )
-from forecast.panel.populations import relevant_pairs
+from forecast.panel.rows import relevant_pairs
 from forecast.risk.fit_rows import FitRows
 from forecast.simulation.coefficients import Coefficients
 from forecast.simulation.dynamics import STATUSES, Allies, Track

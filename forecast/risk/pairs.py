@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.draws import estimates
-from forecast.evaluation.digits import percentage, percentage_interval, rounded, rounding_step
+from forecast.evaluation.rounding import percentage, percentage_interval, rounded, rounding_step
 from forecast.features.strata import OUTSIDE, population_words
 from forecast.risk.ladder import fighting_draws, ladder_draws, ladder_entries, told
 from forecast.risk.outlook import Outlook
@@ -20,7 +20,7 @@ from forecast.simulation.levels import LEVELS, RECORDED_AS, Level, of_level
 from forecast.simulation.paired import CAUTION
 
 if TYPE_CHECKING:
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = ["risk_answer", "risk_table"]
 

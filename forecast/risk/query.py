@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from forecast.evaluation.backtest import Backtest
-    from forecast.evaluation.record import CalibrationRecord
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.inference.fit import Fit
     from forecast.risk.outlook import Outlook
     from forecast.risk.pair_answer import Risk
@@ -198,7 +198,7 @@ _RECORDS: WeakKeyDictionary[Backtest, CalibrationRecord] = WeakKeyDictionary()
 
 def _record(fit: Fit, evidence: Evidence | None) -> CalibrationRecord | None:
     """Record to quote; that of a backtest is made on the first query."""
-    from forecast.evaluation.record import CalibrationRecord, record_of
+    from forecast.evaluation.calibration_record import CalibrationRecord, record_of
 
     if evidence is None or isinstance(evidence, CalibrationRecord):
         return fit.record if evidence is None else evidence

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.digits import rounding_step
+from forecast.evaluation.rounding import rounding_step
 from forecast.simulation.levels import as_severity, of_level
 from forecast.simulation.rivals import REFUTED
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from forecast.evaluation.digits import percentage, rounding_step
+from forecast.evaluation.rounding import percentage, rounding_step
 from forecast.sources.tables import amended_words
 
 __all__ = ["SetRisk"]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from forecast.draws import Stream, estimates, generator
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.digits import percentage, percentage_interval, rounding_step
+from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 from forecast.risk.outlook import Outlook
 from forecast.risk.pair_answer import date_words
 from forecast.risk.set_answer import SetRisk

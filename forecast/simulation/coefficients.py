@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from forecast.inference.predict import block_effects, new_level, posterior_values
+from forecast.inference.predict import memberships, new_level, posterior_values, predictor
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -106,22 +106,14 @@ class Coefficients:
         """Effect of each group but the slopes on rows of one year; (rows, D) by group.
 
         Those of states and pairs are the same in every year and world, and are made once.
-
-        Parameters
-        ----------
-        rows : xarray.Dataset
-            Row coordinates.
         """
         pairs = b"".join(rows[name].to_numpy().tobytes() for name in ("ccode_a", "ccode_b"))
         if pairs != self._pairs:
             self._pairs, self._lasting = pairs, {}
         found = dict(self._lasting)
         for code, block in self._blocks(rows, without=found):
-            known, fresh = block_effects(block, self._values, self._seed)
-            total = block.matrix @ known.T
-            if fresh is not None:
-                total = total + block.unknown @ fresh.T
-            found[code.name] = total.astype(np.float32)
+            groups = memberships(block, self._values, self._seed)
+            found[code.name] = predictor(*groups).astype(np.float32)
             if code.name not in _OF_YEARS:
                 self._lasting[code.name] = found[code.name]
         return found

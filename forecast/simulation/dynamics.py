@@ -16,13 +16,15 @@ import scipy.sparse as sp
 import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.features.history import disputes_total, peace_years
 from forecast.features.registry import get_feature
 from forecast.features.simulated import Rule
+from forecast.features.successions import continued
 from forecast.simulation import kernels
 from forecast.simulation.ending import disputes_at
 
 if TYPE_CHECKING:
-    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.covariates import ColumnCode
     from forecast.simulation.joint import Joint
     from forecast.sources.tables import Tables
 
@@ -144,9 +146,6 @@ class Record:
         lacks the states that ended long ago. `tables` are those behind the world; ages and deaths
         of its disputes are read from them.
         """
-        from forecast.features.history import disputes_total, peace_years
-        from forecast.features.successions import continued
-
         # Treaties are not needed here, and copying them would take most of the time.
         past = world.drop_dims(["treaty", "obligation"]).sel(year=slice(None, origin))
         covered = past["conflict_covered"].to_numpy()
@@ -243,21 +242,12 @@ class Track:
         rng: np.random.Generator,
         together: tuple[Float32Array, Joint] | None = None,
     ) -> None:
-        """Advance one year: disputes begin, go on, and end.
+        """Advance one year: disputes begin with `probability` (R, D), go on, and end.
 
-        Parameters
-        ----------
-        probability : numpy.ndarray, shape (R, D), float32
-            Of an onset in the year.
-        stays : numpy.ndarray, shape (2 · ages, D), float32
-            Probability that a dispute is still open at the end of the year, as from
-            `forecast.simulation.ending.Endings.stays`.
-        severe : numpy.ndarray, shape (D,), float32
-            Share of new disputes that come to more than 25 deaths.
-        rng : numpy.random.Generator
-            Two numbers for every row and draw, whatever happens.
-        together : (numpy.ndarray, Joint), optional
-            Numbers that the pairs of a hub share, and who shares them; by default nobody does.
+        `stays` is `forecast.simulation.ending.Endings.stays`, `severe` (D,) the share of new
+        disputes that come to more than 25 deaths. Two random numbers are drawn for every row and
+        draw, whatever happens; `together` are those that the pairs of a hub share, and who shares
+        them.
         """
         shape = probability.shape
         onset, going = np.empty(shape, dtype=bool), np.empty(shape, dtype=np.int16)

@@ -41,20 +41,11 @@ _LEAST_DRAWS = 100
 def ending_panel(tables: Tables, *, last: int) -> Panel:
     """One row for each dispute of a pair and year in which it went on: whether it ended in it.
 
-    Parameters
-    ----------
-    tables : Tables
-        The data set; only its conflicts are read.
-    last : int
-        Last year that is known.
-
-    Returns
-    -------
-    Panel
-        Unit ``"dispute-dyad-year"``. Outcome ``ended``: 1 in the year of the end (the dispute is
-        not open on its 31 December), 0 before, NaN where censored. Variables ``age`` (years since
-        the one in which it began), ``year_of_onset`` and ``first_full_year`` (0/1: age 0, and 1)
-        and ``deaths_25`` (0/1: more than 25 deaths of the pair, as recorded; unknown is 0).
+    Known to the end of year `last`. Unit ``"dispute-dyad-year"``. Outcome ``ended``: 1 in the year
+    of the end (the dispute is not open on its 31 December), 0 before, NaN where censored. Variables
+    ``age`` (years since the one in which it began), ``year_of_onset`` and ``first_full_year`` (0/1:
+    age 0, and 1) and ``deaths_25`` (0/1: more than 25 deaths of the pair, as recorded; unknown is
+    0).
     """
     table = tables.conflicts
     begun = (table["start"].dt.year <= last).to_numpy(dtype=bool)
@@ -81,16 +72,7 @@ def ending_panel(tables: Tables, *, last: int) -> Panel:
 def record_panel(model: str, data: xr.Dataset, tables: Tables, *, last: int) -> Panel:
     """Panel of a model that is fitted to the record behind a forecast, and has no world of its own.
 
-    Parameters
-    ----------
-    model : str
-        Name of the model.
-    data : xarray.Dataset
-        Its rows.
-    tables : Tables
-        What they were made from.
-    last : int
-        Last year that is known.
+    Its rows (`data`) were made from tables known to the end of year `last`.
     """
     spec = load_model(model)
     return Panel(
@@ -123,20 +105,10 @@ def _columns(age: IntArray, severe: IntArray) -> dict[str, tuple[str, Float64Arr
 def disputes_at(tables: Tables, year: int) -> pd.DataFrame:
     """The dispute of each pair that says how things stood on 31 December of a year.
 
-    Parameters
-    ----------
-    tables : Tables
-        The data set.
-    year : int
-        A covered year.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by ``ccode_a, ccode_b``; of each pair with a dispute on some day of `year` the one
-        that began first among those still open on its last day, or else the one that ended last.
-        Columns of the conflicts, ``open`` (bool), ``age`` (years since the one in which it began,
-        on 1 January of the next) and ``severe`` (0/1).
+    Indexed by ``ccode_a, ccode_b``; of each pair with a dispute on some day of the (covered) year
+    the one that began first among those still open on its last day, or else the one that ended
+    last. Columns of the conflicts, ``open`` (bool), ``age`` (years since the one in which it began,
+    on 1 January of the next) and ``severe`` (0/1).
     """
     table = tables.conflicts
     start, end = span_years(table)
@@ -208,11 +180,7 @@ class Endings:
     def survival(self, code: int, horizon: int) -> Float32Array:
         """Probability that a dispute of the origin is still open after 1 … h years; (h, D).
 
-        Parameters
-        ----------
-        code : int
-            2 · age + severe in the first year.
-        horizon : int
+        `code` is 2 · age + severe in the first year.
         """
         yearly = self.stays(code // 2 + horizon)[code : code + 2 * horizon : 2]
         return np.asarray(np.multiply.accumulate(yearly, axis=0))

@@ -25,7 +25,7 @@ from forecast.simulation.predictor import Frame, Strata, simulated_terms
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
-    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.covariates import ColumnCode
     from forecast.modeling.encoding import Encoding
 
 __all__ = ["Paths", "cumulative", "log_survival", "own_hazard", "simulate_paths"]

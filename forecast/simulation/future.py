@@ -20,7 +20,7 @@ from forecast.simulation.dynamics import is_simulated
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
-    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.covariates import ColumnCode
     from forecast.sources.tables import Tables
 
 __all__ = ["CONFLICT_VARIABLES", "Future", "capability_paths", "freeze_conflicts", "prepare_future"]

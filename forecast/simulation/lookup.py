@@ -16,7 +16,7 @@ from forecast.simulation import kernels
 from forecast.simulation.dynamics import Allies, Record, Track, rule_of
 
 if TYPE_CHECKING:
-    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.covariates import ColumnCode
 
 __all__ = ["Rows", "Values", "lookup", "status_values"]
 
@@ -69,24 +69,11 @@ def lookup(
     allies: Allies,
     at: Rows = slice(None),
 ) -> Values:
-    """Raw values of one simulated term at the end of a year.
+    """Raw values of one simulated term at the end of a year, of some rows.
 
-    Parameters
-    ----------
-    code : ColumnCode
-        The term.
-    record : Record
-        The past.
-    own : Track
-        What the row's own dyad went through.
-    others : Track
-        What everybody went through. Where it differs from `own` (the path on which the dyad
-        itself has no onset) the dyad's own simulated onsets are taken out of the counts of
-        its states and the system.
-    allies : Allies
-        Allies in dispute in that year.
-    at : slice or numpy.ndarray of int
-        Rows that are wanted.
+    `own` is what the row's own dyad went through, `others` what everybody did. Where they differ
+    (the path on which the dyad itself has no onset) the dyad's own simulated onsets are taken out
+    of the counts of its states and the system.
     """
     rule = rule_of(code)
     assert rule is not None

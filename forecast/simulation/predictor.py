@@ -15,9 +15,8 @@ from forecast.simulation.lookup import Rows, Values, status_values
 
 if TYPE_CHECKING:
     from forecast.modeling.blocks import BlockCode
-    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.covariates import ColumnCode, ProductCode
     from forecast.modeling.encoding import Encoding
-    from forecast.modeling.products import ProductCode
 
 __all__ = ["Frame", "live_products", "simulated_terms"]
 

@@ -12,6 +12,7 @@ import xarray as xr
 from forecast.draws import Stream, generator
 from forecast.errors import ArgumentError, DataError
 from forecast.inference.fit import Fit, fit
+from forecast.inference.predict import predictor
 from forecast.simulation import kernels
 from forecast.simulation.coefficients import Coefficients
 from forecast.simulation.levels import LEVELS, Level
@@ -163,7 +164,7 @@ class Severity:
         beta, shift = self._in_force(year)
         steps = np.empty((levels, columns.shape[1], self.draws), dtype=np.float32)
         for number in range(levels):
-            log_odds = columns[number].astype(np.float32) @ beta[number].T
+            log_odds = predictor((columns[number].astype(np.float32), beta[number]))
             log_odds += shift
             if len(log_odds) < _FEW:  # threads would take longer to start
                 scipy.special.expit(log_odds, out=steps[number])

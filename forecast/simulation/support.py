@@ -12,12 +12,12 @@ from forecast.draws import Stream, generator
 from forecast.features.gather import compute_features
 from forecast.features.registry import get_feature
 from forecast.features.strata import STRATUM_COLUMNS
-from forecast.panel.populations import relevant_pairs
+from forecast.panel.rows import relevant_pairs
 from forecast.simulation.dynamics import is_simulated
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
-    from forecast.modeling.columns import ColumnCode
+    from forecast.modeling.covariates import ColumnCode
     from forecast.simulation.dynamics import Record
     from forecast.simulation.future import Future
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace as changed
 from datetime import UTC, datetime
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 from forecast.errors import (
@@ -49,6 +48,7 @@ from forecast.sources.copies import (
 )
 from forecast.sources.download import Network, bars, fetch
 from forecast.sources.entries import Source
+from forecast.sources.official import reader
 from forecast.sources.tables import Reading
 
 __all__ = ["add", "add_found", "get", "read_files"]
@@ -364,8 +364,7 @@ def read_files(source: str, files: Mapping[str, Path]) -> list[Reading]:
     """
     # The release first: a cell that this one does not have would be said to be wrong.
     refuse_other_release(source, files)
-    reader = import_module(f"forecast.sources.official.{catalogue()[source].reader}")
-    readings: list[Reading] = reader.read(files)
+    readings = reader(catalogue()[source].reader).read(files)
     names = ", ".join(path.name for path in files.values())
     for reading in readings:
         check_spells(reading.table, reading.frame, file=names)

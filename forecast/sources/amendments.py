@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +20,13 @@ from forecast.errors import DataError, MissingFileError
 from forecast.paths import data_folder
 from forecast.sources.tables import OBLIGATIONS
 
-__all__ = ["Amended", "amend_alliances", "read_counterparts", "usual_pledge"]
+__all__ = ["amend_alliances", "read_counterparts", "usual_pledge"]
 
 FILE = "amendments.toml"
+_DAY = np.timedelta64(1, "D")
 
 
-@dataclass(frozen=True, eq=False)
-class Amended:
+class Amended(NamedTuple):
     """Alliances and members with the changes since, and what was changed."""
 
     alliances: pd.DataFrame
@@ -36,22 +35,9 @@ class Amended:
 
 
 def read_counterparts(path: Path | None = None) -> dict[str, str]:
-    """Identifier in ATOP of those treaties of our own data that changed after its releases.
+    """Identifier in ATOP of those treaties of our own data that changed since: ``nato: atop-3180``.
 
-    Parameters
-    ----------
-    path : pathlib.Path, optional
-        ``data/amendments.toml`` by default: a table ``[atop]`` of our identifiers with ATOP's
-        numbers.
-
-    Returns
-    -------
-    dict of str to str
-        E.g. ``{"nato": "atop-3180"}``.
-
-    Raises
-    ------
-    MissingFileError, DataError
+    From ``data/amendments.toml``: a table ``[atop]`` of our identifiers with ATOP's numbers.
     """
     path = data_folder() / FILE if path is None else path
     try:
@@ -75,89 +61,61 @@ def amend_alliances(
     own_members: pd.DataFrame,
     counterparts: Mapping[str, str],
 ) -> Amended:
-    """Accessions, exits, terminations and new treaties after the last year of a source.
+    """Alliances and members of a source with what changed after its last year, and the changes.
 
-    Parameters
-    ----------
-    alliances, members : pandas.DataFrame
-        Of the source. What is open is in force on 31 December of `after`.
-    after : int
-        Last year that the source covers.
-    own_alliances, own_members : pandas.DataFrame
-        Of our own data.
-    counterparts : mapping of str to str
-        Identifier in the source of treaties of our own data.
-
-    Returns
-    -------
-    Amended
-        A state that joins a treaty of the source owes what most of its members owe; treaties with a
-        counterpart have its short name. The notes count the changes, and name those that have no
-        counterpart in the source.
+    What is open in the source is in force on 31 December of `after`. Accessions, exits,
+    terminations and new treaties come from our own data; `counterparts` are the identifiers in the
+    source of treaties of our own. A state that joins a treaty of the source owes what most of its
+    members owe; treaties with a counterpart have its short name. The notes count the changes, and
+    name those that have no counterpart in the source.
     """
     seam = np.datetime64(f"{after + 1}-01-01", "s")
+    own = own_alliances.set_index("alliance_id")
+    new = own["start"] >= seam
     # What ends on the last day before the seam is no longer in force on the first after it.
-    last_day = seam - np.timedelta64(1, "D")
-    ids = own_alliances["alliance_id"].to_numpy(dtype=object)
-    begun = dict(zip(ids, own_alliances["start"].to_numpy(), strict=True))
-    ended = dict(zip(ids, own_alliances["end"].to_numpy(), strict=True))
-    change = _Changes(members)
-    new = {treaty for treaty in ids if begun[treaty] >= seam}
-    over = {treaty for treaty in ids if ended[treaty] >= last_day} - new
-    columns = ("alliance_id", "ccode", "start", "end")
-    moved: dict[str, list[tuple[int, Any, Any]]] = {treaty: [] for treaty in over}
-    for treaty, ccode, start, end in zip(
-        *(own_members[c].to_numpy() for c in columns), strict=True
-    ):
-        if treaty not in new and (start >= seam or end >= last_day):
-            moved.setdefault(treaty, []).append((int(ccode), start, end))
-    alone = []
-    for treaty in sorted(moved):
+    over = own.loc[~new & (own["end"] >= seam - _DAY), "end"]
+    moved = own_members[~own_members["alliance_id"].isin(own.index[new])]
+    moved = moved[(moved["start"] >= seam) | (moved["end"] >= seam - _DAY)]
+    change, alone = _Changes(members), []
+    for treaty in sorted({*over.index, *moved["alliance_id"]}):
         target = counterparts.get(treaty)
         if target is None or not change.in_force(target):
             alone.append(treaty)
             continue
-        for ccode, start, end in moved[treaty]:
+        its = moved[moved["alliance_id"] == treaty]
+        for ccode, start, end in zip(
+            its["ccode"], its["start"].to_numpy(), its["end"].to_numpy(), strict=True
+        ):
             if start >= seam:
-                change.accession(target, ccode, start, end)
-            elif end != ended[treaty]:
-                change.exit(target, ccode, end)
+                change.accession(target, int(ccode), start, end)
+            elif end != own["end"].to_numpy()[own.index.get_loc(treaty)]:
+                change.exit(target, int(ccode), end)
         if treaty in over:
-            change.termination(target, ended[treaty])
+            change.termination(target, over.to_numpy()[over.index.get_loc(treaty)])
     closed = alliances["alliance_id"].map(change.terminated).astype("datetime64[s]")
     # Names in use, so that "NATO" can be asked for.
-    usual = own_alliances.set_index("alliance_id")["short_name"]
-    names = {atop: usual[own] for own, atop in counterparts.items() if own in usual}
+    usual = own["short_name"]
+    names = {there: usual[ours] for ours, there in counterparts.items() if ours in usual}
     short = alliances["alliance_id"].map(names).fillna(alliances["short_name"])
     done = alliances.assign(
         end=alliances["end"].where(closed.isna(), closed),
         short_name=short.astype(alliances["short_name"].dtype),
     )
-    count = {**change.count, "new treaties": len(new)}
-    notes = [
-        f"Since {after} from the embedded data: "
-        + ", ".join(f"{number} {what}" for what, number in count.items())
-        + "."
-    ]
+    count = {**change.count, "new treaties": int(new.sum())}
+    counted = ", ".join(f"{number} {what}" for what, number in count.items())
+    notes = [f"Since {after} from the embedded data: {counted}."]
     if alone:
         notes.append(f"Changed since {after}, but not in force in the source: {', '.join(alone)}.")
-    added = own_members["alliance_id"].isin(new)
-    return Amended(
-        alliances=_joined(done, own_alliances[own_alliances["alliance_id"].isin(new)]),
-        members=_joined(change.members(), own_members[added]).sort_values(
-            ["alliance_id", "ccode", "start"], ignore_index=True
-        ),
-        notes=tuple(notes),
-    )
+    added = [table["alliance_id"].isin(own.index[new]) for table in (own_alliances, own_members)]
+    spells = _joined(change.members(), own_members[added[1]])
+    spells = spells.sort_values(["alliance_id", "ccode", "start"], ignore_index=True)
+    return Amended(_joined(done, own_alliances[added[0]]), spells, tuple(notes))
 
 
 def usual_pledge(owed: npt.NDArray[np.integer]) -> dict[str, int]:
     """What most members of a treaty owe: what a state that joins it owes, too.
 
-    Parameters
-    ----------
-    owed : numpy.ndarray, shape (n, 5), int
-        0/1 for each member and obligation, in the order of `OBLIGATIONS`; at least one member.
+    `owed` is 0/1 by member and obligation, in the order of `OBLIGATIONS`; at least one member.
     """
     each, often = np.unique(owed, axis=0, return_counts=True)
     return dict(zip(OBLIGATIONS, each[often.argmax()].tolist(), strict=True))

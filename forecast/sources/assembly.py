@@ -15,7 +15,7 @@ import pandas as pd
 from forecast.errors import ForecastError
 from forecast.sources.capability import COMPUTED, with_capability
 from forecast.sources.gw import NO_STATE, to_cow_codes
-from forecast.sources.official.years import year_dates
+from forecast.sources.official.dates import year_dates
 from forecast.sources.spells import clip_spells, cut_members, span_years
 from forecast.sources.tables import Coverage, Reading
 
@@ -26,17 +26,7 @@ Cut = tuple[pd.DataFrame, list[str]]
 
 @dataclass(frozen=True, eq=False)
 class Sourced:
-    """A reading, and where it comes from.
-
-    Attributes
-    ----------
-    reading : Reading
-        Tidy facts, and the years they cover.
-    source, version, licence : str
-        For the coverage: title, release, terms.
-    code_system : str
-        ``"cow"`` or ``"gw"``: whose state numbers the reading has.
-    """
+    """A reading, and where it comes from: title, release, terms, and whose state numbers it has."""
 
     reading: Reading
     source: str
@@ -60,25 +50,10 @@ class Sourced:
 def assemble(
     facts: Mapping[str, Sourced],
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Coverage]]:
-    """Tables of all facts, cut to the state system.
+    """Tables of all facts and what each covers, cut to the state system, with notes on the cuts.
 
-    Parameters
-    ----------
-    facts : mapping of str to Sourced
-        By kind of fact; ``material_capabilities`` becomes the table ``capabilities``. The seven
-        that a data set needs must be there.
-
-    Returns
-    -------
-    frames : dict of str to pandas.DataFrame
-        Under the schemas, with COW numbers.
-    coverage : dict of str to Coverage
-        Same keys. The notes say what was cut.
-
-    Raises
-    ------
-    ForecastError
-        If a conflict was lost without being counted.
+    `facts` by kind; ``material_capabilities`` becomes the table ``capabilities``. The seven that a
+    data set needs must be there. Raises ForecastError if a conflict was lost without being counted.
     """
     states = facts["states"].reading.frame
     frames, coverage = {"states": states}, {"states": facts["states"].coverage()}

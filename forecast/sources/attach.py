@@ -82,13 +82,7 @@ def attach(tables: Tables, sources: Mapping[str, str], *, cache: Path | None = N
 
 
 def attached_key(sources: Mapping[str, str], *, cache: Path | None = None) -> str:
-    """Hash of all that the tables are made from which `attach` adds, without reading them.
-
-    Parameters
-    ----------
-    sources, cache
-        As in `attach`, with the same errors for what is missing or unknown.
-    """
+    """Hash of all that the tables are made from which `attach` adds, without reading them."""
     folder = cache_folder() if cache is None else Path(cache)
     _refuse(sources, folder)
     return key_of(folder, {fact: (source,) for fact, source in sources.items()}, amend=False)

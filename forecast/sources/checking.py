@@ -16,7 +16,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from forecast.errors import DataError, nearest
-from forecast.sources.reader import Kind, cell_error, read_table
+from forecast.sources.cells import Kind, cell_error
+from forecast.sources.reader import read_table
 from forecast.sources.schemas import KEYS, OVERLAP_KEYS, SCHEMAS
 from forecast.sources.spells import (
     clip_spells,

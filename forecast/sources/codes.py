@@ -16,12 +16,16 @@ from forecast.sources.tables import Tables
 __all__ = [
     "ALIASES",
     "RENAMED",
+    "UNITED_STATES",
     "LabelKind",
     "name_in_year",
     "region_of",
     "resolve_state",
     "state_label",
 ]
+
+#: COW number of the United States.
+UNITED_STATES = 2
 
 #: Names in common use that the tables do not list, with every code they have stood for.
 ALIASES: Mapping[str, tuple[int, ...]] = {
@@ -254,25 +258,9 @@ def resolve_state(tables: Tables, name_or_code: str | int, *, year: int) -> int:
 
 
 def state_label(tables: Tables, ccode: int, *, year: int, kind: LabelKind = "name") -> str:
-    """Label of a state in a year, for people.
+    """Label of a state in a year, for people; outside all its spells that of the nearest one.
 
-    Parameters
-    ----------
-    tables : Tables
-        The data set.
-    ccode : int
-        COW state number.
-    year : int
-        Calendar year; outside all its spells the label of the nearest one is given.
-    kind : {"name", "iso3", "abbrev"}
-        Kind of label. Where a state has no ISO code, its COW abbreviation stands in.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no state of that number.
-    ArgumentError
-        If `kind` is not one of the three.
+    Where a state has no ISO code, its COW abbreviation stands in.
     """
     if kind not in get_args(LabelKind):
         raise ArgumentError(f"kind={kind!r}: expected one of {', '.join(get_args(LabelKind))}.")
@@ -300,21 +288,8 @@ _REGION_EXCEPTIONS: Mapping[int, str] = {626: "Sub-Saharan Africa"}
 def region_of(ccode: int) -> str:
     """Region of a state, by the range that its COW number is in.
 
-    Parameters
-    ----------
-    ccode : int
-        COW state number, 2 to 999.
-
-    Returns
-    -------
-    str
-        One of `forecast.sources.schemas.REGIONS`: the data set's own division, in which the
-        numbers from 600 are the Middle East and North Africa except South Sudan (626).
-
-    Raises
-    ------
-    ArgumentError
-        If the number is outside all ranges.
+    One of `forecast.sources.schemas.REGIONS`: the data set's own division, in which the numbers
+    from 600 are the Middle East and North Africa except South Sudan (626).
     """
     if not 2 <= ccode <= 999:
         raise ArgumentError(f"ccode={ccode}: a COW state number is from 2 to 999.")

@@ -190,7 +190,7 @@ def _version_in(path: Path, file: OfficialFile) -> pd.Series | None:
 
 def _versions(path: Path) -> pd.Series:
     """What the column ``version`` of a table holds, by row; empty if it has none."""
-    from forecast.sources.official.text import read_official
+    from forecast.sources.reader import read_official
 
     return read_official(path, {}, optional={COLUMN: "str?"})[COLUMN].dropna()
 
@@ -238,7 +238,7 @@ def _refuse_file_of_another(source: str, role: str, path: Path) -> None:
 
 def _refuse_other_version(source: str, role: str, path: Path) -> None:
     """Raise at the first row whose version is not one of the release; no such column is fine."""
-    from forecast.sources.reader import cell_error
+    from forecast.sources.cells import cell_error
 
     entries = catalogue()
     entry, stated = entries[source], entries[source].files[role].versions

@@ -89,11 +89,6 @@ def tables_from_frames(
         Those of `EXTRA_TABLES` that there are; `coverage` has an entry for each.
     known : str, optional
         Fingerprint of tables that were checked before: the same content is not checked again.
-
-    Raises
-    ------
-    DataError
-        As `load_tables`.
     """
     missing = [table for table in TABLES if table not in frames]
     if missing:
@@ -128,17 +123,7 @@ def finish_tables(
 ) -> Tables:
     """Tables from frames that fulfil their schemas: checked against each other, and completed.
 
-    Parameters
-    ----------
-    frames, coverage, name, extra
-        As in `tables_from_frames`.
-    check : bool
-        Whether spells, references and memberships are checked.
-
-    Raises
-    ------
-    DataError
-        For the first that cannot be.
+    With `check` spells, references and memberships are checked.
     """
     frames = {**frames, "states": merge_memberships(frames["states"])}
     if check:
@@ -175,25 +160,10 @@ def _with_optional(table: str, frame: pd.DataFrame) -> pd.DataFrame:
 def read_coverage(folder: Path) -> dict[str, Coverage]:
     """Years that each table covers, as stated in the folder's ``datapackage.json``.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Folder of the data set.
-
-    Returns
-    -------
-    dict of str to Coverage
-        Keyed by table name. Each resource of the descriptor states
-        ``"coverage": {"first": 1946, "last": 2025}``, and for a column that is covered for less
-        ``"columns": {"neutrality": {"first": 1946, "last": 1990}}`` in it; that of conflicts may
-        state ``"recall"``, the fields of `forecast.sources.recall.Recall`.
-
-    Raises
-    ------
-    MissingFileError
-        If there is no descriptor: what a table covers cannot be read off its rows.
-    DataError
-        If the descriptor is not valid JSON or states no coverage for a table.
+    Each resource of the descriptor states ``"coverage": {"first": 1946, "last": 2025}``, and for a
+    column that is covered for less ``"columns": {"neutrality": {"first": 1946, "last": 1990}}`` in
+    it; that of conflicts may state ``"recall"``, the fields of `forecast.sources.recall.Recall`.
+    What a table covers cannot be read off its rows.
     """
     path = folder / DESCRIPTOR
     if not path.is_file():

@@ -210,7 +210,7 @@ class Source(Entry):
         What a user should know before trusting it.
     layout_of : tuple of str
         For a release that the catalogue does not list, the releases by whose layout it is read
-        (`forecast.sources.families`).
+        (`forecast.sources.catalogue_file`).
     """
 
     title: Text

@@ -74,69 +74,24 @@ _HIGHEST = 999
 def to_cow(gwcode: int, year: int) -> int:
     """COW number of the state that Gleditsch and Ward number `gwcode` in a year.
 
-    Parameters
-    ----------
-    gwcode : int
-        Gleditsch–Ward number.
-    year : int
-        Calendar year; in a year of change (1990 for 260 and 678, 1918 and 2006 for Serbia) the
-        state of its last day.
-
-    Raises
-    ------
-    ArgumentError
-        If COW has no such state, or the number is no state number.
+    In a year of change (1990 for 260 and 678, 1918 and 2006 for Serbia) the state of its last day.
+    Raises ArgumentError if COW has no such state, or the number is no state number.
     """
     return _one(gwcode, year, to_cow_codes(gwcode, year), "Gleditsch–Ward", "COW")
 
 
 def to_gw(ccode: int, year: int) -> int:
-    """Gleditsch–Ward number of the state that COW numbers `ccode` in a year.
-
-    Parameters
-    ----------
-    ccode : int
-        COW number.
-    year : int
-        Calendar year; in a year of change the state of its last day.
-
-    Raises
-    ------
-    ArgumentError
-        If Gleditsch and Ward have no such state, or the number is no state number.
-    """
+    """Gleditsch–Ward number of the state that COW numbers `ccode` in a year; as `to_cow`."""
     return _one(ccode, year, to_gw_codes(ccode, year), "COW", "Gleditsch–Ward")
 
 
 def to_cow_codes(gwcodes: npt.ArrayLike, years: npt.ArrayLike) -> IntArray:
-    """COW numbers of many states, each in its year.
-
-    Parameters
-    ----------
-    gwcodes, years : array_like of int
-        Gleditsch–Ward numbers and calendar years, of shapes that broadcast.
-
-    Returns
-    -------
-    numpy.ndarray, int64
-        `NO_STATE` where COW has no state of that number.
-    """
+    """COW numbers of many states, each in its year; `NO_STATE` where COW has none."""
     return _translate(gwcodes, years, source="gw", target="cow")
 
 
 def to_gw_codes(ccodes: npt.ArrayLike, years: npt.ArrayLike) -> IntArray:
-    """Gleditsch–Ward numbers of many states, each in its year.
-
-    Parameters
-    ----------
-    ccodes, years : array_like of int
-        COW numbers and calendar years, of shapes that broadcast.
-
-    Returns
-    -------
-    numpy.ndarray, int64
-        `NO_STATE` where Gleditsch and Ward have no state of that number.
-    """
+    """Gleditsch–Ward numbers of many states, each in its year; `NO_STATE` where they have none."""
     return _translate(ccodes, years, source="cow", target="gw")
 
 

@@ -112,13 +112,7 @@ def historical_key(
     sources: Mapping[str, str] | None = None,
     amend: bool = True,
 ) -> str:
-    """Key of the tables that `load_historical` gives: a hash of all that they are made from.
-
-    Parameters
-    ----------
-    cache, sources, amend
-        As `load_historical`, with the same errors for what is missing or unknown.
-    """
+    """Key of the tables that `load_historical` gives: a hash of all that they are made from."""
     folder = cache_folder() if cache is None else Path(cache)
     return derived.key_of(folder, _candidates(folder, sources or {}), amend=amend)
 
@@ -251,18 +245,16 @@ def _fits(fact: str, reading: Reading, facts: Mapping[str, Sourced]) -> bool:
 
 def sourced(source: str, reading: Reading) -> Sourced:
     """A reading with what the catalogue says of its source."""
-    from importlib import import_module
-
     from forecast.sources.assembly import Sourced
+    from forecast.sources.official import reader
 
     entry = catalogue()[source]
-    reader = import_module(f"forecast.sources.official.{entry.reader}")
     return Sourced(
         reading=reading,
         source=entry.title,
         version=entry.release,
         licence=catalogue().licences[entry.licence].name,
-        code_system=reader.CODE_SYSTEM,
+        code_system=reader(entry.reader).code_system,
     )
 
 
@@ -293,7 +285,7 @@ def _amend(facts: dict[str, Sourced]) -> tuple[tuple[str, ...], int | None]:
     after, last = alliances.last, own.coverage["members"].last
     if after >= last:
         return (), None
-    amended = amend_alliances(
+    amended, spells, notes = amend_alliances(
         alliances.frame,
         members.frame,
         after=after,
@@ -301,7 +293,7 @@ def _amend(facts: dict[str, Sourced]) -> tuple[tuple[str, ...], int | None]:
         own_members=own.members,
         counterparts=read_counterparts(),
     )
-    for fact, frame in (("alliances", amended.alliances), ("members", amended.members)):
+    for fact, frame in (("alliances", amended), ("members", spells)):
         reading = replace(facts[fact].reading, frame=frame, last=last)
         facts[fact] = replace(facts[fact], reading=reading)
-    return amended.notes, after
+    return notes, after

@@ -58,21 +58,9 @@ ALLIANCE_ALIASES: Mapping[str, str] = MappingProxyType(
 
 
 def find_alliance(alliances: pd.DataFrame, name: str, detail: str = "") -> pd.Series:
-    """Row of the alliance of a name.
+    """Row of the alliance of a short name, identifier, full name or alias, in any case.
 
-    Parameters
-    ----------
-    alliances : pandas.DataFrame
-        The table of alliances.
-    name : str
-        Short name, identifier, full name or alias, in any case.
-    detail : str
-        End of the message of an error: where the name was given.
-
-    Raises
-    ------
-    UnknownNameError
-        No alliance of that name; the nearest is suggested.
+    An unknown one is an UnknownNameError with the nearest; `detail` is the end of its message.
     """
     wanted = str(name).strip().casefold()
     wanted = ALLIANCE_ALIASES.get(wanted, wanted).casefold()
@@ -155,7 +143,7 @@ def members(
     >>> sorted(members("GCC", 2025))
     ['ARE', 'BHR', 'KWT', 'OMN', 'QAT', 'SAU']
     """
-    from forecast.panel.build import read_tables
+    from forecast.sources.datasets import read_tables
 
     tables = read_tables(data)
     covers = [tables.coverage[name] for name in ("alliances", "members", "states")]

@@ -1,145 +1,66 @@
-"""Strict reading of one CSV file: bytes to a typed frame, or an error that names the cell."""
+"""The one reader of delimited text: a file to a typed frame, or an error that names the cell.
+
+`read_table` is exact, as our own tables are written: UTF-8, the columns of the schema and no
+others, an empty field is missing. `read_official` takes a file as its authors, or a spreadsheet
+after them, wrote it. Tolerant where it does no harm: any line end, a byte-order mark, Latin-1,
+gzip, Stata's, R's and Excel's files, names of columns in another case, further columns, blanks
+around a cell. Strict where it does: a record that was cut, another separator, day-month dates and
+cells that are not what their column holds are refused, with the line and the column.
+"""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
-import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import date
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 
 from forecast.errors import DataError, MissingFileError, nearest
+from forecast.sources.cells import NA, Kind, empty_column, parse_column
+from forecast.sources.formats import CONVERTED, as_text
 
-__all__ = ["Kind", "cell_error", "parse_column", "read_cells", "read_table"]
+__all__ = ["columns_of", "read_cells", "read_official", "read_table", "stream_blocks"]
 
-#: How the text of a column is parsed; a trailing ``?`` means that an empty field is allowed.
-Kind = Literal["int", "int?", "float", "float?", "date", "date?", "str", "str?"]
-
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_INT = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _SEPARATORS = {";": "semicolon", "\t": "tab", "|": "vertical bar"}
-
-
-def cell_error(
-    file: str,
-    row: int | None,
-    column: str | None,
-    found: object,
-    expected: str,
-    *,
-    valid: Iterable[object] = (),
-    more: int = 0,
-) -> DataError:
-    """Error that names the cell, what was found, what was expected and the nearest valid value.
-
-    Parameters
-    ----------
-    file : str
-        Name of the file.
-    row : int or None
-        Line number as an editor shows it (the header is line 1).
-    column : str or None
-        Name of the column.
-    found : object
-        Value found.
-    expected : str
-        What is allowed there.
-    valid : iterable
-        Valid values; the nearest in spelling is suggested.
-    more : int
-        Number of further problems of the same kind.
-    """
-    place = file
-    if row is not None:
-        place += f", row {row}"
-    if column is not None:
-        place += f", column {column!r}"
-    hint = nearest(str(found), [str(v) for v in valid])
-    text = f"{place}: found {found!r}, expected {expected}."
-    if hint is not None and hint != str(found):
-        text += f" Did you mean {hint!r}?"
-    if more > 0:
-        text += f" ({more} more of this kind in the file.)"
-    return DataError(text)
+_MEGABYTE = 1 << 20
+#: Bytes of a block. Arrow reads some 30 blocks ahead, so they are small: 60 MB in all.
+_BLOCK = 1 << 20
 
 
 def read_table(
     path: Path, columns: Mapping[str, Kind], *, optional: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Typed frame of one file, indexed by line number.
+    """Typed frame of one of our own tables: these columns, of which it may lack the `optional`.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        CSV file: UTF-8, comma, one header line, ISO dates, an empty field is missing.
-    columns : mapping of str to Kind
-        Columns that the file must have, no more and no fewer, and how each is parsed.
-    optional : collection of str
-        Those of them that the file may lack; the frame then lacks them too.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns in the order of `columns`; ``int64``, ``Int64`` (where missing is allowed),
-        ``float64``, ``str`` or ``datetime64[s]``. The index is the line number in the file.
-
-    Raises
-    ------
-    MissingFileError
-        If there is no such file.
-    DataError
-        If it is not UTF-8, has another separator, other columns, a line of another length, or
-        a cell that cannot be parsed.
+    ``int64``, ``Int64`` (where missing is allowed), ``float64``, ``str`` or ``datetime64[s]``, in
+    the order of `columns`, indexed by line number in the file.
     """
     cells = read_cells(path, columns, optional=optional)
-    there = {c: kind for c, kind in columns.items() if c in cells}
-    data = {c: parse_column(path.name, c, kind, cells[c]) for c, kind in there.items()}
+    lines = cells.index.tolist()
+    data = {
+        column: parse_column(path.name, column, kind, cells[column].tolist(), lines)
+        for column, kind in columns.items()
+        if column in cells
+    }
     return pd.DataFrame(data, index=pd.Index(cells.index, name="line", dtype="int64"))
 
 
 def read_cells(
     path: Path, columns: Iterable[str], *, optional: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Text of every cell of one file, indexed by line number.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        CSV file as `read_table` takes it.
-    columns : iterable of str
-        Columns that the file may have.
-    optional : collection of str
-        Those of them that it may lack.
-
-    Raises
-    ------
-    MissingFileError, DataError
-        As `read_table`, but for cells that cannot be parsed.
-    """
+    """Text of every cell of a file in the layout of our own tables, indexed by line number."""
     name, allowed = path.name, list(columns)
-    records = _records(path, name)
-    if not records:
-        raise DataError(f"{name}: the file is empty, expected the header {','.join(allowed)}.")
-    header = records[0][1]
-    _check_header(name, header, allowed, optional)
-    for line, fields in records[1:]:
-        if len(fields) != len(header):
-            raise DataError(
-                f"{name}, row {line}: found {len(fields)} fields, expected {len(header)} "
-                f"({', '.join(header)})."
-            )
-    lines = [line for line, _ in records[1:]]
-    return pd.DataFrame([fields for _, fields in records[1:]], columns=header, index=lines)
-
-
-def _records(path: Path, name: str) -> list[tuple[int, list[str]]]:
-    """Non-blank lines with their line numbers."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -150,128 +71,299 @@ def _records(path: Path, name: str) -> list[tuple[int, list[str]]]:
         ) from None
     try:
         # A spreadsheet's byte-order mark is harmless; anything else that is not UTF-8 is not.
-        text = raw.decode("utf-8-sig")
+        raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DataError(
             f"{name}, row {line}: byte 0x{raw[error.start]:02x} is not UTF-8. Save the file "
             "with the encoding UTF-8."
         ) from None
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise DataError(f"{name}, row {line}: found a NUL byte, expected text in UTF-8.")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    records: list[tuple[int, list[str]]] = []
-    last = 0
-    try:
-        for fields in reader:
-            # A quoted field may span lines: a record is named by its first line.
-            if fields:
-                records.append((last + 1, fields))
-            last = reader.line_num
-    except csv.Error as error:
-        raise DataError(f"{name}, row {last + 1}: {error}. Expected a valid CSV line.") from None
-    return records
+    raw = _newlines(raw)
+    _refuse_nul(raw, name, "text in UTF-8")
+    records = _records(raw, name)
+    header = next(records, (1, []))[1]
+    if not header:
+        raise DataError(f"{name}: the file is empty, expected the header {','.join(allowed)}.")
+    _check_header(name, header, allowed, optional)
+    lines, rows = [], []
+    for line, fields in records:
+        if len(fields) != len(header):
+            raise _damaged(name, line, fields, header)
+        lines.append(line)
+        rows.append(fields)
+    return pd.DataFrame(rows, columns=header, index=lines)
 
 
 def _check_header(
     name: str, header: list[str], columns: Sequence[str], optional: Collection[str]
 ) -> None:
-    if len(header) == 1 and len(columns) > 1:
-        for mark, word in _SEPARATORS.items():
-            if mark in header[0]:
-                raise DataError(f"{name}, row 1: the separator is a {word}, expected a comma.")
+    if len(columns) > 1:
+        _refuse_separator(name, header)
     duplicated = sorted({c for c in header if header.count(c) > 1})
     if duplicated:
         raise DataError(f"{name}, row 1: the column {duplicated[0]!r} is there twice.")
+    expected = f"Expected the columns {', '.join(columns)}."
     absent = [c for c in columns if c not in header]
-    missing = [c for c in absent if c not in optional]
     for column in header:
         if column not in columns:
             near = nearest(column, absent or columns)
             hint = f" Did you mean {near!r}?" if near else ""
-            raise DataError(
-                f"{name}, row 1: unknown column {column!r}.{hint} "
-                f"Expected the columns {', '.join(columns)}."
-            )
-    if missing:
-        raise DataError(
-            f"{name}, row 1: the column {missing[0]!r} is missing. "
-            f"Expected the columns {', '.join(columns)}."
-        )
+            raise DataError(f"{name}, row 1: unknown column {column!r}.{hint} {expected}")
+    if missing := [c for c in absent if c not in optional]:
+        raise DataError(f"{name}, row 1: the column {missing[0]!r} is missing. {expected}")
 
 
-def parse_column(name: str, column: str, kind: Kind, cells: pd.Series) -> Any:
-    """Array of the values of a column, from their text.
+def read_official(
+    path: Path,
+    columns: Mapping[str, Kind],
+    *,
+    optional: Mapping[str, Kind] | None = None,
+    rename: Mapping[str, str] | None = None,
+    na: Mapping[str, Sequence[str]] | None = None,
+) -> pd.DataFrame:
+    """Typed frame of some columns of an official file, indexed by line number in it.
 
     Parameters
     ----------
-    name : str
-        File, for messages.
-    column : str
-        Column, for messages.
-    kind : Kind
-        How the text is parsed.
-    cells : pandas.Series of str
-        Indexed by line number; empty text is missing.
+    path : pathlib.Path
+        Comma-separated text with a header line, as it is or as ``.gz``; Stata's ``.dta``; R's
+        ``.rds`` or ``.rda``; or an old ``.xls`` workbook.
+    columns : mapping of str to Kind
+        Official names of the columns that the file must have, in any case, and how each is
+        parsed. Further columns are ignored.
+    optional : mapping of str to Kind
+        Columns that some releases do not have; there all values are missing, so the kinds end
+        with ``?``.
+    rename : mapping of str to str
+        Names in the result, by official name.
+    na : mapping of str to sequence of str
+        Texts that mean "missing", by official name of a column or by kind (``"int"``,
+        ``"float"``, ``"date"``, ``"str"``); the rest as in `NA`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `columns`, then `optional`, in that order: types as of `read_table`.
 
     Raises
     ------
+    MissingFileError
+        If there is no such file.
     DataError
-        For the first cell that cannot be parsed; names file, row and column.
+        If a record has too few or too many fields, the separator is not a comma, a column is
+        missing or a cell cannot be parsed: names the file, line and column, and what is near.
     """
-    optional = kind.endswith("?")
-    base = kind.rstrip("?")
-    parse, expected = _PARSERS[base]
-    values: list[Any] = []
-    for line, cell in zip(cells.index.tolist(), cells.tolist(), strict=True):
-        if cell == "":
-            if not optional:
-                raise cell_error(name, line, column, "", f"{expected} (it may not be empty)")
-            values.append(None)
-            continue
-        value = parse(cell)
-        if value is None:
-            raise cell_error(name, line, column, cell, expected)
-        values.append(value)
-    if base == "date":
-        return np.array(values, dtype="datetime64[s]")
-    if base == "int":
-        return pd.array(values, dtype="Int64") if optional else np.array(values, dtype=np.int64)
-    if base == "float":
-        return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-    return pd.array(values, dtype="str")
+    optional, rename, na = optional or {}, rename or {}, na or {}
+    raw = _normalised(path)
+    header = _header(raw, path.name)
+    position = _positions(path.name, header, columns, optional)
+    table = _parse(raw, path.name, header, sorted(position.values()))
+    lines = _lines(raw, table.num_rows)
+    data: dict[str, Any] = {}
+    for column, kind in {**columns, **optional}.items():
+        if column in position:
+            base = kind.rstrip("?")
+            cells = pc.utf8_trim_whitespace(table.column(str(position[column])))
+            missing = na.get(column, na.get(base, NA[base]))
+            values = parse_column(path.name, column, kind, cells, lines, missing=missing)
+        else:
+            values = empty_column(kind, table.num_rows)
+        data[rename.get(column, column)] = values
+    return pd.DataFrame(data, index=pd.Index(lines, name="line"))
 
 
-def _parse_date(cell: str) -> np.datetime64 | None:
-    if _DATE.fullmatch(cell) is None:
-        return None
+def columns_of(path: Path) -> list[str]:
+    """Names of the columns, in lower case, by which a layout is told; reads the first line only."""
+    with _opened(path) as stream:
+        return [name.casefold() for name in _header(_newlines(stream.read(_MEGABYTE)), path.name)]
+
+
+def _opened(path: Path) -> io.BufferedIOBase:
     try:
-        return np.datetime64(date.fromisoformat(cell), "s")
-    except ValueError:
-        return None
+        if path.suffix == ".gz":
+            return gzip.open(path)
+        if path.suffix.lower() in CONVERTED:
+            return io.BytesIO(as_text(path, path.stat().st_mtime_ns))
+        return path.open("rb")
+    except FileNotFoundError:
+        raise MissingFileError(f"There is no file {path.name!r} in {path.parent}.") from None
 
 
-def _parse_int(cell: str) -> int | None:
-    return int(cell) if _INT.fullmatch(cell) else None
-
-
-def _parse_float(cell: str) -> float | None:
+def _normalised(path: Path) -> bytes:
+    """Content as UTF-8 with line feeds as line ends."""
     try:
-        value = float(cell)
-    except ValueError:
-        return None
-    # "1_000" and "nan" are numbers to Python but not in a data file.
-    return value if math.isfinite(value) and "_" not in cell and cell == cell.strip() else None
+        with _opened(path) as stream:
+            raw = stream.read()
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path.name}: not a whole gzip file ({error}).") from None
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path.name}: the encoding is UTF-16, expected UTF-8 or Latin-1.")
+    raw = _newlines(raw)
+    _refuse_nul(raw, path.name, "text")
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1").encode("utf-8")
+    return raw
 
 
-def _parse_str(cell: str) -> str | None:
-    return cell if cell == cell.strip() else None
+def _newlines(raw: bytes) -> bytes:
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in raw else raw
 
 
-_PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "date": (_parse_date, "a calendar date as YYYY-MM-DD"),
-    "int": (_parse_int, "a whole number"),
-    "float": (_parse_float, "a finite number with a decimal point"),
-    "str": (_parse_str, "text without blanks at its ends"),
-}
+def _refuse_nul(raw: bytes, file: str, expected: str) -> None:
+    if b"\0" in raw:
+        line = raw[: raw.index(b"\0")].count(b"\n") + 1
+        raise DataError(f"{file}, row {line}: found a NUL byte, expected {expected}.")
+
+
+def _refuse_separator(file: str, header: list[str]) -> None:
+    if len(header) == 1:
+        for mark, word in _SEPARATORS.items():
+            if mark in header[0]:
+                raise DataError(f"{file}, row 1: the separator is a {word}, expected a comma.")
+
+
+def _header(raw: bytes, file: str) -> list[str]:
+    first = raw.split(b"\n", 1)[0].decode("utf-8", errors="replace")
+    if not first.strip():
+        raise DataError(f"{file}, row 1: the line is empty, expected the names of the columns.")
+    header = next(csv.reader([first]))
+    _refuse_separator(file, header)
+    return [name.strip() for name in header]
+
+
+def _positions(
+    file: str, header: list[str], columns: Mapping[str, Kind], optional: Mapping[str, Kind]
+) -> dict[str, int]:
+    """Where each column asked for is; the optional ones that are not there are left out."""
+    found: dict[str, int] = {}
+    lower = [name.casefold() for name in header]
+    for column in (*columns, *optional):
+        count = lower.count(column.casefold())
+        if count > 1:
+            raise DataError(f"{file}, row 1: the column {column!r} is there {count} times.")
+        if count == 1:
+            found[column] = lower.index(column.casefold())
+    missing = [column for column in columns if column not in found]
+    if missing:
+        unused = [name for i, name in enumerate(header) if name and i not in found.values()]
+        near = nearest(missing[0], unused)
+        hint = f" The nearest one there is {near!r}." if near else ""
+        raise DataError(
+            f"{file}, row 1: the column {missing[0]!r} is missing.{hint} "
+            f"Expected the columns {', '.join(columns)}."
+        )
+    return found
+
+
+def _parse(raw: bytes, file: str, header: list[str], wanted: list[int]) -> pa.Table:
+    """The columns wanted as text, named by position."""
+    names = [str(i) for i in range(len(header))]
+    if not raw.partition(b"\n")[2].strip():  # a header and no records
+        return pa.table({str(i): pa.array([], pa.string()) for i in wanted})
+    if raw.count(b'"') % 2:  # a quote is never closed: the strict reader says where
+        for _ in _records(raw, file):
+            pass
+    try:
+        return pa.csv.read_csv(
+            pa.BufferReader(raw),
+            read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False),
+            parse_options=pa.csv.ParseOptions(newlines_in_values=b'"' in raw),
+            convert_options=pa.csv.ConvertOptions(
+                include_columns=[str(i) for i in wanted],
+                column_types={str(i): pa.string() for i in wanted},
+                strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        for line, fields in _records(raw, file):
+            if len(fields) != len(header):
+                raise _damaged(file, line, fields, header) from None
+        raise DataError(f"{file}: {error}. Expected a valid CSV file.") from None
+
+
+def _damaged(file: str, line: int, fields: list[str], header: list[str]) -> DataError:
+    def shown(texts: list[str]) -> str:
+        text = ",".join(texts)
+        return text if len(text) <= 60 else f"{text[:60]}…"
+
+    return DataError(
+        f"{file}, row {line}: found {len(fields)} fields ({shown(fields)}), expected {len(header)} "
+        f"({shown(header)}): the record is damaged."
+    )
+
+
+def _records(raw: bytes, file: str) -> Iterator[tuple[int, list[str]]]:
+    """Non-blank records, each with the line on which it begins: a quoted field may span lines."""
+    reader = csv.reader(io.StringIO(raw.decode("utf-8"), newline=""), strict=True)
+    line = 1
+    try:
+        for fields in reader:
+            if fields:
+                yield line, fields
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{file}, row {line}: {error}. Expected a valid CSV record.") from None
+
+
+def _lines(raw: bytes, rows: int) -> npt.NDArray[np.int64]:
+    """Line on which each record begins."""
+    count = raw.count(b"\n") + (not raw.endswith(b"\n"))
+    if count == rows + 1:  # neither blank lines nor line ends inside a field
+        return np.arange(2, rows + 2, dtype=np.int64)
+    return np.array([line for line, _ in _records(raw, "")][1:], dtype=np.int64)
+
+
+def stream_blocks(
+    path: Path, type_of: Callable[[str], pa.DataType | None]
+) -> Iterator[dict[str, pa.Array]]:
+    """Columns of a file too large to hold, one block of records after the other.
+
+    By name in lower case, as far as `type_of` gives an Arrow type for that name; an empty field and
+    NA are null.
+    """
+    names = columns_of(path)
+    types = {i: t for i, name in enumerate(names) if (t := type_of(name)) is not None}
+    wanted = [str(i) for i in types]
+    try:
+        with pa.input_stream(str(path), compression="detect") as stream:
+            reader = pa.csv.open_csv(
+                stream,
+                read_options=pa.csv.ReadOptions(
+                    column_names=[str(i) for i in range(len(names))],
+                    skip_rows=1,
+                    block_size=_BLOCK,
+                    use_threads=False,
+                ),
+                parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+                convert_options=pa.csv.ConvertOptions(
+                    include_columns=wanted,
+                    column_types={str(i): t for i, t in types.items()},
+                    null_values=["", "NA"],
+                    quoted_strings_can_be_null=True,
+                    strings_can_be_null=True,
+                ),
+            )
+            for batch in reader:
+                yield {names[int(column)]: batch.column(column) for column in wanted}
+    except pa.ArrowInvalid as error:
+        raise DataError(_message(path.name, str(error), names)) from None
+
+
+def _message(file: str, error: str, names: list[str]) -> str:
+    """The error of Arrow in terms of lines and columns."""
+    damaged = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", error)
+    if damaged:
+        row, expected, found = damaged.groups()
+        return (
+            f"{file}, row {row}: found {found} fields, expected {expected}: the record is damaged."
+        )
+    cell = re.search(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (\w+)", error)
+    value = re.search(r"invalid value '([^']*)'", error)
+    if cell and value:
+        place = f"{file}, row {cell[2]}" if cell[2] else file
+        kind = "a whole number" if "int" in cell[3] else "a number"
+        return f"{place}, column {names[int(cell[1])]!r}: found {value[1]!r}, expected {kind}."
+    return f"{file}: {error}. Expected a valid CSV file."

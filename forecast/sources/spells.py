@@ -47,61 +47,26 @@ def _days(values: pd.Series) -> IntArray:
 
 
 def span_days(spells: pd.DataFrame) -> tuple[IntArray, IntArray]:
-    """First and last day of each spell as integers since 1970-01-01.
-
-    Parameters
-    ----------
-    spells : pandas.DataFrame
-        Has columns ``start`` and ``end`` (dates; ``NaT`` in ``end`` is open).
-
-    Returns
-    -------
-    first, last : numpy.ndarray, shape (n,), int64
-        Days; an open end is `OPEN_DAY`.
-    """
+    """First and last day of each spell (``start``, ``end``) as integers since 1970-01-01."""
     return _days(spells["start"]), _days(spells["end"])
 
 
 def span_years(spells: pd.DataFrame) -> tuple[IntArray, IntArray]:
     """First and last calendar year of each spell; an open end is `OPEN_YEAR`.
 
-    Parameters
-    ----------
-    spells : pandas.DataFrame
-        Has columns ``start`` and ``end``.
-
-    Returns
-    -------
-    first, last : numpy.ndarray, shape (n,), int64
-        Calendar years, both included: a status holds in a year if it held on any day of it.
+    A status holds in a year if it held on any day of it.
     """
     return day_year(_days(spells["start"])), day_year(_days(spells["end"]))
 
 
 def day_year(days: IntArray) -> IntArray:
-    """Calendar year of each day number; `OPEN_DAY` gives `OPEN_YEAR`.
-
-    Parameters
-    ----------
-    days : numpy.ndarray, int64
-        Days since 1970-01-01.
-    """
+    """Calendar year of each day number; `OPEN_DAY` gives `OPEN_YEAR`."""
     year = np.minimum(days, OPEN_DAY - 1).astype("datetime64[D]").astype("datetime64[Y]")
     return np.where(days >= OPEN_DAY, OPEN_YEAR, year.astype(np.int64) + 1970)
 
 
 def ends_before_start(spells: pd.DataFrame) -> BoolArray:
-    """Which spells end before they start.
-
-    Parameters
-    ----------
-    spells : pandas.DataFrame
-        Has columns ``start`` and ``end``.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n,), bool
-    """
+    """Which spells end before they start."""
     first, last = span_days(spells)
     return last < first
 
@@ -111,22 +76,10 @@ def _groups(spells: pd.DataFrame, on: Sequence[str]) -> IntArray:
 
 
 def overlapping(spells: pd.DataFrame, *, on: Sequence[str]) -> IntArray:
-    """Pairs of positions whose spells share a day and a key.
+    """Pairs of positions (earlier, later spell) whose spells share a day and the key `on`.
 
     Each spell is compared with the one of the same key that reaches furthest among those that
-    start no later; every overlap is therefore reported at least once.
-
-    Parameters
-    ----------
-    spells : pandas.DataFrame
-        Has columns ``start``, ``end`` and those named in `on`.
-    on : sequence of str
-        The key within which spells may not overlap.
-
-    Returns
-    -------
-    numpy.ndarray, shape (k, 2), int64
-        Positions (earlier spell, later spell), in the order of the later one.
+    start no later; every overlap is therefore reported at least once. In the order of the later.
     """
     if spells.empty:
         return np.empty((0, 2), dtype=np.int64)
@@ -171,22 +124,10 @@ def _keys(spells: pd.DataFrame, on: Sequence[str]) -> list[object]:
 
 
 def clip_spells(spells: pd.DataFrame, within: pd.DataFrame, *, on: Sequence[str]) -> pd.DataFrame:
-    """The parts of `spells` that lie inside the union of `within` of the same key.
+    """The parts of `spells` that lie inside the union of `within` of the same key `on`.
 
-    Parameters
-    ----------
-    spells : pandas.DataFrame
-        Has columns ``start``, ``end`` and those in `on`. Other columns are repeated for each part.
-    within : pandas.DataFrame
-        The containers, with the same columns; adjacent containers count as one.
-    on : sequence of str
-        Key that joins the two.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns and order of `spells`, index repeated for a spell that was cut into several
-        parts, without the spells that lie outside entirely.
+    Adjacent containers count as one. Columns and order of `spells`, index repeated for a spell
+    that was cut into several parts, without the spells that lie outside entirely.
     """
     first, last = span_days(spells)
     containers = _containers(within, on)
@@ -215,36 +156,12 @@ def _dates(days: Sequence[int]) -> npt.NDArray[np.datetime64]:
 
 
 def outside(inner: pd.DataFrame, outer: pd.DataFrame, *, on: Sequence[str]) -> BoolArray:
-    """Which inner spells share no day with an outer spell of the same key.
-
-    Parameters
-    ----------
-    inner, outer : pandas.DataFrame
-        Have columns ``start``, ``end`` and those in `on`.
-    on : sequence of str
-        Key that joins the two.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n,), bool
-    """
+    """Which inner spells share no day with an outer spell of the same key."""
     return np.asarray(_covered_days(inner, outer, on) == 0)
 
 
 def uncovered(inner: pd.DataFrame, outer: pd.DataFrame, *, on: Sequence[str]) -> BoolArray:
-    """Which inner spells have a day that no outer spell of the same key covers.
-
-    Parameters
-    ----------
-    inner, outer : pandas.DataFrame
-        Have columns ``start``, ``end`` and those in `on`.
-    on : sequence of str
-        Key that joins the two.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n,), bool
-    """
+    """Which inner spells have a day that no outer spell of the same key covers."""
     first, last = span_days(inner)
     return np.asarray(_covered_days(inner, outer, on) < last - first + 1)
 
@@ -262,22 +179,7 @@ def _covered_days(inner: pd.DataFrame, outer: pd.DataFrame, on: Sequence[str]) -
 def expand_years(
     first_year: IntArray, last_year: IntArray, *, window: tuple[int, int]
 ) -> tuple[IntArray, IntArray]:
-    """One entry per spell and calendar year that it touches, inside a window.
-
-    Parameters
-    ----------
-    first_year, last_year : numpy.ndarray, shape (n,), int64
-        From `span_years`; a spell whose last year is before its first gives no entry.
-    window : tuple of int
-        First and last year kept, both included.
-
-    Returns
-    -------
-    row : numpy.ndarray, shape (m,), int64
-        Position of the spell.
-    year : numpy.ndarray, shape (m,), int64
-        Calendar year; ascending within a spell.
-    """
+    """Position of each spell and, ascending, each year of the window that it touches."""
     first = np.maximum(first_year, window[0])
     length = np.maximum(np.minimum(last_year, window[1]) - first + 1, 0)
     row = np.repeat(np.arange(len(first), dtype=np.int64), length)
@@ -292,18 +194,10 @@ def merge_memberships(states: pd.DataFrame) -> pd.DataFrame:
     (Yugoslavia and Serbia, number 345, on 2006-06-03). The state goes on, and with it all that is
     counted from its entry: its age, years of peace, past disputes.
 
-    Parameters
-    ----------
-    states : pandas.DataFrame
-        Table of that name.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `states` itself if no two touch. Else sorted by number and start, with one row for each
-        run of spells: the last of them from the start of the first, under the name
-        "last/first" where it changed. Spells that share more than one day, or follow one with an
-        open end, contradict each other and stay two.
+    `states` itself if no two touch. Else sorted by number and start, with one row for each run of
+    spells: the last of them from the start of the first, under the name "last/first" where it
+    changed. Spells that share more than one day, or follow one with an open end, contradict each
+    other and stay two.
     """
     first, last = span_days(states)
     code = states["ccode"].to_numpy()
@@ -329,15 +223,7 @@ def cut_members(members: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
     A treaty can be signed before a state enters the system, and outlive an occupation; the state
     owes and is owed nothing while it is not a member.
 
-    Parameters
-    ----------
-    members, states : pandas.DataFrame
-        Tables of that name.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Sorted by key, with a fresh index.
+    Sorted by key, with a fresh index.
     """
     cut = clip_spells(members, states[["ccode", "start", "end"]], on=["ccode"])
     return cut.sort_values(["alliance_id", "ccode", "start"], ignore_index=True)

@@ -160,11 +160,8 @@ class Coverage:
 def amended_words(coverage: Mapping[str, Mapping[str, Any]]) -> str:
     """What the user changed in a data set, in a sentence; empty if nothing.
 
-    Parameters
-    ----------
-    coverage : mapping of str to mapping
-        ``Coverage.to_dict()`` of each table, as in ``Risk.vintage``. An artifact that was written
-        before there were amendments has none.
+    `coverage` has ``Coverage.to_dict()`` of each table, as in ``Risk.vintage``; an artifact that
+    was written before there were amendments has none.
     """
     names = dict.fromkeys(name for c in coverage.values() for name in c.get("amended_by", ()))
     if not names:

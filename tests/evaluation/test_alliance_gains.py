@@ -7,7 +7,7 @@ import pytest
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.alliance_figures import gain_figure, slope_figure
-from forecast.evaluation.alliances import (
+from forecast.evaluation.alliance_gains import (
     alliance_gains,
     alliance_variants,
     gain_words,

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from forecast.errors import ArgumentError, DataError
-from forecast.features.alliance_years import with_treaty_features
 from forecast.features.gather import FeatureRequest, compute_features
-from forecast.features.treaty import treaty_features
+from forecast.features.treaty import treaty_features, with_treaty_features
 from forecast.panel.build import load_panel
 
 

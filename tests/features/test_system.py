@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from forecast.errors import ArgumentError
 from forecast.features import get_feature
-from forecast.features.system import blocs
+from forecast.features.system import blocs, communities
 
 seeds = st.integers(0, 10**9)
 SIX = dict.fromkeys((2, 20, 200, 290, 310, 365), 0.1)
@@ -92,11 +92,38 @@ def test_modularity_of_the_blocs_against_networkx(seed):
         assert found[s] == pytest.approx(expected, abs=1e-6)
 
 
+def found_in(edges: np.ndarray) -> list[int]:
+    upper = edges[np.triu_indices(len(edges), k=1)]
+    return list(communities(np.packbits(upper).tobytes(), len(edges)))
+
+
+def matrix(graph: nx.Graph) -> np.ndarray:
+    return nx.to_numpy_array(graph, nodelist=sorted(graph)) > 0
+
+
+def test_communities_of_known_graphs():
+    assert found_in(matrix(nx.barbell_graph(5, 0))) == [0] * 5 + [1] * 5
+    ring = nx.convert_node_labels_to_integers(nx.ring_of_cliques(6, 5))
+    assert found_in(matrix(ring)) == [clique for clique in range(6) for _ in range(5)]
+    assert found_in(np.zeros((3, 3), dtype=bool)) == [0, 1, 2]
+    assert found_in(np.zeros((0, 0), dtype=bool)) == []
+    edges = np.zeros((4, 4), dtype=bool)
+    edges[1, 3] = edges[3, 1] = True
+    assert found_in(edges) == [0, 1, 2, 1]  # nodes alone are communities of their own
+    assert found_in(~np.eye(30, dtype=bool)) == [0] * 30
+
+
+def test_communities_of_a_known_network():
+    """Zachary's karate club: the best partition has modularity 0.4198 (Brandes et al. 2008)."""
+    graph = nx.karate_club_graph()
+    label = np.array(found_in(matrix(graph)))
+    parts = [set(np.flatnonzero(label == b).tolist()) for b in np.unique(label)]
+    assert nx.community.modularity(graph, parts, weight=None) > 0.415
+
+
 def test_the_same_every_time():
     world = random_world(7)
     first = get_feature("modularity")(world).to_numpy()
-    from forecast.features.system import communities
-
     communities.cache_clear()
     np.testing.assert_array_equal(get_feature("modularity")(world).to_numpy(), first)
 

@@ -6,7 +6,7 @@ from feature_worlds import CODES, DEFENSE, OFFENSE, Story, Treaty, random_world,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecast.features import get_feature, ties
+from forecast.features import arrays, get_feature
 
 seeds = st.integers(0, 10**9)
 
@@ -17,7 +17,7 @@ def test_best_tie_against_loops(seed):
     world = random_world(seed, treaties=6)
     rng = np.random.default_rng(seed)
     score = np.where(rng.random(6) < 0.2, np.nan, rng.integers(-2, 3, 6))
-    found = ties.best_tie(world, score)
+    found = arrays.best_tie(world, score)
     member = world["treaty_member"].to_numpy()
     pledge = world["treaty_pledge"].sel(obligation="defense").to_numpy()
     owes = world["obligations"].sel(obligation="defense").to_numpy()
@@ -39,7 +39,7 @@ def test_mean_over_defenders():
     world = Story((2000, 2000), dict.fromkeys((2, 3, 5), 0.1)).world()
     values = np.full((1, 3, 3), np.nan)
     values[0, 0, 1], values[0, 0, 2], values[0, 1, 0] = -2.0, 1.0, 0.0
-    np.testing.assert_allclose(ties.mean_over_defenders(world, values), [[-0.5, 0, np.nan]])
+    np.testing.assert_allclose(arrays.mean_over_defenders(world, values), [[-0.5, 0, np.nan]])
 
 
 DEEP = Story(

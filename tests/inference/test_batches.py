@@ -11,11 +11,11 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 from simulated_designs import block, dyads, indicator, plain
 
-from forecast.inference import batch_kernels, rows
 from forecast.inference import latent as latents
-from forecast.inference.grids import grids
+from forecast.inference import linear_map, trapezoid
 from forecast.inference.laplace import sample_laplace
 from forecast.inference.latent import Latent
+from forecast.inference.trapezoid import grids
 from forecast.modeling.design import Design
 
 
@@ -101,7 +101,7 @@ def test_a_series_is_used_only_where_its_remainder_is_small(sigma, odds):
     e = odds * np.exp(rng.normal(0, 1, 60))
     made = grids(np.full((1, 16), sigma))
     S = np.empty((6, 16), np.float32)
-    batch_kernels.power_sums(np.repeat(e[:, None], 16, 1).astype(np.float32), S)
+    trapezoid.power_sums(np.repeat(e[:, None], 16, 1).astype(np.float32), S)
     np.testing.assert_allclose(S[:, 0], [(e**j).sum() for j in range(1, 7)], rtol=1e-5)
     t = made.t[:, 0]
     x = sum((-1) ** (j + 1) * (e**j).sum() * t**j / j for j in range(1, 6))
@@ -146,7 +146,7 @@ def strata(seed: int) -> tuple[Design, np.ndarray]:
 @pytest.mark.parametrize("chunk", [16, 2048])
 @pytest.mark.parametrize("grouped", [True, False])
 def test_products_with_chunks_and_parts_are_those_of_the_whole_matrix(monkeypatch, chunk, grouped):
-    monkeypatch.setattr(rows, "_CHUNK", chunk)
+    monkeypatch.setattr(linear_map, "_CHUNK", chunk)
     design, w = strata(5)
     if not grouped:
         design = dataclasses.replace(
@@ -190,11 +190,11 @@ def test_products_with_chunks_and_parts_are_those_of_the_whole_matrix(monkeypatc
 
 
 def test_draws_are_the_same_whatever_the_number_of_threads(monkeypatch):
-    monkeypatch.setattr(rows, "_CHUNK", 64)
+    monkeypatch.setattr(linear_map, "_CHUNK", 64)
     design, _ = strata(7)
     found = []
     for count in (1, 2):
-        monkeypatch.setattr(rows, "threads", lambda count=count: count)
+        monkeypatch.setattr(linear_map, "threads", lambda count=count: count)
         found.append(sample_laplace(design, seed=np.random.SeedSequence(4), draws=40))
     one, two = found
     assert one.pareto_k == two.pareto_k

@@ -9,10 +9,9 @@ from simulated_designs import block, indicator, plain
 
 from forecast.inference.diagnostics import Diagnostics
 from forecast.inference.laplace import Draws, evidence, sample_laplace
+from forecast.inference.predict import design_predictor, prior_draws
 from forecast.inference.sampling import sample_design
-from forecast.modeling.density import linear_predictor
 from forecast.modeling.design import Design
-from forecast.modeling.prior import prior_draws
 
 
 def sample(design: Design, draws: int = 2000) -> Draws:
@@ -22,7 +21,7 @@ def sample(design: Design, draws: int = 2000) -> Draws:
 def by_prior_draws(design: Design, draws: int) -> tuple[float, float]:
     """Log of the mean likelihood over draws from the prior, with its error."""
     found = prior_draws(design, draws=draws, seed=5)
-    eta = linear_predictor(design, found.beta, found.effects)
+    eta = design_predictor(design, found.beta, found.effects)
     log_p = (design.y * eta - np.logaddexp(0, eta)).sum(-1)
     mean = float(logsumexp(log_p) - np.log(draws))
     return mean, float(np.std(np.exp(log_p - mean)) / np.sqrt(draws))

@@ -15,7 +15,7 @@ from forecast.inference.diagnostics import GATE, Diagnostics, chain_diagnostics
 from forecast.inference.fit import Fit, fit, fit_id, gate, rows_fingerprint
 from forecast.inference.predict import linear_predictor, predict
 from forecast.inference.warm_start import WarmStart
-from forecast.modeling.encode import encode
+from forecast.modeling.design import encode
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 from forecast.store import open_store

@@ -9,9 +9,10 @@ import pytest
 from simulated_designs import block, dyads, indicator, plain
 
 from forecast.errors import DataError
-from forecast.inference.laplace import Draws, Start, sample_laplace
+from forecast.inference.laplace import Draws, sample_laplace
 from forecast.inference.latent import Latent
 from forecast.inference.sampling import sample_design
+from forecast.inference.warm_start import Start
 
 
 def sample(design, *, seed: int = 1, draws: int = 400) -> Draws:

@@ -10,10 +10,9 @@ from scipy.special import logsumexp
 from scipy.stats import t
 from simulated_designs import dyads, plain
 
-from forecast.inference.conditional import scale_mode
+from forecast.inference.conditional import Measure, scale_mode, skewed
 from forecast.inference.laplace import sample_laplace, smooth_weights
 from forecast.inference.latent import Latent
-from forecast.inference.outline import Measure, skewed
 from forecast.inference.proposal import Proposal, propose
 
 

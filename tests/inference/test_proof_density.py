@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from design_density import design_logp
 from scipy.special import logsumexp
 from simulated_designs import block, dyads, indicator, plain
 
 from forecast.inference.conditional import conditional, scale_jacobian
 from forecast.inference.latent import Latent
 from forecast.modeling.build import build_from_design
-from forecast.modeling.density import design_logp
 from forecast.modeling.design import Design
 
 pytestmark = pytest.mark.filterwarnings("ignore:Importing .* from 'pytensor:DeprecationWarning")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from design_density import design_logp
 from scipy.integrate import quad
 from scipy.stats import kstest
 from simulated_designs import block, dyads, indicator, plain
 
 from forecast.inference.latent import Latent
-from forecast.modeling.density import design_logp
 
 
 def brute_force(a: np.ndarray, y: np.ndarray, sigma: float) -> float:

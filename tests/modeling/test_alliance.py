@@ -12,7 +12,7 @@ from modeling_panels import content, panel, varying
 
 from forecast.errors import ArgumentError, CoverageError, DataError, SpecificationError
 from forecast.features import treaty
-from forecast.modeling.encode import encode
+from forecast.modeling.design import encode
 from forecast.modeling.encoding import Encoding
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel

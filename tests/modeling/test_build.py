@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import scipy.stats as st
+from design_density import design_logp
 from modeling_panels import hand_panel, random_panel, spec
 
 from forecast.errors import ArgumentError
+from forecast.inference.predict import design_predictor
 from forecast.modeling.build import build, build_from_design, index_pairs
-from forecast.modeling.density import design_logp, linear_predictor
-from forecast.modeling.design import Block, Design
-from forecast.modeling.encode import encode
+from forecast.modeling.design import Block, Design, encode
 
 # PyMC 6.3 imports two names that PyTensor 3.3 has moved.
 pytestmark = pytest.mark.filterwarnings("ignore:Importing .* from 'pytensor:DeprecationWarning")
@@ -97,10 +97,10 @@ def test_linear_predictor_of_many_draws() -> None:
     draws = [values(design, rng) for _ in range(4)]
     beta = np.stack([d[0] for d in draws])
     effects = {b.name: np.stack([d[2][b.name] for d in draws]) for b in design.blocks}
-    many = linear_predictor(design, beta, effects)
+    many = design_predictor(design, beta, effects)
     assert many.shape == (4, 8)
     for i, (b, _, e) in enumerate(draws):
-        np.testing.assert_allclose(many[i], linear_predictor(design, b, e), atol=1e-12)
+        np.testing.assert_allclose(many[i], design_predictor(design, b, e), atol=1e-12)
 
 
 # -------------------------------------------------------------------------------- PyMC model

@@ -19,7 +19,7 @@ from modeling_panels import (
 )
 
 from forecast.errors import ArgumentError, DataError, SpecificationError, UnknownNameError
-from forecast.modeling.encode import encode
+from forecast.modeling.design import encode
 from forecast.modeling.encoding import Encoding
 from forecast.panel.types import Panel
 

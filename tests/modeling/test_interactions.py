@@ -10,7 +10,7 @@ import pytest
 from modeling_panels import hand_panel, hand_rows, panel, random_panel, spec, term
 
 from forecast.errors import SpecificationError, UnknownNameError
-from forecast.modeling.encode import encode
+from forecast.modeling.design import encode
 from forecast.modeling.encoding import Encoding
 from forecast.modeling.spec import ModelSpec
 

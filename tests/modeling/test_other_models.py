@@ -14,9 +14,8 @@ from forecast.errors import SpecificationError, UnknownNameError
 from forecast.evaluation.baselines import Logit, baselines_for
 from forecast.evaluation.origins import target_rows, training_panel
 from forecast.inference.fit import fit
-from forecast.inference.predict import predict
-from forecast.modeling.encode import encode
-from forecast.modeling.prior import prior_predictive
+from forecast.inference.predict import predict, prior_predictive
+from forecast.modeling.design import encode
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.build import load_panel
 from forecast.panel.types import Panel

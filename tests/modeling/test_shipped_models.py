@@ -17,10 +17,9 @@ import pytest
 import xarray as xr
 
 from forecast.features.successions import SUCCESSIONS
-from forecast.modeling.design import Design
-from forecast.modeling.encode import encode
+from forecast.inference.predict import prior_predictive
+from forecast.modeling.design import Design, encode
 from forecast.modeling.encoding import Encoding, complete
-from forecast.modeling.prior import prior_predictive
 from forecast.modeling.spec import load_model
 from forecast.modeling.terms import ALLIANCE_FAMILIES
 from forecast.panel.build import future_panel, load_panel

@@ -9,17 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats as st
+from design_density import design_logp
 from modeling_panels import hand_panel, panel, random_panel, spec, term, varying
 
 from forecast.errors import ArgumentError, SpecificationError
 from forecast.inference.latent import Latent
-from forecast.inference.predict import block_effects, new_level
+from forecast.inference.predict import design_predictor, memberships, new_level, prior_draws
 from forecast.modeling.build import build_from_design
-from forecast.modeling.density import design_logp, linear_predictor
-from forecast.modeling.design import Design
-from forecast.modeling.encode import encode
+from forecast.modeling.design import Design, encode
 from forecast.modeling.encoding import Encoding
-from forecast.modeling.prior import prior_draws
 from forecast.modeling.spec import ModelSpec
 
 WALK = varying("slope", 0.2, terms=["border", "ratio", "pact"], structure="random_walk", step=5)
@@ -108,10 +106,9 @@ def test_walks_go_on_after_the_fit_each_from_its_own_end() -> None:
     draws, m = 4, 9
     rng = np.random.default_rng(1)
     known, sigma = rng.normal(size=(draws, m)), rng.gamma(2.0, size=draws)
-    found, fresh = block_effects(
+    (_, found), (weights, fresh) = memberships(
         block, {"effect_slope_walk": known, "sigma_slope_walk": sigma}.__getitem__, 7
     )
-    assert fresh is not None
     np.testing.assert_array_equal(found, known)
     step = lambda label: new_level(7, "slope_walk", label, draws) * sigma  # noqa: E731
     last = known[:, 5]  # of "ratio"
@@ -119,7 +116,7 @@ def test_walks_go_on_after_the_fit_each_from_its_own_end() -> None:
     np.testing.assert_allclose(fresh[:, 3], last + step("ratio|2005") + step("ratio|2010"))
     # Row 0 lies in 2001 now: known. Row 4 lies in 2011: all three of its slopes are new.
     assert block.unknown_weight[0] == 0
-    eta = block.matrix @ known.T + block.unknown @ fresh.T
+    eta = block.matrix @ known.T + weights @ fresh.T
     np.testing.assert_allclose(eta[4], rows.X[4, 1:4] @ fresh[:, 1::2].T)
     with pytest.raises(ArgumentError, match="not continued backwards"):
         encoding.apply(data.assign_coords(year=("row", data["year"].to_numpy() - 10)))
@@ -168,7 +165,7 @@ def test_log_density_against_scipy() -> None:
                 )
         else:
             expected += st.norm.logpdf(f, 0.0, s).sum()
-    p = 1.0 / (1.0 + np.exp(-linear_predictor(design, beta, effects)))
+    p = 1.0 / (1.0 + np.exp(-design_predictor(design, beta, effects)))
     expected += st.bernoulli.logpmf(design.y.astype(int), p).sum()
     np.testing.assert_allclose(design_logp(design, beta, sigma, effects), expected, rtol=1e-12)
 
@@ -181,7 +178,7 @@ def test_the_laplace_path_has_the_same_prior() -> None:
     ours, theirs = [], []
     for beta, sigma, effects in values:
         total = design_logp(design, beta, sigma, effects)
-        eta = linear_predictor(design, beta, effects)
+        eta = design_predictor(design, beta, effects)
         total -= float(design.y @ eta - np.logaddexp(0.0, eta).sum())
         group = design.blocks[latent.group]  # its prior is inside the quadrature
         total -= st.norm.logpdf(effects[group.name], 0.0, sigma[group.name]).sum()

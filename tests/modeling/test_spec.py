@@ -51,11 +51,11 @@ def refused(base: dict[str, Any], edit: Callable[[dict[str, Any]], object]) -> s
         (lambda d: d["smooth"][0].pop("knots"), ["[[smooth]] 1", "'knots' is missing"]),
         (
             lambda d: d["term"][0]["prior"].update(distribution="student_t"),
-            ["distribution = 'student_t'", "expected 'normal'"],
+            ["distribution = 'student_t'", "should be 'normal'"],
         ),
         (
             lambda d: d["varying"][0]["scale"].update(distribution="normal"),
-            ["[[varying]] 1 ('state') scale", "expected 'half_normal'"],
+            ["[[varying]] 1 ('state') scale", "should be 'half_normal'"],
         ),
         (
             lambda d: d["term"][0].update(family="expantion"),
@@ -68,11 +68,17 @@ def refused(base: dict[str, Any], edit: Callable[[dict[str, Any]], object]) -> s
         (lambda d: d.update(lag=0), ["lag = 0", "greater than or equal to 1"]),
         (lambda d: d.update(unit="dyads"), ["unit = 'dyads'", "did you mean 'dyad-year'?"]),
         (lambda d: d.update(years=[2000, 1990]), ["years", "ends before it begins"]),
-        (lambda d: d.update(name="My model"), ["name = 'My model'", "lower-case"]),
-        (lambda d: d.update(term="border"), ["term = 'border'", "expected a list"]),
+        (
+            lambda d: d.update(name="My model"),
+            ["name = 'My model'", "pattern '^[a-z][a-z0-9_]*$'"],
+        ),
+        (lambda d: d.update(term="border"), ["term = 'border'", "should be a list"]),
         (lambda d: d["intercept"].update(mean="rate"), ["mean = 'rate'", "'base_rate'"]),
         (lambda d: d["smooth"][0].update(knots=[0, 4, 1]), ["increase strictly"]),
-        (lambda d: d["smooth"][0].update(knots=[0, 4]), ["[[smooth]] 1", "too short"]),
+        (
+            lambda d: d["smooth"][0].update(knots=[0, 4]),
+            ["[[smooth]] 1", "at least 3 items"],
+        ),
         (lambda d: d["smooth"][0].update(knots=[0, 1, True]), ["knots[2] = True"]),
         (
             lambda d: d["smooth"][0].update(knots=[-1, 0, 1], transform="log1p"),

@@ -7,7 +7,7 @@ import xarray as xr
 
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
-from forecast.modeling.encode import encode
+from forecast.modeling.design import encode
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from scipy.optimize import minimize
 from tiny import make_coverage
 
-from forecast.panel.depth import DESIGN_ITEMS, latent_depth
+from forecast.panel.treaties import DESIGN_ITEMS, latent_depth
 from forecast.panel.world import build_world
 from forecast.sources.checking import validate
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecast.panel.extras import EXTRA_MASKS
+from forecast.panel.statuses import EXTRA_MASKS
 from forecast.panel.world import build_world
 from forecast.sources.checking import validate
 from forecast.sources.tables import EXTRA_TABLES, Coverage

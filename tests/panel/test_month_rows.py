@@ -8,7 +8,7 @@ import pytest
 
 from forecast.errors import ArgumentError
 from forecast.panel.build import future_panel, load_panel
-from forecast.panel.month_rows import ending_of, with_months
+from forecast.panel.dispute_rows import ending_of, with_months
 
 
 def frame_of(panel):

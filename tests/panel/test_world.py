@@ -8,7 +8,7 @@ import pytest
 from forecast.errors import ArgumentError
 from forecast.features import get_feature
 from forecast.panel.events import Outcome
-from forecast.panel.extras import EXTRA_MASKS
+from forecast.panel.statuses import EXTRA_MASKS
 from forecast.panel.world import build_world
 from forecast.sources.embedded import tables_from_frames
 from forecast.sources.tables import OBLIGATIONS

@@ -11,10 +11,9 @@ import pandas as pd
 import xarray as xr
 from tiny import make_coverage, make_tiny_frames
 
-from forecast.evaluation import figures, tables
+from forecast.evaluation import figures
 from forecast.evaluation.backtest import Backtest
 from forecast.evaluation.checks import CheckResult
-from forecast.evaluation.corp import reliability
 from forecast.inference.diagnostics import Diagnostics
 from forecast.inference.fit import Fit
 from forecast.modeling.spec import load_model
@@ -255,27 +254,15 @@ def make_backtest(model: str = "dyad_onset") -> Backtest:
         ],
         ignore_index=True,
     )
-    unit = np.tile(rows["ccode_a"].to_numpy(), len(methods))
     return Backtest(
         forecasts=forecasts,
-        scores=tables.score_table(forecasts, reference="climatology"),
-        differences=tables.difference_table(
-            forecasts, model=model, unit=unit, seed=1, level=0.9, resamples=50
-        ),
-        calibration=tables.calibration_table(forecasts, level=0.9),
-        ratios=tables.ratio_table(forecasts, level=0.9),
-        murphy=tables.murphy_table(forecasts, reference="climatology"),
         counts=pd.DataFrame({"year": years, "observed": 1.0, "mean": 1.5}),
-        reliability={
-            (1, name): reliability(rows["outcome"], q, seed=1, resamples=20)
-            for name, q in methods.items()
-        },
         fits=pd.DataFrame(
             {"origin": years, "horizon": 1, "model": model, "passed": True, "wall_seconds": 1.0}
         ),
         model=model,
         level=0.9,
-        settings={"origins": years.tolist(), "horizons": [1], "seed": 7},
+        settings={"origins": years.tolist(), "horizons": [1], "seed": 7, "resamples": 50},
     )
 
 

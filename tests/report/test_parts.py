@@ -364,7 +364,7 @@ def test_state_without_iso_code_is_listed_as_absent() -> None:
 def test_charts_of_the_calibration_record() -> None:
     from findings import make_backtest
 
-    from forecast.evaluation.record import record_of
+    from forecast.evaluation.calibration_record import record_of
     from forecast.report.record_charts import murphy_chart, pit_chart, reliability_chart
 
     record = record_of(make_backtest(), resamples=5)

@@ -228,7 +228,7 @@ def test_one_year_ahead_only(findings: Findings, tmp_path: Path) -> None:
 def test_the_page_shows_the_calibration_record(findings: Findings, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from forecast.evaluation.record import record_of
+    from forecast.evaluation.calibration_record import record_of
 
     assert findings.backtest is not None
     record = record_of(findings.backtest, resamples=5)

@@ -10,8 +10,8 @@ from known import make_known_fit
 
 import forecast
 from forecast.errors import ArgumentError, UnknownNameError
+from forecast.evaluation.calibration_record import CalibrationRecord, calibration_record
 from forecast.evaluation.origins import known_before, target_panel, training_panel
-from forecast.evaluation.record import CalibrationRecord, calibration_record
 from forecast.features import compute_features
 from forecast.features.strata import (
     OUTSIDE,

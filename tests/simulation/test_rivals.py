@@ -85,7 +85,7 @@ def test_each_theory_is_a_fit_of_the_same_rows_with_an_id_of_its_own(
     for rival in pair:
         assert rival.fit.encoding.rows == small.encoding.rows
         assert rival.fit.seed == small.seed
-    direct = fit_model(small.spec, small.panel, theory="none", seed=3, draws=200)
+    direct = fit_model(small.spec.under("none"), small.panel, seed=3, draws=200)
     assert direct.spec == pair[0].fit.spec
     assert direct.diagnostics.log_evidence == pytest.approx(
         pair[0].fit.diagnostics.log_evidence, abs=0.3

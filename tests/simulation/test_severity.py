@@ -13,8 +13,8 @@ import pytest
 import forecast as fc
 from forecast.cli import main
 from forecast.errors import ArgumentError, UnknownNameError
+from forecast.evaluation.calibration_record import CalibrationRecord, record_of
 from forecast.evaluation.ladder import ladder_forecasts, ladder_table
-from forecast.evaluation.record import CalibrationRecord, record_of
 from forecast.inference.fit import Fit
 from forecast.modeling.spec import load_model
 from forecast.risk import risk

@@ -20,7 +20,11 @@ from forecast.sources.catalogue import (
 )
 from forecast.sources.catalogue_file import family_of
 from forecast.sources.copies import UnrecognisedError
-from forecast.sources.official import atop, cow_mid, cow_nmc
+from forecast.sources.official import reader
+
+read_atop = reader("atop").read
+read_mid = reader("cow_mid").read
+read_nmc = reader("cow_nmc").read
 
 HEAD_A = "dispnum,stday,stmon,styear,endday,endmon,endyear,outcome,settle,fatality,hostlev,recip"
 HEAD_B = "dispnum,ccode,stday,stmon,styear,endday,endmon,endyear,sidea,orig"
@@ -33,7 +37,7 @@ def test_atop_without_non_aggression_is_refused_by_content(
 ) -> None:
     path = reference / f"official/variants/atop5_1{letter}_NNA.csv"
     with pytest.raises(DataError, match=r"non-aggression alone.*without _NNA"):
-        atop.read({role: path})
+        read_atop({role: path})
 
 
 @pytest.mark.parametrize(
@@ -65,8 +69,8 @@ def test_a_stata_copy_reads_as_the_csv_and_the_missing_file_is_named(
         tmp_path / "atop5_1m.dta", write_index=False, version=118
     )
     add("atop_5_1", tmp_path / "atop5_1m.dta", cache=tmp_path / "cache")
-    copies = atop.read({"members": tmp_path / "cache" / "atop_5_1" / "atop5_1m.dta"})
-    for one, two in zip(copies, atop.read({"members": path}), strict=True):
+    copies = read_atop({"members": tmp_path / "cache" / "atop_5_1" / "atop5_1m.dta"})
+    for one, two in zip(copies, read_atop({"members": path}), strict=True):
         pd.testing.assert_frame_equal(one.frame, two.frame)
     (said,) = gaps("atop_5_1", cache=tmp_path / "cache")
     assert "atop5_1ddyr.csv" in said
@@ -87,7 +91,7 @@ def test_mid_4_3_is_read_from_stata(reference: Path) -> None:
     files = {
         role: reference / f"official/cow_mid/{role.upper()} 4.3.dta" for role in ("mida", "midb")
     }
-    readings = {reading.table: reading for reading in cow_mid.read(files)}
+    readings = {reading.table: reading for reading in read_mid(files)}
     mida = pd.read_stata(files["mida"], convert_categoricals=False)
     assert len(readings["disputes"].frame) == len(mida)
     assert readings["disputes"].first == 1816
@@ -98,13 +102,13 @@ def test_a_participant_without_a_side_is_left_out_and_counted(tmp_path: Path) ->
     mida.write_text(f"{HEAD_A}\n1,1,1,1900,2,1,1900,6,3,0,4,0\n", encoding="utf-8")
     rows = "1,2,1,1,1900,2,1,1900,1,1\n1,200,1,1,1900,2,1,1900,0,1\n1,220,1,1,1900,2,1,1900,NA,NA\n"
     midb.write_text(f"{HEAD_B}\n{rows}", encoding="utf-8")
-    conflicts, _, participants = cow_mid.read({"mida": mida, "midb": midb})
+    conflicts, _, participants = read_mid({"mida": mida, "midb": midb})
     assert participants.frame["ccode"].tolist() == [2, 200]
     assert len(conflicts.frame) == 1
     assert participants.notes == ("1 participants without a side left out",)
     midb.write_text(f"{HEAD_B}\n{rows.replace(',0,1', ',0,NA', 1)}", encoding="utf-8")
     with pytest.raises(DataError, match=r"b\.csv, row \d.*orig"):
-        cow_mid.read({"mida": mida, "midb": midb})
+        read_mid({"mida": mida, "midb": midb})
 
 
 @pytest.mark.reference
@@ -115,7 +119,7 @@ def test_the_state_years_of_atop_are_those_of_its_members(reference: Path) -> No
     long = years.melt(["state", "year"], [c for c in years if c.startswith("atopid")])
     theirs = set(long.dropna()[["state", "year", "value"]].astype(int).itertuples(index=False))
     members = next(
-        r for r in atop.read({"members": official / "atop5_1m.csv"}) if r.table == "members"
+        r for r in read_atop({"members": official / "atop5_1m.csv"}) if r.table == "members"
     ).frame
     ours = {
         (state, year, int(treaty.removeprefix("atop-").split("-phase")[0]))
@@ -211,12 +215,12 @@ def test_a_table_of_r_reads_as_the_csv(tmp_path: Path) -> None:
     path = tmp_path / "NMC_v4_0.csv"
     path.write_text(NMC.format(4.01) + "2,1817,NA,1,1,1,1,1,.2,4.01\n", encoding="utf-8")
     frame = pd.read_csv(path)
-    (one,) = cow_nmc.read({"nmc": path})
+    (one,) = read_nmc({"nmc": path})
     for name, written in (("NMC_v4.rds", rdata.write_rds), ("NMC_v4.rda", rdata.write_rda)):
         written(tmp_path / name, frame if name.endswith("rds") else {"nmc": frame})
         files = add("cow_nmc", tmp_path / name, cache=tmp_path / name[-3:])
         assert files["nmc"].parent.name == "cow_nmc_4_01"
-        (two,) = cow_nmc.read(files)
+        (two,) = read_nmc(files)
         pd.testing.assert_frame_equal(one.frame, two.frame)
     rdata.write_rda(tmp_path / "two.rda", {"one": frame, "other": frame})
     with pytest.raises(DataError, match=r"found one \(DataFrame\), other.*expected one data frame"):

@@ -9,11 +9,11 @@ from known import make_known_fit
 import forecast
 from forecast import cli
 from forecast.errors import ArgumentError, ChangedFileError, DataError, UnknownNameError
-from forecast.panel.build import read_tables
 from forecast.panel_cache import panel_key
 from forecast.risk import risk
 from forecast.run import data_notices
 from forecast.sources.capability import COMPUTED
+from forecast.sources.datasets import read_tables
 from forecast.sources.overlay import Amendment, amend, amendment_from_frames, read_amendment
 from forecast.sources.overlay.changes import CHANGES
 from forecast.sources.overlay.kept import example_text, keep, kept, remove

@@ -51,7 +51,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import DataError
-from forecast.sources.checking import validate
+from forecast.sources.cells import Kind
 from forecast.sources.official.atop_design import (
     CONDITIONS,
     DESIGN,
@@ -61,20 +61,22 @@ from forecast.sources.official.atop_design import (
     provisions_of,
 )
 from forecast.sources.official.dates import dates_of
-from forecast.sources.official.roles import given_roles
-from forecast.sources.official.text import Kind, columns_of, read_official
-from forecast.sources.official.years import combine_obligations
-from forecast.sources.schemas import SCHEMAS
+from forecast.sources.official.readings import (
+    OfficialReader,
+    combine_obligations,
+    given_roles,
+    reading_of,
+)
+from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import OBLIGATIONS, Reading
 
-__all__ = ["CODE_SYSTEM", "ROLES", "alliance_level", "read"]
+__all__ = ["READERS", "alliance_level"]
 
-ROLES: Mapping[str, str] = {
+_ROLES: Mapping[str, str] = {
     "alliances": "atop5_1a.csv, alliances",
     "members": "atop5_1m.csv, members by phase",
     "directed_dyad_years": "atop5_1ddyr.csv, directed dyad-years",
 }
-CODE_SYSTEM = "cow"
 
 _FIRST = 1815
 #: Last year of a release, by its first digit: spells in force at the end do not tell.
@@ -84,75 +86,42 @@ _HIGHEST_CODE = 999
 _MANY = 100
 _DAY = np.timedelta64(1, "D")
 
-_OFFICIAL: Mapping[str, str] = {"neutral": "neutrality", "nonagg": "nonaggression"} | {
-    "consul": "consultation"
+_OFFICIAL: Mapping[str, str] = {
+    "neutral": "neutrality",
+    "nonagg": "nonaggression",
+    "consul": "consultation",
 }
-_OBLIGED: dict[str, Kind] = {
-    "defense": "int",
-    "offense": "int",
-    "neutral": "int",
-    "nonagg": "int",
-    "consul": "int",
-}
+_OBLIGED: dict[str, Kind] = dict.fromkeys(
+    ("defense", "offense", "neutral", "nonagg", "consul"), "int"
+)
 
 
 def read(files: Mapping[str, Path]) -> list[Reading]:
-    """Alliances, members, treaty design, and obligations by ordered pair and year.
+    """Alliances, members and treaty design; obligations by ordered pair and year.
 
-    Parameters
-    ----------
-    files : mapping of str to pathlib.Path
-        By role, see the module.
-
-    Returns
-    -------
-    list of Reading
-        ``alliances``, ``members`` and ``treaty_design`` from the file of members (and of
-        alliances), ``treaty_design`` alone from the file of alliances, ``obligation_years`` from
-        the directed dyad-years.
-
-    Raises
-    ------
-    ArgumentError
-        If there is none of the roles.
-    MissingFileError, DataError
-        If a file cannot be read, if two files are of different releases, or if a file is one of
-        undirected dyads or state-years, which do not say who owes.
+    Refuses two files of different releases, and files of undirected dyads or state-years, which do
+    not say who owes.
     """
-    given_roles(files, ROLES, *((role,) for role in ROLES))
+    given_roles(files, _ROLES, *((role,) for role in _ROLES))
     readings: list[Reading] = []
     alliances = alliance_level(files["alliances"]) if "alliances" in files else None
     if "members" in files:
         readings += _from_members(files["members"], alliances, files.get("alliances"))
     elif alliances is not None:
-        last = _last_year(alliances)
-        frame = alliances[["alliance_id", *DESIGN]]
-        validate("treaty_design", frame, file=files["alliances"].name)
-        readings.append(Reading("treaty_design", frame, _FIRST, last))
+        last, file = _last_year(alliances), files["alliances"].name
+        design = reading_of("treaty_design", alliances, file=file, first=_FIRST, last=last)
+        readings.append(design)
     if "directed_dyad_years" in files:
         readings.append(_directed(files["directed_dyad_years"]))
     return readings
 
 
 def alliance_level(path: Path) -> pd.DataFrame:
-    """The file of alliances, one row per treaty.
+    """The file of alliances, one row per treaty: ``atop5_1a.csv`` or that of another release.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        ``atop5_1a.csv`` or that of another release 4 or 5.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``alliance_id``, ``start``, ``end`` (``NaT`` if in force when the data end), ``bilateral``,
-        ``wartime``, the five obligations (of any member at any time), provisions and design as
-        0/1, and ``version``.
-
-    Raises
-    ------
-    MissingFileError, DataError
-        If it cannot be read.
+    ``alliance_id``, ``start``, ``end`` (``NaT`` if in force when the data end), ``bilateral``,
+    ``wartime``, the five obligations (of any member at any time), provisions and design as 0/1,
+    and ``version``.
     """
     _refuse_other_layouts(path, "alliances")
     columns: dict[str, Kind] = {"atopid": "int", "begyr": "int", "endyr": "int"}
@@ -201,14 +170,17 @@ def _from_members(
         notes.append(f"{parallel} parallel phases of a treaty read as alliances of their own")
     members = _spells(raw[known], path)
     treaties = _treaties(raw, alliances)
-    for table, frame in (("members", members), ("alliances", treaties)):
-        validate(table, frame[list(SCHEMAS[table].columns)], file=path.name)
-    design = treaties[["alliance_id", *DESIGN]]
-    validate("treaty_design", design, file=path.name)
+    own = {"alliances": treaties, "members": members, "treaty_design": treaties}
     return [
-        Reading("alliances", treaties[list(SCHEMAS["alliances"].columns)], _FIRST, last),
-        Reading("members", members, _FIRST, last, tuple(notes)),
-        Reading("treaty_design", design, _FIRST, last),
+        reading_of(
+            table,
+            frame,
+            file=path.name,
+            first=_FIRST,
+            last=last,
+            notes=tuple(notes) if table == "members" else (),
+        )
+        for table, frame in own.items()
     ]
 
 
@@ -356,9 +328,10 @@ def _directed(path: Path) -> Reading:
         () if states.all() else (f"{int((~states).sum())} rows with codes of no state left out",)
     )
     frame = combine_obligations(raw[states])
-    validate("obligation_years", frame, file=path.name)
-    first, last = int(frame["year"].min()), int(frame["year"].max())
-    return Reading("obligation_years", frame, first, last, notes)
+    first, last = (int(y) for y in frame["year"].agg(["min", "max"]).fillna(0))
+    return reading_of(
+        "obligation_years", frame, file=path.name, first=first, last=last, notes=notes
+    )
 
 
 def _refuse_partial(raw: pd.DataFrame, path: Path) -> None:
@@ -398,3 +371,6 @@ def _refuse_other_layouts(path: Path, role: str) -> None:
             return
         found = other[0]
     raise DataError(f"{path.name}: found {found}, expected {expected}: take {example}.")
+
+
+READERS: Mapping[str, OfficialReader] = {"atop": OfficialReader(_ROLES, read)}

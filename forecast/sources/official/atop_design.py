@@ -56,17 +56,9 @@ CONDITIONS: Mapping[str, tuple[str, ...]] = {
 
 
 def provisions_of(raw: pd.DataFrame) -> pd.DataFrame:
-    """Provisions of a treaty as 0/1, missing where ATOP could not code them (a lost text).
+    """`PROVISION_FLAGS` and `DESIGN` as 0/1 (``Int64``), missing where ATOP could not code them.
 
-    Parameters
-    ----------
-    raw : pandas.DataFrame
-        `PROVISIONS`, or the flags themselves, which are then returned as they are.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `PROVISION_FLAGS` and `DESIGN`, ``Int64``.
+    From `PROVISIONS` (a text may be lost), or from the flags themselves, which stay as they are.
     """
     names = [*PROVISION_FLAGS, *DESIGN]
     if set(names) <= set(raw.columns):
@@ -88,18 +80,7 @@ def provisions_of(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def conditions_of(raw: pd.DataFrame) -> pd.DataFrame:
-    """Conditions on the pledge of help as 0/1.
-
-    Parameters
-    ----------
-    raw : pandas.DataFrame
-        The columns of `CONDITIONS`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The flags, ``int64``.
-    """
+    """Conditions on the pledge of help as 0/1 (``int64``), from the columns of `CONDITIONS`."""
     flags = {
         name: (raw[list(columns)] == 1).fillna(False).any(axis=1).astype(np.int64)
         for name, columns in CONDITIONS.items()

@@ -48,17 +48,22 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import DataError
-from forecast.sources.checking import validate
+from forecast.sources.cells import Kind
 from forecast.sources.official.dates import dates_of
-from forecast.sources.official.roles import given_roles
-from forecast.sources.official.text import Kind, columns_of, read_official
-from forecast.sources.official.years import combine_obligations, expand_obligations
+from forecast.sources.official.readings import (
+    OfficialReader,
+    combine_obligations,
+    given_roles,
+    reading_of,
+)
+from forecast.sources.reader import columns_of, read_official
 from forecast.sources.schemas import SCHEMAS
+from forecast.sources.spells import expand_years
 from forecast.sources.tables import OBLIGATIONS, Reading
 
-__all__ = ["CODE_SYSTEM", "ROLES", "read"]
+__all__ = ["READERS", "expand_obligations"]
 
-ROLES: Mapping[str, str] = {
+_ROLES: Mapping[str, str] = {
     "by_member": "alliance_v4.1_by_member.csv, member spells",
     "member_yearly": "alliance_v4.1_by_member_yearly.csv, member years",
     "by_directed": "alliance_v4.1_by_directed.csv, directed dyad spells",
@@ -66,19 +71,15 @@ ROLES: Mapping[str, str] = {
     "directed_yearly": "alliance_v4.1_by_directed_yearly.csv, directed dyad-years",
     "dyad_yearly": "alliance_v4.1_by_dyad_yearly.csv, dyad-years",
 }
-CODE_SYSTEM = "cow"
 
 _FIRST, _LAST = 1816, 2012
 _NOT_CODED = (
     "0 in the columns of institutions, conditions, peaceful settlement and wartime: not coded by "
     "this source"
 )
-_FLAGS: dict[str, Kind] = {
-    "defense": "int?",
-    "neutrality": "int?",
-    "nonaggression": "int?",
-    "entente": "int?",
-}
+_FLAGS: dict[str, Kind] = dict.fromkeys(
+    ("defense", "neutrality", "nonaggression", "entente"), "int?"
+)
 _OBLIGATION_OF = {"entente": "consultation"}
 _PROCESSED: Mapping[str, str] = {
     "cow_defense": "defense",
@@ -90,27 +91,8 @@ _PAIR = {"ccode1": "ccode_owing", "ccode2": "ccode_owed"}
 
 
 def read(files: Mapping[str, Path]) -> list[Reading]:
-    """Alliances and members, and the obligations by ordered pair and year.
-
-    Parameters
-    ----------
-    files : mapping of str to pathlib.Path
-        By role, see the module.
-
-    Returns
-    -------
-    list of Reading
-        ``alliances`` and ``members`` if there is a file of members, ``obligation_years`` if there
-        is one of dyads.
-
-    Raises
-    ------
-    ArgumentError
-        If there is none of the roles.
-    MissingFileError, DataError
-        If a file cannot be read, or is one of the two that are wrong.
-    """
-    given_roles(files, ROLES, *((role,) for role in ROLES))
+    """``alliances`` and ``members`` of a file of members, ``obligation_years`` of one of dyads."""
+    given_roles(files, _ROLES, *((role,) for role in _ROLES))
     readings: list[Reading] = []
     members = next((files[r] for r in ("by_member", "member_yearly") if r in files), None)
     spells = None if members is None else _member_spells(members)
@@ -125,6 +107,10 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     elif "dyad_yearly" in files:
         readings.append(_yearly(files["dyad_yearly"]))
     return readings
+
+
+def _reading(table: str, frame: pd.DataFrame, path: Path, notes: tuple[str, ...]) -> Reading:
+    return reading_of(table, frame, file=path.name, first=_FIRST, last=_LAST, notes=notes)
 
 
 def _three(prefix: str) -> dict[str, Kind]:
@@ -179,20 +165,16 @@ def _alliances(spells: pd.DataFrame, path: Path) -> Reading:
         },
         index=first.index,
     )
-    columns = list(SCHEMAS["alliances"].columns)
-    for name in columns:
+    for name in SCHEMAS["alliances"].columns:
         if name not in frame:
             frame[name] = np.int64(0)
-    frame = frame[columns]
-    validate("alliances", frame, file=path.name)
-    return Reading("alliances", frame, _FIRST, _LAST, (_NOT_CODED,))
+    return _reading("alliances", frame, path, (_NOT_CODED,))
 
 
 def _members(spells: pd.DataFrame, path: Path) -> Reading:
     owed, notes = _owed(spells)
     frame = pd.concat([spells[["alliance_id", "ccode", "start", "end"]], owed], axis=1)
-    validate("members", frame, file=path.name)
-    return Reading("members", frame, _FIRST, _LAST, notes)
+    return _reading("members", frame, path, notes)
 
 
 def _dyads(path: Path, members: pd.DataFrame | None) -> Reading:
@@ -213,8 +195,21 @@ def _dyads(path: Path, members: pd.DataFrame | None) -> Reading:
             count = int(spells["asymmetric"].sum()) // 2
             notes += (f"{count} one-sided obligations of a dyad counted for both sides",)
     frame = expand_obligations(spells, spells["first"], spells["last"], window=(_FIRST, _LAST))
-    validate("obligation_years", frame, file=path.name)
-    return Reading("obligation_years", frame, _FIRST, _LAST, notes)
+    return _reading("obligation_years", frame, path, notes)
+
+
+def expand_obligations(
+    spells: pd.DataFrame, first: pd.Series, last: pd.Series, *, window: tuple[int, int]
+) -> pd.DataFrame:
+    """Obligations of spells in every year of the window that they touch, combined over treaties.
+
+    `spells` has ``ccode_owing, ccode_owed`` and the five obligations as 0/1.
+    """
+    row, year = expand_years(
+        first.to_numpy(dtype=np.int64), last.to_numpy(dtype=np.int64), window=window
+    )
+    columns = ["ccode_owing", "ccode_owed", *OBLIGATIONS]
+    return combine_obligations(spells[columns].iloc[row].assign(year=year))
 
 
 def _mirrored(spells: pd.DataFrame) -> pd.DataFrame:
@@ -261,8 +256,7 @@ def _yearly(path: Path) -> Reading:
         notes += ("obligations of a dyad counted for both sides",)
         rows = pd.concat([rows, _mirrored(rows)])
     frame = combine_obligations(rows)
-    validate("obligation_years", frame, file=path.name)
-    return Reading("obligation_years", frame, _FIRST, _LAST, notes)
+    return _reading("obligation_years", frame, path, notes)
 
 
 def _refuse_year_zero(raw: pd.DataFrame, path: Path) -> None:
@@ -293,3 +287,6 @@ def _refuse_undirected(rows: pd.DataFrame, path: Path) -> None:
         f"{path.name}: found {found}, expected directed obligations. This is a fault of the "
         "release: take alliance_v4.1_by_directed.csv of the same archive (role by_directed)."
     )
+
+
+READERS: Mapping[str, OfficialReader] = {"cow_alliances": OfficialReader(_ROLES, read)}

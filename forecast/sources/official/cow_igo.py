@@ -16,18 +16,19 @@ import pandas as pd
 import pyarrow as pa
 
 from forecast.errors import DataError
-from forecast.sources.official.readings import reading_of
-from forecast.sources.official.roles import given_roles
-from forecast.sources.official.stream import stream_blocks
-from forecast.sources.official.text import columns_of, read_official
-from forecast.sources.reader import cell_error
+from forecast.sources.cells import Kind, cell_error
+from forecast.sources.official.readings import (
+    OfficialReader,
+    given_roles,
+    ordered_pairs,
+    reading_of,
+)
+from forecast.sources.reader import columns_of, read_official, stream_blocks
 from forecast.sources.tables import Reading
 
-__all__ = ["CODE_SYSTEM", "ROLES", "read"]
+__all__ = ["READERS"]
 
-CODE_SYSTEM = "cow"
-
-ROLES: Mapping[str, str] = {
+_ROLES: Mapping[str, str] = {
     "state_years": "state_year_formatv3.csv, state-years: ccode, year, state, and one column per "
     "organisation (0 none, 1 full, 2 associate, 3 observer, -9 missing, -1 not in existence)",
     "dyad_years": "dyadic_formatv3.csv, dyad-years: ccode1, ccode2, year, and one column per "
@@ -54,34 +55,20 @@ IntArray = npt.NDArray[np.int64]
 def read(files: Mapping[str, Path]) -> list[Reading]:
     """Shared organisations of each pair of states in each year that the file has both.
 
-    Parameters
-    ----------
-    files : mapping of str to pathlib.Path
-        By role (`ROLES`): ``dyad_years`` (large) or ``state_years``, which give the same counts.
-
-    Returns
-    -------
-    list of Reading
-        ``igos``. A pair without a row is missing, not without shared organisations.
-
-    Raises
-    ------
-    ArgumentError, DataError, MissingFileError
+    The files of dyad-years (large) and of state-years give the same counts. A pair without a row
+    is missing, not without shared organisations.
     """
-    layout = given_roles(files, ROLES, ("state_years",), ("dyad_years",))
+    layout = given_roles(files, _ROLES, ("state_years",), ("dyad_years",))
     path = files[layout[0]]
     if layout == ("state_years",):
         table = _from_states(path)
     elif "dyadigos" in columns_of(path):
-        kinds = {"ccode1": "int", "ccode2": "int", "year": "int", "dyadigos": "int"}
+        kinds: dict[str, Kind] = dict.fromkeys(("ccode1", "ccode2", "year", "dyadigos"), "int")
         names = {"ccode1": "ccode_a", "ccode2": "ccode_b", "dyadigos": "joint_igos"}
-        table = read_official(path, kinds, rename=names)  # type: ignore[arg-type]
+        table = read_official(path, kinds, rename=names)
     else:
         table = _from_dyads(path)
-    one, two = table["ccode_a"].to_numpy(), table["ccode_b"].to_numpy()
-    if (one > two).any():
-        table = table.assign(ccode_a=np.minimum(one, two), ccode_b=np.maximum(one, two))
-        table = table.drop_duplicates()
+    table = ordered_pairs(table)
     first, last = (int(y) for y in table["year"].agg(["min", "max"]).fillna(0))
     return [reading_of("igos", table, file=path.name, first=first, last=last)]
 
@@ -172,3 +159,6 @@ def _check_unique(code: IntArray, year: IntArray, file: str) -> None:
     if twice.any():
         at = int(np.flatnonzero(twice)[0])
         raise DataError(f"{file}, row {at + 2}: state {code[at]} is there twice in {year[at]}.")
+
+
+READERS: Mapping[str, OfficialReader] = {"cow_igo": OfficialReader(_ROLES, read)}

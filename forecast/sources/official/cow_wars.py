@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import DataError
-from forecast.sources.official.dates import dates_of
+from forecast.sources.cells import Kind, cell_error
+from forecast.sources.official.dates import dates_of, year_dates
 from forecast.sources.official.disputes import (
     coded,
     conflicts_of,
@@ -21,18 +22,13 @@ from forecast.sources.official.disputes import (
     merged_spells,
     opposed_pairs,
 )
-from forecast.sources.official.readings import reading_of
-from forecast.sources.official.roles import given_roles
-from forecast.sources.official.text import columns_of, read_official
-from forecast.sources.official.years import year_dates
-from forecast.sources.reader import Kind, cell_error
+from forecast.sources.official.readings import OfficialReader, given_roles, reading_of
+from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import Reading
 
-__all__ = ["CODE_SYSTEM", "ROLES", "read"]
+__all__ = ["READERS"]
 
-CODE_SYSTEM = "cow"
-
-ROLES: Mapping[str, str] = {
+_ROLES: Mapping[str, str] = {
     "wars": "Inter-StateWarData_v4.0.csv, participants: WarNum, WarName, ccode, Side, "
     "Start*1/End*1, Start*2/End*2, Initiator, Outcome, BatDeath",
     "dyadic": "directed_dyadic_war.csv, directed dyad-years: warnum, statea, stateb, warstrt*, "
@@ -74,44 +70,22 @@ _OUTCOMES = {
 #: -8 not applicable, -9 unknown; -7 is still going on.
 _UNKNOWN = ("", "NA", "-9", "-8")
 _DYADIC: Mapping[str, Kind] = {
-    "warnum": "int",
-    "statea": "int",
-    "stateb": "int",
-    "warstrtyr": "int",
-    "warstrtmnth": "int?",
-    "warstrtday": "int?",
-    "warendyr": "int",
-    "warendmnth": "int?",
-    "warenday": "int?",
-    "year": "int",
-    "warolea": "int",
-    "waroleb": "int",
-    "outcomea": "int?",
-    "batdths": "int?",
+    **dict.fromkeys(("warnum", "statea", "stateb", "warstrtyr", "warendyr", "year"), "int"),
+    **dict.fromkeys(("warstrtmnth", "warstrtday", "warendmnth", "warenday"), "int?"),
+    **{"warolea": "int", "waroleb": "int", "outcomea": "int?", "batdths": "int?"},
 }
 
 
 def read(files: Mapping[str, Path]) -> list[Reading]:
     """Wars between states: conflicts, and from the participant file disputes and participants.
 
-    Parameters
-    ----------
-    files : mapping of str to pathlib.Path
-        By role (`ROLES`): ``wars``, ``dyadic``, or both: then pairs come from ``dyadic``. The
-        table ``cow_war_inter`` of the R package peacesciencer is taken as ``dyadic``, too.
-
-    Returns
-    -------
-    list of Reading
-        Level ``war``. A war has more than 1,000 battle deaths by definition, so class of deaths 6
-        in the participant file; in the dyadic file the class of the pair's own. Roles:
-        originator if in the war from its first day. Initiator: as the file flags the states.
-
-    Raises
-    ------
-    ArgumentError, DataError, MissingFileError
+    Pairs come from the dyadic file where it is given; the table ``cow_war_inter`` of the R package
+    peacesciencer is taken as one. Level ``war``. A war has more than 1,000 battle deaths by
+    definition, so class of deaths 6 in the participant file; in the dyadic file the class of the
+    pair's own. Roles: originator if in the war from its first day. Initiator: as the file flags
+    the states.
     """
-    given_roles(files, ROLES, ("wars",), ("dyadic",))
+    given_roles(files, _ROLES, ("wars",), ("dyadic",))
     readings: list[Reading] = []
     if "wars" in files:
         readings = _read_wars(files["wars"])
@@ -252,18 +226,11 @@ def _read_dyadic(path: Path) -> Reading:
 
 
 def _read_table(path: Path) -> Reading:
-    columns: dict[str, Kind] = {
-        "warnum": "int",
-        "ccode1": "int",
-        "ccode2": "int",
-        "year": "int",
-        "cowinteronset": "int",
-        "sidea1": "int",
-        "initiator1": "int",
-        "initiator2": "int",
-        "outcome1": "int?",
-        "outcome2": "int?",
-    }
+    columns: dict[str, Kind] = dict.fromkeys(
+        ("warnum", "ccode1", "ccode2", "year", "cowinteronset", "sidea1"), "int"
+    )
+    columns |= dict.fromkeys(("initiator1", "initiator2"), "int")
+    columns |= dict.fromkeys(("outcome1", "outcome2"), "int?")
     names = {"warnum": "number", "ccode1": "ccode_1", "ccode2": "ccode_2"}
     table = read_official(path, columns, rename=names)
     pair = ["number", "ccode_1", "ccode_2"]
@@ -289,3 +256,6 @@ def _read_table(path: Path) -> Reading:
     out["outcome"] = _pair_outcome(out["result_1"], out["result_2"])
     conflicts = conflicts_of(out, prefix="war", label="War", source="COW Inter-State Wars 4.0")
     return _reading("conflicts", conflicts, path.name)
+
+
+READERS: Mapping[str, OfficialReader] = {"cow_wars": OfficialReader(_ROLES, read)}

@@ -1,4 +1,4 @@
-"""Dates from the separate year, month and day that official files hold, some of them unknown."""
+"""Dates from what official files hold: years, months and days, some of them unknown."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.sources.reader import cell_error
+from forecast.sources.cells import cell_error
 
-__all__ = ["dates_of", "month_dates"]
+__all__ = ["dates_of", "month_dates", "spells_of_years", "year_dates"]
 
 
 def dates_of(
@@ -21,37 +21,15 @@ def dates_of(
     file: str = "",
     coarsen: bool = False,
 ) -> tuple[pd.Series, pd.Series]:
-    """Dates, and how precisely each is known.
+    """Dates (``datetime64[s]``), and how precisely each is known (day, month, year).
 
-    A part is unknown if it is missing, zero or negative (COW writes -9, ATOP 0). An unknown day
-    becomes the first of the month, an unknown month the first of the year; with `last`, the last.
+    `columns` name the year, the month (1-12) and the day; the last or the last two may be left
+    out. A part is unknown if it is missing, zero or negative (COW writes -9, ATOP 0). An unknown
+    day becomes the first of the month, an unknown month the first of the year; with `last`, for
+    dates that end something, the last. Where the year is unknown the date is ``NaT``.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Indexed by line number in the file.
-    columns : sequence of str
-        Names of the columns with the year, the month (1–12) and the day; the last or the last
-        two may be left out.
-    last : bool
-        Whether the dates end something.
-    file : str
-        Name of the file, for the message.
-    coarsen : bool
-        Whether a part that no calendar has (month 31) counts as unknown instead of being refused;
-        GML has five such cells.
-
-    Returns
-    -------
-    dates : pandas.Series
-        ``datetime64[s]``; ``NaT`` where the year is unknown.
-    precision : pandas.Series
-        ``"day"``, ``"month"`` or ``"year"``; ``"year"`` where the year is unknown.
-
-    Raises
-    ------
-    DataError
-        If there is no such month or day and `coarsen` is False.
+    A part that no calendar has (month 31) is refused with `file` and line; with `coarsen` it counts
+    as unknown: GML has five such cells.
     """
     parts = [_part(frame, column) for column in columns]
     unknown_part = np.zeros(len(frame), dtype=np.int64)
@@ -88,24 +66,8 @@ def month_dates(
 ) -> pd.Series:
     """First (or last) day of months written as YYYYMM, as in the contiguity files.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Indexed by line number in the file.
-    column : str
-        Name of the column.
-    last : bool
-        Whether the months end something.
-    file : str
-        Name of the file, for the message.
-    coarsen : bool
-        Whether a month that no calendar has counts as unknown, and its year is kept;
-        contiguity 3.1 has one such cell (198190).
-
-    Raises
-    ------
-    DataError
-        If a number is not a month and `coarsen` is False.
+    With `coarsen` a month that no calendar has counts as unknown, and its year is kept; contiguity
+    3.1 has one such cell (198190).
     """
     code = _part(frame, column)
     wrong = (code > 0) & ((code < 100_000) | (code >= 1_000_000))
@@ -139,3 +101,26 @@ def _refusal(
     at = int(np.flatnonzero(wrong)[0])
     line, found = int(frame.index[at]), frame[column].iloc[at]
     return cell_error(file, line, column, int(found), expected, more=int(wrong.sum()) - 1)
+
+
+def year_dates(years: pd.Series, *, last: bool = False) -> pd.Series:
+    """First (or last) day of calendar years as ``datetime64[s]``."""
+    start = (years.to_numpy(dtype=np.int64) - 1970 + last).astype("datetime64[Y]")
+    days = start.astype("datetime64[D]") - np.timedelta64(int(last), "D")
+    return pd.Series(days.astype("datetime64[s]"), index=years.index)
+
+
+def spells_of_years(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Runs of consecutive years with the same `keys`.
+
+    The row of each run's first year, with ``first`` and ``last`` (calendar years) in place of
+    ``year``; the index is that of the row.
+    """
+    rows = frame.drop_duplicates([*keys, "year"]).sort_values([*keys, "year"], kind="stable")
+    group = rows.groupby(list(keys), sort=False).ngroup().to_numpy()
+    year = rows["year"].to_numpy()
+    starts = np.ones(len(rows), dtype=bool)
+    starts[1:] = (group[1:] != group[:-1]) | (year[1:] != year[:-1] + 1)
+    ends = np.append(starts[1:], True) if len(rows) else starts
+    spells = rows.loc[starts].rename(columns={"year": "first"})
+    return spells.assign(last=year[ends])

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.sources.reader import cell_error
+from forecast.sources.cells import cell_error
 
 __all__ = [
     "FATALITIES",
@@ -82,26 +82,7 @@ def coded(
     file: str,
     missing: str | None = None,
 ) -> pd.Series:
-    """Words for the numbers of a column.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Indexed by line number in the file.
-    column : str
-        Column of whole numbers.
-    codes : mapping of int to str
-        Word for each number.
-    file : str
-        Name of the file, for the message.
-    missing : str, optional
-        What stands for a missing number; missing by default.
-
-    Raises
-    ------
-    DataError
-        If there is another number.
-    """
+    """Words for the numbers of a column; what stands for a missing one is missing by default."""
     words = frame[column].map(dict(codes)).astype("str")
     wrong = (frame[column].notna() & words.isna()).to_numpy(dtype=bool)
     if wrong.any():
@@ -118,34 +99,13 @@ def coded(
 
 
 def fatality_class(frame: pd.DataFrame, column: str, *, file: str) -> pd.Series:
-    """Class of battle deaths, 0 to 6, missing where unknown.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Indexed by line number in the file.
-    column : str
-        Column of whole numbers; missing where the file has -9.
-    file : str
-        Name of the file, for the message.
-
-    Raises
-    ------
-    DataError
-        If there is a number outside 0 to 6.
-    """
+    """Class of battle deaths, 0 to 6, missing where the file has -9."""
     words = {code: str(code) for code in FATALITIES}
     return coded(frame, column, words, file=file).astype("Int64")
 
 
 def deaths_to_class(deaths: pd.Series) -> pd.Series:
-    """Class of battle deaths, 0 to 6, of a number of them; missing where that is.
-
-    Parameters
-    ----------
-    deaths : pandas.Series of Float64
-        Battle deaths.
-    """
+    """Class of battle deaths, 0 to 6, of a number of them; missing where that is."""
     bounds = [0, 1, 26, 101, 251, 501, 1000]
     known = deaths.to_numpy(dtype=float, na_value=np.nan)
     classes = pd.array(np.searchsorted(bounds, np.nan_to_num(known), side="right") - 1, "Int64")
@@ -159,17 +119,10 @@ def opposed_pairs(participants: pd.DataFrame) -> pd.DataFrame:
     mean. Pairing over shared days, not shared years, is what keeps those apart who left before
     the other came (Norway and Italy in 1940).
 
-    Parameters
-    ----------
-    participants : pandas.DataFrame
-        Columns ``number, ccode, side, role, start, end, start_precision, end_precision``; a state
-        that left and came back has a row for each time. Further columns are kept, with suffixes.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``number, ccode_1`` (side A), ``ccode_2`` (side B), ``role_1, role_2, start, end`` and the
-        precisions of the later start and the earlier end; ``end`` is NaT if both are open.
+    `participants` has ``number, ccode, side, role, start, end, start_precision, end_precision``; a
+    state that left and came back has a row for each time. Further columns are kept, with suffixes.
+    Gives ``number, ccode_1`` (side A), ``ccode_2`` (side B), ``role_1, role_2, start, end`` and the
+    precisions of the later start and the earlier end; ``end`` is NaT if both are open.
     """
     side = participants["side"]
     pairs = participants[side == "a"].merge(
@@ -202,17 +155,8 @@ def _precision(rank: IntArray) -> Any:
 def merged_spells(spells: pd.DataFrame) -> pd.DataFrame:
     """One row per spell: those of a pair in one dispute that overlap, or begin in one year, joined.
 
-    Parameters
-    ----------
-    spells : pandas.DataFrame
-        ``number, ccode_1, ccode_2, role_1, role_2, start, end``, precisions, ``level,
-        deaths_class, outcome, settlement`` and further columns.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The first row of each spell, with the last end, the highest level and class of deaths,
-        and the last outcome and settlement that is not unclear. Sorted by dispute, pair and start.
+    The first row of each spell, with the last end, the highest level and class of deaths, and the
+    last outcome and settlement that is not unclear. Sorted by dispute, pair and start.
     """
     far = pd.Timestamp("2262-01-01")
     low = spells[["ccode_1", "ccode_2"]].min(axis=1)
@@ -245,15 +189,7 @@ def merged_spells(spells: pd.DataFrame) -> pd.DataFrame:
 
 
 def until(frame: pd.DataFrame, last: int) -> pd.DataFrame:
-    """What was known on the last day of a year: no later starts, and later ends are open.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Columns ``start, end``, and ``outcome, settlement`` if it has them.
-    last : int
-        Last calendar year covered.
-    """
+    """What was known at the end of a year: no later starts; what ends later is open, ongoing."""
     known: pd.DataFrame = frame[frame["start"].dt.year <= last].copy()
     ongoing = (known["end"].isna() | (known["end"].dt.year > last)).to_numpy(dtype=bool)
     known.loc[ongoing, "end"] = pd.NaT
@@ -270,23 +206,10 @@ def conflicts_of(spells: pd.DataFrame, *, prefix: str, label: str, source: str) 
     from its first day; a joiner initiates nothing, so a pair whose side A joined later has
     initiator ``unclear``.
 
-    Parameters
-    ----------
-    spells : pandas.DataFrame
-        As `merged_spells` returns: ``ccode_1`` is on side A; ``outcome`` is seen from side A.
-        Where ``began_1`` and ``began_2`` (bool) are there, they say who initiated.
-    prefix : str
-        Of the identifiers, e.g. ``"gml"``: ``gml-2968``, ``gml-258.2`` for a pair's second spell
-        in the dispute.
-    label : str
-        Of the names where the spells have none, e.g. ``"GML dispute"``.
-    source : str
-        Text of the column ``source``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns of the schema.
+    `spells` as `merged_spells` returns: ``ccode_1`` is on side A; ``outcome`` is seen from side A.
+    Where ``began_1`` and ``began_2`` (bool) are there, they say who initiated. `prefix` is that of
+    the identifiers: ``gml-2968``, ``gml-258.2`` for a pair's second spell in the dispute; `label`
+    that of the names where the spells have none.
     """
     swapped = (spells["ccode_1"] > spells["ccode_2"]).to_numpy(dtype=bool)
     number = spells["number"].astype(str)

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import DataError
-from forecast.sources.official.dates import dates_of
+from forecast.sources.cells import Kind
+from forecast.sources.official.dates import dates_of, year_dates
 from forecast.sources.official.disputes import (
     HOSTILITY,
     OUTCOMES,
@@ -24,9 +25,7 @@ from forecast.sources.official.disputes import (
     fatality_class,
 )
 from forecast.sources.official.readings import reading_of
-from forecast.sources.official.text import columns_of, read_official
-from forecast.sources.official.years import year_dates
-from forecast.sources.reader import Kind
+from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import Reading
 
 __all__ = ["is_dyad_years", "read_dyad_years"]
@@ -37,13 +36,7 @@ _PAIR = ["number", "ccode_1", "ccode_2"]
 
 
 def is_dyad_years(columns: Sequence[str]) -> bool:
-    """Whether a file with these columns (lower case) has the layout.
-
-    Parameters
-    ----------
-    columns : sequence of str
-        From `columns_of`.
-    """
+    """Whether a file with these columns (lower case) has the layout."""
     return {"dispnum", "ccode1", "ccode2", "year"} <= set(columns) and any(
         name in columns for name in _ONSETS
     )
@@ -59,21 +52,9 @@ def read_dyad_years(
     onset even if GML 2.1.1 does not flag it (six pairs; 2.2.1 does). In a reduced table it is
     not, if the pair has another dispute in the year before: the onset is then that year's.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    prefix, label : str
-        As `conflicts_of`.
-    dated : pandas.DataFrame, optional
-        Spells of pairs with known days (``number, ccode_1, ccode_2, start, end`` and precisions,
-        as `opposed_pairs` returns); used where their years agree.
-
-    Returns
-    -------
-    Reading
-        Dates are known to the year; to the month for a pair of originators in the first and
-        last year of the dispute; as in `dated`. The coverage is that of the years listed.
+    Dates are known to the year; to the month for a pair of originators in the first and last year
+    of the dispute; as in `dated` (spells of pairs with known days, as `opposed_pairs` returns)
+    where their years agree. The coverage is that of the years listed.
     """
     onset = next(name for name in _ONSETS if name in columns_of(path))
     table = _read(path, onset)
@@ -94,27 +75,14 @@ def read_dyad_years(
 
 
 def _read(path: Path, onset: str) -> pd.DataFrame:
-    columns: dict[str, Kind] = {
-        "dispnum": "int",
-        "ccode1": "int",
-        "ccode2": "int",
-        "year": "int",
-        onset: "int",
-        "sidea1": "int",
-        "sidea2": "int",
-        "orig1": "int",
-        "orig2": "int",
-        "hostlev": "int",
-        "fatality": "int?",
-    }
-    optional: dict[str, Kind] = {
-        "outcome": "int?",
-        "settle": "int?",
-        "stmon": "int?",
-        "endmon": "int?",
-        "ongo2010": "int?",
-        "version": "str?",
-    }
+    columns: dict[str, Kind] = dict.fromkeys(
+        ("dispnum", "ccode1", "ccode2", "year", onset, "sidea1", "sidea2", "orig1", "orig2"), "int"
+    )
+    columns |= {"hostlev": "int", "fatality": "int?"}
+    optional: dict[str, Kind] = dict.fromkeys(
+        ("outcome", "settle", "stmon", "endmon", "ongo2010"), "int?"
+    )
+    optional["version"] = "str?"
     names = {"dispnum": "number", "ccode1": "ccode_1", "ccode2": "ccode_2", onset: "onset"}
     return read_official(path, columns, optional=optional, rename=names)
 

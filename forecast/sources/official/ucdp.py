@@ -13,23 +13,20 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import DataError
+from forecast.sources.cells import Kind, cell_error
+from forecast.sources.official.dates import year_dates
 from forecast.sources.official.disputes import conflicts_of
-from forecast.sources.official.readings import reading_of
-from forecast.sources.official.roles import given_roles
-from forecast.sources.official.text import columns_of, read_official
-from forecast.sources.official.years import year_dates
-from forecast.sources.reader import Kind, cell_error
+from forecast.sources.official.readings import OfficialReader, given_roles, reading_of
+from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import Reading
 
-__all__ = ["CODE_SYSTEM", "ROLES", "read"]
-
-CODE_SYSTEM = "gw"
+__all__ = ["READERS"]
 
 _COLUMNS = (
     "conflict_id, location, year, gwno_a, gwno_a_2nd, gwno_b, gwno_b_2nd, type_of_conflict, "
     "intensity_level, start_date2, start_prec2"
 )
-ROLES: Mapping[str, str] = {
+_ROLES: Mapping[str, str] = {
     "conflicts": f"UcdpPrioConflict_v25_1.csv, conflict-years: {_COLUMNS}, ep_end, ep_end_date",
     "dyads": f"Dyadic_v24_1.csv, years of pairs of sides: dyad_id, {_COLUMNS}",
 }
@@ -79,23 +76,11 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     begins with the first year of at least 25 battle deaths after a year without them; it is dated
     by the start of the episode where that falls into the year and both are primary parties.
 
-    Parameters
-    ----------
-    files : mapping of str to pathlib.Path
-        By role (`ROLES`): ``conflicts`` or ``dyads``.
-
-    Returns
-    -------
-    list of Reading
-        ``conflicts`` with Gleditsch-Ward numbers in ``ccode_a`` and ``ccode_b`` (`CODE_SYSTEM`).
-        ``level`` is war from 1,000 battle deaths in a year, else use of force; ``deaths_class``
-        is the lowest that the level of intensity allows (1 or 6). UCDP does not say who began.
-
-    Raises
-    ------
-    ArgumentError, DataError, MissingFileError
+    State numbers are Gleditsch and Ward's. ``level`` is war from 1,000 battle deaths in a year,
+    else use of force; ``deaths_class`` is the lowest that the level of intensity allows (1 or 6).
+    UCDP does not say who began.
     """
-    role = given_roles(files, ROLES, ("conflicts",), ("dyads",))[0]
+    role = given_roles(files, _ROLES, ("conflicts",), ("dyads",))[0]
     path = files[role]
     optional = dict(_OPTIONAL)
     table = read_official(path, _KINDS, optional=optional)
@@ -199,3 +184,6 @@ def _spells(pairs: pd.DataFrame, last: int, *, has_end: bool) -> pd.DataFrame:
     out["began_1"], out["began_2"] = False, False
     out["name"] = out["location"].fillna("UCDP conflict " + out["number"].astype(str))
     return out
+
+
+READERS: Mapping[str, OfficialReader] = {"ucdp": OfficialReader(_ROLES, read, code_system="gw")}

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
-from forecast.errors import ArgumentError, DataError
+from forecast.errors import ArgumentError, DataError, UnknownNameError
+from forecast.sources.capability import COMPUTED
 from forecast.sources.checking import validate
+from forecast.sources.codes import resolve_state, state_label
 from forecast.sources.embedded import finish_tables
 from forecast.sources.overlay.changes import Amendment, Change, amendment_from_frames
 from forecast.sources.overlay.edits import EDITS
-from forecast.sources.overlay.work import Work
-from forecast.sources.tables import TABLES, Tables
+from forecast.sources.stored import frames_of
+from forecast.sources.tables import TABLES, Coverage, Tables
 
-__all__ = ["amend"]
+__all__ = ["Work", "amend"]
+
+#: What a declaration of coverage speaks of, and the tables that it extends. Yearly figures are not
+#: among them: without rows they are missing.
+_DECLARED: Mapping[str, tuple[str, ...]] = {
+    "conflicts": ("conflicts",),
+    "alliances": ("alliances", "members"),
+    "states": ("states", "powers", "contiguity"),
+}
 
 
 def amend(
@@ -110,3 +121,102 @@ def _with(tables: Tables, amendment: Amendment, changes: Sequence[Change]) -> Ta
         before = coverage[table].amended_by
         coverage[table] = replace(coverage[table], amended_by=(*before, amendment.label))
     return finish_tables(work.frames, coverage=coverage, name=tables.name, extra=dict(tables.extra))
+
+
+class Work:
+    """Frames of a data set while the changes of an amendment are made one by one."""
+
+    def __init__(self, tables: Tables, amendment: Amendment) -> None:
+        self._tables = tables
+        self.name = amendment.name
+        every = frames_of(tables)
+        self.frames = {t: every[t] for t in TABLES}
+        self.frames["capabilities"] = every["capabilities"].drop(columns=list(COMPUTED))
+        self.coverage: dict[str, Coverage] = dict(tables.coverage)
+        self.touched: set[str] = set()
+
+    def covers(self, change: Change) -> None:
+        """Extend the years that some tables cover, as the user declares."""
+        what, through = change.cells["table"], change.cells["through"]
+        if what not in _DECLARED:
+            raise change.wrong("table", what, f"one of {', '.join(_DECLARED)}", list(_DECLARED))
+        last = max(self.coverage[table].last for table in _DECLARED[what])
+        if not (through.isascii() and through.isdecimal() and len(through) == 4):
+            raise change.wrong(
+                "through", through,
+                f"a whole calendar year, e.g. {last + 1}. A part of a year covers nothing: what is"
+                " not yet on record would count as peace",
+            )  # fmt: skip
+        year = int(through)
+        if not last < year <= 2100:
+            raise change.wrong(
+                "through", year,
+                f"a year after {last}, to which {what} are covered already (leave this row out)",
+            )  # fmt: skip
+        for table in _DECLARED[what]:
+            cover = self.coverage[table]
+            said = f"To {year} as the user's amendment {self.name} declares."
+            self.coverage[table] = replace(
+                cover,
+                last=year,
+                declared_after=cover.last if cover.declared_after is None else cover.declared_after,
+                notes=(*cover.notes, said),
+            )
+            self.touched.add(table)
+
+    def within(self, change: Change, values: Mapping[str, Any]) -> None:
+        """Raise if a date of a change lies outside of what is covered; says how to declare it."""
+        what = "conflicts" if "conflict" in change.kind else "alliances"
+        cover = self.coverage[what if what == "conflicts" else "members"]
+        for column in ("start", "end"):
+            if column not in values:
+                continue
+            year = _year(values[column])
+            if not cover.first <= year <= cover.last:
+                late = (
+                    f"nothing after {cover.last}, the last year that {what} are covered. A few rows"
+                    f" do not cover a year: only if this amendment, with the data, has all of"
+                    f" {year} that you want counted, declare it, as a change 'covers' with"
+                    f" table = {what}, through = {year} and a source"
+                )
+                early = f"nothing before {cover.first}, the first year that {what} are covered"
+                expected = late if year > cover.last else early
+                raise change.wrong(column, change.cells[column], expected)
+
+    def state(self, change: Change, column: str, named: str, day: Any) -> int:
+        """COW number of a state as the user named it, in the year of a day."""
+        try:
+            return resolve_state(self._tables, named, year=_year(day))
+        except (UnknownNameError, ArgumentError) as error:
+            raise DataError(
+                f"{change.file}, row {change.row}, column {column!r}: {error}"
+            ) from None
+
+    def label(self, ccode: int, day: Any) -> str:
+        """Name of a state in the year of a day."""
+        return state_label(self._tables, int(ccode), year=_year(day))
+
+    def check(self, table: str, change: Change, row: Mapping[str, Any]) -> pd.DataFrame:
+        """The row as a frame like the table, if it fulfils the schema."""
+        frame = self.frames[table]
+        values = {c: [row.get(c)] for c in frame.columns}
+        made = pd.DataFrame(values, index=[change.row]).astype(frame.dtypes.to_dict())
+        return validate(table, made, file=change.file)
+
+    def add(self, table: str, change: Change, row: Mapping[str, Any]) -> None:
+        """Append a row to a table."""
+        made = self.check(table, change, row)
+        self.frames[table] = pd.concat([self.frames[table], made], ignore_index=True)
+        self.touched.add(table)
+
+    def put(self, table: str, at: Any, values: Mapping[str, Any]) -> None:
+        """Put other values into the row with the label `at`."""
+        frame = self.frames[table].copy()
+        for column, value in values.items():
+            frame.loc[at, column] = value
+        self.frames[table] = frame.astype(self.frames[table].dtypes.to_dict())
+        self.touched.add(table)
+
+
+def _year(day: Any) -> int:
+    return pd.Timestamp(day).year

@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import ArgumentError, DataError, MissingFileError, nearest
+from forecast.sources.cells import Kind, cell_error, parse_column
 from forecast.sources.checking import kinds
-from forecast.sources.reader import Kind, cell_error, parse_column, read_cells
+from forecast.sources.reader import read_cells
 from forecast.sources.tables import OBLIGATIONS
 
 __all__ = ["CHANGES", "DATA", "Amendment", "Change", "amendment_from_frames", "read_amendment"]
@@ -111,9 +112,7 @@ class Change:
             For the first that cannot be parsed.
         """
         return {
-            column: parse_column(
-                self.file, column, KINDS[column], pd.Series([text], index=[self.row], dtype="str")
-            )[0]
+            column: parse_column(self.file, column, KINDS[column], [text], [self.row])[0]
             for column, text in self.cells.items()
         }
 

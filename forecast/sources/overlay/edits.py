@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,10 @@ import pandas as pd
 from forecast.sources.amendments import read_counterparts, usual_pledge
 from forecast.sources.checking import kinds
 from forecast.sources.overlay.changes import Change
-from forecast.sources.overlay.work import Work, day_words
 from forecast.sources.tables import OBLIGATIONS
+
+if TYPE_CHECKING:
+    from forecast.sources.overlay.apply import Work
 
 __all__ = ["EDITS"]
 
@@ -69,7 +71,7 @@ def _accession(work: Work, change: Change, values: dict[str, Any]) -> None:
         raise change.wrong(
             "state", change.cells["state"],
             f"a state that is not a member of {treaty!r} on {change.cells['start']}; it is one"
-            f" since {day_words(own['start'].iloc[0])}",
+            f" since {_day_words(own['start'].iloc[0])}",
         )  # fmt: skip
     pledge = usual_pledge(on_day[list(OBLIGATIONS)].to_numpy())
     pledge |= {o: int(values[o]) for o in OBLIGATIONS if o in values}
@@ -103,7 +105,7 @@ def _end_treaty(work: Work, change: Change, values: dict[str, Any]) -> None:
     at = table.index[table["alliance_id"] == treaty][0]
     if not _holds(table.loc[[at]], day)[0] or table.loc[at, "end"] == pd.Timestamp(day):
         ended = table.loc[at, "end"]
-        spell = f"{day_words(table.loc[at, 'start'])} to {day_words(ended)}"
+        spell = f"{_day_words(table.loc[at, 'start'])} to {_day_words(ended)}"
         raise change.wrong(
             "end", change.cells["end"], f"a day before the end of {treaty!r} ({spell})"
         )
@@ -141,7 +143,7 @@ def _membership(work: Work, change: Change, values: Mapping[str, Any], column: s
     ended = column == "end" and len(now) and now["end"].iloc[0] == pd.Timestamp(day)
     if now.empty or ended:
         spells = [
-            f"{day_words(s)} to {day_words(e)}"
+            f"{_day_words(s)} to {_day_words(e)}"
             for s, e in zip(its["start"], its["end"], strict=True)
         ]
         raise change.wrong(
@@ -179,7 +181,7 @@ def _conflict(work: Work, change: Change, values: dict[str, Any]) -> None:
         raise change.wrong(
             "conflict_id", row["conflict_id"],
             f"a conflict that the data do not have; between the two they have"
-            f" {twin['conflict_id'].iloc[0]!r} from {day_words(twin['start'].iloc[0])}. To change"
+            f" {twin['conflict_id'].iloc[0]!r} from {_day_words(twin['start'].iloc[0])}. To change"
             " it: 'correct_conflict' or 'end_conflict'",
         )  # fmt: skip
     work.add("conflicts", change, row)
@@ -207,7 +209,7 @@ def _end_conflict(work: Work, change: Change, values: dict[str, Any]) -> None:
     if not pd.isna(old["end"]):
         raise change.wrong(
             "conflict_id", change.cells["conflict_id"],
-            f"a conflict that is open; it ended on {day_words(old['end'])} (to change that:"
+            f"a conflict that is open; it ended on {_day_words(old['end'])} (to change that:"
             " 'correct_conflict')",
         )  # fmt: skip
     _correct_conflict(work, change, values)
@@ -259,6 +261,11 @@ def _ordered(row: Mapping[str, Any], a: int, b: int) -> dict[str, Any]:
         if column in row:
             turned[column] = _SWAPPED.get(row[column], row[column])
     return {**turned, "ccode_a": b, "ccode_b": a}
+
+
+def _day_words(value: Any) -> str:
+    """A date as YYYY-MM-DD; ``now`` for an end that is open."""
+    return "now" if pd.isna(value) else str(pd.Timestamp(value).date())
 
 
 def _holds(spells: pd.DataFrame, day: np.datetime64) -> npt.NDArray[np.bool_]:

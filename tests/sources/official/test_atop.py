@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from forecast.errors import ArgumentError, DataError
-from forecast.sources.official import atop, cow_states
+from forecast.sources.official import atop, reader
 from forecast.sources.official.atop_design import CONDITIONS, PROVISIONS
-from forecast.sources.official.years import expand_obligations
+from forecast.sources.official.cow_alliances import expand_obligations
 from forecast.sources.spells import (
     clip_spells,
     day_year,
@@ -21,6 +21,9 @@ from forecast.sources.spells import (
     span_years,
 )
 from forecast.sources.tables import OBLIGATIONS, Reading
+
+read_atop = reader("atop").read
+read_states = reader("cow_states").read
 
 Write = Callable[..., Path]
 FLAGS = ("defense", "offense", "neutral", "nonagg", "consul")
@@ -50,7 +53,7 @@ def _row(
 
 def _members(write: Write, *rows: str) -> Mapping[str, Reading]:
     path = write("atop5_1m.csv", ",".join([*MEMBER, "version"]), *rows)
-    return {reading.table: reading for reading in atop.read({"members": path})}
+    return {reading.table: reading for reading in read_atop({"members": path})}
 
 
 def _spells(reading: Reading) -> list[str]:
@@ -188,23 +191,23 @@ def test_alliance_level(write: Write) -> None:
     frame = atop.alliance_level(path)
     assert frame["alliance_id"].tolist() == ["atop-3375"]
     assert frame["end"].isna().all()
-    (design,) = atop.read({"alliances": path})
+    (design,) = read_atop({"alliances": path})
     assert design.table == "treaty_design"
     member = write(
         "m.csv", ",".join([*MEMBER, "version"]), _row(3375, 2, "1960-6-1", "0-0-0", "10011")
     )
-    found = {r.table: r.frame for r in atop.read({"alliances": path, "members": member})}
+    found = {r.table: r.frame for r in read_atop({"alliances": path, "members": member})}
     # The treaty begins when it does, not when the first state joins.
     assert str(found["alliances"]["start"].iloc[0].date()) == "1960-01-19"
     old = write("m.csv", ",".join([*MEMBER, "version"]), _row(1, 2, "1960-6-1", "0-0-0", "10011"))
     with pytest.raises(DataError, match=r"different releases \(m\.csv has the alliance 1,"):
-        atop.read({"alliances": path, "members": old})
+        read_atop({"alliances": path, "members": old})
 
 
 def test_directed_dyad_years(write: Write) -> None:
     columns = ["ddyad", "year", "atopally", *FLAGS, "atopid1", "stateA", "stateB", "version"]
     rows = ("2740,1960,1,1,0,0,1,1,3375,2,740,5.1", "740002,1960,1,0,0,0,1,1,3375,740,2,5.1")
-    (reading,) = atop.read(
+    (reading,) = read_atop(
         {"directed_dyad_years": write("atop5_1ddyr.csv", ",".join(columns), *rows)}
     )
     frame = reading.frame.set_index(["ccode_owing", "ccode_owed", "year"])
@@ -212,7 +215,7 @@ def test_directed_dyad_years(write: Write) -> None:
     assert frame.loc[(740, 2, 1960)].tolist() == [0, 0, 0, 1, 1]
     bare = [name for name in columns if name not in ("stateA", "stateB")]
     rows = ("2740,1960,1,1,0,0,1,1,3375,5.1", "740002,1960,1,0,0,0,1,1,3375,5.1")
-    (decoded,) = atop.read({"directed_dyad_years": write("d.csv", ",".join(bare), *rows)})
+    (decoded,) = read_atop({"directed_dyad_years": write("d.csv", ",".join(bare), *rows)})
     pd.testing.assert_frame_equal(decoded.frame, reading.frame)
 
 
@@ -220,24 +223,24 @@ def test_what_is_refused(write: Write) -> None:
     header = ",".join([*MEMBER, "version"])
     backwards = write("m.csv", header, _row(1, 2, "1960-1-1", "1950-1-1", "10000"))
     with pytest.raises(DataError, match=r"m\.csv, row 2: the member leaves \(1950-01-01\) before"):
-        atop.read({"members": backwards})
+        read_atop({"members": backwards})
     with pytest.raises(DataError, match=r"found the file of the role 'members'.*atop5_1a\.csv"):
-        atop.read({"alliances": backwards})
+        read_atop({"alliances": backwards})
     flag = write("m.csv", header, _row(1, 2, "1960-1-1", "0-0-0", "20000"))
     with pytest.raises(DataError, match=r"m\.csv, row 2, column 'defense': found 2"):
-        atop.read({"members": flag})
+        read_atop({"members": flag})
     with pytest.raises(ArgumentError, match="The files given have the roles none; expected"):
-        atop.read({})
+        read_atop({})
 
 
 @pytest.mark.reference
-@pytest.mark.parametrize("role", atop.ROLES)
+@pytest.mark.parametrize("role", reader("atop").roles)
 def test_undirected_files_of_release_3_are_refused(reference: Path, role: str) -> None:
     folder = reference / "official/atop"
     with pytest.raises(DataError, match="undirected dyad-years, which do not say which side owes"):
-        atop.read({role: folder / "atop3_0dyeug.csv"})
+        read_atop({role: folder / "atop3_0dyeug.csv"})
     with pytest.raises(DataError, match="state-years, which do not say to whom"):
-        atop.read({role: folder / "atop3_0syeug.csv"})
+        read_atop({role: folder / "atop3_0syeug.csv"})
 
 
 @pytest.mark.reference
@@ -250,19 +253,19 @@ def test_known_numbers_of_release_5(reference: Path) -> None:
         "members": reference / "official/atop/atop4_01m.csv",
     }
     with pytest.raises(DataError, match=r"different releases \(release 4\.01 against 5\)"):
-        atop.read(files)
+        read_atop(files)
 
 
 @pytest.fixture(scope="module")
 def release(reference: Path) -> Mapping[str, Reading]:
     folder = reference / "official/atop"
     files = {"alliances": folder / "atop4_01a.csv", "members": folder / "atop4_01m.csv"}
-    return {reading.table: reading for reading in atop.read(files)}
+    return {reading.table: reading for reading in read_atop(files)}
 
 
 @pytest.fixture(scope="module")
 def directed(reference: Path) -> pd.DataFrame:
-    (reading,) = atop.read({"directed_dyad_years": reference / "processed/atop_alliance.csv.gz"})
+    (reading,) = read_atop({"directed_dyad_years": reference / "processed/atop_alliance.csv.gz"})
     assert (reading.first, reading.last) == (1815, 2018)
     return reading.frame
 
@@ -326,7 +329,7 @@ def test_members_give_the_directed_dyad_years(
     treaties of several members where one owes help to a particular other (``obvary``), its row
     does not say to whom, so the expansion has it owe all.
     """
-    (states,) = cow_states.read({"states": reference / "official/cow_states/states2016.csv"})
+    (states,) = read_states({"states": reference / "official/cow_states/states2016.csv"})
     members = clip_spells(release["members"].frame, states.frame, on=["ccode"])
     members = members.assign(**dict(zip(("a", "b"), span_days(members), strict=True)))
     pairs = members.merge(members[["alliance_id", "ccode", "a", "b"]], on="alliance_id")

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from forecast.errors import ArgumentError, DataError
-from forecast.sources.official import cow_alliances
+from forecast.sources.official import reader
 from forecast.sources.spells import overlapping
 from forecast.sources.tables import OBLIGATIONS, Reading
+
+read = reader("cow_alliances").read
 
 Write = Callable[..., Path]
 
@@ -50,7 +52,7 @@ def _owed(reading: Reading, owing: int, owed: int, year: int) -> list[str]:
 
 
 def test_members(write: Write) -> None:
-    found = _by_table(cow_alliances.read({"by_member": write("m.csv", MEMBER, *MEMBERS)}))
+    found = _by_table(read({"by_member": write("m.csv", MEMBER, *MEMBERS)}))
     alliances, members = found["alliances"].frame, found["members"].frame
     assert alliances["alliance_id"].tolist() == ["cow-1", "cow-11"]
     assert alliances["start"].dt.year.tolist() == [1386, 1832]
@@ -74,8 +76,8 @@ def test_members_by_year_are_the_same_spells(write: Write) -> None:
         # The file by year fills the open end with 2012.
         cells[15] = cells[15] or "2012"
         lines += [",".join([*cells, str(year), "4.1"]) for year in (1832, 1833)]
-    once = cow_alliances.read({"by_member": write("m.csv", MEMBER, *MEMBERS)})
-    yearly = cow_alliances.read({"member_yearly": write("y.csv", header, *lines)})
+    once = read({"by_member": write("m.csv", MEMBER, *MEMBERS)})
+    yearly = read({"member_yearly": write("y.csv", header, *lines)})
     for one, other in zip(once, yearly, strict=True):
         left, right = one.frame.reset_index(drop=True), other.frame.reset_index(drop=True)
         pd.testing.assert_frame_equal(left, right)
@@ -83,13 +85,13 @@ def test_members_by_year_are_the_same_spells(write: Write) -> None:
 
 def test_one_sided_obligations_need_the_members(write: Write) -> None:
     dyads, members = write("d.csv", DYAD, *DYADS), write("m.csv", MEMBER, *MEMBERS)
-    reading = _by_table(cow_alliances.read({"by_dyad": dyads, "by_member": members}))
+    reading = _by_table(read({"by_dyad": dyads, "by_member": members}))
     years = reading["obligation_years"]
     assert _owed(years, 220, 211, 1832) == ["defense"]
     assert _owed(years, 211, 220, 1832) == []
     assert _owed(years, 200, 235, 2012) == _owed(years, 235, 200, 1816) != []
     assert years.frame["year"].max() == 2012
-    (alone,) = cow_alliances.read({"by_dyad": dyads})
+    (alone,) = read({"by_dyad": dyads})
     assert _owed(alone, 211, 220, 1832) == ["defense"]
     assert "1 one-sided obligations of a dyad counted for both sides" in alone.notes
 
@@ -102,7 +104,7 @@ def test_a_member_that_came_back_owes_what_its_spell_says(write: Write) -> None:
     members = [f"9,{c},S,{treaty},{dates[name]},0,0,{flag},0,0,1,4.1" for c, name, flag in spells]
     dyads = [f"9,2,A,20,B,{dates[spell]},0,0,1,0,0,1,1,4.1" for spell in dates]
     files = {"by_dyad": write("d.csv", DYAD, *dyads), "by_member": write("m.csv", MEMBER, *members)}
-    years = _by_table(cow_alliances.read(files))["obligation_years"]
+    years = _by_table(read(files))["obligation_years"]
     assert _owed(years, 2, 20, 1901) == ["consultation"]
     assert _owed(years, 20, 2, 1901) == ["defense", "consultation"]
     assert _owed(years, 2, 20, 1905) == ["defense", "consultation"]
@@ -127,28 +129,28 @@ def test_rows_of_year_zero_are_refused_with_the_way_out(write: Write) -> None:
     zero = ["5,2,A,666,B,0,0,1,0,0,0,0,0,4.1", "5,651,A,666,B,0,0,1,0,0,0,0,0,4.1"]
     path = write("alliance_v4.1_by_dyad_yearly.csv", header, *rows, *zero)
     with pytest.raises(DataError, match=r"row 3, column 'year': found 0 in 2 .*2-666, 651-666"):
-        cow_alliances.read({"dyad_yearly": path})
+        read({"dyad_yearly": path})
     with pytest.raises(DataError, match=r"take alliance_v4\.1_by_dyad\.csv"):
-        cow_alliances.read({"dyad_yearly": path})
+        read({"dyad_yearly": path})
 
 
 def test_a_directed_file_that_is_not_directed_is_refused(write: Write) -> None:
     name = "alliance_v4.1_by_directed_yearly.csv"
     same = write(name, YEARLY, *_yearly((211, 220, 1832, 1), (220, 211, 1832, 1)))
     with pytest.raises(DataError, match="the same obligations in both directions"):
-        cow_alliances.read({"directed_yearly": same})
+        read({"directed_yearly": same})
     once = write(name, YEARLY, *_yearly((211, 220, 1832, 1), (2, 20, 1949, 1)))
     with pytest.raises(DataError, match=r"only one direction .* alliance_v4\.1_by_directed\.csv"):
-        cow_alliances.read({"directed_yearly": once})
+        read({"directed_yearly": once})
     good = write(name, YEARLY, *_yearly((211, 220, 1832, 0), (220, 211, 1832, 1)))
-    (reading,) = cow_alliances.read({"directed_yearly": good})
+    (reading,) = read({"directed_yearly": good})
     assert _owed(reading, 220, 211, 1832) == ["defense"]
     assert _owed(reading, 211, 220, 1832) == []
 
 
 def test_no_file_is_refused() -> None:
     with pytest.raises(ArgumentError, match="The files given have the roles none; expected"):
-        cow_alliances.read({})
+        read({})
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +163,7 @@ def release(reference: Path) -> Mapping[str, Path]:
 
 @pytest.mark.reference
 def test_known_numbers(release: Mapping[str, Path]) -> None:
-    found = _by_table(cow_alliances.read({"by_member": release["by_member"]}))
+    found = _by_table(read({"by_member": release["by_member"]}))
     alliances, members = found["alliances"].frame, found["members"].frame
     assert (len(alliances), len(members)) == (414, 1221)
     raw = pd.read_csv(release["by_member"])
@@ -170,7 +172,7 @@ def test_known_numbers(release: Mapping[str, Path]) -> None:
     assert len(overlapping(members, on=["alliance_id", "ccode"])) == 0
     assert members["end"].isna().sum() == raw["right_censor"].sum() == 359
     assert found["members"].notes == ("3 empty flags of obligations read as not owed",)
-    yearly = _by_table(cow_alliances.read({"member_yearly": release["member_yearly"]}))
+    yearly = _by_table(read({"member_yearly": release["member_yearly"]}))
     pd.testing.assert_frame_equal(
         members.reset_index(drop=True), yearly["members"].frame.reset_index(drop=True)
     )
@@ -178,7 +180,7 @@ def test_known_numbers(release: Mapping[str, Path]) -> None:
 
 @pytest.mark.reference
 def test_nato_as_this_source_knows_it(release: Mapping[str, Path], reference: Path) -> None:
-    members = _by_table(cow_alliances.read({"by_member": release["by_member"]}))["members"].frame
+    members = _by_table(read({"by_member": release["by_member"]}))["members"].frame
     nato = members[members["alliance_id"] == "cow-227"]
     first = nato.groupby("ccode")["start"].min().dt.year
     check = pd.read_csv(reference / "processed/check_nato_first_year.csv.gz").set_index("ccode")
@@ -191,17 +193,17 @@ def test_nato_as_this_source_knows_it(release: Mapping[str, Path], reference: Pa
 @pytest.mark.reference
 def test_dyad_years(release: Mapping[str, Path], reference: Path) -> None:
     with_members = {name: release[name] for name in ("by_dyad", "by_member")}
-    dyads = _by_table(cow_alliances.read(with_members))["obligation_years"]
-    (directed,) = cow_alliances.read({"by_directed": release["by_directed"]})
+    dyads = _by_table(read(with_members))["obligation_years"]
+    (directed,) = read({"by_directed": release["by_directed"]})
     # The dyads with the members' own flags are the directed file, obligation by obligation.
     pd.testing.assert_frame_equal(
         dyads.frame.reset_index(drop=True), directed.frame.reset_index(drop=True)
     )
     assert _owed(directed, 220, 211, 1832) == ["defense"]
     assert _owed(directed, 211, 220, 1832) == []
-    (undirected,) = cow_alliances.read({"by_dyad": release["by_dyad"]})
+    (undirected,) = read({"by_dyad": release["by_dyad"]})
     table = reference / "processed/cow_alliance.csv.gz"
-    (processed,) = cow_alliances.read({"dyad_yearly": table})
+    (processed,) = read({"dyad_yearly": table})
     keys = ["ccode_owing", "ccode_owed", "year"]
     ours, theirs = (
         reading.frame[reading.frame["ccode_owing"] < reading.frame["ccode_owed"]]
@@ -233,4 +235,4 @@ def test_the_file_by_dyad_is_not_directed(release: Mapping[str, Path], tmp_path:
     path = tmp_path / "alliance_v4.1_by_directed_yearly.csv"
     pd.concat([rows, swapped]).to_csv(path, index=False)
     with pytest.raises(DataError, match="the same obligations in both directions"):
-        cow_alliances.read({"directed_yearly": path})
+        read({"directed_yearly": path})

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 from forecast.errors import ArgumentError, DataError
-from forecast.sources.official import cow_contiguity
+from forecast.sources.official import reader
 from forecast.sources.spells import expand_years, overlapping, span_years
+
+read = reader("cow_contiguity").read
 
 Write = Callable[..., Path]
 HEADER = "dyad,statelno,statelab,statehno,statehab,conttype,begin,end,notes,version"
@@ -36,7 +38,7 @@ def test_two_types_at_once_give_the_smaller(write: Write) -> None:
         '2031,2,"USA",31,"BHM",4,197307,198001,"inside",3.2',
         '2031,2,"USA",31,"BHM",2,197501,197512,"nearer for a year",3.2',
     )
-    (reading,) = cow_contiguity.read({"contdir": path})
+    (reading,) = read({"contdir": path})
     frame = reading.frame
     assert len(overlapping(frame, on=["ccode_a", "ccode_b"])) == 0
     text = [
@@ -65,7 +67,7 @@ def test_years_become_spells(write: Write) -> None:
     path = write(
         "contdird.csv", "dyad,state1no,state1ab,state2no,state2ab,year,conttype,version", *lines
     )
-    (reading,) = cow_contiguity.read({"contdird": path})
+    (reading,) = read({"contdird": path})
     frame = reading.frame
     assert frame["start"].dt.year.tolist() == [2010, 2013]
     assert frame["type"].tolist() == [1, 1]
@@ -76,15 +78,15 @@ def test_years_become_spells(write: Write) -> None:
 def test_what_is_refused(write: Write) -> None:
     row = '2020,2,"USA",20,"CAN",7,192001,201612,"",3.2'
     with pytest.raises(DataError, match=r"c\.csv, row 2, column 'type': found 7"):
-        cow_contiguity.read({"contdir": write("c.csv", HEADER, row)})
+        read({"contdir": write("c.csv", HEADER, row)})
     row = '2020,20,"CAN",2,"USA",1,192001,201612,"",3.2'
     with pytest.raises(DataError, match="ccode_a < ccode_b"):
-        cow_contiguity.read({"contdir": write("c.csv", HEADER, row)})
+        read({"contdir": write("c.csv", HEADER, row)})
     row = '2020,2,"USA",20,"CAN",1,1920,201612,"",3.2'
     with pytest.raises(DataError, match=r"row 2, column 'begin': found 1920"):
-        cow_contiguity.read({"contdir": write("c.csv", HEADER, row)})
+        read({"contdir": write("c.csv", HEADER, row)})
     with pytest.raises(ArgumentError, match="The files given have the roles none; expected"):
-        cow_contiguity.read({})
+        read({})
 
 
 @pytest.mark.reference
@@ -93,9 +95,9 @@ def test_spells_and_years_of_the_release_agree(reference: Path, tmp_path: Path) 
     with zipfile.ZipFile(folder / "DirectContiguity320.zip") as archive:
         for name in ("contdir.csv", "contdird.csv"):
             (tmp_path / name).write_bytes(archive.read(f"DirectContiguity320/{name}"))
-    (spells,) = cow_contiguity.read({"contdir": tmp_path / "contdir.csv"})
-    (years,) = cow_contiguity.read({"contdird": tmp_path / "contdird.csv"})
-    (copy,) = cow_contiguity.read({"contdir": folder / "contdir.csv"})
+    (spells,) = read({"contdir": tmp_path / "contdir.csv"})
+    (years,) = read({"contdird": tmp_path / "contdird.csv"})
+    (copy,) = read({"contdir": folder / "contdir.csv"})
     pd.testing.assert_frame_equal(spells.frame, copy.frame)
     assert (len(spells.frame), spells.first, spells.last) == (847, 1816, 2016)
     assert len(overlapping(spells.frame, on=["ccode_a", "ccode_b"])) == 0
@@ -112,10 +114,8 @@ def test_spells_and_years_of_the_release_agree(reference: Path, tmp_path: Path) 
 
 @pytest.mark.reference
 def test_an_older_release_and_the_processed_table(reference: Path) -> None:
-    (old,) = cow_contiguity.read(
-        {"contdir": reference / "official/variants/contdir_v31_cr_only.csv"}
-    )
+    (old,) = read({"contdir": reference / "official/variants/contdir_v31_cr_only.csv"})
     assert (len(old.frame), old.last) == (835, 2006)
-    (new,) = cow_contiguity.read({"contdir": reference / "official/cow_contiguity/contdir.csv"})
-    (processed,) = cow_contiguity.read({"contdir": reference / "processed/cow_contdir.csv.gz"})
+    (new,) = read({"contdir": reference / "official/cow_contiguity/contdir.csv"})
+    (processed,) = read({"contdir": reference / "processed/cow_contdir.csv.gz"})
     pd.testing.assert_series_equal(_by_year(new.frame, 2016), _by_year(processed.frame, 2016))

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from forecast.errors import DataError
-from forecast.sources.official import cow_igo
+from forecast.sources.official import reader
+
+read = reader("cow_igo").read
 
 Write = Callable[..., Path]
 KEY = ["ccode_a", "ccode_b", "year"]
@@ -28,7 +30,7 @@ def test_observers_unknown_and_extinct_do_not_count(write: Write) -> None:
         "200,1950,uk,1,-9,-1,2",
         "2,1951,usa,1,1,1,1",
     )
-    (reading,) = cow_igo.read({"state_years": path})
+    (reading,) = read({"state_years": path})
     # Canada is an observer of the OAS; British membership of the UN is not known.
     assert _counts(reading.frame) == {(2, 20, 1950): 3, (2, 200, 1950): 2, (20, 200, 1950): 2}
     # 1951 has one state: no pair, so no row, which is not a zero.
@@ -42,7 +44,7 @@ def test_the_dyadic_layout_counts_its_ones(write: Write) -> None:
         "2,usa,20,canada,1950,2020,1,1,0",
         "200,uk,2,usa,1950,2200,1,-9,-1",
     )
-    (reading,) = cow_igo.read({"dyad_years": path})
+    (reading,) = read({"dyad_years": path})
     assert _counts(reading.frame) == {(2, 20, 1950): 2, (2, 200, 1950): 1}
 
 
@@ -58,20 +60,20 @@ def test_the_dyadic_layout_counts_its_ones(write: Write) -> None:
 def test_faulty_files_are_refused(write: Write, lines: tuple[str, ...], message: str) -> None:
     path = write("igo.csv", "ccode,year,state,nato,un", *lines)
     with pytest.raises(DataError, match=message):
-        cow_igo.read({"state_years": path})
+        read({"state_years": path})
 
 
 def test_a_missing_key_column_is_named(write: Write) -> None:
     with pytest.raises(DataError, match="row 1: the column 'year' is missing"):
-        cow_igo.read({"state_years": write("igo.csv", "ccode,state,nato", "2,usa,1")})
+        read({"state_years": write("igo.csv", "ccode,state,nato", "2,usa,1")})
 
 
 @pytest.mark.reference
 def test_both_real_files_give_the_same_counts(reference: Path) -> None:
     """Full and associate members: so the authors' dyadic counts come out in every pair and year."""
     folder = reference / "processed"
-    (wide,) = cow_igo.read({"state_years": folder / "cow_igo_state_year_format3.csv.gz"})
-    (pairs,) = cow_igo.read({"dyad_years": folder / "cow_igo_ndy.csv.gz"})
+    (wide,) = read({"state_years": folder / "cow_igo_state_year_format3.csv.gz"})
+    (pairs,) = read({"dyad_years": folder / "cow_igo_ndy.csv.gz"})
     assert (wide.first, wide.last, len(wide.frame)) == (1816, 2014, 917_695)
     assert (pairs.first, pairs.last) == (1816, 2014)
     one, two = (r.frame.sort_values(KEY).reset_index(drop=True) for r in (wide, pairs))

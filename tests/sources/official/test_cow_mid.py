@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 from forecast.errors import DataError
-from forecast.sources.official import cow_mid
+from forecast.sources.official import reader
 from forecast.sources.tables import Reading
+
+read = reader("cow_mid").read
 
 Write = Callable[..., Path]
 
@@ -61,7 +63,7 @@ def test_sides_are_paired_over_shared_days(write: Write) -> None:
         "9,GRC,350,-9,10,1940,30,6,1941,0,0,0,4,0,5",
         end="\r\n",
     )
-    tables = _tables(cow_mid.read({"mida": mida, "midb": midb}))
+    tables = _tables(read({"mida": mida, "midb": midb}))
     conflicts = tables["conflicts"].set_index(["ccode_a", "ccode_b"])
     # Norway left the day before Italy came: both were in it in 1940, but not together.
     assert sorted(conflicts.index) == [(255, 350), (255, 385), (325, 350)]
@@ -97,7 +99,7 @@ def test_a_state_that_comes_back_has_a_second_spell(write: Write) -> None:
         "9,FRN,220,1,10,1940,2,11,1940,1,3,0,5,0,5",
         "9,FRN,220,23,10,1944,30,6,1945,1,3,0,5,0,5",
     )
-    frame = _tables(cow_mid.read({"mida": mida, "midb": midb}))["conflicts"]
+    frame = _tables(read({"mida": mida, "midb": midb}))["conflicts"]
     # Two spells that begin in one year are one onset of that year.
     assert frame["conflict_id"].tolist() == ["mid-9", "mid-9.2"]
     assert [str(d.date()) for d in frame["end"]] == ["1940-11-02", "1945-06-30"]
@@ -118,12 +120,12 @@ def test_faulty_records_are_refused(write: Write, line: str, message: str) -> No
     mida = write("a.csv", MIDA, line)
     midb = write("b.csv", MIDB, "9,GMY,255,2,2,1940,30,6,1941,1,3,150,5,1,5")
     with pytest.raises(DataError, match=message):
-        cow_mid.read({"mida": mida, "midb": midb})
+        read({"mida": mida, "midb": midb})
 
 
 def _dyadic(write: Write, *rows: str) -> pd.DataFrame:
     path = write("dyadic_mid_4.03.csv", DYADIC, *rows, end="\r\n")
-    return cow_mid.read({"dyadic": path})[0].frame
+    return read({"dyadic": path})[0].frame
 
 
 def test_the_dyadic_layout(write: Write) -> None:
@@ -161,7 +163,7 @@ def test_one_direction_is_refused(write: Write) -> None:
 @pytest.fixture(scope="module")
 def mid(reference: Path) -> dict[str, pd.DataFrame]:
     folder = reference / "official" / "cow_mid"
-    readings = cow_mid.read({"mida": folder / "MIDA 5.0.csv", "midb": folder / "MIDB 5.0.csv"})
+    readings = read({"mida": folder / "MIDA 5.0.csv", "midb": folder / "MIDB 5.0.csv"})
     assert {(r.first, r.last) for r in readings} == {(1816, 2000)}
     return _tables(readings)
 
@@ -200,7 +202,7 @@ def test_the_reduced_table_gives_the_same_onsets(
     mid: dict[str, pd.DataFrame], reference: Path
 ) -> None:
     path = reference / "processed" / "cow_mid_ddydisps.csv.gz"
-    reduced = cow_mid.read({"dyadic": path})[0].frame
+    reduced = read({"dyadic": path})[0].frame
     pairs = {onset[1:] for onset in _onsets(reduced)}
     assert pairs == {onset[1:] for onset in _onsets(mid["conflicts"])}
     assert len(pairs) == 2973
@@ -209,7 +211,7 @@ def test_the_reduced_table_gives_the_same_onsets(
 @pytest.mark.reference
 def test_the_dyadic_file_has_exactly_its_own_pairs_and_years(reference: Path) -> None:
     path = reference / "official" / "cow_mid" / "dyadic_mid_4.02.csv"
-    frame = cow_mid.read({"dyadic": path})[0].frame
+    frame = read({"dyadic": path})[0].frame
     raw = pd.read_csv(path, usecols=["disno", "year", "statea", "stateb"])
     assert len(raw) == 9014
     low, high = np.minimum(raw["statea"], raw["stateb"]), np.maximum(raw["statea"], raw["stateb"])
@@ -223,7 +225,7 @@ def test_pairing_and_dyadic_file_differ_by_construction(
     mid: dict[str, pd.DataFrame], reference: Path
 ) -> None:
     path = reference / "official" / "cow_mid" / "dyadic_mid_4.02.csv"
-    confronted = {row[1:] for row in _active(cow_mid.read({"dyadic": path})[0].frame, 2000)}
+    confronted = {row[1:] for row in _active(read({"dyadic": path})[0].frame, 2000)}
     paired = {row[1:] for row in _active(mid["conflicts"], 2000)}
     assert len(paired) == 4483
     assert len(confronted - paired) < 0.02 * len(confronted)

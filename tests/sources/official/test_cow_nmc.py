@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from forecast.errors import ArgumentError, DataError
-from forecast.sources.official import cow_nmc
+from forecast.sources.official import reader
+
+read = reader("cow_nmc").read
 
 Write = Callable[..., Path]
 HEADER = "stateabb,ccode,year,milex,milper,irst,pec,tpop,upop,cinc,version"
@@ -17,7 +19,7 @@ HEADER = "stateabb,ccode,year,milex,milper,irst,pec,tpop,upop,cinc,version"
 
 def test_layouts_of_release_7(write: Write) -> None:
     lines = ("USA,2,2022,-9,1395,80535,-9,338290,-9,0.13,7", "CAN,20,2022,26896,63,0,1,2,3,0.01,7")
-    (reading,) = cow_nmc.read({"nmc": write("NMC-70-abridged.csv", HEADER, *lines, end="\r\n")})
+    (reading,) = read({"nmc": write("NMC-70-abridged.csv", HEADER, *lines, end="\r\n")})
     frame = reading.frame
     assert (reading.table, reading.first, reading.last) == ("material_capabilities", 2022, 2022)
     assert frame.loc[2, ["milex", "pec", "upop"]].isna().all()
@@ -26,20 +28,20 @@ def test_layouts_of_release_7(write: Write) -> None:
     # The supplementary form has the source of each value between the columns.
     header = HEADER.replace("milex,", "milex,milexsource,milexnote,")
     row = 'USA,2,2022,-9,"IISS, SIPRI",,1395,80535,-9,338290,-9,0.13,7'
-    (long,) = cow_nmc.read({"nmc": write("NMC-70-wsupplementary.csv", header, row)})
+    (long,) = read({"nmc": write("NMC-70-wsupplementary.csv", header, row)})
     pd.testing.assert_frame_equal(long.frame, frame.loc[[2]])
 
 
 def test_what_is_refused(write: Write) -> None:
     with pytest.raises(DataError, match=r"n\.csv, row 2, column 'cinc': found 39\.7"):
-        cow_nmc.read({"nmc": write("n.csv", HEADER, "USA,2,1816,1,1,1,1,1,1,39.7,6")})
+        read({"nmc": write("n.csv", HEADER, "USA,2,1816,1,1,1,1,1,1,39.7,6")})
     with pytest.raises(DataError, match=r"n\.csv, row 2, column 'milper': found '1,000'"):
-        cow_nmc.read({"nmc": write("n.csv", HEADER, 'USA,2,1816,1,"1,000",1,1,1,1,0.1,6')})
+        read({"nmc": write("n.csv", HEADER, 'USA,2,1816,1,"1,000",1,1,1,1,0.1,6')})
     twice = ("USA,2,1816,1,1,1,1,1,1,0.1,6",) * 2
     with pytest.raises(DataError, match=r"n\.csv, rows 2, 3: the key \(ccode=2, year=1816\)"):
-        cow_nmc.read({"nmc": write("n.csv", HEADER, *twice)})
+        read({"nmc": write("n.csv", HEADER, *twice)})
     with pytest.raises(ArgumentError, match="The files given have the roles none; expected"):
-        cow_nmc.read({})
+        read({})
 
 
 @pytest.mark.reference
@@ -52,7 +54,7 @@ def test_real_releases(reference: Path) -> None:
     }
     found = {}
     for release, (path, rows, last) in files.items():
-        (reading,) = cow_nmc.read({"nmc": path})
+        (reading,) = read({"nmc": path})
         assert (len(reading.frame), reading.first, reading.last) == (rows, 1816, last)
         assert reading.frame["cinc"].notna().all()
         found[release] = reading.frame.set_index(["ccode", "year"])

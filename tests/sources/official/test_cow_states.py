@@ -10,8 +10,11 @@ import pytest
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError
 from forecast.sources.codes import region_of
-from forecast.sources.official import cow_majors, cow_states
+from forecast.sources.official import reader
 from forecast.sources.spells import expand_years, span_years
+
+read_states = reader("cow_states").read
+read_majors = reader("cow_majors").read
 
 Write = Callable[..., Path]
 HEADER = "stateabb,ccode,statenme,styear,stmonth,stday,endyear,endmonth,endday,version"
@@ -26,7 +29,7 @@ LIST_2024 = (
 
 def test_layout_of_2024(write: Write) -> None:
     path = write("statelist2024.csv", *LIST_2024, end="\r\n", encoding="latin-1")
-    (reading,) = cow_states.read({"states": path})
+    (reading,) = read_states({"states": path})
     frame = reading.frame
     assert (reading.table, reading.first, reading.last) == ("states", 1816, 2024)
     assert frame["end"].isna().tolist() == [True, False, True, True]
@@ -42,7 +45,7 @@ def test_a_hand_over_is_one_membership(write: Write) -> None:
         "YUG,345,Yugoslavia,1944,10,20,2006,6,3,2024",
         "SRB,345,Serbia,2006,6,3,2024,12,31,2024",
     )
-    (reading,) = cow_states.read({"states": write("statelist2024.csv", HEADER, *rows)})
+    (reading,) = read_states({"states": write("statelist2024.csv", HEADER, *rows)})
     frame = reading.frame
     assert frame["start"].astype(str).tolist() == ["1878-07-13", "1944-10-20"]
     assert frame["end"].isna().tolist() == [False, True]
@@ -54,17 +57,17 @@ def test_a_hand_over_is_one_membership(write: Write) -> None:
 def test_states_that_are_refused(write: Write) -> None:
     row = "USA,2,United States of America,1816,13,1,2016,12,31,2016"
     with pytest.raises(DataError, match=r"s\.csv, row 2, column 'stmonth': found 13"):
-        cow_states.read({"states": write("s.csv", HEADER, row)})
+        read_states({"states": write("s.csv", HEADER, row)})
     row = "USA,2000,United States of America,1816,1,1,2016,12,31,2016"
     with pytest.raises(DataError, match=r"s\.csv, row 2, column 'ccode': found 2000"):
-        cow_states.read({"states": write("s.csv", HEADER, row)})
+        read_states({"states": write("s.csv", HEADER, row)})
     row = "USA,2,United States of America,1816,1,1,2016,12,31,2016"
     with pytest.raises(DataError, match=r"s\.csv, rows 2, 3: the key .* is there 2 times"):
-        cow_states.read({"states": write("s.csv", HEADER, row, row)})
+        read_states({"states": write("s.csv", HEADER, row, row)})
     with pytest.raises(DataError, match=r"'stateabb' is missing. The nearest .* 'stateab'"):
-        cow_states.read({"states": write("s.csv", HEADER.replace("stateabb", "stateab"), row)})
+        read_states({"states": write("s.csv", HEADER.replace("stateabb", "stateab"), row)})
     with pytest.raises(ArgumentError, match="The files given have the roles none; expected"):
-        cow_states.read({})
+        read_states({})
 
 
 def test_regions_by_number() -> None:
@@ -102,11 +105,11 @@ def test_major_powers_of_2024(write: Write) -> None:
         "FRN,220,1816,1,1,1940,6,22,2024",
         "FRN,220,1945,8,15,2024,12,31,2024",
     )
-    (reading,) = cow_majors.read({"majors": path})
+    (reading,) = read_majors({"majors": path})
     assert reading.frame["end"].isna().tolist() == [False, True]
     assert (reading.table, reading.first, reading.last) == ("powers", 1816, 2024)
     with pytest.raises(UnknownNameError, match="The roles are majors"):
-        cow_majors.read({"states": path})
+        read_majors({"states": path})
 
 
 @pytest.mark.reference
@@ -119,7 +122,7 @@ def test_major_powers_of_2024(write: Write) -> None:
     ],
 )
 def test_real_states(reference: Path, name: str) -> None:
-    (reading,) = cow_states.read({"states": reference / name})
+    (reading,) = read_states({"states": reference / name})
     frame = reading.frame
     assert (len(frame), frame["ccode"].nunique()) == (243, 217)
     assert (reading.first, reading.last) == (1816, 2016)
@@ -135,7 +138,7 @@ def test_real_states(reference: Path, name: str) -> None:
 @pytest.mark.reference
 def test_the_real_list_of_2024_has_the_memberships_of_2016(reference: Path) -> None:
     new, old = (
-        cow_states.read({"states": reference / "official/cow_states" / name})[0].frame
+        read_states({"states": reference / "official/cow_states" / name})[0].frame
         for name in ("statelist2024.csv", "states2016.csv")
     )
     spell = ["ccode", "start", "end"]
@@ -146,7 +149,7 @@ def test_the_real_list_of_2024_has_the_memberships_of_2016(reference: Path) -> N
 
 @pytest.mark.reference
 def test_real_major_powers(reference: Path) -> None:
-    (reading,) = cow_majors.read({"majors": reference / "processed/cow_majors.csv.gz"})
+    (reading,) = read_majors({"majors": reference / "processed/cow_majors.csv.gz"})
     frame = reading.frame
     assert len(frame) == 14
     now = sorted(frame.loc[frame["end"].isna(), "ccode"])

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from forecast.errors import DataError
-from forecast.sources.official import cow_trade
+from forecast.sources.official import reader
+
+read = reader("cow_trade").read
 
 Write = Callable[..., Path]
 
@@ -31,7 +33,7 @@ def test_flows_are_imports_of_the_state_of_their_number(write: Write) -> None:
         f"2,31,1920,United States of America,Bahamas,-9,-9,{TAIL}",
         f"2,41,1920,United States of America,Haiti,0,0,{TAIL}",
     )
-    (reading,) = cow_trade.read({"dyadic": path})
+    (reading,) = read({"dyadic": path})
     frame = reading.frame.set_index(["ccode_a", "ccode_b"])
     # The United States imports from Canada, and Canada from the United States.
     assert frame.loc[(2, 20), ["imports_a", "imports_b"]].tolist() == [611.86, 735.48]
@@ -51,7 +53,7 @@ def test_the_official_national_layout(write: Write) -> None:
         "2,United States of America,USA,1870,450,418,-9,-9,1,1,4",
         "40,Cuba,CUB,1902,-9,12.5,-9,-9,1,1,4",
     )
-    frame = cow_trade.read({"national": path})[0].frame
+    frame = read({"national": path})[0].frame
     assert frame["imports"].tolist()[0] == 450
     assert frame["imports"].isna().tolist() == [False, True]
     assert frame["exports"].tolist() == [418, 12.5]
@@ -60,11 +62,11 @@ def test_the_official_national_layout(write: Write) -> None:
 def test_a_negative_flow_that_is_not_the_code_is_refused(write: Write) -> None:
     path = write("n.csv", "ccode,year,imports,exports", "2,1870,-3,4")
     with pytest.raises(DataError, match=r"n\.csv, row 2, column 'imports': found -3\.0"):
-        cow_trade.read({"national": path})
+        read({"national": path})
 
 
 @pytest.mark.reference
 def test_the_real_national_table(reference: Path) -> None:
-    (reading,) = cow_trade.read({"national": reference / "processed" / "cow_trade_sy.csv.gz"})
+    (reading,) = read({"national": reference / "processed" / "cow_trade_sy.csv.gz"})
     assert (len(reading.frame), reading.first, reading.last) == (14_410, 1870, 2014)
     assert reading.frame["imports"].isna().sum() == 1548

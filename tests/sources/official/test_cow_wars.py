@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from forecast.errors import DataError
-from forecast.sources.official import cow_wars
+from forecast.sources.official import reader
+
+read = reader("cow_wars").read
 
 Write = Callable[..., Path]
 Rows = set[tuple[int, int, int, int]]
@@ -52,7 +54,7 @@ def test_periods_initiator_and_outcome(write: Write) -> None:
         _line(700, 2, "1,2,1948,2,1,1948", none, 2, 3, 20),
         end="\r",
     )
-    tables = {r.table: r.frame for r in cow_wars.read({"wars": path})}
+    tables = {r.table: r.frame for r in read({"wars": path})}
     conflicts = tables["conflicts"]
     # Afghanistan was in it only while India was not.
     assert conflicts[["ccode_a", "ccode_b"]].to_numpy().tolist() == [[750, 770], [750, 770]]
@@ -70,7 +72,7 @@ def test_periods_initiator_and_outcome(write: Write) -> None:
 def test_codes_are_checked(write: Write) -> None:
     row = _line(750, 3, "10,26,1947,1,1,1948", "-8,-8,-8,-8,-8,-8", 2, 2, -9)
     with pytest.raises(DataError, match=r"wars\.csv, row 2, column 'Side': found 3, expected one"):
-        cow_wars.read({"wars": write("wars.csv", HEADER, row)})
+        read({"wars": write("wars.csv", HEADER, row)})
 
 
 def test_damaged_dates_of_the_dyadic_file_are_known_to_the_year(write: Write) -> None:
@@ -84,7 +86,7 @@ def test_damaged_dates_of_the_dyadic_file_are_known_to_the_year(write: Write) ->
         "106,257,2,355,325,8,11,1916,9,29,19118,1916,2,4,3,1,3,2,1,,,300,1",
         "106,257,2,355,325,8,11,1916,9,29,19118,1917,2,4,3,1,3,2,1,,,300,2",
     )
-    frame = cow_wars.read({"dyadic": path})[0].frame
+    frame = read({"dyadic": path})[0].frame
     assert _rows(frame) == {(106, 2, 300, 1918), (106, 325, 355, 1916), (106, 325, 355, 1917)}
     assert frame["deaths_class"].tolist() == [6, 4]
     assert frame["initiator"].tolist() == ["unclear", "unclear"]
@@ -94,7 +96,7 @@ def test_damaged_dates_of_the_dyadic_file_are_known_to_the_year(write: Write) ->
 @pytest.fixture(scope="module")
 def wars(reference: Path) -> dict[str, pd.DataFrame]:
     path = reference / "official" / "cow_wars" / "Inter-StateWarData_v4.0.csv"
-    readings = cow_wars.read({"wars": path})
+    readings = read({"wars": path})
     assert {(r.first, r.last) for r in readings} == {(1816, 2007)}
     return {r.table: r.frame for r in readings}
 
@@ -125,14 +127,18 @@ def test_pairs_against_the_processed_table(wars: dict[str, pd.DataFrame], refere
         *((100, state, 640, 1913) for state in (345, 355)),
         *((139, 220, state, year) for state in (255, 310, 740) for year in (1944, 1945)),
     }
-    assert _rows(cow_wars.read({"dyadic": path})[0].frame) == processed
+    assert _rows(read({"dyadic": path})[0].frame) == processed
 
 
 @pytest.mark.reference
 def test_initiators_and_outcomes_agree_with_the_processed_table(
     wars: dict[str, pd.DataFrame], reference: Path
 ) -> None:
-    table = cow_wars.read({"dyadic": reference / "processed" / "cow_war_inter.csv.gz"})[0].frame
+    table = (
+        reader("cow_wars")
+        .read({"dyadic": reference / "processed" / "cow_war_inter.csv.gz"})[0]
+        .frame
+    )
     both = wars["conflicts"].merge(table, on=["conflict_id", "ccode_a", "ccode_b"])
     assert len(both) == 376
     assert (both["initiator_x"] == both["initiator_y"]).all()
@@ -146,7 +152,7 @@ def test_the_dyadic_file(wars: dict[str, pd.DataFrame], reference: Path) -> None
         "wars": folder / "Inter-StateWarData_v4.0.csv",
         "dyadic": folder / "directed_dyadic_war.csv",
     }
-    tables = {r.table: r.frame for r in cow_wars.read(files)}
+    tables = {r.table: r.frame for r in read(files)}
     assert len(tables["disputes"]) == 95
     raw = pd.read_csv(files["dyadic"])
     raw = raw[raw["statea"] < raw["stateb"]]

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownNameError
-from forecast.sources.official import gml
+from forecast.sources.official import reader
+
+read = reader("gml").read
 
 Write = Callable[..., Path]
 Pairs = set[tuple[int, int, int]]
@@ -32,7 +34,7 @@ def _rows(number: int, a: int, b: int, years: dict[int, int], **cells: object) -
 
 
 def _read(path: Path) -> pd.DataFrame:
-    (reading,) = gml.read({"directed_dyad_disputes": path})
+    (reading,) = read({"directed_dyad_disputes": path})
     return reading.frame
 
 
@@ -94,7 +96,7 @@ def test_participants_add_the_days(write: Write) -> None:
     dyads = write("gml.csv", HEADER, *_rows(7, 2, 200, {1900: 1, 1901: 0}))
     header = "dispnum,ccode,styear,stmon,stday,endyear,endmon,endday,sidea,orig"
     part = write("part.csv", header, "7,2,1900,3,5,1902,9,1,1,1", "7,200,1900,4,-9,1901,9,3,0,1")
-    (reading,) = gml.read({"directed_dyad_disputes": dyads, "midb": part})
+    (reading,) = read({"directed_dyad_disputes": dyads, "midb": part})
     row = reading.frame.iloc[0]
     assert (str(row["start"].date()), row["start_precision"]) == ("1900-04-01", "month")
     assert (str(row["end"].date()), row["end_precision"]) == ("1901-09-03", "day")
@@ -104,7 +106,7 @@ def test_a_dispute_that_goes_on_past_the_file_is_open(write: Write) -> None:
     dyads = write("gml.csv", HEADER, *_rows(7, 2, 200, {1900: 1, 1901: 0}))
     header = "dispnum,ccode,styear,stmon,stday,endyear,endmon,endday,sidea,orig"
     part = write("part.csv", header, "7,2,1900,3,5,1902,9,1,1,1", "7,200,1900,4,1,1902,9,3,0,1")
-    (reading,) = gml.read({"directed_dyad_disputes": dyads, "midb": part})
+    (reading,) = read({"directed_dyad_disputes": dyads, "midb": part})
     row = reading.frame.iloc[0]
     assert pd.isna(row["end"])
     assert (row["outcome"], reading.last) == ("ongoing", 1901)
@@ -137,9 +139,9 @@ def test_codes_that_the_codebook_does_not_have_are_refused(
 
 def test_roles_are_checked(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'midb'"):
-        gml.read({"midbb": tmp_path / "x.csv"})
+        read({"midbb": tmp_path / "x.csv"})
     with pytest.raises(ArgumentError, match="have the roles none; expected 'directed_dyad_disp"):
-        gml.read({})
+        read({})
     with pytest.raises(MissingFileError, match=r"no file 'x\.csv'"):
         _read(tmp_path / "x.csv")
 
@@ -171,7 +173,7 @@ def test_days_of_participants_leave_the_years_as_they_are(
 ) -> None:
     folder = reference / "processed"
     files = {"directed_dyad_disputes": folder / "gml_dirdisp.csv.gz"}
-    (reading,) = gml.read(files | {"midb": folder / "gml_part.csv.gz"})
+    (reading,) = read(files | {"midb": folder / "gml_part.csv.gz"})
     assert _onsets(reading.frame) == _onsets(newest)
     assert _active(reading.frame, 2000) == _active(newest, 2000)
     assert (reading.frame["start_precision"] == "day").mean() > 0.85
@@ -199,7 +201,7 @@ def test_release_2_1_1_against_2_2_1(newest: pd.DataFrame, reference: Path) -> N
 def test_release_2_0_as_disputes_and_participants(reference: Path) -> None:
     """Ends before their starts and months such as 31 are known to the year only."""
     folder = reference / "official" / "gml_mid"
-    readings = gml.read({"mida": folder / "gml-mida-2.0.csv", "midb": folder / "gml-midb-2.0.csv"})
+    readings = read({"mida": folder / "gml-mida-2.0.csv", "midb": folder / "gml-midb-2.0.csv"})
     frames = {r.table: r.frame for r in readings}
     assert {t: len(f) for t, f in frames.items()} == {
         "conflicts": 3036,

@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecast.errors import DataError, MissingFileError, UnknownNameError
-from forecast.sources.official.dates import dates_of, month_dates
-from forecast.sources.official.roles import given_roles
-from forecast.sources.official.text import columns_of, read_official
-from forecast.sources.official.years import (
-    combine_obligations,
-    expand_obligations,
+from forecast.sources.official.cow_alliances import expand_obligations
+from forecast.sources.official.dates import (
+    dates_of,
+    month_dates,
     spells_of_years,
     year_dates,
 )
+from forecast.sources.official.readings import combine_obligations, given_roles
+from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import OBLIGATIONS
 
 Write = Callable[..., Path]

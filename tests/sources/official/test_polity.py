@@ -12,7 +12,7 @@ import pytest
 from forecast.errors import DataError, ForecastError
 from forecast.sources.acquire import add
 from forecast.sources.catalogue import read_source
-from forecast.sources.official import polity
+from forecast.sources.official import reader
 from forecast.sources.tables import Reading
 
 Write = Callable[..., Path]
@@ -24,7 +24,7 @@ def row(code: int, year: int, score: object, two: object) -> str:
 
 
 def read(path: Path) -> Reading:
-    return polity.read({"country_years": path})[0]
+    return reader("polity").read({"country_years": path})[0]
 
 
 def values(reading: Reading) -> dict[tuple[int, int], float | None]:

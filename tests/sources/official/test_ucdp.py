@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from forecast.errors import DataError
-from forecast.sources.official import ucdp
+from forecast.sources.official import reader
+
+read = reader("ucdp").read
 
 Write = Callable[..., Path]
 
@@ -45,7 +47,7 @@ def _row(year: int, **cells: object) -> str:
 
 def _read(write: Write, *rows: str) -> pd.DataFrame:
     path = write("UcdpPrioConflict_v26_1.csv", HEADER, *rows, encoding="utf-8-sig")
-    return ucdp.read({"conflicts": path})[0].frame
+    return read({"conflicts": path})[0].frame
 
 
 def _years(frame: pd.DataFrame, last: int) -> set[tuple[int, int]]:
@@ -114,7 +116,7 @@ def test_known_conflict_years(
     reference: Path, role: str, path: str, spells: int, years: int, last: int
 ) -> None:
     """147 interstate conflict-years in 25.1; the others as counted in the files themselves."""
-    (reading,) = ucdp.read({role: reference / path})
+    (reading,) = read({role: reference / path})
     assert (len(reading.frame), reading.first, reading.last) == (spells, 1946, last)
     assert len(_years(reading.frame, last)) == years
     raw = pd.read_csv(reference / path, dtype=str)
@@ -127,7 +129,7 @@ def test_known_conflict_years(
 def test_an_extra_index_column_and_a_decimal_comma_do_no_harm(reference: Path) -> None:
     clean = reference / "processed" / "ucdp_prio_acd_22_1.csv.gz"
     resaved = reference / "official" / "variants" / "ucdp-prio-acd-221_extra_index.csv"
-    one, two = (ucdp.read({"conflicts": path})[0].frame for path in (clean, resaved))
+    one, two = (read({"conflicts": path})[0].frame for path in (clean, resaved))
     pd.testing.assert_frame_equal(one, two)
 
 
@@ -135,15 +137,15 @@ def test_an_extra_index_column_and_a_decimal_comma_do_no_harm(reference: Path) -
 def test_the_damaged_copy_is_refused(reference: Path, tmp_path: Path) -> None:
     path = reference / "official" / "variants" / "UcdpPrioConflict_v25_1_resaved_damaged.csv"
     with pytest.raises(DataError, match="row 1: the separator is a semicolon, expected a comma"):
-        ucdp.read({"conflicts": path})
+        read({"conflicts": path})
     # With the separators mended the cut record is found: its second half has no number.
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     lines = [line.replace(",", " ").replace(";", ",") for line in lines]
     mended = tmp_path / "mended.csv"
     mended.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(DataError, match="row 43, column 'conflict_id': found '', expected a whole"):
-        ucdp.read({"conflicts": mended})
+        read({"conflicts": mended})
     # And with both halves left out, the dates.
     mended.write_text("\n".join(lines[:41] + lines[43:]), encoding="utf-8")
     with pytest.raises(DataError, match="row 2, column 'start_date2': found '15-11-2012'"):
-        ucdp.read({"conflicts": mended})
+        read({"conflicts": mended})

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from forecast.errors import DataError
-from forecast.sources.official import us_troops
+from forecast.sources.official import reader
 from forecast.sources.tables import Reading
 
 Write = Callable[..., Path]
@@ -18,7 +18,7 @@ FILE = "official/troops/troopdata-rebuild-country-year.csv"
 
 def read(write: Write, *rows: str) -> Reading:
     path = write("t.csv", "countryname,year,ccode,troops_ad,army_ad", *rows)
-    return us_troops.read({"country_years": path})[0]
+    return reader("us_troops").read({"country_years": path})[0]
 
 
 def values(reading: Reading) -> dict[tuple[int, int], float]:
@@ -83,7 +83,7 @@ def test_faulty_records_are_refused(write: Write, row: str, message: str) -> Non
 def test_the_published_file(reference: Path) -> None:
     """Against the file itself, read by pandas alone."""
     raw = pd.read_csv(reference / FILE, keep_default_na=False)
-    (reading,) = us_troops.read({"country_years": reference / FILE})
+    (reading,) = read({"country_years": reference / FILE})
     found = values(reading)
     top = raw.groupby(["ccode", "year"])["troops_ad"].max()
     for ours, theirs in (

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from forecast.errors import DataError
-from forecast.sources.official import vdem
+from forecast.sources.official import reader
+
+read = reader("vdem").read
 
 Write = Callable[..., Path]
 
@@ -28,7 +30,7 @@ def test_the_official_layout(write: Write) -> None:
         '"Mexico","MEX",3,1789,"1789-12-31",70,0.028,0.1',
         '"Zanzibar","ZZB",236,1900,"1900-12-31",,0.3,0.1',
     )
-    (reading,) = vdem.read({"country_years": path})
+    (reading,) = read({"country_years": path})
     frame = reading.frame
     # Of two countries with one number the one that goes on; nothing before the state system.
     assert frame[["ccode", "year"]].to_numpy().tolist() == [[325, 1861], [325, 1862]]
@@ -48,7 +50,7 @@ def test_the_official_layout(write: Write) -> None:
 def test_faulty_records_are_refused(write: Write, row: str, message: str) -> None:
     path = write("v.csv", HEADER, "France,FRA,76,1861,d,220,0.4,0", row)
     with pytest.raises(DataError, match=message):
-        vdem.read({"country_years": path})
+        read({"country_years": path})
 
 
 def test_a_missing_column_is_named_with_the_nearest(write: Write) -> None:
@@ -56,7 +58,7 @@ def test_a_missing_column_is_named_with_the_nearest(write: Write) -> None:
     with pytest.raises(
         DataError, match=r"'v2x_polyarchy' is missing\. The nearest one there is 'v2x"
     ):
-        vdem.read({"country_years": path})
+        read({"country_years": path})
 
 
 def test_a_file_of_polity_is_named(write: Write) -> None:
@@ -65,17 +67,17 @@ def test_a_file_of_polity_is_named(write: Write) -> None:
     with pytest.raises(
         DataError, match=r"'v2x_polyarchy' is missing\. These are columns of Polity"
     ):
-        vdem.read({"country_years": path})
+        read({"country_years": path})
 
 
 PEAK = """
 import resource, sys
 from pathlib import Path
-from forecast.sources.official import vdem
+from forecast.sources.official import reader
 small, large = (Path(p) for p in sys.argv[1:3])
-vdem.read({"country_years": small})
+reader("vdem").read({"country_years": small})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-(reading,) = vdem.read({"country_years": large})
+(reading,) = reader("vdem").read({"country_years": large})
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(len(reading.frame), (after - before) // 1024)
 """
@@ -103,11 +105,11 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 def test_a_gzipped_copy_is_read(tmp_path: Path) -> None:
     path = tmp_path / "v.csv.gz"
     path.write_bytes(gzip.compress(b"COWcode,year,v2x_polyarchy\n2,1900,0.5\n"))
-    assert vdem.read({"country_years": path})[0].frame["polyarchy"].tolist() == [0.5]
+    assert read({"country_years": path})[0].frame["polyarchy"].tolist() == [0.5]
 
 
 @pytest.mark.reference
 def test_the_processed_table(reference: Path) -> None:
-    (reading,) = vdem.read({"country_years": reference / "processed" / "democracy.csv.gz"})
+    (reading,) = read({"country_years": reference / "processed" / "democracy.csv.gz"})
     assert (len(reading.frame), reading.first, reading.last) == (17_706, 1816, 2025)
     assert reading.frame["polyarchy"].isna().sum() == 1016

@@ -1,0 +1,88 @@
+"""Files of Stata, R and Excel as if they were comma-separated text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import struct
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from forecast.errors import DataError, ForecastError
+from forecast.sources.entries import AS_CSV, R_FILES
+
+__all__ = ["CONVERTED", "as_text"]
+
+#: Endings of the files that `as_text` takes.
+CONVERTED = (".xls", *AS_CSV)
+
+
+@lru_cache(maxsize=2)
+def as_text(path: Path, _changed: int) -> bytes:
+    """The file as UTF-8 with one record a line; `_changed` tells its versions apart."""
+    ending = path.suffix.lower()
+    if ending == ".xls":
+        return _workbook(path)
+    frame = _of_r(path) if ending in R_FILES else _stata(path)
+    for name in frame.select_dtypes("float"):
+        # A whole number with a missing one beside it is a float to pandas, every number to R.
+        if (frame[name].dropna() % 1 == 0).all():
+            frame[name] = frame[name].astype("Int64")
+    return frame.to_csv(index=False).encode("utf-8")
+
+
+def _stata(path: Path) -> pd.DataFrame:
+    """Table of a Stata file: codes without labels."""
+    try:
+        return pd.read_stata(path, convert_categoricals=False)
+    except (ValueError, OSError, EOFError, struct.error) as error:
+        raise DataError(f"{path.name}: not a whole Stata file ({error}).") from None
+
+
+def _of_r(path: Path) -> pd.DataFrame:
+    """The data frame of a file of R."""
+    try:
+        import rdata
+    except ImportError as error:
+        raise ForecastError(
+            f"{path.name}: reading files of R needs rdata: `pip install 'alliance-forecast[r]'`."
+            " Or write it with `write.csv(…, row.names = FALSE)`, which needs nothing."
+        ) from error
+    try:
+        rds = path.suffix.lower() == ".rds"
+        objects = {path.stem: rdata.read_rds(path)} if rds else rdata.read_rda(path)
+    except Exception as error:  # the parser raises whatever a damaged byte leads to
+        raise DataError(f"{path.name}: not a whole file of R ({error!r}).") from None
+    frames = [value for value in objects.values() if isinstance(value, pd.DataFrame)]
+    if len(frames) != 1:
+        held = ", ".join(f"{name} ({type(value).__name__})" for name, value in objects.items())
+        raise DataError(f"{path.name}: found {held}, expected one data frame.")
+    return frames[0]
+
+
+def _workbook(path: Path) -> bytes:
+    """First sheet of an old Excel workbook."""
+    try:
+        import xlrd
+    except ImportError as error:
+        raise ForecastError(
+            f"{path.name}: reading .xls needs xlrd: `pip install 'alliance-forecast[excel]'`. Or"
+            " save the sheet as CSV, which needs nothing."
+        ) from error
+    try:
+        book = xlrd.open_workbook(str(path), on_demand=True, logfile=io.StringIO())
+        sheet = book.sheet_by_index(0)
+    except (xlrd.XLRDError, xlrd.compdoc.CompDocError, AssertionError, IndexError) as error:
+        raise DataError(f"{path.name}: {error}; expected an Excel workbook (.xls).") from None
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for row in range(sheet.nrows):
+        writer.writerow([_cell(value) for value in sheet.row_values(row)])
+    return out.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    """Every number of a workbook is a float: whole ones as such."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
