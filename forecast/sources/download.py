@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -89,8 +90,6 @@ def fetch(url: str, target: Path, *, network: Network, report: Report | None = N
     ArgumentError
         The file of certificates cannot be used.
     """
-    from importlib.metadata import version
-
     import requests
 
     target.parent.mkdir(parents=True, exist_ok=True)
