@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.sources.spells import OPEN_YEAR, span_years
-from forecast.sources.tables import Tables
+
+if TYPE_CHECKING:
+    from forecast.sources.tables import Tables
 
 __all__ = [
     "ALIASES",
