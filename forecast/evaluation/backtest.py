@@ -202,19 +202,14 @@ _NEEDED = ("horizon", "year", "outcome", "model", "probability")
 
 
 def read_forecasts(folder: str | Path) -> pd.DataFrame:
-    """Forecasts of every method on identical rows.
+    """Forecasts of every method on identical rows, as `Backtest.forecasts` has them.
 
     Parameters
     ----------
     folder : str or Path
         Folder of ``forecast backtest --out`` or of ``backtest(out=…)``, while it runs or after;
-        or one Parquet file of such rows.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `forecast.evaluation.backtest.Backtest.forecasts`. Rows that one of the methods could
-        not forecast are left out for all, and counted in ``attrs["rows_left_out"]``.
+        or one Parquet file of such rows. Rows that one of the methods could not forecast are left
+        out for all, and counted in ``attrs["rows_left_out"]``.
 
     Raises
     ------

@@ -187,7 +187,7 @@ class Logit:
         X = self.matrix(panel)
         if y.min() == y.max():
             return _Constant(_smoothed_rate(float(y.sum()), y.size))
-        regression = LogisticRegression(C=1.0 / self.ridge, solver="newton-cholesky", tol=1e-8)
+        regression = LogisticRegression(C=1.0 / self.ridge, solver="newton-cholesky", tol=1e-12)
         filled = SimpleImputer(add_indicator=True, keep_empty_features=True)
         return _Classifier(self, make_pipeline(filled, StandardScaler(), regression).fit(X, y))
 

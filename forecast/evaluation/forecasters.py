@@ -58,18 +58,10 @@ class Forecaster(Protocol):
 
 @dataclass(frozen=True)
 class ModelForecaster:
-    """A model specification with the way it is fitted.
+    """A model specification with the way it is fitted, `draws` for each forecast (NUTS: chain).
 
-    Attributes
-    ----------
-    spec : ModelSpec
-        The model; its lag is set to the panel's, so that one specification serves all horizons.
-    method : {"laplace", "nuts"}
-        Inference.
-    draws : int
-        Posterior draws behind each forecast (NUTS: per chain).
-    label : str
-        What tables call it; the model's name by default.
+    Its lag is set to the panel's, so that one specification serves all horizons. Tables call it by
+    its `label`, by default the model's name.
     """
 
     spec: ModelSpec
@@ -159,25 +151,11 @@ def identity(method: Forecaster) -> dict[str, Any]:
 def comparison(name: str | ModelSpec | Forecaster, subject: Forecaster) -> Forecaster:
     """Method to compare the one under test with: a baseline or a model by name, or any method.
 
-    Parameters
-    ----------
-    name : str, ModelSpec or Forecaster
-        A name in `BASELINES`, ``"without_alliances"``, another model (by name, file or as a
-        specification; fitted as the one under test), ``"without_alliances:MODEL"`` for another
-        model without its alliance terms, or an object with the protocol. ``"stratum"``,
-        ``"drop"`` or ``"convention"``: the model under test, or after a colon another, learnt from
-        the rows of another rule of what is under way (`forecast.load_panel`) and forecasting the
-        rows of the panel.
-    subject : Forecaster
-        The model under test.
-
-    Raises
-    ------
-    ArgumentError
-        ``"without_alliances"`` for a model that has no alliance term; a model to compare with one
-        under test that is none.
-    UnknownNameError
-        For a name that is neither a baseline nor a model.
+    A name in `BASELINES`, ``"without_alliances"``, another model (by name, file or as a
+    specification; fitted as the one under test), ``"without_alliances:MODEL"`` for another model
+    without its alliance terms, or an object with the protocol. ``"stratum"``, ``"drop"`` or
+    ``"convention"``: the model under test, or after a colon another, learnt from the rows of
+    another rule of what is under way (`forecast.load_panel`), forecasting the rows of the panel.
     """
     if not isinstance(name, str | ModelSpec):
         return name

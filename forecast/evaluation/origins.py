@@ -96,21 +96,10 @@ def target_panel(panel: Panel, year: int) -> Panel:
 def known_steps(
     panels: Mapping[int, Panel], origins: Sequence[int], *, window: int | None = None
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Steps (origin, horizon) whose outcomes are known, and the others.
+    """Steps (origin, horizon) whose outcomes are known, and the others; panels are by horizon.
 
-    Parameters
-    ----------
-    panels : mapping of int to Panel
-        By horizon.
-    origins : sequence of int
-        First years that are not known.
-    window : int, optional
-        Years before the origin that are learnt from.
-
-    Raises
-    ------
-    CoverageError
-        An origin without training rows, or without any known outcome; names the years there are.
+    An origin without training rows (in the `window`), or without any known outcome, is an error
+    that names the years there are.
     """
     steps: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
     years = {}

@@ -367,7 +367,7 @@ def _named(method: str | ModelSpec | Forecaster) -> str | dict[str, Any]:
         return method
     if isinstance(method, ModelSpec):
         return {"name": method.name, "sha256": method.sha256}
-    return method.name if BASELINES.get(method.name) is method else identity(method)
+    return method.name if BASELINES.get(method.name) == method else identity(method)
 
 
 def _beside(name: str, folder: Path) -> str:

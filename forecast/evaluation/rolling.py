@@ -65,18 +65,9 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """What all jobs read.
+    """What all jobs read: the methods, that under test first, and by horizon a panel for each.
 
-    Attributes
-    ----------
-    plan : BacktestPlan
-        Seed, level, window, and how models forecast beyond horizon 1.
-    methods : tuple of Forecaster
-        The model under test first.
-    views : mapping of int to sequence of Panel
-        By horizon (the lag of its features), a panel for each method.
-    tables : Tables or None
-        What simulations begin from.
+    A horizon is the lag of the features of its panels; simulations begin from the `tables`.
     """
 
     plan: BacktestPlan
