@@ -141,7 +141,7 @@ def test_options_are_those_of_load_panel(tiny_tables):
     # What is left out has the default there.
     defaults = {name: p.default for name, p in given.items() if name != "data"}
     assert panel_key(data=tiny_tables) == panel_key(data=tiny_tables, **defaults)
-    with pytest.raises(UnknownNameError, match="'lagg'. Did you mean 'lag'"):
+    with pytest.raises(UnknownNameError, match=r"'lagg'\. Did you mean 'lag'"):
         cached_panel(data=tiny_tables, lagg=2)
 
 
