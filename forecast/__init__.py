@@ -17,6 +17,7 @@ from forecast.report import report
 from forecast.risk import risk
 
 if TYPE_CHECKING:
+    from forecast import plot
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import check
     from forecast.evaluation.plan import BacktestPlan
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from forecast.risk.initiation import initiation
     from forecast.simulation.scenario import Scenario
     from forecast.simulation.simulate import simulate
-    from forecast.sources.membership import members
+    from forecast.sources.datasets import members
     from forecast.store import open_store
 
 __version__ = "0.1.0"
@@ -48,6 +49,7 @@ __all__ = [
     "load_panel",
     "members",
     "open_store",
+    "plot",
     "report",
     "risk",
     "simulate",
@@ -64,7 +66,7 @@ _WHERE = {
     "initiation": "forecast.risk.initiation",
     "load_model": "forecast.modeling.spec",
     "load_panel": "forecast.panel.build",
-    "members": "forecast.sources.membership",
+    "members": "forecast.sources.datasets",
     "open_store": "forecast.store",
     "simulate": "forecast.simulation.simulate",
 }
@@ -72,6 +74,8 @@ _WHERE = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
+    if name == "plot":
+        return import_module("forecast.plot")
     if name in _WHERE:
         value = getattr(import_module(_WHERE[name]), name)
         globals()[name] = value

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.sources.spells import OPEN_YEAR, span_years
-from forecast.sources.tables import Tables
+
+if TYPE_CHECKING:
+    from forecast.sources.tables import Tables
 
 __all__ = [
     "ALIASES",
@@ -28,69 +30,46 @@ __all__ = [
 UNITED_STATES = 2
 
 #: Names in common use that the tables do not list, with every code they have stood for.
+_NAMED: Mapping[tuple[int, ...], str] = {
+    (2,): "united states of america, us, america",
+    (200,): "uk, great britain, britain",
+    (255, 260): "germany, federal republic of germany",
+    (260,): "west germany, brd, frg",
+    (265,): "east germany",
+    (365,): "soviet union, ussr, russia, russian federation",
+    (345,): "yugoslavia, serbia, serbia and montenegro",
+    (316,): "czechia",
+    (343,): "north macedonia",
+    (346,): "bosnia",
+    (679, 678): "yemen",
+    (678,): "north yemen",
+    (680,): "south yemen",
+    (816,): "vietnam, viet nam, north vietnam, democratic republic of vietnam",
+    (817,): "south vietnam",
+    (731,): "north korea, dprk",
+    (732,): "south korea, rok",
+    (775,): "burma, myanmar",
+    (780,): "ceylon",
+    (630,): "persia",
+    (696,): "uae",
+    (651,): "united arab republic",
+    (490,): "zaire, drc, congo-kinshasa",
+    (484,): "congo-brazzaville",
+    (439,): "upper volta",
+    (434,): "dahomey",
+    (552,): "rhodesia",
+    (572,): "swaziland, eswatini",
+    (437,): "cote d'ivoire, ivory coast",
+    (402,): "cape verde, cabo verde",
+    (860,): "east timor, timor-leste",
+    (640,): "turkiye, türkiye",
+    (811,): "kampuchea",
+    (210,): "holland",
+    (710,): "people's republic of china, prc",
+    (713,): "republic of china",
+}
 ALIASES: Mapping[str, tuple[int, ...]] = {
-    "united states of america": (2,),
-    "us": (2,),
-    "america": (2,),
-    "uk": (200,),
-    "great britain": (200,),
-    "britain": (200,),
-    "germany": (255, 260),
-    "federal republic of germany": (255, 260),
-    "west germany": (260,),
-    "brd": (260,),
-    "frg": (260,),
-    "east germany": (265,),
-    "soviet union": (365,),
-    "ussr": (365,),
-    "russia": (365,),
-    "russian federation": (365,),
-    "yugoslavia": (345,),
-    "serbia": (345,),
-    "serbia and montenegro": (345,),
-    "czechia": (316,),
-    "north macedonia": (343,),
-    "bosnia": (346,),
-    "yemen": (679, 678),
-    "north yemen": (678,),
-    "south yemen": (680,),
-    "vietnam": (816,),
-    "viet nam": (816,),
-    "north vietnam": (816,),
-    "democratic republic of vietnam": (816,),
-    "south vietnam": (817,),
-    "north korea": (731,),
-    "dprk": (731,),
-    "south korea": (732,),
-    "rok": (732,),
-    "burma": (775,),
-    "myanmar": (775,),
-    "ceylon": (780,),
-    "persia": (630,),
-    "uae": (696,),
-    "united arab republic": (651,),
-    "zaire": (490,),
-    "drc": (490,),
-    "congo-kinshasa": (490,),
-    "congo-brazzaville": (484,),
-    "upper volta": (439,),
-    "dahomey": (434,),
-    "rhodesia": (552,),
-    "swaziland": (572,),
-    "eswatini": (572,),
-    "cote d'ivoire": (437,),
-    "ivory coast": (437,),
-    "cape verde": (402,),
-    "cabo verde": (402,),
-    "east timor": (860,),
-    "timor-leste": (860,),
-    "turkiye": (640,),
-    "türkiye": (640,),
-    "kampuchea": (811,),
-    "holland": (210,),
-    "people's republic of china": (710,),
-    "prc": (710,),
-    "republic of china": (713,),
+    name: codes for codes, names in _NAMED.items() for name in names.split(", ")
 }
 
 LabelKind = Literal["name", "iso3", "abbrev"]
@@ -191,31 +170,16 @@ def _index(tables: Tables) -> _Index:
 
 
 def resolve_state(tables: Tables, name_or_code: str | int, *, year: int) -> int:
-    """COW state number of a state that was in the system in a year.
+    """COW number of a state that was in the system in a year.
 
-    Parameters
-    ----------
-    tables : Tables
-        The data set; `tables.states` is searched.
-    name_or_code : str or int
-        COW number (``750`` or ``"750"``), ISO 3166 alpha-3 code, COW abbreviation, or name,
-        in any case. Where an ISO code and an abbreviation collide among the members of the
-        year (``AUS`` is Australia in ISO and Austria in COW), ISO wins.
-    year : int
-        Calendar year; after the coverage of the data, a state that is still a member counts.
+    Given by COW number (``750`` or ``"750"``), ISO 3166 alpha-3 code, COW abbreviation, or name, in
+    any case. Where an ISO code and an abbreviation collide among the members of the year (``AUS``
+    is Australia in ISO and Austria in COW), ISO wins. After the coverage of the data a state that
+    is still a member counts. Where two codes of one name share the year of a change (Germany 255
+    and 260 in 1990), the one that is a member at its end.
 
-    Returns
-    -------
-    int
-        COW number. Where two codes of one name share the year of a change (Germany 255 and 260
-        in 1990), the one that is a member at its end.
-
-    Raises
-    ------
-    UnknownNameError
-        If nothing has that name or code, with the nearest that does.
-    ArgumentError
-        If the state was not a member in that year, or several that were share the name.
+    Nothing of that name or code is an UnknownNameError with the nearest that has; a state that was
+    not a member in that year, or several that were and share the name, an ArgumentError.
     """
     if isinstance(name_or_code, bool) or not isinstance(name_or_code, (str, int)):
         raise ArgumentError(
