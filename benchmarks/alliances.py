@@ -243,7 +243,7 @@ def main() -> None:
         parser.error("give --forecasts, or --panel and --out")
     if arguments.out is not None and arguments.panel is None:
         parser.error("--out needs --panel")
-    from forecast.evaluation.alliance_figures import gain_figure, slope_figure
+    from forecast import plot
     from forecast.evaluation.alliance_gains import alliance_gains
     from forecast.evaluation.backtest import read_forecasts
 
@@ -272,9 +272,9 @@ def main() -> None:
     if not arguments.write:
         print(text)
         return
-    gain_figure(gains).savefig(DOCS / "alliances_gain.png", dpi=110)
+    plot.gains(gains).savefig(DOCS / "alliances_gain.png", dpi=110)
     if len(slopes):
-        slope_figure(slopes).savefig(DOCS / "alliances_slopes.png", dpi=110)
+        plot.slopes(slopes).savefig(DOCS / "alliances_slopes.png", dpi=110)
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)
     _, after = rest.split(END)

@@ -17,6 +17,7 @@ from forecast.report import report
 from forecast.risk import risk
 
 if TYPE_CHECKING:
+    from forecast import plot
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import check
     from forecast.evaluation.plan import BacktestPlan
@@ -48,6 +49,7 @@ __all__ = [
     "load_panel",
     "members",
     "open_store",
+    "plot",
     "report",
     "risk",
     "simulate",
@@ -72,6 +74,8 @@ _WHERE = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
+    if name == "plot":
+        return import_module("forecast.plot")
     if name in _WHERE:
         value = getattr(import_module(_WHERE[name]), name)
         globals()[name] = value

@@ -1,23 +1,36 @@
-"""Numbers as text: two significant digits, the sign and the unit always there."""
+"""Numbers and names as text: two significant digits, the sign and the unit always there."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 __all__ = [
     "count",
+    "group_words",
     "interval",
     "listed",
     "number",
+    "number_interval",
     "percent",
     "points",
+    "points_interval",
     "ratio",
     "significant",
     "slug",
+    "term_words",
 ]
 
 _MISSING = "–"
+#: Groups of pairs by what is on record between them, and by political relevance.
+_GROUPS = {
+    "first ever": "no conflict on record",
+    "quiet": "an old conflict",
+    "recurrent": "a recent conflict",
+    "new dyad": "pairs new to the model",
+    "relevant": "politically relevant",
+}
 
 
 def significant(value: float, digits: int = 2) -> str:
@@ -58,6 +71,11 @@ def points(difference: float, *, unit: bool = True) -> str:
     return f"{sign}{text}{' points' if unit else ''}"
 
 
+def points_interval(lower: float, upper: float) -> str:
+    """Ends of an interval of differences: ``+0.10 to +0.68``, in percentage points."""
+    return f"{points(lower, unit=False)} to {points(upper, unit=False)}"
+
+
 def ratio(value: float) -> str:
     """Ratio to the base rate: ``12×``."""
     if not math.isfinite(value):
@@ -71,6 +89,14 @@ def number(value: float, places: int = 2, *, sign: bool = False) -> str:
         return _MISSING
     text = f"{value:+.{places}f}" if sign else f"{value:.{places}f}"
     return text.replace("-", "−")
+
+
+def number_interval(
+    value: float, lower: float, upper: float, places: int = 2, *, sign: bool = False
+) -> str:
+    """Number with its interval: ``0.25 (0.10 to 0.41)``."""
+    middle, low, high = (number(v, places, sign=sign) for v in (value, lower, upper))
+    return f"{middle} ({low} to {high})"
 
 
 def count(value: float) -> str:
@@ -91,3 +117,21 @@ def slug(name: str) -> str:
     """Name as part of a file name: lower-case letters, digits and underscores."""
     kept = "".join(c if c.isascii() and c.isalnum() else " " for c in name.lower())
     return "_".join(kept.split()) or "scenario"
+
+
+def group_words(kind: str, group: str) -> str:
+    """Name of a group of rows in the tables of a backtest or record, in plain words."""
+    if kind == "all":
+        return "all pairs"
+    if kind == "peace":
+        return f"peace {group}"
+    past, remote, _ = group.partition(", remote")
+    return _GROUPS.get(past, past) + (", remote" if remote else "")
+
+
+def term_words(name: str) -> str:
+    """Name of a term or of a column of the design, in plain words."""
+    name, _, knot = name.rstrip("]").partition("[")
+    words = re.sub(r"(?<!politically)_(far|relevant)$", r" × \1", name).replace("_", " ")
+    words = words.replace("defense", "defence")
+    return f"{words}: {knot} against 0" if knot else words

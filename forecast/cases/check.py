@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from forecast.cases.records import Case, Expectation, Requested
 from forecast.errors import ArgumentError, CoverageError
 from forecast.features import get_feature
 from forecast.features.shared import sharing
@@ -20,6 +19,9 @@ from forecast.panel.window import coverage_window
 from forecast.panel.world import build_world
 from forecast.sources.datasets import read_tables
 from forecast.sources.tables import Tables
+
+if TYPE_CHECKING:
+    from forecast.cases.records import Case, Expectation, Requested
 
 __all__ = ["case_features", "check_case"]
 

@@ -11,7 +11,7 @@ replicated onset does not, and a true model with state dependence would fail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,6 @@ from forecast.evaluation.inputs import FloatArray
 from forecast.inference.diagnostics import khat_limit
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from forecast.evaluation.insample import InSample
 
 __all__ = [
@@ -59,15 +57,15 @@ class CheckResult:
         Its numbers.
     text : str
         What was checked, against which threshold, and what was found, in plain sentences.
-    figure : callable or None
-        Makes a matplotlib figure.
+    shown : object or None
+        What `forecast.plot.check` draws; None: it has no figure.
     """
 
     name: str
     passed: bool | None
     table: pd.DataFrame
     text: str
-    figure: Callable[[], Figure] | None = None
+    shown: Any = None
 
     def to_dict(self) -> dict[str, Any]:
         """Name, verdict, sentences and table as plain values."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,6 @@ import pandas as pd
 from scipy.stats import norm
 
 from forecast.errors import UnknownNameError
-from forecast.evaluation import figures
 from forecast.evaluation.check_tables import (
     LEVEL,
     RATE,
@@ -177,9 +176,7 @@ def check_prior_predictive(context: CheckContext) -> CheckResult:
         + verdict(table, limit, "prior draws")
         + f" A quarter of all rows or more are onsets in {wild:.1%} of the draws (at most 5%)."
     )
-    return CheckResult(
-        "prior_predictive", passed, table, text, partial(figures.predictive, statistics)
-    )
+    return CheckResult("prior_predictive", passed, table, text, statistics)
 
 
 def _some_units(context: CheckContext) -> tuple[Design, str]:
@@ -215,9 +212,7 @@ def check_posterior_predictive(context: CheckContext) -> CheckResult:
         + " Replicates are one year ahead: each row keeps the history that was observed, and "
         "recurrence shows in the onsets by years since the last one."
     )
-    return CheckResult(
-        "posterior_predictive", passed, table, text, partial(figures.predictive, statistics)
-    )
+    return CheckResult("posterior_predictive", passed, table, text, statistics)
 
 
 def check_loo(context: CheckContext) -> CheckResult:
@@ -272,8 +267,8 @@ def check_loo(context: CheckContext) -> CheckResult:
         f"{unit['gain']:.1f}, s.e. {unit['gain_se']:.1f}); k exceeds {limits[1]:.2f} for "
         f"{unit['over_limit']} of {unit['count']} units (at most {LOO_OVER['unit']:.0%}). {found}"
     )
-    figure = partial(figures.khat, s.row_khat, s.unit_khat, limits)
-    return CheckResult("loo", passed, table, text, figure)
+    shown = {"rows": (s.row_khat, limits[0]), "units": (s.unit_khat, limits[1])}
+    return CheckResult("loo", passed, table, text, shown)
 
 
 def check_reliability(context: CheckContext) -> CheckResult:
@@ -326,9 +321,7 @@ def check_prior_sensitivity(context: CheckContext) -> CheckResult:
             if kind in of
         )
     )
-    return CheckResult(
-        "prior_sensitivity", passed, table, text, partial(figures.sensitivity, table, limit)
-    )
+    return CheckResult("prior_sensitivity", passed, table, text, table)
 
 
 CHECKS: dict[str, Callable[[CheckContext], CheckResult]] = {

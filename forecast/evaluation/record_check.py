@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import norm
 
-from forecast.evaluation import figures
 from forecast.evaluation.check_tables import RATE, CheckResult, listed
 from forecast.evaluation.yearly_counts import FROM_DRAWS
 
@@ -72,8 +70,7 @@ def reliability_of(record: CalibrationRecord) -> CheckResult:
     )
     passed = None if not tests else not bad
     curve = record.reliability
-    figure = partial(figures.reliability_curve, curve)
-    return CheckResult("reliability", passed, curve.curve, text, figure)
+    return CheckResult("reliability", passed, curve.curve, text, curve)
 
 
 def _tails(counts: pd.DataFrame) -> FloatArray:

@@ -46,13 +46,7 @@ def record_to_dict(record: CalibrationRecord) -> dict[str, Any]:
         "kind": KIND,
         "schema_version": RECORD_VERSION,
         **{name: make(getattr(record, name)) for name, make in _PLAIN.items()},
-        "reliability": {
-            "curve": _table(curve.curve),
-            "decompositions": {k: d.to_dict() for k, d in curve.decompositions.items()},
-            "level": curve.level,
-            "kind": curve.kind,
-            "outside": curve.outside,
-        },
+        "reliability": curve.to_dict() | {"curve": _table(curve.curve)},
         **{name: _table(getattr(record, name)) for name in (*_TABLES, *_LATER)},
         "settings": _plain(record.settings),
     }
@@ -95,13 +89,7 @@ def _read(name: str, content: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def record_from_dict(content: Mapping[str, Any]) -> CalibrationRecord:
-    """Record from plain values.
-
-    Raises
-    ------
-    ArtifactError
-        Not a record, another version, or a part is missing or not of its type.
-    """
+    """Record from plain values; an `ArtifactError` if it is none, or damaged."""
     if content.get("kind") != KIND:
         raise ArtifactError(f"Not a calibration record: kind is {content.get('kind')!r}.")
     if content.get("schema_version") != RECORD_VERSION:
@@ -150,13 +138,7 @@ def sealed(record: CalibrationRecord, fit_id: str) -> str:
 
 
 def unsealed(text: bytes, fit_id: str, where: str) -> CalibrationRecord:
-    """Record from such a text, held against its digest and the fit.
-
-    Raises
-    ------
-    ArtifactError
-        The text is damaged, or the record is another fit's or of another version.
-    """
+    """Record from such a text; an `ArtifactError` if it is damaged or another fit's."""
     try:
         seal = json.loads(text)
         found, content = (seal["fit"], seal["sha256"]), seal["record"]

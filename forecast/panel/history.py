@@ -34,8 +34,7 @@ def _like[Array: (npt.NDArray[np.generic], xr.DataArray)](
 
 
 def _started(
-    member: npt.NDArray[np.generic],
-    entry_year: npt.NDArray[np.generic] | None,
+    member: npt.NDArray[np.generic], entry_year: npt.NDArray[np.generic] | None
 ) -> npt.NDArray[np.int32]:
     """Index of the first year of each running membership spell, (year, state); -1 outside."""
     inside = np.asarray(member, dtype=bool)

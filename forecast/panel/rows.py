@@ -84,12 +84,7 @@ def rows_by(panel: Panel, rule: UnderWay | None) -> Panel:
 
 
 def dyad_rows(
-    window: xr.Dataset,
-    under_way: BoolArray,
-    *,
-    directed: bool,
-    population: str,
-    keep: UnderWay,
+    window: xr.Dataset, under_way: BoolArray, *, directed: bool, population: str, keep: UnderWay
 ) -> xr.Dataset:
     """Pairs of a population at risk in each year of the window, as `forecast.load_panel` describes.
 

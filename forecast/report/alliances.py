@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,13 @@ import pandas as pd
 import xarray as xr
 
 from forecast.features import get_feature
+from forecast.report import views
+from forecast.report.views import Row, View, view
 from forecast.sources.codes import state_label
 from forecast.sources.tables import OBLIGATIONS, Tables
+from forecast.text import number
 
-__all__ = ["FEATURES", "alliance_changes", "alliance_features"]
+__all__ = ["FEATURES", "alliance_changes", "alliance_features", "alliance_views"]
 
 #: Features shown before and after a change, with their options.
 FEATURES: dict[str, dict[str, Any]] = {
@@ -22,25 +26,17 @@ FEATURES: dict[str, dict[str, Any]] = {
 }
 #: Years of the world before the first change that the features above look back on.
 _HISTORY = 8
+#: Decimals of the features on the page, and rows of them that stand there unfolded.
+_PLACES = {"own_expansion": 0, "external_share": 2, "commitment_balance": 2}
+_SHOWN = 16
 
 
 def alliance_changes(tables: Tables, *, years: int = 10) -> pd.DataFrame:
     """Pacts concluded and ended, accessions, withdrawals and amended obligations, newest first.
 
-    Parameters
-    ----------
-    tables : Tables
-        Alliances and members.
-    years : int
-        Number of years up to the end of the coverage of alliances.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``date`` (ISO; of an end or a withdrawal the last day in force), ``year``, ``change``
-        (new pact, pact ended, accession, withdrawal, obligations changed), ``alliance_id``,
-        ``alliance``, ``states``, ``ccodes`` (COW numbers, space-separated), ``obligations``
-        (every class that one of them owes), ``defense`` (bool).
+    Of so many years up to the end of the coverage of alliances. ``date`` is ISO (of an end or a
+    withdrawal the last day in force), ``ccodes`` are COW numbers, space-separated, ``obligations``
+    every class that one of the states owes.
     """
     last = tables.coverage["alliances"].last
     window = (pd.Timestamp(last - years + 1, 1, 1), pd.Timestamp(last, 12, 31))
@@ -106,22 +102,8 @@ def alliance_features(
     most `most` states concerned. A status counts in every year in which it held on some day:
     a withdrawal shows in the year after it, and not yet when that lies past the record.
 
-    Parameters
-    ----------
-    world : xarray.Dataset
-        Dense world.
-    changes : pandas.DataFrame
-        From `alliance_changes`.
-    tables : Tables
-        For the names.
-    most : int
-        Largest number of states.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per change and state: ``before_year``, ``after_year``, and per feature of
-        `FEATURES` the value ``…_before`` and ``…_after``.
+    One row per change (of `alliance_changes`) and state: ``before_year``, ``after_year``, and per
+    feature of `FEATURES` the value ``…_before`` and ``…_after``.
     """
     chosen = changes[changes["defense"] & (changes["ccodes"].str.count(" ") < most)]
     columns = ["date", "change", "alliance", "state", "ccode", "before_year", "after_year"]
@@ -142,20 +124,51 @@ def alliance_features(
         for code in (int(c) for c in str(row["ccodes"]).split()):
             if code not in known or before < first:
                 continue
-            entry: dict[str, Any] = {
-                "date": row["date"],
-                "change": row["change"],
-                "alliance": row["alliance"],
-                "state": state_label(tables, code, year=int(row["year"])),
-                "ccode": code,
-                "before_year": before,
-                "after_year": after,
-            }
+            gone = row["change"] in ("pact ended", "withdrawal") and after == row["year"]
+            entry: dict[str, Any] = {name: row[name] for name in ("date", "change", "alliance")}
+            entry |= {"state": state_label(tables, code, year=int(row["year"])), "ccode": code,
+                      "before_year": before, "after_year": after}  # fmt: skip
             for name, value in values.items():
                 entry[f"{name}_before"] = float(value.sel(year=before, state=code))
-                entry[f"{name}_after"] = float(value.sel(year=after, state=code))
-            gone = row["change"] in ("pact ended", "withdrawal") and after == row["year"]
-            if gone:
-                entry |= {f"{name}_after": np.nan for name in values}
+                now = np.nan if gone else float(value.sel(year=after, state=code))
+                entry[f"{name}_after"] = now
             rows.append(entry)
     return pd.DataFrame(rows, columns=[*columns, *names])
+
+
+def alliance_views(tables: views.Tables) -> dict[str, Any]:
+    """Changes that involve defence, other changes, features before and after, counts by kind."""
+    changes, features = tables["alliance_changes"], tables["alliance_features"]
+    defence = changes["defense"].astype(bool)
+    columns = {name.capitalize(): name for name in ("date", "change", "alliance", "states",
+                                                    "obligations")}  # fmt: skip
+
+    def moved(name: str) -> Callable[[Row], str]:
+        return lambda r: " → ".join(
+            number(r[f"{name}_{when}"], _PLACES[name]) for when in ("before", "after")
+        )
+
+    def features_view(chosen: pd.DataFrame) -> View:
+        return view(
+            "Alliance features of the states concerned, the year before the change and the year"
+            " after: states gained as defenders within five years, share of the capability at a"
+            " state's disposal that is its allies' (0–1), and log ratio of protection received to"
+            " given (above 0: a net importer of security)",
+            "alliance_features", chosen,
+            {"Date": "date", "Alliance": "alliance", "Change": "change", "State": "state",
+             "#Years": lambda r: f"{r['before_year']} → {r['after_year']}",
+             "#Own expansion (states)": moved("own_expansion"),
+             "#External share": moved("external_share"),
+             "#Commitment balance": moved("commitment_balance")},
+        )  # fmt: skip
+
+    return {
+        "counts": sorted(changes["change"].value_counts().items()),
+        "total": len(changes),
+        "defence": view("Changes that concern an obligation of defence", "alliance_changes",
+                        changes[defence], columns),
+        "others": view("Changes of non-aggression, neutrality or consultation", "alliance_changes",
+                       changes[~defence], columns),
+        "features": features_view(features[:_SHOWN]),
+        "more_features": features_view(features[_SHOWN:]),
+    }  # fmt: skip

@@ -1,17 +1,18 @@
-"""The report that was there before, and what changed since."""
+"""The report that was there before, and how the new one stands to it."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from forecast.errors import ArgumentError, ArtifactError
+from forecast.report.files import rounded
 
-__all__ = ["KIND", "Earlier", "changes_since", "read_earlier"]
+__all__ = ["KIND", "Earlier", "Edition", "edition_after", "read_earlier"]
 
 KIND = "alliance-forecast report"
 _KEYS = ["ccode_a", "ccode_b", "horizon"]
@@ -19,21 +20,46 @@ _KEYS = ["ccode_a", "ccode_b", "horizon"]
 
 @dataclass(frozen=True, eq=False)
 class Earlier:
-    """An earlier report.
-
-    Attributes
-    ----------
-    facts : dict
-        Its ``report.json``.
-    risks : pandas.DataFrame
-        Its risks.
-    changes : pandas.DataFrame or None
-        What had changed in it against the report before.
-    """
+    """An earlier report: its ``report.json``, its risks, and what had changed in it."""
 
     facts: dict[str, Any]
     risks: pd.DataFrame
     changes: pd.DataFrame | None
+
+
+@dataclass(frozen=True, eq=False)
+class Edition:
+    """What a report says about itself; dates are UTC."""
+
+    origin: int  # last year of the record
+    passed: bool  # the publication gate
+    sha256: str  # of all tables
+    generated: str
+    since: str  # date of the first edition with these numbers
+    changed: bool | None = None  # against the report that was there before
+    compared_with: str | None = None  # date of the report that changes are counted from
+    changes: pd.DataFrame | None = None
+
+
+def edition_after(earlier: Earlier | None, new: Edition, risks: pd.DataFrame) -> Edition:
+    """The new edition beside the one before.
+
+    When nothing has changed, the comparison with the report before the last change stays, so that
+    a daily run does not wipe out what changed last week.
+    """
+    if earlier is None:
+        return new
+    facts = earlier.facts
+    if facts["sha256"] == new.sha256:
+        return replace(
+            new,
+            changed=False,
+            since=str(facts.get("since") or facts["generated"]),
+            compared_with=facts.get("compared_with"),
+            changes=earlier.changes,
+        )
+    changes = rounded(changes_since(risks, earlier.risks))
+    return replace(new, changed=True, compared_with=str(facts["generated"]), changes=changes)
 
 
 def read_earlier(folder: Path) -> Earlier | None:
@@ -83,16 +109,8 @@ def read_earlier(folder: Path) -> Earlier | None:
 def changes_since(risks: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
     """Probability then and now, by dyad and years ahead; dyads in only one of the two are left out.
 
-    Parameters
-    ----------
-    risks, earlier : pandas.DataFrame
-        Tables of risks.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``before``, ``now``, ``change`` (now − before) and ``first_year_before``: the earlier
-        report may have forecast from another year.
+    ``before``, ``now``, ``change`` (now − before) and ``first_year_before``: the earlier report may
+    have forecast from another year.
     """
     before = earlier[[*_KEYS, "probability", "first_year"]].rename(
         columns={"probability": "before", "first_year": "first_year_before"}

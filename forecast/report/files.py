@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["as_csv", "digest", "records", "rounded", "write_tables"]
+__all__ = ["as_csv", "digest", "rounded", "write_tables"]
 
 #: Significant digits kept: what two machines agree on, and what a float32 holds.
 _DIGITS = {"float64": 12, "float32": 7}
@@ -49,23 +48,16 @@ def _significant(values: npt.NDArray[np.float64], digits: int) -> npt.NDArray[np
     return result
 
 
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain dictionaries for JSON; a missing or infinite value is None."""
-    names = [str(name) for name in table.columns]
-    columns = [[_plain(v) for v in table[name].tolist()] for name in table.columns]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+def _json_lines(table: pd.DataFrame) -> str:
+    """Rows as JSON, one a line; a missing or infinite value is null."""
+    kept = table.replace([np.inf, -np.inf], np.nan).astype(object)
+    rows = kept.where(kept.notna(), None).to_dict("records")
 
+    def plain(value: Any) -> Any:
+        return value.tolist() if hasattr(value, "tolist") else str(value)
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(v) for v in value]
-    return None if value is pd.NaT or value is pd.NA else str(value)
+    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=plain).encode
+    return ",\n".join(map(encode, rows))
 
 
 def as_csv(tables: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
@@ -106,7 +98,6 @@ def write_tables(
     tables: Mapping[str, pd.DataFrame], csv: Mapping[str, bytes], folder: Path
 ) -> dict[str, list[str]]:
     """Write every table into `folder`; names of the files by table."""
-    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
     written = {}
     for name, table in tables.items():
         files = [f"{name}.parquet", f"{name}.csv"]
@@ -114,7 +105,6 @@ def write_tables(
         (folder / files[1]).write_bytes(csv[name])
         if len(table) <= JSON_ROWS:
             files.append(f"{name}.json")
-            lines = ",\n".join(map(encode, records(table)))
-            (folder / files[2]).write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+            (folder / files[2]).write_text(f"[\n{_json_lines(table)}\n]\n", encoding="utf-8")
         written[name] = files
     return written

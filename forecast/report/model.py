@@ -8,26 +8,24 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.draws import estimates
+
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
 __all__ = ["diagnostics_table", "scale_table", "slope_table", "term_table"]
 
 LEVEL = 0.9
-_TAIL = (1.0 - LEVEL) / 2.0
 
 
 def _summary(draws: npt.NDArray[Any]) -> dict[str, float]:
     """Mean, s.d., equal-tailed interval and probability of being positive of one quantity."""
     values = np.asarray(draws, dtype=np.float64).ravel()
-    lower, upper = np.quantile(values, [_TAIL, 1.0 - _TAIL])
+    mean, lower, upper = estimates(values, LEVEL).tolist()
     return {
-        "mean": float(values.mean()),
-        "sd": float(values.std(ddof=1)),
-        "lower": float(lower),
-        "upper": float(upper),
+        "mean": mean, "sd": float(values.std(ddof=1)), "lower": lower, "upper": upper,
         "positive": float((values > 0).mean()),
-    }
+    }  # fmt: skip
 
 
 def term_table(fit: Fit) -> pd.DataFrame:
@@ -37,33 +35,27 @@ def term_table(fit: Fit) -> pd.DataFrame:
     deviations of any other.
     """
     beta = fit.posterior["posterior"]["beta"]
-    draws = dict(zip(beta["term"].to_numpy().tolist(), np.moveaxis(beta.to_numpy(), -1, 0),
-                     strict=True))  # fmt: skip
     names = list(fit.encoding.names)
-    rows: list[dict[str, Any]] = []
+    about: dict[str, tuple[str, str, str]] = {}
     for entry in (*fit.spec.entries, *fit.spec.interactions):
-        for column in (names[i] for i in fit.encoding.term_slices.get(entry.name, ())):
-            if column in draws:
-                prior = f"Normal({entry.prior.mean:g}, {entry.prior.sd:g})"
-                rows.append(
-                    {
-                        "column": column,
-                        "term": entry.name,
-                        "family": fit.spec.family_of(entry.name),
-                        "prior": prior,
-                    }
-                    | _summary(draws[column])
-                )
-    known = {row["column"] for row in rows}
-    rest = [name for name in draws if name not in known]
-    extra = [
-        {"column": name, "term": name, "family": "intercept" if name == "intercept" else "other",
-         "prior": f"Normal({fit.spec.intercept.mean}, {fit.spec.intercept.sd:g})"
-         if name == "intercept" else ""}
-        | _summary(draws[name])
-        for name in rest
-    ]  # fmt: skip
-    return pd.DataFrame([*extra, *rows]).assign(interval="equal-tailed", level=LEVEL)
+        prior = f"Normal({entry.prior.mean:g}, {entry.prior.sd:g})"
+        for i in fit.encoding.term_slices.get(entry.name, ()):
+            about[names[i]] = (entry.name, fit.spec.family_of(entry.name), prior)
+    draws = {str(n): beta.sel(term=n).to_numpy() for n in beta["term"].to_numpy()}
+    start = fit.spec.intercept
+    rest = {
+        name: (name, "intercept", f"Normal({start.mean}, {start.sd:g})")
+        if name == "intercept"
+        else (name, "other", "")
+        for name in draws
+        if name not in about
+    }
+    rows = [
+        {"column": column, "term": term, "family": family, "prior": prior} | _summary(draws[column])
+        for column, (term, family, prior) in (rest | about).items()
+        if column in draws
+    ]
+    return pd.DataFrame(rows).assign(interval="equal-tailed", level=LEVEL)
 
 
 def slope_table(fit: Fit) -> pd.DataFrame:

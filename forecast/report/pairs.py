@@ -10,15 +10,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.report.words import SHORT_STRATA, STATUSES
+__all__ = ["SCALE", "STATUSES", "pair_data", "place", "shown_rows"]
 
-__all__ = ["SCALE", "pair_data", "place", "shown_rows"]
-
+#: How a pair stands at the end of the record; the order is that of the page's data.
+STATUSES = ("at peace", "ended", "under way")
+#: A stratum in a cell of a table: what is on record between the two.
+_STRATA = {
+    "first ever": "none",
+    "quiet": "an old one",
+    "recurrent": "a recent one",
+    "outside the population": "not of the model",
+}
 #: Probabilities are whole numbers of ten-millionths: short for the many small ones.
 SCALE = 10_000_000
 _DIGITS = 4
 #: Left end of the bars.
 _LEAST = 1e-3
+_KEYS = ["ccode_a", "ccode_b"]
 
 
 def place(probability: float) -> str:
@@ -27,8 +35,9 @@ def place(probability: float) -> str:
     return f"{100 * min(max(share, 0.0), 1.0):.1f}"
 
 
-def _whole(values: npt.NDArray[np.float64]) -> list[int]:
+def _whole(values: npt.ArrayLike) -> list[int]:
     """Ten-millionths, of four significant digits."""
+    values = np.asarray(values, dtype=np.float64)
     size = np.floor(np.log10(np.maximum(np.abs(values), 1.0 / SCALE)))
     step = np.maximum(10.0 ** (size - _DIGITS + 1), 1.0 / SCALE)
     return [int(v) for v in np.rint(np.rint(values / step) * step * SCALE)]
@@ -44,20 +53,9 @@ def pair_data(
 ) -> dict[str, Any]:
     """Columns of all pairs, likeliest of the leading level in the first year first.
 
-    Parameters
-    ----------
-    risks : pandas.DataFrame
-        Table ``risks`` of the report.
-    states : pandas.DataFrame
-        Table ``states``, for codes and regions.
-    disputes : pandas.DataFrame
-        Table ``disputes``: since when, and until when.
-    changes : pandas.DataFrame or None
-        What changed since the report before.
-    horizons : sequence of int
-        Years ahead that the table can show.
-    severe : pandas.DataFrame, optional
-        Table ``risks_deaths_25``: the leading level, and fighting beside it.
+    Of the tables of the report ``risks``, ``states`` (codes and regions), ``disputes`` (since when,
+    until when), ``changes`` (None: the first report) and ``risks_deaths_25`` (the leading level,
+    and fighting beside it), at the years ahead that the table can show.
 
     Returns
     -------
@@ -72,65 +70,65 @@ def pair_data(
         row, since when it is under way or when it ended.
     """
     tables = {"onset": risks} if severe is None else {"deaths_25": severe, "onset": risks}
-    keys = ["ccode_a", "ccode_b"]
     leading = next(iter(tables.values()))
-    chosen = leading[leading["horizon"].isin(horizons)]
-    first = chosen[chosen["horizon"] == horizons[0]].sort_values(
-        ["probability", *keys], ascending=[False, True, True], ignore_index=True
+    first = leading[leading["horizon"] == horizons[0]].sort_values(
+        ["probability", *_KEYS], ascending=[False, True, True], ignore_index=True
     )
-    order = pd.MultiIndex.from_frame(first[keys])
+    order = pd.MultiIndex.from_frame(first[_KEYS])
     levels = {
-        name: [table[table["horizon"] == h].set_index(keys).reindex(order) for h in horizons]
+        name: [table[table["horizon"] == h].set_index(_KEYS).reindex(order) for h in horizons]
         for name, table in tables.items()
     }
-    by = dict(zip(horizons, levels["onset"], strict=True))
     about = states.drop_duplicates("ccode")
     places = {int(code): i for i, code in enumerate(about["ccode"])}
-    base = np.stack(
-        [
-            part["base_rate"].to_numpy(dtype=np.float64)
-            for parts in levels.values()
-            for part in parts
+    codes, classes = _classes(first["stratum"], list(levels.values()))
+    going = np.flatnonzero(first["status"] == STATUSES[2])
+    still = np.stack([part["still_under_way"].to_numpy(float) for part in levels["onset"]], axis=1)
+    changed = None
+    if changes is not None:
+        of = changes.set_index([*_KEYS, "horizon"])["change"]
+        found = [of.xs(h, level="horizon").reindex(order).to_numpy(float) for h in horizons]
+        whole = (_whole(np.nan_to_num(values)) for values in found)
+        changed = [
+            [v if known else None for v, known in zip(row, np.isfinite(values), strict=True)]
+            for row, values in zip(whole, found, strict=True)
         ]
-    )
-    labels = pd.Series(list(zip(first["stratum"], *base, strict=True)))
-    codes, classes = pd.factorize(labels, sort=True)
-    under_way = first["status"].to_numpy() == STATUSES[2]
-    still = np.stack([by[h]["still_under_way"].to_numpy(dtype=np.float64) for h in horizons])
-
-    def each(name: str) -> list[list[list[int]]]:
-        return [
-            [_whole(part[name].to_numpy(dtype=np.float64)) for part in parts]
-            for parts in levels.values()
-        ]
-
+    columns = {
+        key: [[_whole(part[name]) for part in parts] for parts in levels.values()]
+        for key, name in (("p", "probability"), ("l", "lower"), ("u", "upper"))
+    }
     return {
         "horizons": list(horizons),
         "levels": list(levels),
         "states": [
             [str(r.state), f"{r.iso3} {r.abbrev}", str(r.region)] for r in about.itertuples()
         ],
-        "classes": [
-            [
-                SHORT_STRATA.get(str(name), str(name)),
-                [_whole(part) for part in np.array(rates).reshape(len(levels), -1)],
-            ]
-            for name, *rates in classes
-        ],
+        "classes": classes,
         "a": [places[code] for code in first["ccode_a"]],
         "b": [places[code] for code in first["ccode_b"]],
-        "k": codes.tolist(),
+        "k": codes,
         "o": [STATUSES.index(status) for status in first["status"]],
         "v": first["relevant"].astype(int).tolist(),
-        "p": each("probability"),
-        "l": each("lower"),
-        "u": each("upper"),
-        "c": None if changes is None else [_changes(changes, order, h) for h in horizons],
-        "w": {int(i): _whole(still[:, i]) for i in np.flatnonzero(under_way)
-              if np.isfinite(still[:, i]).all()},
-        "f": {} if severe is None else _fighting(levels["deaths_25"], np.flatnonzero(under_way)),
+        **columns,
+        "c": changed,
+        "w": {int(i): _whole(still[i]) for i in going if np.isfinite(still[i]).all()},
+        "f": {} if severe is None else _fighting(levels["deaths_25"], going),
         "d": _dates(order, disputes),
-    }  # fmt: skip
+    }
+
+
+def _classes(
+    strata: pd.Series, levels: Sequence[Sequence[pd.DataFrame]]
+) -> tuple[list[int], list[list[Any]]]:
+    """Of each pair the place in the classes: stratum in words, base rates by level and horizon."""
+    base = [part["base_rate"].to_numpy(float) for parts in levels for part in parts]
+    codes, found = pd.factorize(pd.Series(list(zip(strata, *base, strict=True))), sort=True)
+    classes = []
+    for name, *rates in found:
+        past, remote, _ = str(name).partition(", remote")
+        words = _STRATA.get(past, past) + ("; remote" if remote else "")
+        classes.append([words, [_whole(part) for part in np.array(rates).reshape(len(levels), -1)]])
+    return codes.tolist(), classes
 
 
 def _fighting(
@@ -142,22 +140,11 @@ def _fighting(
     return {int(i): [_whole(of_horizon) for of_horizon in values[i]] for i in rows}
 
 
-def _changes(changes: pd.DataFrame, order: pd.MultiIndex, horizon: int) -> list[int | None]:
-    part = changes[changes["horizon"] == horizon].set_index(["ccode_a", "ccode_b"])["change"]
-    found = part.reindex(order).to_numpy(dtype=np.float64)
-    whole = _whole(np.nan_to_num(found))
-    return [v if known else None for v, known in zip(whole, np.isfinite(found), strict=True)]
-
-
 def _dates(order: pd.MultiIndex, disputes: pd.DataFrame) -> dict[int, str]:
     """Since when a conflict is under way, or when it ended, as much of it as is known, by row."""
-    rows = order.get_indexer(pd.MultiIndex.from_frame(disputes[["ccode_a", "ccode_b"]]))
-    return {
-        int(i): since if status == STATUSES[2] else end
-        for i, status, since, end in zip(
-            rows, disputes["status"], disputes["since"], disputes["end"], strict=True
-        )
-    }
+    rows = order.get_indexer(pd.MultiIndex.from_frame(disputes[_KEYS]))
+    dates = disputes["since"].where(disputes["status"] == STATUSES[2], disputes["end"])
+    return {int(i): str(date) for i, date in zip(rows, dates, strict=True)}
 
 
 def shown_rows(data: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
@@ -165,17 +152,12 @@ def shown_rows(data: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
 
     What the script of the page shows at first, from the same whole numbers.
     """
-    going = STATUSES.index("under way")
+    known = data["c"] is not None and data["levels"][0] == "onset"
     rows: list[dict[str, Any]] = []
-    for i, status in enumerate(data["o"]):
-        if len(rows) == most:
-            break
-        if status == going:
-            continue
+    for i in [i for i, status in enumerate(data["o"]) if STATUSES[status] != "under way"][:most]:
         stratum, rates = data["classes"][data["k"][i]]
         p, lower, upper = (data[name][0][0][i] / SCALE for name in "plu")
         base = rates[0][0] / SCALE
-        known = data["c"] is not None and data["levels"][0] == "onset"
         change = data["c"][0][i] if known else None
         rows.append(
             {
@@ -184,7 +166,7 @@ def shown_rows(data: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
                 "p": p, "lower": lower, "upper": upper, "base": base,
                 "ratio": p / base if base else math.nan,
                 "stratum": stratum,
-                "status": STATUSES[status],
+                "status": STATUSES[data["o"][i]],
                 "date": data["d"].get(i, ""),
                 "change": None if change is None else change / SCALE,
             }

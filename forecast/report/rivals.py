@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
-from forecast.report.sections import View
+from forecast.report.views import Row, Tables, View, pair, view
 from forecast.risk.rival_words import points_words, rival_answers, rival_table
 from forecast.simulation.rivals import REFUTED
-from forecast.text import slug
+from forecast.text import number, slug
 
 __all__ = ["rival_tables", "rival_views", "standing_view"]
 
@@ -26,13 +25,7 @@ _FACTS = (
 
 
 def rival_tables(results: Mapping[str, xr.Dataset]) -> dict[str, pd.DataFrame]:
-    """Tables of the theories and of each scenario under them, by the name of their files.
-
-    Parameters
-    ----------
-    results : mapping of str to xarray.Dataset
-        By scenario, from `forecast.simulation.rivals.simulate_rivals`.
-    """
+    """Tables of the theories and of each scenario under them (`simulate_rivals`), by file."""
     found: dict[str, pd.DataFrame] = {}
     for name, result in results.items():
         # The model is the same under every scenario, and so is what the record says of theories.
@@ -43,65 +36,60 @@ def rival_tables(results: Mapping[str, xr.Dataset]) -> dict[str, pd.DataFrame]:
 
 
 def rival_views(name: str, results: Mapping[str, xr.Dataset]) -> dict[str, Any] | None:
-    """Sentences on the first pairs, and a table of pairs by theory; None if not asked for.
-
-    Parameters
-    ----------
-    name : str
-        Of the scenario.
-    results : mapping of str to xarray.Dataset
-        As for `rival_tables`.
-    """
+    """Sentences on the first pairs of a scenario, and a table by theory; None if not asked for."""
     if name not in results:
         return None
     result = results[name]
     table = rival_table(result, top=_SHOWN)
     names = result["theory"].to_numpy().astype(str)
-    out = result["standing"].to_numpy() == REFUTED
-    order = [*names[~out].tolist(), *names[out].tolist()]  # those without a vote last
-    rows = [
-        (f"{a} – {b}", *(points_words(each.set_index("theory").loc[t].to_dict()) for t in order))
-        for (a, b), each in table.groupby(["state_a", "state_b"], sort=False)
-    ]
+    out = dict(zip(names, (result["standing"].to_numpy() == REFUTED).tolist(), strict=True))
+    order = sorted(names, key=lambda theory: out[theory])
+    rows = {
+        key: part.set_index("theory").to_dict("index")
+        for key, part in table.groupby(["state_a", "state_b"], sort=False)
+    }
+
+    def under(theory: str) -> Callable[[Row], str]:
+        return lambda r: points_words(rows[r["state_a"], r["state_b"]][theory])
+
     level, last = str(table["interval"].iloc[0]), int(table["last_year"].iloc[0])
     return {
         "answers": rival_answers(result, top=_TOLD),
-        "pairs": View(
+        "pairs": view(
             f"The paired difference in percentage points by the end of {last}, under each theory"
             f" ({level}); those without a vote last",
-            ("Pair", *(f"#{t} (refuted)" if t in names[out] else f"#{t}" for t in order)),
-            rows,
             _stem(name),
+            table.drop_duplicates(["state_a", "state_b"]),
+            {"Pair": pair, **{f"#{t}{' (refuted)' * out[t]}": under(t) for t in order}},
         ),
     }
 
 
-def standing_view(tables: Mapping[str, pd.DataFrame]) -> View | None:
+def standing_view(tables: Tables) -> View | None:
     """What each theory says, and what the record says of it; None if not asked for."""
     if "theories" not in tables:
         return None
-    return View(
+    return view(
         "The theories, and what the record says of each: log marginal likelihood of the years of"
         " the fit, and sum of the log probabilities of forecasts out of sample (larger is better)",
-        ("Theory", "What it says", "Standing", "#Log evidence", "#Log score", "Why"),
-        [
-            (str(f["theory"]), str(f["says"]), str(f["standing"]), _number(f["log_evidence"]),
-             _number(f["log_score"]), _why(f))
-            for _, f in tables["theories"].iterrows()
-        ],
         "theories",
-    )  # fmt: skip
+        tables["theories"],
+        {
+            "Theory": "theory",
+            "What it says": "says",
+            "Standing": "standing",
+            "#Log evidence": lambda r: number(r["log_evidence"], 1),
+            "#Log score": lambda r: number(r["log_score"], 1),
+            "Why": _why,
+        },
+    )
 
 
 def _stem(name: str) -> str:
     return f"scenario_{slug(name)}_theories"
 
 
-def _number(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.1f}".replace("-", "−")
-
-
-def _why(facts: pd.Series) -> str:
+def _why(facts: Row) -> str:
     more = [
         "its priors have seen some of these conflicts, which are counted twice"
         if facts["counts_twice"]

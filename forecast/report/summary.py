@@ -9,15 +9,17 @@ import pandas as pd
 
 from forecast.features.strata import STRATA_WORDS
 from forecast.report.scenarios import WORLD
-from forecast.report.words import group_words
+from forecast.report.views import Row
 from forecast.sources.codes import BETWEEN
 from forecast.text import (
     count,
+    group_words,
     interval,
     listed,
     number,
     percent,
     points,
+    points_interval,
     ratio,
     significant,
     slug,
@@ -47,18 +49,8 @@ def summarise(
 ) -> tuple[str, ...]:
     """Sentences: fighting, what is under way, what may begin, the world, states, scenarios, trust.
 
-    Parameters
-    ----------
-    tables : mapping of str to DataFrame
-        Tables of the report.
-    scenarios : list of str
-        Names of the scenarios.
-    model : str
-        Name of the model in the tables of the backtest.
-    observed : mapping of int to int
-        Onsets on record between the pairs of the population, by year.
-    passed : bool
-        Whether the fit met the publication gate.
+    `model` is its name in the tables of the backtest, `observed` the onsets on record between the
+    pairs of the population, by year, `passed` whether the fit met the publication gate.
     """
     severe = tables.get("risks_deaths_25")
     return (
@@ -72,41 +64,53 @@ def summarise(
     )
 
 
+def _pair(row: Row) -> str:
+    return f"{row['state_a']}–{row['state_b']}"
+
+
+def _likeliest(table: pd.DataFrame, column: str = "probability") -> pd.DataFrame:
+    """Pairs or states, the likeliest first."""
+    keys = [key for key in ("ccode_a", "ccode_b", "ccode") if key in table]
+    return table.sort_values([column, *keys], ascending=[False] + [True] * len(keys))
+
+
+def _with_interval(row: Row) -> str:
+    """Probability of a table of risks, its interval, and what that is."""
+    kind = f"{row['interval_level']:.0%} {row['interval_kind']}"
+    return f"{percent(row['probability'])} ({kind} interval {interval(row['lower'], row['upper'])}"
+
+
 def _world(
     risks: pd.DataFrame, regions: pd.DataFrame, observed: Mapping[int, int], recall: str
 ) -> str:
     # Pairs outside the population carry an observed rate, not a forecast: they are not summed.
     own = risks[(risks["horizon"] == 1) & (risks["handling"] == "model")]
     year = int(own["first_year"].iloc[0])
-    recent = [observed[y] for y in sorted(observed)[-_RECENT:]]
     first = regions[regions["year"] == year]
     every = first[first["region"] == WORLD].iloc[0]
     first = first[first["region"] != WORLD]
     most = first.iloc[int(first["status_quo"].to_numpy().argmax())]
     apart = own.loc[~own["relevant"], "probability"]
     remote = f", {number(float(apart.sum()), 1)} of them between remote pairs" if len(apart) else ""
+
+    def predictive(row: pd.Series) -> str:
+        ends = (number(float(row[f"status_quo_{end}"]), 0) for end in ("lower", "upper"))
+        return f"({row['interval'].split(',')[0]} predictive interval {' to '.join(ends)}"
+
     text = (
-        f"For {year} the model expects {number(float(own['probability'].sum()), 1)} new militarised"
-        f" conflicts between two states to be recorded"
-        f" ({every['interval'].split(',')[0]} predictive"
-        f" interval {number(float(every['status_quo_lower']), 0)} to"
-        f" {number(float(every['status_quo_upper']), 0)}; onsets as recorded here, summed over"
-        f" {own['base_population'].iloc[0]}: {count(len(own))}{remote})"
+        f"For {year} the model expects {number(float(own['probability'].sum()), 1)} new"
+        f" militarised conflicts between two states to be recorded {predictive(every)}; onsets as"
+        f" recorded here, summed over {own['base_population'].iloc[0]}: {count(len(own))}{remote})"
     )
-    if recent:
-        years = sorted(observed)[-_RECENT:]
-        text += f", against {number(sum(recent) / len(recent), 1)} a year in {years[0]}–{years[-1]}"
-    where = (
-        "between states of different regions"
-        if most["region"] == BETWEEN
-        else f"within {most['region']}"
-    )
-    return text + (
-        f"; the largest part, {number(float(most['status_quo']), 1)}"
-        f" ({most['interval'].split(',')[0]} predictive interval"
-        f" {number(float(most['status_quo_lower']), 0)} to"
-        f" {number(float(most['status_quo_upper']), 0)}), is expected {where}."
-        f"{' ' + recall if recall else ''}"
+    years = sorted(observed)[-_RECENT:]
+    if years:
+        mean = sum(observed[y] for y in years) / len(years)
+        text += f", against {number(mean, 1)} a year in {years[0]}–{years[-1]}"
+    between = most["region"] == BETWEEN
+    where = "between states of different regions" if between else f"within {most['region']}"
+    return (
+        f"{text}; the largest part, {number(float(most['status_quo']), 1)} {predictive(most)}), is"
+        f" expected {where}.{' ' + recall if recall else ''}"
     )
 
 
@@ -116,11 +120,8 @@ def _severe(severe: pd.DataFrame, ladder: pd.DataFrame | None) -> str:
     year = int(one["first_year"].iloc[0])
 
     def pairs(column: str, among: pd.DataFrame) -> str:
-        top = among.sort_values([column, "ccode_a", "ccode_b"], ascending=[False, True, True])
-        return listed(
-            f"{r['state_a']}–{r['state_b']} ({percent(r[column])})"
-            for r in top.head(_NEXT).to_dict("records")
-        )
+        top = _likeliest(among, column).head(_NEXT)
+        return listed(f"{_pair(r)} ({percent(r[column])})" for r in top.to_dict("records"))
 
     new = one[one["handling"] == "model"]
     expected = number(float(new["probability"].sum()), 1)
@@ -149,40 +150,34 @@ def _recall(coverage: pd.DataFrame) -> str:
 
 
 def _pairs(risks: pd.DataFrame) -> str:
-    one = risks[(risks["horizon"] == 1) & (risks["status"] != "under way")].sort_values(
-        ["probability", "ccode_a", "ccode_b"], ascending=[False, True, True]
-    )
+    one = _likeliest(risks[(risks["horizon"] == 1) & (risks["status"] != "under way")])
     if one.empty:
         return "No pair is at peace."
-    top = one.iloc[0]
+    top, *others = one.head(_NEXT).to_dict("records")
     text = (
         "Of all other pairs the one most likely to see a conflict begin"
         f" {span(top['first_year'], top['last_year'])} is {top['state_a']} and {top['state_b']}:"
-        f" {percent(top['probability'])}"
-        f" ({top['interval_level']:.0%} {top['interval_kind']} interval"
-        f" {interval(top['lower'], top['upper'])}, uncertainty of the parameters), where the base"
+        f" {_with_interval(top)}, uncertainty of the parameters), where the base"
         f" rate of {STRATA_WORDS.get(top['stratum'], top['stratum'])} is"
         f" {percent(top['base_rate'])} per pair and year"
     )
     if top["status"] == "ended":
         text += " (one ended between them in the year before)"
-    others = [
-        f"{r.state_a}–{r.state_b} ({percent(float(str(r.probability)))}"
-        f"{'' if r.relevant else ', remote'})"
-        for r in one.iloc[1:_NEXT].itertuples()
-    ]
-    text += f"; next come {listed(others)}" if others else ""
+    if others:
+        remote = ("" if r["relevant"] else ", remote" for r in others)
+        next_ones = zip(others, remote, strict=True)
+        found = listed(f"{_pair(r)} ({percent(r['probability'])}{far})" for r, far in next_ones)
+        text += f"; next come {found}"
     rare = one[one["stratum"].str.startswith("first ever") & (one["handling"] == "model")]
     for chosen, what in (
         (one[~one["relevant"]], "of remote pairs (no neighbours, and no major power)"),
         (rare, "of pairs with no conflict on record"),
     ):
         if len(chosen) and chosen.index[0] not in one.index[:_NEXT]:
-            first = chosen.iloc[0]
+            first = chosen.iloc[0].to_dict()
             text += (
-                f"; {what} {first['state_a']}–{first['state_b']}"
-                f" ({percent(first['probability'])}, {ratio(first['ratio'])} its base rate of"
-                f" {percent(first['base_rate'])})"
+                f"; {what} {_pair(first)} ({percent(first['probability'])},"
+                f" {ratio(first['ratio'])} its base rate of {percent(first['base_rate'])})"
             )
     return f"{text}."
 
@@ -195,43 +190,32 @@ def _under_way(disputes: pd.DataFrame, risks: pd.DataFrame) -> str:
     if going.empty:
         return f"No conflict of two states is under way at the end of {year - 1}, as recorded here."
     pairs = [
-        f"{r['state_a']}–{r['state_b']} since {r['since'] or 'an unknown day'}"
+        f"{_pair(r)} since {r['since'] or 'an unknown day'}"
         f" ({percent(float(one[r['ccode_a'], r['ccode_b']]))})"
         for r in going.to_dict("records")
     ]
-    what = (
-        "A conflict of two states is"
-        if len(pairs) == 1
-        else (f"Conflicts of {count(len(pairs))} pairs of states are")
-    )
+    many = f"Conflicts of {count(len(pairs))} pairs of states are"
     return (
-        f"{what} under way at the end of {year - 1}, as recorded here, with the probability of"
-        f" still being so at the end of {year}: {listed(pairs, limit=_GOING)}."
+        f"{'A conflict of two states is' if len(pairs) == 1 else many} under way at the end of"
+        f" {year - 1}, as recorded here, with the probability of still being so at the end of"
+        f" {year}: {listed(pairs, limit=_GOING)}."
     )
 
 
 def _states(states: pd.DataFrame) -> str:
     last = int(states["horizon"].max())
-    one = states[states["horizon"] == 1].sort_values(
-        ["probability", "ccode"], ascending=[False, True]
-    )
-    longer = states[states["horizon"] == last].set_index("ccode")["probability"]
-    top = one.iloc[0]
-    high = int((one["probability"] >= 0.1).sum())
-    half = float(one["probability"].median())
-    others = [
-        f"{r.state} ({percent(float(str(r.probability)))})" for r in one.iloc[1:4].itertuples()
-    ]
+    one = _likeliest(states[states["horizon"] == 1])
+    longer = states.loc[states["horizon"] == last, "probability"]
+    top, *others = one.head(4).to_dict("records")
     text = (
         f"{top['state']} is the state most likely to be a party to at least one new conflict"
-        f" {span(top['first_year'], top['last_year'])}: {percent(top['probability'])}"
-        f" ({top['interval_level']:.0%} {top['interval_kind']} interval"
-        f" {interval(top['lower'], top['upper'])})"
+        f" {span(top['first_year'], top['last_year'])}: {_with_interval(top)})"
     )
     if others:
-        text += f", before {listed(others)}"
+        text += f", before {listed(f'{r["state"]} ({percent(r["probability"])})' for r in others)}"
     text += (
-        f"; {high} of {len(one)} states are at 10% or more, the median state is at {percent(half)}"
+        f"; {int((one['probability'] >= 0.1).sum())} of {len(one)} states are at 10% or more, the"
+        f" median state is at {percent(float(one['probability'].median()))}"
     )
     if last > 1:
         text += f" and at {percent(float(longer.median()))} within {last} years"
@@ -254,40 +238,42 @@ def _scenarios(tables: Mapping[str, pd.DataFrame], names: list[str]) -> str:
         return f"None of the {len(names)} scenarios changes any risk."
     shares = listed(f"{share} pairs under '{name}'" for name, share in decided.items())
     every = "the scenario makes" if len(names) == 1 else f"any of the {len(names)} scenarios makes"
+    ends = points_interval(top["difference_lower"], top["difference_upper"])
     return (
-        f"The largest change that {every} is to {top['state_a']}–{top['state_b']} under"
-        f" '{top['name']}': from"
+        f"The largest change that {every} is to {_pair(top.to_dict())} under '{top['name']}': from"
         f" {percent(top['status_quo'])} to {percent(top['scenario'])} by {top['last_year']}"
         f" (paired difference {points(top['difference'])}, {str(top['interval']).split(',')[0]}"
-        f" interval {points(top['difference_lower'], unit=False)} to"
-        f" {points(top['difference_upper'], unit=False)}); the interval of the difference excludes"
+        f" interval {ends}); the interval of the difference excludes"
         f" zero for {shares}, and all of it is association, not causal effect."
     )
 
 
-def _trust(tables: Mapping[str, pd.DataFrame], model: str, passed: bool) -> str:
-    checks = tables["checks"]
+def _verdict(checks: pd.DataFrame, passed: bool) -> str:
+    """What became of the checks and of the gate."""
     judged = checks[checks["passed"].notna()]
     fell = judged.loc[~judged["passed"].astype(bool), "check"]
     failed = [str(name).replace("_", " ") for name in fell]
-    verdict = (
-        f"all {len(judged)} checks passed"
-        if not failed
-        else f"{len(failed)} of {len(judged)} checks failed ({listed(failed)})"
-    )
+    text = f"all {len(judged)} checks passed"
+    if failed:
+        text = f"{len(failed)} of {len(judged)} checks failed ({listed(failed)})"
     if len(judged) == 0:
-        verdict = "no check was run"
+        text = "no check was run"
     elif len(judged) < len(checks):
-        verdict += f" ({len(checks) - len(judged)} more could not be judged)"
-    if not passed:
-        verdict += (
-            ", and the fit missed the publication gate, so that no number here should be used"
-        )
+        text += f" ({len(checks) - len(judged)} more could not be judged)"
+    missed = ", and the fit missed the publication gate, so that no number here should be used"
+    return text if passed else text + missed
+
+
+def _trust(tables: Mapping[str, pd.DataFrame], model: str, passed: bool) -> str:
+    verdict = _verdict(tables["checks"], passed)
     if "scores" not in tables:
         return f"There is no backtest in this report, so nothing shows its skill; {verdict}."
     scores = tables["scores"]
-    scores = scores[(scores["kind"] == "all") & (scores["horizon"] == scores["horizon"].min())]
-    own = scores[scores["model"] == model].iloc[0]
+    whole = scores[scores["kind"] == "all"]
+    horizon = whole["horizon"].min()
+    scores = scores[(scores["model"] == model) & (scores["horizon"] == horizon)]
+    own = scores[scores["kind"] == "all"].iloc[0]
+    groups = scores[scores["kind"] == "relevance"].to_dict("records")
     rows = tables["backtest_forecasts"]["year"]
     text = (
         f"Forecasting {rows.min()}–{rows.max()} anew, without hindsight"
@@ -296,16 +282,13 @@ def _trust(tables: Mapping[str, pd.DataFrame], model: str, passed: bool) -> str:
         f" {number(own['log_loss_skill'], 3)} against climatology; it expected"
         f" {number(own['expected'], 1)} onsets"
     )
-    groups = tables["scores"]
-    groups = groups[(groups["kind"] == "relevance") & (groups["model"] == model)]
-    groups = groups[groups["horizon"] == scores["horizon"].min()]
     if len(groups) > 1:
-        parts = [
+        parts = (
             f"{number(r['expected'], 1)} for {count(r['events'])} between"
             f" {group_words('relevance', r['group'])} pairs (log loss"
             f" {significant(r['log_loss'], 4)})"
-            for r in groups.to_dict("records")
-        ]
+            for r in groups
+        )
         text += f": {listed(parts)}"
     gain = alliance_gain(tables)
     return f"{text}{'' if gain is None else f', and {gain}'}; {verdict}."
@@ -315,33 +298,25 @@ def alliance_gain(tables: Mapping[str, pd.DataFrame]) -> str | None:
     """What the report's own backtest says of alliances; None without one, or without alliances."""
     if "differences" not in tables:
         return None
-    difference = _against(tables["differences"], "without_alliances")
-    if difference is None:
+    table = tables["differences"]
+    against = table["against"].str.contains("without_alliances")
+    chosen = table[(table["kind"] == "all") & (table["score"] == "log_loss") & against]
+    if chosen.empty:
         return None
-    better = (
-        "alliances make the forecasts measurably better"
-        if difference["upper"] < 0
-        else "alliances make the forecasts measurably worse"
-        if difference["lower"] > 0
-        else "alliances have not shown that they improve the forecasts"
-    )
+    difference = chosen.iloc[0]
+    better = "alliances have not shown that they improve the forecasts"
+    if difference["upper"] < 0:
+        better = "alliances make the forecasts measurably better"
+    elif difference["lower"] > 0:
+        better = "alliances make the forecasts measurably worse"
     years = tables["backtest_forecasts"]["year"].nunique()
     if years < _FEW_YEARS:
         better += f" in these {years} years, too few for a verdict"
     mean, lower, upper = (
-        f"{number(1e4 * difference[name], 2, sign=True)}" for name in ("mean", "lower", "upper")
+        number(1e4 * difference[name], 2, sign=True) for name in ("mean", "lower", "upper")
     )
     return (
         f"{better} (difference in log loss to the same model without them {mean} × 10⁻⁴ per pair"
         f" and year, {difference['level']:.0%} block-bootstrap interval {lower} to {upper};"
         " negative is better)"
     )
-
-
-def _against(differences: pd.DataFrame, what: str) -> pd.Series | None:
-    chosen = differences[
-        (differences["kind"] == "all")
-        & (differences["score"] == "log_loss")
-        & differences["against"].str.contains(what)
-    ]
-    return None if chosen.empty else chosen.iloc[0]

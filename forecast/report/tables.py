@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,8 @@ from forecast.panel.rows import relevant_pairs
 from forecast.report import model, scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.files import rounded
+from forecast.report.pairs import STATUSES
 from forecast.report.rivals import rival_tables
-from forecast.report.words import STATUSES
 from forecast.risk.pair_answer import date_words
 from forecast.text import slug
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from forecast.report import Findings
     from forecast.sources.tables import Tables
 
-__all__ = ["check_inputs", "origin_year", "scenario_tables", "state_risks", "tables_of"]
+__all__ = ["check_inputs", "origin_year", "state_risks", "tables_of"]
 
 #: Rows that depend on the machine and the hour.
 _CLOCKS = ("wall_seconds", "peak_memory_mb")
@@ -42,13 +42,7 @@ _DISPUTES = (
 
 
 def check_inputs(findings: Findings) -> Tables:
-    """Tables behind the findings.
-
-    Raises
-    ------
-    ArgumentError
-        A panel without tables or world, no risks, or risks without a column that the page shows.
-    """
+    """Tables behind the findings, which have all that the page shows; else ArgumentError."""
     tables = findings.fit.panel.tables
     if tables is None or findings.fit.panel.world is None:
         raise ArgumentError(
@@ -90,7 +84,7 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
     if findings.severe_status_quo is not None:
         found["states_deaths_25"] = state_risks(findings.severe_status_quo, tables)
     for name, result in findings.scenarios.items():
-        found |= scenario_tables(name, result, tables, origin)
+        found |= scenarios.scenario_tables(name, result, tables, origin)
         if name in findings.initiations:
             found[f"scenario_{slug(name)}_initiation"] = findings.initiations[name].table
     found |= rival_tables(findings.theories)
@@ -139,9 +133,8 @@ def dispute_table(risks: pd.DataFrame, tables: Tables, origin: int) -> pd.DataFr
     """The conflicts that are under way at the end of the record, and those that ended in its year.
 
     One row per pair whose ``status`` is not at peace: under way first, and of these the
-    deadliest. Columns ``ccode_a``, ``ccode_b``,
-    ``state_a``, ``state_b``, ``status``, ``conflict_id``, ``conflict``, ``since`` and ``end`` (as
-    much of the ISO date as is known), ``deaths_class`` (of the pair as recorded, so far).
+    deadliest. ``since`` and ``end`` are as much of the ISO date as is known, ``deaths_class`` is of
+    the pair as recorded, so far.
     """
     from forecast.simulation.ending import disputes_at
 
@@ -176,51 +169,33 @@ def state_risks(result: xr.Dataset, tables: Tables) -> pd.DataFrame:
     ``first_year``, ``last_year``, ``probability``, ``lower``, ``upper``, ``interval_kind``,
     ``interval_level``.
     """
-    from forecast.sources.codes import LabelKind, state_label
+    from forecast.sources.codes import state_label
 
     origin = int(result.attrs["origin"])
     regions = tables.states.drop_duplicates("ccode", keep="last").set_index("ccode")["region"]
-    codes = [int(code) for code in result["state"].to_numpy()]
+    codes = result["state"].to_numpy().astype(int).tolist()
     risk = result["state_risk"].sel(world="status_quo")
-    years = [int(year) for year in result["year"].to_numpy()]
-    kinds: tuple[LabelKind, ...] = ("iso3", "abbrev")
-    parts = []
-    for h, year in enumerate(years, start=1):
-        mean, lower, upper = (
-            risk.sel(year=year, estimate=name).to_numpy() for name in ("mean", "lower", "upper")
-        )
-        columns: dict[str, Any] = {
-            "ccode": codes,
-            **{
-                kind: [state_label(tables, code, year=origin, kind=kind) for code in codes]
-                for kind in kinds
-            },
-            "state": [str(name) for name in result["state_name"].to_numpy()],
-            "region": [str(regions.get(code, "")) for code in codes],
-            "horizon": h,
-            "first_year": years[0],
-            "last_year": year,
-            "probability": mean,
-            "lower": lower,
-            "upper": upper,
-            "interval_kind": str(result.attrs["interval_kind"]),
-            "interval_level": float(result.attrs["interval_level"]),
-        }
-        parts.append(pd.DataFrame(columns))
-    return pd.concat(parts, ignore_index=True)
-
-
-def scenario_tables(
-    name: str, result: xr.Dataset, tables: Tables, origin: int
-) -> dict[str, pd.DataFrame]:
-    """Tables of one scenario: by dyad, state and region."""
-    edited = scenarios.parties(list(result.attrs["edits"]), tables, year=origin)
-    stem = f"scenario_{slug(name)}"
-    return {
-        stem: scenarios.dyad_table(result, edited),
-        f"{stem}_states": scenarios.state_table(result, edited),
-        f"{stem}_regions": scenarios.region_table(result),
+    years = result["year"].to_numpy()
+    about = {
+        "ccode": codes,
+        "iso3": [state_label(tables, code, year=origin, kind="iso3") for code in codes],
+        "abbrev": [state_label(tables, code, year=origin, kind="abbrev") for code in codes],
+        "state": result["state_name"].to_numpy().astype(str).tolist(),
+        "region": [str(regions.get(code, "")) for code in codes],
     }
+    estimates = {"probability": "mean", "lower": "lower", "upper": "upper"}
+    parts = [
+        pd.DataFrame(about).assign(
+            horizon=h,
+            first_year=int(years[0]),
+            last_year=int(year),
+            **{n: risk.sel(year=year, estimate=e).to_numpy() for n, e in estimates.items()},
+            interval_kind=str(result.attrs["interval_kind"]),
+            interval_level=float(result.attrs["interval_level"]),
+        )
+        for h, year in enumerate(years, start=1)
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _backtest(record: Backtest) -> dict[str, pd.DataFrame]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,9 @@ import pandas as pd
 
 from forecast.files import replace_folder
 from forecast.report import Report
-from forecast.report.earlier import KIND, Earlier, changes_since, read_earlier
-from forecast.report.files import as_csv, digest, rounded, write_tables
-from forecast.report.page import Setting, render_page
+from forecast.report.earlier import KIND, Edition, edition_after, read_earlier
+from forecast.report.files import as_csv, digest, write_tables
+from forecast.report.page import render_page
 from forecast.report.summary import summarise
 from forecast.report.tables import origin_year, tables_of
 
@@ -27,29 +27,12 @@ __all__ = ["write_report"]
 _VERSION = 1
 
 
-@dataclass(frozen=True)
-class _Since:
-    """How this report stands to the one that was there before."""
-
-    changed: bool | None
-    since: str
-    compared_with: str | None
-    changes: pd.DataFrame | None
-
-
 def write_report(findings: Findings, folder: Path) -> Report:
     """Write the page and its tables into a folder that becomes the report.
 
-    Parameters
-    ----------
-    findings : Findings
-        Results to show.
-    folder : Path
-        Absent, empty, or an earlier report; what is in it and not of the report is kept.
-
-    Returns
-    -------
-    Report
+    The folder is absent, empty, or an earlier report; what is in it and not of the report is kept.
+    The digest is over all tables, rounded to 12 significant digits; no time of day and no wall
+    time is in them.
 
     Raises
     ------
@@ -58,22 +41,16 @@ def write_report(findings: Findings, folder: Path) -> Report:
         findings lack what a report shows.
     ArtifactError
         The earlier report in the folder cannot be read.
-
-    Notes
-    -----
-    The digest is over all tables, rounded to 12 significant digits; no time of day and no wall
-    time is in them. When nothing has changed, the comparison with the report before the last
-    change stays, so that a daily run does not wipe out what changed last week.
     """
     earlier = read_earlier(folder)
     findings = _recorded(findings)
     tables = tables_of(findings)
     csv = as_csv(tables)
-    sha256 = digest(csv)
-    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    since = _compare(tables["risks"], sha256, earlier, now)
     origin = origin_year(findings)
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     passed = bool(findings.fit.gate().passed)
+    new = Edition(origin=origin, passed=passed, sha256=digest(csv), generated=now, since=now)
+    edition = edition_after(earlier, new, tables["risks"])
     sentences = summarise(
         tables,
         scenarios=list(findings.scenarios),
@@ -82,36 +59,22 @@ def write_report(findings: Findings, folder: Path) -> Report:
         passed=passed,
     )
     summary = (*findings.notices, *sentences)
-    setting = Setting(
-        origin=origin,
-        sha256=sha256,
-        generated=now,
-        changed=since.changed,
-        since=since.since,
-        compared_with=since.compared_with,
-        passed=passed,
-    )
-    page = render_page(findings, tables, since.changes, summary, setting)
+    page = render_page(findings, tables, summary, edition)
     ours = earlier.facts["files"] if earlier else ()
     with replace_folder(folder, ours=ours, keep=True) as staging:
         written = write_tables(tables, csv, staging)
-        if since.changes is not None:
-            since_then = {"changes": since.changes}
+        if edition.changes is not None:
+            since_then = {"changes": edition.changes}
             written |= write_tables(since_then, as_csv(since_then), staging)
         (staging / "index.html").write_text(page, encoding="utf-8")
-        files = [
-            "index.html", "report.json", *(name for names in written.values() for name in names),
-        ]  # fmt: skip
-        facts = _facts(findings, setting, summary, tables, written, files)
-        (staging / "report.json").write_text(
-            json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-            encoding="utf-8",
-        )
+        facts = _facts(findings, edition, summary, tables, written)
+        text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
+        (staging / "report.json").write_text(text + "\n", encoding="utf-8")
     return Report(
         page=folder / "index.html",
         tables=tuple(folder / name for names in written.values() for name in names),
-        sha256=sha256,
-        changed=since.changed,
+        sha256=edition.sha256,
+        changed=edition.changed,
         summary=summary,
     )
 
@@ -127,62 +90,41 @@ def _recorded(findings: Findings) -> Findings:
     return replace(findings, fit=replace(fit, record=record))
 
 
-def _compare(risks: pd.DataFrame, sha256: str, earlier: Earlier | None, now: str) -> _Since:
-    if earlier is None:
-        return _Since(changed=None, since=now, compared_with=None, changes=None)
-    facts = earlier.facts
-    if facts["sha256"] == sha256:
-        return _Since(
-            changed=False,
-            since=str(facts.get("since") or facts["generated"]),
-            compared_with=facts.get("compared_with"),
-            changes=earlier.changes,
-        )
-    since = _Since(changed=True, since=now, compared_with=None, changes=None)
-    changes = rounded(changes_since(risks, earlier.risks))
-    return replace(since, compared_with=str(facts["generated"]), changes=changes)
-
-
 def _observed(findings: Findings, origin: int) -> dict[int, int]:
     """Onsets on record by year, over the rows of the fit's panel."""
     rows = findings.fit.panel.data
     year, outcome = rows["year"].to_numpy(), rows["outcome"].to_numpy()
     known = ~np.isnan(outcome) & (year <= origin)
-    years, index = np.unique(year[known], return_inverse=True)
-    sums = np.bincount(index, weights=outcome[known]) if years.size else np.array([])
-    return {int(y): int(n) for y, n in zip(years, sums, strict=True)}
+    sums = pd.Series(outcome[known]).groupby(year[known]).sum()
+    return {int(y): int(n) for y, n in zip(sums.index, sums, strict=True)}
 
 
 def _facts(
     findings: Findings,
-    setting: Setting,
+    edition: Edition,
     summary: tuple[str, ...],
     tables: dict[str, pd.DataFrame],
     written: dict[str, list[str]],
-    files: list[str],
 ) -> dict[str, Any]:
     """Content of ``report.json``."""
     fit = findings.fit
     return {
         "kind": KIND,
         "version": _VERSION,
-        "sha256": setting.sha256,
-        "changed": setting.changed,
-        "since": setting.since,
-        "compared_with": setting.compared_with,
-        "generated": setting.generated,
+        **{
+            key: getattr(edition, key)
+            for key in ("sha256", "changed", "since", "compared_with", "generated")
+        },
         "summary": list(summary),
-        "origin": setting.origin,
+        "origin": edition.origin,
         "fit": fit.to_dict(),
         "specification_sha256": fit.spec.sha256,
-        "gate_passed": setting.passed,
+        "gate_passed": edition.passed,
         "checks": {check.name: check.passed for check in findings.checks},
         "scenarios": {
             name: {
                 "edits": [str(edit) for edit in result.attrs["edits"]],
-                "caution": str(result.attrs["caution"]),
-                "first_year": result.attrs["first_year"],
-                "extrapolation": str(result.attrs["extrapolation"]),
+                **{key: result.attrs[key] for key in ("caution", "first_year", "extrapolation")},
             }
             for name, result in findings.scenarios.items()
         },
@@ -195,5 +137,5 @@ def _facts(
             for name, names in written.items()
             if name in tables
         },
-        "files": files,
+        "files": ["index.html", "report.json", *(n for names in written.values() for n in names)],
     }

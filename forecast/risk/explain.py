@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.simulation.levels import Level, as_severity, of_level
-from forecast.text import percent, points
+from forecast.text import percent, points, points_interval
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Explanation", "explain", "parts_words", "support_words"]
+__all__ = ["Explanation", "explain", "parts_words", "simulated_state", "support_words"]
 
 State = str | int
 
@@ -91,17 +91,14 @@ class Explanation:
                     f" least one {of_level('onset', self.severity)} by the end of {self.last_year}"
                     " goes from"
                     f" {percent(self.status_quo[0])} to {percent(self.scenario_risk[0])}"
-                    f" ({points(change)}; {kind} interval {_ends(lower, upper)}). {parts}",
+                    f" ({points(change)}; {kind} interval {points_interval(lower, upper)})."
+                    f" {parts}",
                     support,
                     self.timing,
                     self.caution,
                 ),
             )
         )
-
-
-def _ends(lower: float, upper: float) -> str:
-    return f"{points(lower, unit=False)} to {points(upper, unit=False)}"
 
 
 def parts_words(own: tuple[float, ...], contagion: tuple[float, ...], *, edited: bool) -> str:
@@ -123,7 +120,7 @@ def parts_words(own: tuple[float, ...], contagion: tuple[float, ...], *, edited:
 def _does(part: tuple[float, ...], subject: str, label: str = "") -> str:
     mean, lower, upper = part
     size = points(abs(mean)).lstrip("+")
-    ends = f"({label}{_ends(lower, upper)})"
+    ends = f"({label}{points_interval(lower, upper)})"
     if size.startswith("0 "):
         return f"{subject} leave it as it is {ends}"
     return f"{subject} {'lower' if mean < 0 else 'raise'} it by {size} {ends}"
@@ -187,7 +184,7 @@ def explain(result: xr.Dataset, a: State, b: State) -> Explanation:
     """
     if "difference_parts" not in result:
         raise ArgumentError("The result has no scenario; simulate one to explain what it does.")
-    x, y = sorted((_code(result, a), _code(result, b)))
+    x, y = sorted((simulated_state(result, a), simulated_state(result, b)))
     if x == y:
         raise ArgumentError(f"{a!r} and {b!r} are the same state; a dyad needs two.")
     here = (result["ccode_a"].to_numpy() == x) & (result["ccode_b"].to_numpy() == y)
@@ -228,7 +225,8 @@ def explain(result: xr.Dataset, a: State, b: State) -> Explanation:
     )
 
 
-def _code(result: xr.Dataset, state: State) -> int:
+def simulated_state(result: xr.Dataset, state: State) -> int:
+    """COW number of a state of a result of `forecast.simulate`, by name, code or number."""
     codes = [int(code) for code in result["state"].to_numpy()]
     if not isinstance(state, str):
         if int(state) in codes:

@@ -73,11 +73,12 @@ def amend_alliances(
     own = own_alliances.set_index("alliance_id")
     new = own["start"] >= seam
     # What ends on the last day before the seam is no longer in force on the first after it.
-    over = own.loc[~new & (own["end"] >= seam - _DAY), "end"]
+    over = set(own.index[~new & (own["end"] >= seam - _DAY)])
+    ended = dict(zip(own.index, own["end"].to_numpy(), strict=True))
     moved = own_members[~own_members["alliance_id"].isin(own.index[new])]
     moved = moved[(moved["start"] >= seam) | (moved["end"] >= seam - _DAY)]
     change, alone = _Changes(members), []
-    for treaty in sorted({*over.index, *moved["alliance_id"]}):
+    for treaty in sorted({*over, *moved["alliance_id"]}):
         target = counterparts.get(treaty)
         if target is None or not change.in_force(target):
             alone.append(treaty)
@@ -88,10 +89,10 @@ def amend_alliances(
         ):
             if start >= seam:
                 change.accession(target, int(ccode), start, end)
-            elif end != own["end"].to_numpy()[own.index.get_loc(treaty)]:
+            elif end != ended[treaty]:
                 change.exit(target, int(ccode), end)
         if treaty in over:
-            change.termination(target, over.to_numpy()[over.index.get_loc(treaty)])
+            change.termination(target, ended[treaty])
     closed = alliances["alliance_id"].map(change.terminated).astype("datetime64[s]")
     # Names in use, so that "NATO" can be asked for.
     usual = own["short_name"]

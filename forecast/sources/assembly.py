@@ -17,7 +17,7 @@ from forecast.sources.capability import COMPUTED, with_capability
 from forecast.sources.gw import NO_STATE, to_cow_codes
 from forecast.sources.official.dates import year_dates
 from forecast.sources.spells import clip_spells, cut_members, span_years
-from forecast.sources.tables import Coverage, Reading
+from forecast.sources.tables import OTHER_SIDE, Coverage, Reading
 
 __all__ = ["Sourced", "assemble"]
 
@@ -47,9 +47,7 @@ class Sourced:
         )
 
 
-def assemble(
-    facts: Mapping[str, Sourced],
-) -> tuple[dict[str, pd.DataFrame], dict[str, Coverage]]:
+def assemble(facts: Mapping[str, Sourced]) -> tuple[dict[str, pd.DataFrame], dict[str, Coverage]]:
     """Tables of all facts and what each covers, cut to the state system, with notes on the cuts.
 
     `facts` by kind; ``material_capabilities`` becomes the table ``capabilities``. The seven that a
@@ -128,24 +126,12 @@ def _in_cow(sourced: Sourced) -> Cut:
     return out, _note(lost, "rows left out: their Gleditsch-Ward number has no COW number")
 
 
-#: Values that change when the two states of a row change places.
-_TURNED: Mapping[str, Mapping[str, str]] = {
-    "initiator": {"a": "b", "b": "a"},
-    "outcome": {
-        "victory_a": "victory_b",
-        "victory_b": "victory_a",
-        "yield_a": "yield_b",
-        "yield_b": "yield_a",
-    },
-}
-
-
 def _smaller_first(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows turned where translation left ``ccode_a > ccode_b``."""
     turned = frame["ccode_a"] > frame["ccode_b"]
     sides = [c[:-2] for c in map(str, frame) if c.endswith("_a") and f"{c[:-2]}_b" in frame]
     swap = {f"{c}_{x}": frame[f"{c}_{y}"] for c in sides for x, y in ("ab", "ba")}
-    swap |= {c: frame[c].replace(dict(v)) for c, v in _TURNED.items() if c in frame}
+    swap |= {c: frame[c].replace(dict(OTHER_SIDE)) for c in ("initiator", "outcome") if c in frame}
     return frame.assign(**{c: frame[c].mask(turned, other) for c, other in swap.items()})
 
 

@@ -22,27 +22,11 @@ ATTACHABLE: tuple[str, ...] = tuple(t for t in EXTRA_TABLES if t not in _OF_THEI
 def attach(tables: Tables, sources: Mapping[str, str], *, cache: Path | None = None) -> Tables:
     """The data set with tables of sources in the cache beside its own.
 
-    They are cut to the states of the data set, with notes in their coverage, and are part of its
-    fingerprint. A table that is there already is replaced.
-
-    Parameters
-    ----------
-    tables : Tables
-        Any data set.
-    sources : mapping of str to str
-        Source of the catalogue by kind of fact, e.g. ``{"troops": "us_troops_2024"}``.
-    cache : pathlib.Path, optional
-        Cache folder; `forecast.sources.cache.cache_folder` by default.
-
-    Raises
-    ------
-    UnknownNameError, ArgumentError
-        An unknown kind of fact or source, one that the source does not provide, or one that makes
-        no sense beside the alliances and conflicts of another data set.
-    MissingFileError
-        A source is not in the cache; says how to get it.
-    DataError, ChangedFileError
-        A file breaks its layout, or is not the one that was locked.
+    `sources` of the catalogue by kind of fact, e.g. ``{"troops": "us_troops_2024"}``. The tables
+    are cut to the states of the data set, with notes in their coverage, and are part of its
+    fingerprint. One that is there already is replaced. A kind of fact that makes no sense beside
+    the alliances and conflicts of another data set is an ArgumentError, a source that is not in the
+    cache a MissingFileError that says how to get it.
     """
     from forecast.sources.assembly import Sourced, assemble
     from forecast.sources.capability import COMPUTED

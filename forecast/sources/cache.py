@@ -201,15 +201,7 @@ def files_of(source: str, *, cache: Path | None = None) -> dict[str, Path]:
 
 
 def verify(source: str, *, cache: Path | None = None) -> dict[str, Path]:
-    """Files as `files_of` gives them, each with the bytes that were locked.
-
-    Raises
-    ------
-    UnknownNameError, MissingFileError
-        As `files_of`.
-    ChangedFileError
-        A file is not the one that was locked.
-    """
+    """Files as `files_of` gives them, or a `ChangedFileError` if one is not the one locked."""
     files, lock = files_of(source, cache=cache), read_lock(cache_folder(cache), source)
     for role, path in files.items():
         refuse_changed(source, f"{role} ({path.name})", lock.files[role], sha256_of(path))

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from forecast.errors import DataError, nearest
 
-__all__ = ["NA", "Kind", "cell_error", "empty_column", "parse_column"]
+__all__ = ["NA", "Kind", "cell_error", "empty_column", "parse_column", "refuse_cells"]
 
 #: How the text of a column is parsed; a trailing ``?`` means that a missing value is allowed.
 Kind = Literal["int", "int?", "float", "float?", "date", "date?", "str", "str?"]
@@ -73,6 +73,31 @@ def cell_error(
     if more > 0:
         text += f" ({more} more of this kind in the file.)"
     return DataError(text)
+
+
+def refuse_cells(
+    frame: pd.DataFrame,
+    column: str,
+    wrong: npt.ArrayLike,
+    *,
+    file: str,
+    expected: str,
+    shown: str | None = None,
+) -> None:
+    """Raise for the first of the wrong cells of a column, if any, and say how many more there are.
+
+    `frame` is indexed by line number in the file, where the column may have another name (`shown`).
+    """
+    at = np.flatnonzero(np.asarray(wrong, dtype=bool))
+    if not len(at):
+        return
+    found = frame[column].iloc[at[0]]
+    if pd.isna(found):
+        found = ""
+    elif isinstance(found, np.generic):
+        found = found.item()
+    line = int(frame.index[at[0]])
+    raise cell_error(file, line, shown or column, found, expected, more=len(at) - 1)
 
 
 def parse_column(

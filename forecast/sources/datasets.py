@@ -15,10 +15,7 @@ __all__ = ["read_tables"]
 
 
 def read_tables(
-    data: str | Path | Tables,
-    *,
-    sources: Mapping[str, str] | None = None,
-    amend: Amend = "kept",
+    data: str | Path | Tables, *, sources: Mapping[str, str] | None = None, amend: Amend = "kept"
 ) -> Tables:
     """Tables of a data set given as in `load_panel`, with the amendments that `amend` asks for."""
     from forecast.sources.overlay.kept import amended, chosen

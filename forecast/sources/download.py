@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -91,15 +92,13 @@ def fetch(url: str, target: Path, *, network: Network, report: Report | None = N
     """
     import requests
 
-    import forecast
-
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     deadline = time.monotonic() + network.total
     with _certificates(network) as verify, requests.Session() as session:
         # Bytes as they are stored, so that their number can be compared with the announced one.
         session.headers["Accept-Encoding"] = "identity"
-        session.headers["User-Agent"] = f"alliance-forecast/{forecast.__version__}"
+        session.headers["User-Agent"] = f"alliance-forecast/{version('alliance-forecast')}"
         for attempt in range(1, network.attempts + 1):
             try:
                 with part.open("wb") as sink:

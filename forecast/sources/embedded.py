@@ -27,29 +27,14 @@ def load_tables(
 ) -> Tables:
     """Tables of the embedded data set, or of a folder in the same layout.
 
-    Parameters
-    ----------
-    folder : str or pathlib.Path, optional
-        Folder with ``states.csv``, ``powers.csv``, ``contiguity.csv``, ``capabilities.csv``,
-        ``alliances.csv``, ``members.csv``, ``conflicts.csv`` and ``datapackage.json``. The
-        embedded data set by default.
-    coverage : mapping of str to Coverage, optional
-        Years that each table covers, instead of those stated in ``datapackage.json``.
+    The folder has ``states.csv``, ``powers.csv``, ``contiguity.csv``, ``capabilities.csv``,
+    ``alliances.csv``, ``members.csv``, ``conflicts.csv`` and ``datapackage.json``; `coverage` are
+    the years that each table covers, instead of those stated there.
 
-    Returns
-    -------
-    Tables
-        Dates are ``datetime64[s]``, an open end is ``NaT``. Member spells are cut at the
-        membership of their state in the system; `capabilities` has the computed columns
-        ``capability`` and ``capability_floored``.
-
-    Raises
-    ------
-    MissingFileError
-        If the folder or a file is not there.
-    DataError
-        If a file breaks its schema, a foreign key, or the algebra of spells; names file, row and
-        column, what was found and what was expected.
+    Member spells are cut at the membership of their state in the system; `capabilities` has the
+    computed columns ``capability`` and ``capability_floored``. A file that breaks its schema, a
+    foreign key, or the algebra of spells is a DataError that names file, row and column, what was
+    found and what was expected.
     """
     from forecast.sources.checking import read
 
@@ -75,20 +60,11 @@ def tables_from_frames(
 ) -> Tables:
     """Tables from frames in memory, under the same checks as files.
 
-    Parameters
-    ----------
-    frames : mapping of str to pandas.DataFrame
-        The seven tables with the columns of their schemas (dates ``datetime64[s]``); the
-        capabilities may also be in the layout of ``material_capabilities``. The index is used as
-        the row number in messages.
-    coverage : mapping of str to Coverage
-        Years that each table covers.
-    name : str
-        Name of the data set.
-    extra : mapping of str to pandas.DataFrame, optional
-        Those of `EXTRA_TABLES` that there are; `coverage` has an entry for each.
-    known : str, optional
-        Fingerprint of tables that were checked before: the same content is not checked again.
+    `frames` are the seven tables with the columns of their schemas (dates ``datetime64[s]``); the
+    capabilities may also be in the layout of ``material_capabilities``. The index is the row number
+    in messages. `extra` are those of `EXTRA_TABLES` that there are; `coverage` has an entry for
+    each. `known` is a fingerprint of tables that were checked before: the same content is not
+    checked again.
     """
     missing = [table for table in TABLES if table not in frames]
     if missing:
@@ -140,13 +116,7 @@ def finish_tables(
     # Of what is saved and read again: the computed columns follow from the others.
     as_read = {**ready, "capabilities": ready["capabilities"].drop(columns=list(COMPUTED))}
     fingerprint = fingerprint_tables(as_read, coverage, more)
-    return Tables(
-        **ready,
-        coverage=dict(coverage),
-        name=name,
-        fingerprint=fingerprint,
-        extra=more,
-    )
+    return Tables(**ready, coverage=dict(coverage), name=name, fingerprint=fingerprint, extra=more)
 
 
 def _with_optional(table: str, frame: pd.DataFrame) -> pd.DataFrame:

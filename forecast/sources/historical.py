@@ -10,7 +10,7 @@ from forecast.errors import ArgumentError, MissingFileError, UnknownNameError
 from forecast.sources import derived
 from forecast.sources.cache import available, cache_folder, files_of, how_to_get, preferred
 from forecast.sources.catalogue_file import catalogue
-from forecast.sources.tables import Tables
+from forecast.sources.tables import EXTRA_TABLES, TABLES, Tables
 
 if TYPE_CHECKING:
     from forecast.sources.assembly import Sourced
@@ -18,26 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FACTS", "historical_key", "load_historical"]
 
+#: Kinds of fact by the name of their table, where they differ.
+_OF_TABLE = {"capabilities": "material_capabilities"}
 #: Kinds of fact in the order in which they are put together, and whether a data set needs them.
 FACTS: Mapping[str, bool] = {
-    "states": True,
-    "powers": True,
-    "contiguity": True,
-    "material_capabilities": True,
-    "alliances": True,
-    "members": True,
-    "conflicts": True,
-    "treaty_design": False,
-    "disputes": False,
-    "participants": False,
-    "rivalries": False,
-    "regimes": False,
-    "polity": False,
-    "troops": False,
-    "trade": False,
-    "dyadic_trade": False,
-    "igos": False,
-    "distances": False,
+    **{_OF_TABLE.get(table, table): True for table in TABLES},
+    **dict.fromkeys(EXTRA_TABLES, False),
 }
 
 #: Kinds that come with another: from the same source, or from one whose identifiers agree.
@@ -50,50 +36,27 @@ _WITH: Mapping[str, str] = {
 }
 #: Of those, the ones that make no sense from another source.
 _SAME = ("members", "dyadic_trade")
-#: Kinds of fact by the name of their table.
-_ALIASES = {"capabilities": "material_capabilities"}
 
 
 def load_historical(
-    *,
-    cache: Path | None = None,
-    sources: Mapping[str, str] | None = None,
-    amend: bool = True,
+    *, cache: Path | None = None, sources: Mapping[str, str] | None = None, amend: bool = True
 ) -> Tables:
-    """Tables of the official files in the cache.
+    """Tables of the official files in the cache, named ``"historical"``.
 
-    Each kind of fact comes from the newest source in the cache, unless `sources` says which.
-    State numbers are COW's; spells are cut to the state system; CINC (national material
-    capabilities) is the capability. What is put together is kept in the cache, keyed by the
-    content of all files and of the code that reads them, and opened from there the next time.
+    Each kind of fact comes from the newest source in the cache, unless `sources` says which, e.g.
+    ``{"conflicts": "cow_mid_5_0", "alliances": "cow_alliances_4_1"}``. State numbers are COW's;
+    spells are cut to the state system; CINC (national material capabilities) is the capability.
+    What is put together is kept in the cache, keyed by the content of all files and of the code
+    that reads them, and opened from there the next time.
 
-    Parameters
-    ----------
-    cache : pathlib.Path, optional
-        Folder of the official files; `forecast.sources.cache.cache_folder` by default.
-    sources : mapping of str to str, optional
-        Source of the catalogue for some kinds of fact, e.g.
-        ``{"conflicts": "cow_mid_5_0", "alliances": "cow_alliances_4_1"}``.
-    amend : bool
-        Whether changes of alliances since the last year of ATOP are added from our own data.
-        The coverage of ``alliances`` and ``members`` then reaches the present and says from which
-        year on it rests on them (``amended_after``).
+    With `amend`, changes of alliances since the last year of ATOP are added from our own data. The
+    coverage of ``alliances`` and ``members`` then reaches the present and says from which year on
+    it rests on them (``amended_after``). There are seven tables and those of `EXTRA_TABLES` whose
+    source is in the cache; ``coverage`` names source, release, licence and years of each, with
+    notes on what was cut.
 
-    Returns
-    -------
-    Tables
-        Named ``"historical"``. Seven tables and those of `EXTRA_TABLES` whose source is in the
-        cache; ``coverage`` names source, release, licence and years of each, with notes on what
-        was cut.
-
-    Raises
-    ------
-    MissingFileError
-        A source is not in the cache; says how to get it.
-    UnknownNameError, ArgumentError
-        An unknown kind of fact or source, or one that does not provide it.
-    DataError, ChangedFileError
-        A file breaks its layout, or is not the one that was locked.
+    A source that is not in the cache is a MissingFileError that says how to get it; a file that is
+    not the one that was locked a ChangedFileError.
     """
     folder = cache_folder() if cache is None else Path(cache)
     candidates = _candidates(folder, sources or {})
@@ -107,10 +70,7 @@ def load_historical(
 
 
 def historical_key(
-    *,
-    cache: Path | None = None,
-    sources: Mapping[str, str] | None = None,
-    amend: bool = True,
+    *, cache: Path | None = None, sources: Mapping[str, str] | None = None, amend: bool = True
 ) -> str:
     """Key of the tables that `load_historical` gives: a hash of all that they are made from."""
     folder = cache_folder() if cache is None else Path(cache)
@@ -120,7 +80,7 @@ def historical_key(
 def _candidates(folder: Path, chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Sources in the cache that may provide each kind of fact, in the order of preference."""
     entries = catalogue()
-    own = {_ALIASES.get(fact, fact): source for fact, source in chosen.items()}
+    own = {_OF_TABLE.get(fact, fact): source for fact, source in chosen.items()}
     for fact, source in own.items():
         if fact not in FACTS:
             raise UnknownNameError("kind of fact in sources:", fact, FACTS)
@@ -191,7 +151,6 @@ def _put_together(
 ) -> Tables:
     from forecast.sources.assembly import assemble
     from forecast.sources.embedded import finish_tables
-    from forecast.sources.tables import TABLES
 
     shelf = _Shelf(folder)
     facts: dict[str, Sourced] = {}

@@ -23,37 +23,30 @@ __all__ = [
     "members",
 ]
 
-#: Names in common use that the tables do not list, and the short name that they stand for.
+#: Names in common use that the tables do not list, by the short name that they stand for.
+_NAMED: Mapping[str, str] = {
+    "Alliance of Sahel States": "aes",
+    "Arab Maghreb Union": "amu",
+    "African Union": "au",
+    "CENTO": "baghdad pact, central treaty organization",
+    "CSTO": "collective security treaty organization, tashkent treaty",
+    "CIS": "commonwealth of independent states",
+    "ECOWAS": "economic community of west african states",
+    "EU": "european union",
+    "Five Power Defence Arrangements": "fpda",
+    "GCC": "gulf co-operation council, gulf cooperation council",
+    "Arab League": "league of arab states",
+    "SEATO": "manila pact",
+    "NATO": "north atlantic treaty organization, otan",
+    "OAS": "organization of american states",
+    "Rio Treaty": "rio, rio pact, tiar",
+    "SCO Treaty": "sco, shanghai cooperation organization",
+    "SADC": "southern african development community",
+    "Warsaw Pact": "warsaw treaty, warsaw treaty organization",
+    "WEU": "western european union",
+}
 ALLIANCE_ALIASES: Mapping[str, str] = MappingProxyType(
-    {
-        "aes": "Alliance of Sahel States",
-        "amu": "Arab Maghreb Union",
-        "au": "African Union",
-        "baghdad pact": "CENTO",
-        "central treaty organization": "CENTO",
-        "collective security treaty organization": "CSTO",
-        "commonwealth of independent states": "CIS",
-        "economic community of west african states": "ECOWAS",
-        "european union": "EU",
-        "fpda": "Five Power Defence Arrangements",
-        "gulf co-operation council": "GCC",
-        "gulf cooperation council": "GCC",
-        "league of arab states": "Arab League",
-        "manila pact": "SEATO",
-        "north atlantic treaty organization": "NATO",
-        "organization of american states": "OAS",
-        "otan": "NATO",
-        "rio": "Rio Treaty",
-        "rio pact": "Rio Treaty",
-        "sco": "SCO Treaty",
-        "shanghai cooperation organization": "SCO Treaty",
-        "southern african development community": "SADC",
-        "tashkent treaty": "CSTO",
-        "tiar": "Rio Treaty",
-        "warsaw treaty": "Warsaw Pact",
-        "warsaw treaty organization": "Warsaw Pact",
-        "western european union": "WEU",
-    }
+    {name: short for short, names in _NAMED.items() for name in names.split(", ")}
 )
 
 

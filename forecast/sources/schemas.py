@@ -17,46 +17,24 @@ from forecast.sources.tables import OBLIGATIONS
 __all__ = ["KEYS", "LEVELS", "OVERLAP_KEYS", "REGIONS", "SCHEMAS"]
 
 REGIONS: tuple[str, ...] = (
-    "Americas",
-    "Europe",
-    "Sub-Saharan Africa",
-    "Middle East and North Africa",
-    "Asia",
-    "Oceania",
-)
+    "Americas", "Europe", "Sub-Saharan Africa", "Middle East and North Africa", "Asia", "Oceania",
+)  # fmt: skip
 _FLAGS = ("observed", "interpolated", "extrapolated", "estimated")
 _PRECISIONS = ("day", "month", "year")
 #: Levels of hostility, rising. "clash" is used by the embedded data only: both sides fought.
 LEVELS: tuple[str, ...] = ("threat", "display_of_force", "use_of_force", "clash", "war")
 _OUTCOMES = (
-    "victory_a",
-    "victory_b",
-    "yield_a",
-    "yield_b",
-    "stalemate",
-    "compromise",
-    "released",
-    "ongoing",
-    "unclear",
-)
+    "victory_a", "victory_b", "yield_a", "yield_b", "stalemate", "compromise", "released",
+    "ongoing", "unclear",
+)  # fmt: skip
 _SETTLEMENTS = ("negotiated", "imposed", "none", "unclear")
 _KINDS = ("land", "air", "naval", "coast_guard", "seizure")
 _EVIDENCE = ("official", "reported", "estimate", "none_reported")
-_DEPTH = (
-    "integrated_command",
-    "military_coordination",
-    "basing",
-    "military_aid",
-    "organization",
-)
+_DEPTH = ("integrated_command", "military_coordination", "basing", "military_aid", "organization")
 _CONDITIONS = (
-    "cond_adversary",
-    "cond_location",
-    "cond_conflict",
-    "cond_number",
-    "cond_demands",
+    "cond_adversary", "cond_location", "cond_conflict", "cond_number", "cond_demands",
     "cond_nonprovocation",
-)
+)  # fmt: skip
 
 #: Primary key of each table.
 KEYS: Mapping[str, tuple[str, ...]] = {
@@ -131,11 +109,45 @@ def _schema(name: str, columns: dict[str, pa.Column], **options: Any) -> pa.Data
     )
 
 
-_PAIR_ORDER = pa.Check(lambda frame: frame["ccode_a"] < frame["ccode_b"], name="ccode_a < ccode_b")
+def _state_year(name: str, **values: pa.Column) -> pa.DataFrameSchema:
+    return _schema(name, {"ccode": _ccode(), "year": _year(), **values})
 
-#: The schema of each table, by name.
-SCHEMAS: Mapping[str, pa.DataFrameSchema] = {
-    "states": _schema(
+
+def _pair_year(name: str, **values: pa.Column) -> pa.DataFrameSchema:
+    return _schema(name, {**_pair(), "year": _year(), **values}, checks=_PAIR_ORDER)
+
+
+def _pair() -> dict[str, pa.Column]:
+    return {"ccode_a": _ccode(), "ccode_b": _ccode()}
+
+
+def _spell() -> dict[str, pa.Column]:
+    return {"start": _date(), "end": _date(nullable=True)}
+
+
+def _precisions() -> dict[str, pa.Column]:
+    return {"start_precision": _enum(_PRECISIONS), "end_precision": _enum(_PRECISIONS)}
+
+
+def _level(*others: str) -> pa.Column:
+    return pa.Column(_STR, pa.Check.isin([*others, *LEVELS]), nullable=True)
+
+
+def _deaths_class() -> pa.Column:
+    return pa.Column(pd.Int64Dtype(), pa.Check.in_range(0, 6), nullable=True)
+
+
+def _known_flag() -> pa.Column:
+    """0/1, missing where not coded."""
+    return pa.Column(pd.Int64Dtype(), pa.Check.isin([0, 1]), nullable=True)
+
+
+_PAIR_ORDER = pa.Check(lambda frame: frame["ccode_a"] < frame["ccode_b"], name="ccode_a < ccode_b")
+_ROLES = ("originator", "joiner")
+_COMPONENTS = ("milex", "milper", "irst", "pec", "tpop", "upop")
+
+_TABLES: tuple[pa.DataFrameSchema, ...] = (
+    _schema(
         "states",
         {
             "ccode": _ccode(),
@@ -143,76 +155,62 @@ SCHEMAS: Mapping[str, pa.DataFrameSchema] = {
             "name": _text(),
             "iso3": _text(nullable=True, pattern="[A-Z]{3}"),
             "region": _enum(REGIONS),
-            "start": _date(),
-            "end": _date(nullable=True),
+            **_spell(),
         },
     ),
-    "powers": _schema("powers", {"ccode": _ccode(), "start": _date(), "end": _date(nullable=True)}),
-    "contiguity": _schema(
+    _schema("powers", {"ccode": _ccode(), **_spell()}),
+    _schema(
         "contiguity",
         {
-            "ccode_a": _ccode(),
-            "ccode_b": _ccode(),
+            **_pair(),
             "type": pa.Column(int, pa.Check.in_range(1, 5)),
-            "start": _date(),
-            "end": _date(nullable=True),
+            **_spell(),
             "note": _text(nullable=True),
         },
         checks=_PAIR_ORDER,
     ),
-    "capabilities": _schema(
+    _state_year(
         "capabilities",
-        {
-            "ccode": _ccode(),
-            "year": pa.Column(int, pa.Check.in_range(1800, 2100)),
-            "population": pa.Column(float, pa.Check.ge(1), nullable=True),
-            "gdp": pa.Column(float, pa.Check.ge(1), nullable=True),
-            "population_flag": pa.Column(_STR, pa.Check.isin(list(_FLAGS)), nullable=True),
-            "gdp_flag": pa.Column(_STR, pa.Check.isin(list(_FLAGS)), nullable=True),
-        },
+        population=_number(1),
+        gdp=_number(1),
+        population_flag=pa.Column(_STR, pa.Check.isin(list(_FLAGS)), nullable=True),
+        gdp_flag=pa.Column(_STR, pa.Check.isin(list(_FLAGS)), nullable=True),
     ),
-    "alliances": _schema(
+    _schema(
         "alliances",
         {
             "alliance_id": _text(pattern="[a-z0-9]+(?:-[a-z0-9]+)*"),
             "name": _text(),
             "short_name": pa.Column(_STR, unique=True),
-            "start": _date(),
-            "end": _date(nullable=True),
+            **_spell(),
             "kind": _enum(("bilateral", "multilateral")),
             "wartime": _flag(),
-            **{name: _flag() for name in _DEPTH},
-            "peaceful_settlement": _flag(),
-            **{name: _flag() for name in _CONDITIONS},
+            **{name: _flag() for name in (*_DEPTH, "peaceful_settlement", *_CONDITIONS)},
             "source": _text(),
         },
     ),
-    "members": _schema(
+    _schema(
         "members",
         {
             "alliance_id": _text(),
             "ccode": _ccode(),
-            "start": _date(),
-            "end": _date(nullable=True),
+            **_spell(),
             **{name: _flag() for name in OBLIGATIONS},
         },
     ),
-    "conflicts": _schema(
+    _schema(
         "conflicts",
         {
             "conflict_id": _text(),
             "name": _text(),
-            "ccode_a": _ccode(),
-            "ccode_b": _ccode(),
-            "start": _date(),
-            "end": _date(nullable=True),
-            "start_precision": _enum(_PRECISIONS),
-            "end_precision": _enum(_PRECISIONS),
+            **_pair(),
+            **_spell(),
+            **_precisions(),
             "level": _enum(LEVELS),
-            "deaths_class": pa.Column(pd.Int64Dtype(), pa.Check.in_range(0, 6), nullable=True),
+            "deaths_class": _deaths_class(),
             "initiator": _enum(("a", "b", "both", "unclear")),
-            "role_a": _enum(("originator", "joiner")),
-            "role_b": _enum(("originator", "joiner")),
+            "role_a": _enum(_ROLES),
+            "role_b": _enum(_ROLES),
             "outcome": _enum(_OUTCOMES),
             "settlement": _enum(_SETTLEMENTS),
             "kind": _enum(_KINDS, optional=True),
@@ -221,117 +219,66 @@ SCHEMAS: Mapping[str, pa.DataFrameSchema] = {
         },
         checks=_PAIR_ORDER,
     ),
-    "rivalries": _schema(
+    _schema(
         "rivalries",
-        {
-            "rivalry_id": _text(),
-            "ccode_a": _ccode(),
-            "ccode_b": _ccode(),
-            "start": _date(),
-            "end": _date(nullable=True),
-            "kind": _text(nullable=True),
-        },
+        {"rivalry_id": _text(), **_pair(), **_spell(), "kind": _text(nullable=True)},
         checks=_PAIR_ORDER,
     ),
-    "regimes": _schema(
-        "regimes",
-        {"ccode": _ccode(), "year": _year(), "polyarchy": _number(0, 1)},
-    ),
+    _state_year("regimes", polyarchy=_number(0, 1)),
     # A measure of its own, with years of its own: never mixed with that of `regimes`.
-    "polity": _schema(
-        "polity",
-        {"ccode": _ccode(), "year": _year(), "polity": _number(-10, 10)},
-    ),
+    _state_year("polity", polity=_number(-10, 10)),
     # us_troops: active-duty personnel of the United States in the state, persons.
-    "troops": _schema(
-        "troops",
-        {"ccode": _ccode(), "year": _year(), "us_troops": _number(0)},
-    ),
-    "trade": _schema(
-        "trade",
-        {"ccode": _ccode(), "year": _year(), "imports": _number(0), "exports": _number(0)},
-    ),
+    _state_year("troops", us_troops=_number(0)),
+    _state_year("trade", imports=_number(0), exports=_number(0)),
     # imports_a: what a imports from b, million current US dollars.
-    "dyadic_trade": _schema(
-        "dyadic_trade",
-        {
-            "ccode_a": _ccode(),
-            "ccode_b": _ccode(),
-            "year": _year(),
-            "imports_a": _number(0),
-            "imports_b": _number(0),
-        },
-        checks=_PAIR_ORDER,
-    ),
-    "igos": _schema(
-        "igos",
-        {
-            "ccode_a": _ccode(),
-            "ccode_b": _ccode(),
-            "year": _year(),
-            "joint_igos": pa.Column(int, pa.Check.ge(0)),
-        },
-        checks=_PAIR_ORDER,
-    ),
-    "distances": _schema(
-        "distances",
-        {"ccode_a": _ccode(), "ccode_b": _ccode(), "year": _year(), "km": _number(0)},
-        checks=_PAIR_ORDER,
-    ),
-    # Peacetime provisions that the embedded data do not code; 0/1, missing where not coded.
-    "treaty_design": _schema(
+    _pair_year("dyadic_trade", imports_a=_number(0), imports_b=_number(0)),
+    _pair_year("igos", joint_igos=pa.Column(int, pa.Check.ge(0))),
+    _pair_year("distances", km=_number(0)),
+    # Peacetime provisions that the embedded data do not code.
+    _schema(
         "treaty_design",
         {
             "alliance_id": _text(),
-            **{
-                name: pa.Column(pd.Int64Dtype(), pa.Check.isin([0, 1]), nullable=True)
-                for name in ("subordination", "contribution", "companion_agreements")
-            },
+            "subordination": _known_flag(),
+            "contribution": _known_flag(),
+            "companion_agreements": _known_flag(),
         },
     ),
-    "material_capabilities": _schema(
+    _state_year(
         "material_capabilities",
-        {
-            "ccode": _ccode(),
-            "year": _year(),
-            **{name: _number(0) for name in ("milex", "milper", "irst", "pec", "tpop", "upop")},
-            "cinc": _number(0, 1),
-        },
+        **{name: _number(0) for name in _COMPONENTS},
+        cinc=_number(0, 1),
     ),
-    "disputes": _schema(
+    _schema(
         "disputes",
         {
             "conflict_id": _text(),
             "name": _text(nullable=True),
-            "start": _date(),
-            "end": _date(nullable=True),
-            "start_precision": _enum(_PRECISIONS),
-            "end_precision": _enum(_PRECISIONS),
-            "level": pa.Column(_STR, pa.Check.isin(list(LEVELS)), nullable=True),
-            "deaths_class": pa.Column(pd.Int64Dtype(), pa.Check.in_range(0, 6), nullable=True),
+            **_spell(),
+            **_precisions(),
+            "level": _level(),
+            "deaths_class": _deaths_class(),
             "outcome": _enum(_OUTCOMES),
             "settlement": _enum(_SETTLEMENTS),
-            "reciprocated": pa.Column(pd.Int64Dtype(), pa.Check.isin([0, 1]), nullable=True),
+            "reciprocated": _known_flag(),
         },
     ),
-    "participants": _schema(
+    _schema(
         "participants",
         {
             "conflict_id": _text(),
             "ccode": _ccode(),
             "side": _enum(("a", "b")),
-            "role": _enum(("originator", "joiner")),
-            "start": _date(),
-            "end": _date(nullable=True),
-            "start_precision": _enum(_PRECISIONS),
-            "end_precision": _enum(_PRECISIONS),
-            "level": pa.Column(_STR, pa.Check.isin(["none", *LEVELS]), nullable=True),
-            "deaths_class": pa.Column(pd.Int64Dtype(), pa.Check.in_range(0, 6), nullable=True),
+            "role": _enum(_ROLES),
+            **_spell(),
+            **_precisions(),
+            "level": _level("none"),
+            "deaths_class": _deaths_class(),
             "deaths": _number(0),
         },
     ),
     # One row per ordered pair and year: what the first owes the second.
-    "obligation_years": _schema(
+    _schema(
         "obligation_years",
         {
             "ccode_owing": _ccode(),
@@ -340,4 +287,6 @@ SCHEMAS: Mapping[str, pa.DataFrameSchema] = {
             **{name: _flag() for name in OBLIGATIONS},
         },
     ),
-}
+)
+#: The schema of each table, by name.
+SCHEMAS: Mapping[str, pa.DataFrameSchema] = {str(schema.name): schema for schema in _TABLES}

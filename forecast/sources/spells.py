@@ -212,8 +212,7 @@ def merge_memberships(states: pd.DataFrame) -> pd.DataFrame:
     names = runs["name"].agg(lambda own: "/".join(dict.fromkeys(own.iloc[::-1])))
     ends = np.flatnonzero(np.append(~goes_on, True))
     return ordered.iloc[ends].assign(
-        start=runs["start"].first().to_numpy(),
-        name=names.astype(states["name"].dtype).array,
+        start=runs["start"].first().to_numpy(), name=names.astype(states["name"].dtype).array
     )
 
 

@@ -13,6 +13,7 @@ from forecast.sources.recall import Recall
 __all__ = [
     "EXTRA_TABLES",
     "OBLIGATIONS",
+    "OTHER_SIDE",
     "TABLES",
     "Coverage",
     "Reading",
@@ -21,13 +22,7 @@ __all__ = [
 ]
 
 #: Obligation classes in the order of the `obligation` dimension (ATOP's five).
-OBLIGATIONS: tuple[str, ...] = (
-    "defense",
-    "offense",
-    "neutrality",
-    "nonaggression",
-    "consultation",
-)
+OBLIGATIONS: tuple[str, ...] = ("defense", "offense", "neutrality", "nonaggression", "consultation")
 
 #: Names of the tables, in the order in which foreign keys can be checked.
 TABLES: tuple[str, ...] = (
@@ -42,6 +37,9 @@ TABLES: tuple[str, ...] = (
 
 #: Tables that a data set may have besides; a feature that needs one is missing without it.
 EXTRA_TABLES: tuple[str, ...] = (
+    "treaty_design",
+    "disputes",
+    "participants",
     "rivalries",
     "regimes",
     "polity",
@@ -50,27 +48,25 @@ EXTRA_TABLES: tuple[str, ...] = (
     "dyadic_trade",
     "igos",
     "distances",
-    "treaty_design",
-    "disputes",
-    "participants",
 )
+
+
+#: What a value of ``initiator`` or ``outcome`` is when the two states of a row change places.
+OTHER_SIDE: Mapping[str, str] = {
+    **{"a": "b", "b": "a"},
+    **{"victory_a": "victory_b", "victory_b": "victory_a"},
+    **{"yield_a": "yield_b", "yield_b": "yield_a"},
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
     """What a reader made of one source: one kind of fact, tidy, and the years it covers.
 
-    Attributes
-    ----------
-    table : str
-        Kind of fact: a key of `forecast.sources.schemas.SCHEMAS`.
-    frame : pandas.DataFrame
-        Columns as in that schema.
-    first, last : int
-        Calendar years that the file itself covers, inclusive (read off it, or stated by its
-        authors where its rows cannot tell: spells that are open at the end of the data).
-    notes : tuple of str
-        What the reader had to leave out or decide, with counts; part of the provenance.
+    `table` is a key of `forecast.sources.schemas.SCHEMAS`. `first` and `last` are read off the
+    file, or stated by its authors where its rows cannot tell: spells that are open at the end of
+    the data. `notes` are what the reader had to leave out or decide, with counts; part of the
+    provenance.
     """
 
     table: str

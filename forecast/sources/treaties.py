@@ -26,32 +26,13 @@ SECTIONS = ("## Alliances and members", "## States")
 
 
 def write_treaties(folder: str | Path, *, homepage: str | None = None) -> Path:
-    """Write treaties, members and amendments as a Frictionless data package.
+    """Write treaties, members and amendments as a Frictionless data package; gives the descriptor.
 
-    The folder is written whole or not at all. It holds ``datapackage.json`` (version, licence,
-    how to cite, the schema of every column, and of each table its length in bytes and SHA-256),
-    ``states.csv``, ``alliances.csv``, ``members.csv``, ``amendments.csv``, ``README.md`` and
-    ``LICENSE``. The same data give the same bytes.
-
-    Parameters
-    ----------
-    folder : str or pathlib.Path
-        Absent, empty, or written by this library before.
-    homepage : str, optional
-        Address at which the package will be found; left out of the descriptor if not given.
-
-    Returns
-    -------
-    pathlib.Path
-        The descriptor.
-
-    Raises
-    ------
-    ArgumentError
-        The folder holds what this library did not write, or `homepage` is no http address.
-    DataError
-        The embedded data set lacks a table, a section of its README, or a treaty that
-        ``amendments.toml`` names.
+    The folder (absent, empty, or written by this library before) is written whole or not at all. It
+    holds ``datapackage.json`` (version, licence, how to cite, the schema of every column, and of
+    each table its length in bytes and SHA-256), ``states.csv``, ``alliances.csv``, ``members.csv``,
+    ``amendments.csv``, ``README.md`` and ``LICENSE``. The same data give the same bytes. `homepage`
+    is the address at which the package will be found; left out of the descriptor if not given.
     """
     if homepage is not None and not re.fullmatch(r"https?://[^\s/]+\S*", homepage):
         raise ArgumentError(f"homepage={homepage!r}: expected an address, https://….")

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecast import plot
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.alliance_figures import gain_figure, slope_figure
 from forecast.evaluation.alliance_gains import (
     alliance_gains,
     alliance_variants,
@@ -150,7 +150,7 @@ def test_labels_of_variants_are_of_their_own_model():
 
 
 def test_figures(gains):
-    first, second, third = gain_figure(gains).axes
+    first, second, third = plot.gains(gains).axes
     assert [t.get_text() for t in first.get_yticklabels()] == [
         "all alliance terms", "deterrence", "expansion",
     ]  # fmt: skip
@@ -160,9 +160,9 @@ def test_figures(gains):
          "family": ["expansion"] * 2 + ["deterrence"] * 2, "years": ["1946–1989", "1990–"] * 2,
          "mean": [0.1, 0.2, -0.3, -0.2], "lower": -0.5, "upper": 0.5, "level": 0.9}
     )  # fmt: skip
-    axes = slope_figure(slopes).axes[0]
+    axes = plot.slopes(slopes).axes[0]
     labels = [t.get_text() for t in axes.get_yticklabels()]
-    assert labels == ["own expansion", "defence pact"]
+    assert labels == ["expansion", "own expansion", "deterrence", "defence pact"]
 
 
 def test_the_text_of_the_docs_page_follows_from_the_table(gains):

@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 from simulated_calibration import simulate_outcomes
 
+from forecast import plot
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation import checks as ck
 from forecast.evaluation import insample
@@ -100,8 +101,8 @@ def test_every_check_runs_and_is_reproducible(fitted):
         pd.testing.assert_frame_equal(one.table, two.table)
         assert json.dumps(one.to_dict(), allow_nan=False)
         assert one.to_dict()["name"] == one.name
-        if one.figure is not None:
-            assert isinstance(one.figure(), Figure)
+        if one.shown is not None:
+            assert isinstance(plot.check(one), Figure)
     by_name = {r.name: r for r in results}
     assert by_name["diagnostics"].passed == fitted.gate().passed
     assert by_name["prior_predictive"].passed

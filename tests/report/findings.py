@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +10,6 @@ import pandas as pd
 import xarray as xr
 from tiny import make_coverage, make_tiny_frames
 
-from forecast.evaluation import figures
 from forecast.evaluation.backtest import Backtest
 from forecast.evaluation.checks import CheckResult
 from forecast.inference.diagnostics import Diagnostics
@@ -281,7 +279,7 @@ def make_checks() -> list[CheckResult]:
             False,
             pd.DataFrame({"statistic": list(statistics), "observed": [4.0, np.nan]}),
             "Expected < 1, found 4 & more.",
-            partial(figures.predictive, statistics),
+            statistics,
         ),
         CheckResult("reliability", None, pd.DataFrame(columns=["forecast"]), "Not judged: why."),
     ]

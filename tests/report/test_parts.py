@@ -12,16 +12,15 @@ from findings import make_simulation, make_tables
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecast.report import scenarios, sections
+from forecast.plot.world import BINS, geometry
+from forecast.report import scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
-from forecast.report.charts import Bar, Scale, interval_chart
 from forecast.report.files import as_csv, digest, rounded
-from forecast.report.map import BINS, _geometry, bin_labels
+from forecast.report.map import bin_labels
 from forecast.report.page import _least
 from forecast.report.summary import _trust
-from forecast.report.words import group_words
 from forecast.sources.tables import Tables
-from forecast.text import interval, listed, percent, points, ratio, slug
+from forecast.text import group_words, interval, listed, percent, points, ratio, slug
 
 # Text -------------------------------------------------------------------------------------------
 
@@ -157,7 +156,8 @@ def test_the_leading_level_of_the_table_is_the_deadly_one() -> None:
     assert said[1:] == summarise(tables, scenarios=[], model="m", observed={2009: 3}, passed=True)
 
 
-def test_slopes_by_era_and_by_relevance_are_charts_of_their_own() -> None:
+def test_slopes_by_era_and_by_relevance_are_told_apart() -> None:
+    from forecast import plot
     from forecast.report.evidence import model_views
 
     numbers = {"mean": 0.1, "lower": 0.0, "upper": 0.2, "level": 0.9}
@@ -174,11 +174,14 @@ def test_slopes_by_era_and_by_relevance_are_charts_of_their_own() -> None:
     terms = [{"column": "x", "family": "power", "prior": "", "positive": 1.0} | numbers]
     tables = {"terms": pd.DataFrame(terms), "scales": pd.DataFrame(), "slopes": slopes}
     views = model_views(tables)
-    assert "1946–1989" in views["slopes"] and "power" not in views["slopes"]
-    by_group = views["slopes_by_group"]
-    assert "remote" in by_group and by_group.count('class="dot') == 4  # two, and the key
-    assert "pact" not in by_group and "under_way" not in by_group
-    assert model_views({**tables, "slopes": slopes[:1]})["slopes_by_group"] is None
+    assert views["eras"] == {"cold_war": "1946–1989"}
+    (ax,) = plot.slopes(slopes, names=views["eras"]).axes
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["pact"]
+    (ax,) = plot.slopes(slopes, names=views["groups"]).axes
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["power"]
+    legend = ax.get_legend()
+    assert [t.get_text() for t in legend.get_texts()] == ["politically relevant", "remote"]
+    assert model_views({**tables, "slopes": slopes[:1]})["groups"] == {}
 
 
 def test_names_of_groups_are_words() -> None:
@@ -295,7 +298,7 @@ def test_a_scenario_says_where_its_differences_come_from() -> None:
 
     from forecast.report.tables import tables_of
 
-    views = sections.scenario_views("Arvo leaves", tables_of(make_findings()))
+    views = scenarios.scenario_views("Arvo leaves", tables_of(make_findings()))
     assert views["explained"] == (
         "The largest difference is that of Arvo–Bela. Their own alliances raise it by 8.0 points"
         " (+6.0 to +10); the simulated disputes of other pairs lower it by 3.0 points (contagion:"
@@ -307,11 +310,11 @@ def test_a_scenario_says_where_its_differences_come_from() -> None:
     assert views["unusual"].rows == [("Arvo – Bela", "+5.0", "44", "97", "outside_allies")]
 
 
-# Map and charts ---------------------------------------------------------------------------------
+# Map --------------------------------------------------------------------------------------------
 
 
 def test_every_state_of_today_has_a_place_on_the_map(tables: Tables) -> None:
-    world = _geometry()
+    world = geometry()
     today = tables.states[tables.states["end"].isna()]
     placed = set(world["paths"]) | set(world["dots"])
     assert set(today["iso3"].dropna()) - placed == set()
@@ -319,7 +322,7 @@ def test_every_state_of_today_has_a_place_on_the_map(tables: Tables) -> None:
 
 
 def test_geometry_is_inside_its_frame() -> None:
-    world = _geometry()
+    world = geometry()
     for x, y in world["dots"].values():
         assert 0 < x < world["width"] and 0 < y < world["height"]
     for path in world["paths"].values():
@@ -335,21 +338,6 @@ def test_colour_classes_have_one_label_each() -> None:
     assert bin_labels()[0] == "under 2%" and bin_labels()[-1] == "90% or more"
 
 
-@pytest.mark.parametrize("log", [False, True])
-def test_scale_keeps_order_and_ends(log: bool) -> None:
-    scale = Scale(0.01, 10.0, log=log)
-    at = [scale.at(v, 0.0, 100.0) for v in (0.001, 0.01, 0.1, 1.0, 10.0, 99.0)]
-    assert at == sorted(at) and at[0] == at[1] == 0.0 and at[-1] == at[-2] == 100.0
-    assert all(0.01 <= t <= 10.0 for t in scale.ticks())
-
-
-def test_interval_chart_draws_finite_rows_only_and_escapes() -> None:
-    bars = [Bar("a <b>", 1.0, 0.5, 2.0), Bar("c", math.nan, math.nan, math.nan)]
-    svg = interval_chart(bars, title='t "x"', axis="x", reference=1.0, log=True)
-    assert svg.count('class="dot') == 1 and svg.count('class="ci') == 1
-    assert "a &lt;b&gt;" in svg and "nan" not in svg
-
-
 def test_state_without_iso_code_is_listed_as_absent() -> None:
     from forecast.report.map import world_map
     from forecast.report.tables import state_risks
@@ -359,25 +347,6 @@ def test_state_without_iso_code_is_listed_as_absent() -> None:
     assert absent == ["Land 8"]
     assert "<circle" in svg and 'data-name="Fyra"' in svg
     assert svg.count("data-rank=") == len(states[states["horizon"] == 1]) - 1
-
-
-def test_charts_of_the_calibration_record() -> None:
-    from findings import make_backtest
-
-    from forecast.evaluation.calibration_record import record_of
-    from forecast.report.record_charts import murphy_chart, pit_chart, reliability_chart
-
-    record = record_of(make_backtest(), resamples=5)
-    bands = record.bands[record.bands["stratum"] == "all"]
-    svg = reliability_chart(record.reliability.curve, bands, title="r", level=record.level)
-    assert svg.count('class="dot s1"') == (bands["rows"] >= 20).sum() > 3
-    assert "forecast probability (log)" in svg and "95% consistency band" in svg
-    svg = murphy_chart(record.murphy, title="m")
-    assert svg.count("<polyline") == 2 and "climatology" in svg and "nan" not in svg
-    alone = murphy_chart(record.murphy.drop(columns=["reference", "skill"]), title="m")
-    assert alone.count("<polyline") == 1 and "climatology" not in alone
-    svg = pit_chart(record.counts, title="p", level=record.level)
-    assert svg.count("<circle") == len(record.counts) and "<title>2006: " in svg
 
 
 # Sentences --------------------------------------------------------------------------------------

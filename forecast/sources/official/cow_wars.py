@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from forecast.errors import DataError
 from forecast.sources.cells import Kind, cell_error
-from forecast.sources.official.dates import dates_of, year_dates
+from forecast.sources.official.dates import dates_of, refuse_end_before_start, year_dates
 from forecast.sources.official.disputes import (
     coded,
     conflicts_of,
@@ -137,13 +136,7 @@ def _participants(path: Path) -> pd.DataFrame:
             own["deaths"] = pd.NA
         periods.append(own)
     out = pd.concat(periods).sort_values(["number", "ccode", "start"], kind="stable")
-    wrong = (out["end"] < out["start"]).to_numpy(dtype=bool)
-    if wrong.any():
-        row = out.iloc[int(np.flatnonzero(wrong)[0])]
-        raise DataError(
-            f"{path.name}, row {row.name}: found an end ({row['end'].date()}) before the start "
-            f"({row['start'].date()}), expected a day no earlier."
-        )
+    refuse_end_before_start(out, path.name)
     first = out["start"].groupby(out["number"]).transform("min")
     out["role"] = np.where(out["start"] == first, "originator", "joiner")
     out["level"] = "war"

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.sources.cells import cell_error
+from forecast.errors import DataError
+from forecast.sources.cells import refuse_cells
 
-__all__ = ["dates_of", "month_dates", "spells_of_years", "year_dates"]
+__all__ = ["dates_of", "month_dates", "refuse_end_before_start", "spells_of_years", "year_dates"]
 
 
 def dates_of(
@@ -35,14 +36,15 @@ def dates_of(
     unknown_part = np.zeros(len(frame), dtype=np.int64)
     year, month, day = (parts + [unknown_part] * 2)[:3]
     wrong_month = (month > 12) & (year > 0)
-    if wrong_month.any() and not coarsen:
-        raise _refusal(frame, columns[1], wrong_month, file, "a month from 1 to 12")
+    if not coarsen and len(columns) > 1:
+        expected = "a month from 1 to 12"
+        refuse_cells(frame, columns[1], wrong_month, file=file, expected=expected)
     month = np.where(wrong_month, 0, month)
     first_of = _month_starts(year, np.where(month > 0, month, 1))
     days = _month_starts(year, np.where(month > 0, month, 1) + 1) - first_of
     wrong_day = (month > 0) & (year > 0) & (day > days)
-    if wrong_day.any() and not coarsen:
-        raise _refusal(frame, columns[2], wrong_day, file, "a day of that month")
+    if not coarsen and len(columns) > 2:
+        refuse_cells(frame, columns[2], wrong_day, file=file, expected="a day of that month")
     day = np.where(wrong_day | (month == 0), 0, day)
     coarse = _month_starts(year, np.where(month > 0, month + 1, 13)) - 1 if last else first_of
     number = np.where(day > 0, first_of + day - 1, coarse)
@@ -57,12 +59,7 @@ def dates_of(
 
 
 def month_dates(
-    frame: pd.DataFrame,
-    column: str,
-    *,
-    last: bool = False,
-    file: str = "",
-    coarsen: bool = False,
+    frame: pd.DataFrame, column: str, *, last: bool = False, file: str = "", coarsen: bool = False
 ) -> pd.Series:
     """First (or last) day of months written as YYYYMM, as in the contiguity files.
 
@@ -73,8 +70,7 @@ def month_dates(
     wrong = (code > 0) & ((code < 100_000) | (code >= 1_000_000))
     if not coarsen:
         wrong |= (code > 0) & ((code % 100 < 1) | (code % 100 > 12))
-    if wrong.any():
-        raise _refusal(frame, column, wrong, file, "a month as YYYYMM")
+    refuse_cells(frame, column, wrong, file=file, expected="a month as YYYYMM")
     parts = pd.DataFrame({"year": code // 100, "month": code % 100}, index=frame.index)
     return dates_of(parts, ("year", "month"), last=last, file=file, coarsen=coarsen)[0]
 
@@ -95,12 +91,15 @@ def _month_starts(
     return months.astype("datetime64[D]").astype(np.int64)
 
 
-def _refusal(
-    frame: pd.DataFrame, column: str, wrong: npt.NDArray[np.bool_], file: str, expected: str
-) -> Exception:
-    at = int(np.flatnonzero(wrong)[0])
-    line, found = int(frame.index[at]), frame[column].iloc[at]
-    return cell_error(file, line, column, int(found), expected, more=int(wrong.sum()) - 1)
+def refuse_end_before_start(spells: pd.DataFrame, file: str) -> None:
+    """Raise for the first spell, by line number in the file, that ends before it starts."""
+    wrong = (spells["end"] < spells["start"]).to_numpy(dtype=bool)
+    if wrong.any():
+        row = spells.iloc[int(np.flatnonzero(wrong)[0])]
+        raise DataError(
+            f"{file}, row {row.name}: found an end ({row['end'].date()}) before the start "
+            f"({row['start'].date()}), expected a day no earlier."
+        )
 
 
 def year_dates(years: pd.Series, *, last: bool = False) -> pd.Series:

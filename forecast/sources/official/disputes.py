@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.sources.cells import cell_error
+from forecast.sources.cells import refuse_cells
+from forecast.sources.tables import OTHER_SIDE
 
 __all__ = [
     "FATALITIES",
@@ -65,13 +66,6 @@ FATALITIES = range(7)
 IntArray = npt.NDArray[np.int64]
 
 _PRECISIONS = ("year", "month", "day")
-#: Outcome seen from the other side.
-_SWAPPED = {
-    "victory_a": "victory_b",
-    "victory_b": "victory_a",
-    "yield_a": "yield_b",
-    "yield_b": "yield_a",
-}
 
 
 def coded(
@@ -84,17 +78,9 @@ def coded(
 ) -> pd.Series:
     """Words for the numbers of a column; what stands for a missing one is missing by default."""
     words = frame[column].map(dict(codes)).astype("str")
-    wrong = (frame[column].notna() & words.isna()).to_numpy(dtype=bool)
-    if wrong.any():
-        at = int(np.flatnonzero(wrong)[0])
-        raise cell_error(
-            file,
-            int(frame.index[at]),
-            column,
-            int(frame[column].iloc[at]),
-            f"one of {', '.join(f'{k} ({v})' for k, v in codes.items())}",
-            more=int(wrong.sum()) - 1,
-        )
+    expected = f"one of {', '.join(f'{k} ({v})' for k, v in codes.items())}"
+    wrong = frame[column].notna() & words.isna()
+    refuse_cells(frame, column, wrong, file=file, expected=expected)
     return words if missing is None else words.fillna(missing)
 
 
@@ -231,7 +217,7 @@ def conflicts_of(spells: pd.DataFrame, *, prefix: str, label: str, source: str) 
     out["initiator"] = np.select(
         [one_began & two_began, one_began, two_began], ["both", "a", "b"], "unclear"
     )
-    turned = spells["outcome"].replace(_SWAPPED)
+    turned = spells["outcome"].replace(dict(OTHER_SIDE))
     out["outcome"] = spells["outcome"].where(~swapped, turned)
     for column in ("start", "end"):
         out[column] = spells[column].astype("datetime64[s]")

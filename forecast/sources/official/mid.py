@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import DataError
-from forecast.sources.cells import Kind, cell_error
-from forecast.sources.official.dates import dates_of, year_dates
+from forecast.sources.cells import Kind, refuse_cells
+from forecast.sources.official.dates import dates_of, refuse_end_before_start, year_dates
 from forecast.sources.official.disputes import (
     HOSTILITY,
     OUTCOMES,
@@ -131,17 +131,11 @@ def _participants_and_disputes(
     last = int(disputes["start"].dt.year.max())
     first = int(disputes["start"].dt.year.min())
     participants, notes = _participant_spells(midb, coarsen=coarsen)
-    unknown = (~participants["number"].isin(disputes["number"])).to_numpy(dtype=bool)
-    if unknown.any():
-        at = int(np.flatnonzero(unknown)[0])
-        raise cell_error(
-            midb.name,
-            int(participants.index[at]),
-            "dispnum",
-            int(participants["number"].iloc[at]),
-            f"a dispute that is in {mida.name}",
-            more=int(unknown.sum()) - 1,
-        )
+    unknown = ~participants["number"].isin(disputes["number"])
+    expected = f"a dispute that is in {mida.name}"
+    refuse_cells(
+        participants, "number", unknown, file=midb.name, expected=expected, shown="dispnum"
+    )
     about = disputes.set_index("number")[["level", "deaths_class", "outcome", "settlement"]]
     own = participants.drop(columns=["level", "deaths_class"])
     spells = opposed_pairs(own).join(about, on="number")
@@ -197,18 +191,12 @@ def _participant_spells(path: Path, *, coarsen: bool) -> tuple[pd.DataFrame, tup
         {number: "int", **_PARTICIPANT},
         optional=extra,
         # A level of 0, which no codebook has, is in a row of MIDB 4.3: not known.
-        na={
-            **_NA,
-            "fatalpre": ("", "NA", "-9", ".", "-"),
-            "hostlev": ("", "NA", "-9", ".", "0"),
-        },
+        na={**_NA, "fatalpre": ("", "NA", "-9", ".", "-"), "hostlev": ("", "NA", "-9", ".", "0")},
     )
     aside = table["sidea"].isna().to_numpy(dtype=bool)
     table = table[~aside]
-    lost = table["orig"].isna().to_numpy(dtype=bool)
-    if lost.any():
-        line = int(table.index[int(np.flatnonzero(lost)[0])])
-        raise cell_error(path.name, line, "orig", "", "1 (originator) or 0 (joiner)")
+    expected = "1 (originator) or 0 (joiner)"
+    refuse_cells(table, "orig", table["orig"].isna(), file=path.name, expected=expected)
     notes = (f"{int(aside.sum())} participants without a side left out",) if aside.any() else ()
     out = pd.DataFrame({"number": table[number], "ccode": table["ccode"]})
     out["side"] = coded(table, "sidea", _SIDES, file=path.name)
@@ -230,12 +218,8 @@ def _dates(
     start, start_precision = dates_of(table, starts, file=path.name, coarsen=coarsen)
     end, end_precision = dates_of(table, ends, last=True, file=path.name, coarsen=coarsen)
     wrong = (end < start).to_numpy(dtype=bool)
-    if wrong.any() and not coarsen:
-        at = int(np.flatnonzero(wrong)[0])
-        raise DataError(
-            f"{path.name}, row {table.index[at]}: found an end ({end.iloc[at].date()}) before "
-            f"the start ({start.iloc[at].date()}), expected a day no earlier."
-        )
+    if not coarsen:
+        refuse_end_before_start(pd.DataFrame({"start": start, "end": end}), path.name)
     year = np.maximum(start.dt.year, end.dt.year)[wrong]
     end[wrong] = year_dates(year, last=True)
     end_precision[wrong] = "year"

@@ -177,7 +177,7 @@ def _by_year(path: Path) -> pd.DataFrame:
 _RIVALRIES_ROLES = {
     "rivalries": "td_rivalries: rivalryno, ccode1, ccode2, styear, endyear, type1 to type3; or "
     "tss_rivalries: tssr_id, ccode1, ccode2, start, end, positional, spatial, ideological, "
-    "interventionary",
+    "interventionary"
 }
 _TYPES = ("positional", "spatial", "ideological", "interventionary")
 

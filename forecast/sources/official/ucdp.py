@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import DataError
-from forecast.sources.cells import Kind, cell_error
+from forecast.sources.cells import Kind, cell_error, refuse_cells
 from forecast.sources.official.dates import year_dates
 from forecast.sources.official.disputes import conflicts_of
 from forecast.sources.official.readings import OfficialReader, given_roles, reading_of
@@ -46,11 +46,7 @@ _KINDS: Mapping[str, Kind] = {
     "start_date2": "date",
     "start_prec2": "int",
 }
-_OPTIONAL: Mapping[str, Kind] = {
-    "location": "str?",
-    "ep_end": "int?",
-    "ep_end_date": "date?",
-}
+_OPTIONAL: Mapping[str, Kind] = {"location": "str?", "ep_end": "int?", "ep_end_date": "date?"}
 #: Types of conflict as numbers, and as the words of the R package peacesciencer.
 _TYPES = {
     "1": False,
@@ -88,12 +84,8 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
         raise DataError(f"{path.name}: the file has no records.")
     last = int(table["year"].max())
     interstate = table["type_of_conflict"].map(_TYPES)
-    wrong = interstate.isna().to_numpy(dtype=bool)
-    if wrong.any():
-        at = int(np.flatnonzero(wrong)[0])
-        found = table["type_of_conflict"].iloc[at]
-        expected = "a type from 1 to 4 (2 is interstate)"
-        raise cell_error(path.name, int(table.index[at]), "type_of_conflict", found, expected)
+    expected = "a type from 1 to 4 (2 is interstate)"
+    refuse_cells(table, "type_of_conflict", interstate.isna(), file=path.name, expected=expected)
     table = table[interstate.astype(bool)]
     has_end = "ep_end" in columns_of(path)
     spells = _spells(_pairs(table, path.name), last, has_end=has_end)

@@ -183,7 +183,7 @@ _POLITY_TO_COW: Mapping[int, int] = {
 }
 _POLITY_ROLES = {
     "country_years": "p5v2018.xls or p4v2018.csv, country-years: ccode, scode, year, polity2 "
-    "(or polity)",
+    "(or polity)"
 }
 
 
@@ -234,7 +234,7 @@ def _read_polity(files: Mapping[str, Path]) -> list[Reading]:
 
 _VDEM_ROLES = {
     "country_years": "V-Dem-CY-Core-v15.csv or V-Dem-CY-Full+Others, country-years: COWcode, "
-    "year, v2x_polyarchy; or the table democracy: ccode, year, v2x_polyarchy",
+    "year, v2x_polyarchy; or the table democracy: ccode, year, v2x_polyarchy"
 }
 _INDEX = "v2x_polyarchy"
 

@@ -34,29 +34,14 @@ def amend(
 ) -> Tables:
     """The data set with an amendment over it, under the same checks as the data.
 
-    Parameters
-    ----------
-    tables : Tables
-        Stays as it is.
-    amendment : Amendment or mapping of str to pandas.DataFrame
-        From `forecast.sources.overlay.read_amendment`, or frames by kind of change as
-        `forecast.sources.overlay.amendment_from_frames` takes them.
-    name : str
-        Name of an amendment given as frames.
+    `amendment` may be frames by kind of change, as `amendment_from_frames` takes them; `name` is
+    theirs. `tables` stay as they are. The result has other rows and another fingerprint;
+    ``coverage`` of each changed table has the amendment in ``amended_by``, and ``declared_after``
+    where it extends the years covered.
 
-    Returns
-    -------
-    Tables
-        With other rows and fingerprint; ``coverage`` of each changed table has the amendment in
-        ``amended_by``, and ``declared_after`` where it extends the years covered.
-
-    Raises
-    ------
-    DataError
-        A change that cannot be, by itself, beside the others or beside the data: names file, row
-        and column, what was found and what was expected.
-    ArgumentError
-        An amendment of that name is there already.
+    A change that cannot be, by itself, beside the others or beside the data, is a DataError that
+    names file, row and column, what was found and what was expected; an amendment of a name that is
+    there already an ArgumentError.
     """
     if not isinstance(amendment, Amendment):
         amendment = amendment_from_frames(amendment, name=name)

@@ -79,16 +79,9 @@ _COLUMNS = tuple(dict.fromkeys(("change", *_USED, "source")))
 
 @dataclass(frozen=True)
 class Change:
-    """One change of an amendment.
+    """One change of an amendment: its kind, a key of `CHANGES`, and where it was written.
 
-    Attributes
-    ----------
-    kind : str
-        Key of `CHANGES`.
-    cells : mapping of str to str
-        Text of each column that is given; states as the user named them.
-    file, row : str, int
-        Where it was written, for messages.
+    `cells` has the text of each column that is given; states as the user named them.
     """
 
     kind: str
@@ -104,13 +97,7 @@ class Change:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """The cells as numbers, dates and text.
-
-        Raises
-        ------
-        DataError
-            For the first that cannot be parsed.
-        """
+        """The cells as numbers, dates and text; a DataError for the first that cannot be parsed."""
         return {
             column: parse_column(self.file, column, KINDS[column], [text], [self.row])[0]
             for column, text in self.cells.items()
@@ -119,16 +106,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Amendment:
-    """A user's changes of a data set, under a name.
+    """A user's changes of a data set (one of `DATA`), under a name of letters, digits, ``_.-``.
 
-    Attributes
-    ----------
-    name : str
-        Letters, digits, ``_``, ``.`` and ``-``.
-    data : str
-        One of `DATA`: the data set that it was made for.
-    changes : tuple of Change
-        In the order of `CHANGES`, and within a kind as written.
+    The changes are in the order of `CHANGES`, and within a kind as written.
     """
 
     name: str

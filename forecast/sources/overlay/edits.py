@@ -12,7 +12,7 @@ import pandas as pd
 from forecast.sources.amendments import read_counterparts, usual_pledge
 from forecast.sources.checking import kinds
 from forecast.sources.overlay.changes import Change
-from forecast.sources.tables import OBLIGATIONS
+from forecast.sources.tables import OBLIGATIONS, OTHER_SIDE
 
 if TYPE_CHECKING:
     from forecast.sources.overlay.apply import Work
@@ -21,9 +21,6 @@ __all__ = ["EDITS"]
 
 _SIDES = ("state_a", "state_b")
 _ONE_DAY = np.timedelta64(1, "D")
-#: The same of the other side, when the pair is put in the order of the table.
-_SWAPPED = {"a": "b", "b": "a", "victory_a": "victory_b", "victory_b": "victory_a"}
-_SWAPPED |= {"yield_a": "yield_b", "yield_b": "yield_a"}
 
 
 def _treaty(work: Work, change: Change, values: dict[str, Any]) -> None:
@@ -259,7 +256,7 @@ def _ordered(row: Mapping[str, Any], a: int, b: int) -> dict[str, Any]:
             turned[other] = row[role]
     for column in ("initiator", "outcome"):
         if column in row:
-            turned[column] = _SWAPPED.get(row[column], row[column])
+            turned[column] = OTHER_SIDE.get(row[column], row[column])
     return {**turned, "ccode_a": b, "ccode_b": a}
 
 

@@ -38,17 +38,7 @@ type Amend = Literal["kept"] | Amendment | Sequence[Amendment] | Mapping[str, pd
 
 @dataclass(frozen=True)
 class Kept:
-    """An amendment in the user's folder.
-
-    Attributes
-    ----------
-    amendment : Amendment
-        As it was checked.
-    added : str
-        When it was added, ISO 8601, UTC.
-    origin : str
-        Name of the file that it came from.
-    """
+    """An amendment in the user's folder, when it was added (ISO 8601, UTC), and from which file."""
 
     amendment: Amendment
     added: str
@@ -71,15 +61,7 @@ class Kept:
 def kept(cache: Path | None = None) -> list[Kept]:
     """Amendments in the user's folder, in the order in which they are applied.
 
-    Parameters
-    ----------
-    cache : pathlib.Path, optional
-        `cache_folder` by default.
-
-    Raises
-    ------
-    ChangedFileError
-        A file is not as it was written. It is never left out without a word.
+    A file that is not as it was written is a ChangedFileError, never left out without a word.
     """
     found = [_read(path) for path in sorted(_folder(cache).glob("*.json"))]
     return sorted(found, key=lambda one: (one.added, one.amendment.name))
@@ -90,28 +72,9 @@ def keep(
 ) -> Tables:
     """Check an amendment on its data set, with those that are kept, and keep it.
 
-    Parameters
-    ----------
-    amendment : Amendment
-        The changes.
-    origin : str
-        Name of the file that it came from.
-    replace : bool
-        Whether it takes the place of another content of the same name.
-    cache : pathlib.Path, optional
-        `cache_folder` by default.
-
-    Returns
-    -------
-    Tables
-        The data set with all that is kept for it.
-
-    Raises
-    ------
-    ArgumentError
-        Another content is kept under that name.
-    DataError
-        It does not fit the data, or one that was added later does not fit with it; nothing is kept.
+    Gives the data set with all that is kept for it. With `replace` it takes the place of another
+    content of the same name, which else is an ArgumentError. One that does not fit the data, or
+    with which one that was added later does not fit, is a DataError, and nothing is kept.
     """
     others = kept(cache)
     twin = next((one for one in others if one.amendment.name == amendment.name), None)
@@ -137,19 +100,7 @@ def keep(
 def remove(name: str, *, cache: Path | None = None) -> Kept:
     """Take an amendment away, and return it.
 
-    Parameters
-    ----------
-    name : str
-        Its name.
-    cache : pathlib.Path, optional
-        `cache_folder` by default.
-
-    Raises
-    ------
-    UnknownNameError
-        None of that name is kept.
-    DataError
-        One that was added later builds on it; nothing is removed.
+    If one that was added later builds on it, it is a DataError and nothing is removed.
     """
     found = {one.amendment.name: one for one in kept(cache)}
     if name not in found:
@@ -168,20 +119,10 @@ def remove(name: str, *, cache: Path | None = None) -> Kept:
 
 
 def chosen(data: object, amend: Amend) -> tuple[Amendment, ...]:
-    """The amendments of a data set, by its name or folder, that an option `amend` asks for.
+    """The amendments of a data set that an option `amend` of `forecast.load_panel` asks for.
 
-    Parameters
-    ----------
-    data : object
-        As in `forecast.load_panel`. Those that are kept are for the named data sets only: a folder
-        is the user's own, and tables that were read already have theirs.
-    amend : {"kept"}, Amendment, sequence of Amendment, mapping of str to DataFrame, or None
-        As in `forecast.load_panel`.
-
-    Raises
-    ------
-    ArgumentError
-        `amend` is something else.
+    Those that are kept are for the named data sets only: a folder is the user's own, and tables
+    that were read already have theirs.
     """
     if amend is None:
         return ()
@@ -208,13 +149,7 @@ def chosen(data: object, amend: Amend) -> tuple[Amendment, ...]:
 
 
 def amended(tables: Tables, amendments: Sequence[Amendment]) -> Tables:
-    """A data set with amendments over it, one after the other.
-
-    Raises
-    ------
-    DataError
-        For the first that does not fit; names it.
-    """
+    """A data set with amendments over it in turn; the first that does not fit is named."""
     if amendments:
         from forecast.sources.overlay.apply import amend
 

@@ -1,6 +1,6 @@
-"""Make ``world.json`` from Natural Earth 1:110m geometry; not needed to write a report.
+"""Make ``forecast/plot/world.json`` from Natural Earth 1:110m geometry; run by hand.
 
-Run by hand when the geometry changes, with ``countries-110m.json`` of the npm package
+It is needed only when the geometry changes, with ``countries-110m.json`` of the npm package
 ``world-atlas`` 2 (Natural Earth 4.1, public domain) and the package ``pycountry`` on the path::
 
     python build_world.py countries-110m.json world.json

@@ -1,0 +1,137 @@
+"""What the terms of a model say, and what they add to its forecasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from forecast.evaluation.alliance_gains import ALL, group_label
+from forecast.plot.intervals import figure_of, intervals, new_axes
+from forecast.text import group_words, term_words
+
+__all__ = ["coefficients", "differences", "gains", "slopes"]
+
+_ENDS = ["lower", "upper"]
+
+
+def coefficients(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+    """Coefficients by family, each with its interval and, in grey, the 90% interval of its prior.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `forecast.report.model.term_table`; columns that only say whether a value is known
+        are left out.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+    """
+    own = table[~table["column"].str.contains(":") & (table["column"] != "intercept")]
+    prior = own["prior"].str.extract(r"Normal\((.*), (.*)\)").astype(float)
+    bars = own[_ENDS].assign(
+        value=own["mean"],
+        heading=own["family"],
+        label=own["column"].map(term_words),
+        back_lower=prior[0] - 1.645 * prior[1],
+        back_upper=prior[0] + 1.645 * prior[1],
+    )
+    return intervals(bars, ax=ax, axis=f"coefficient (log-odds){_level(own)}; grey: prior")
+
+
+def slopes(
+    table: pd.DataFrame, *, names: Mapping[str, str] | None = None, ax: Axes | None = None
+) -> Figure:
+    """Coefficients that differ between levels: eras, or groups of pairs.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `forecast.report.model.slope_table`: ``term``, ``era``, ``years``, ``mean``,
+        ``lower``, ``upper``; ``family``, if it is there, heads the terms.
+    names : mapping of str to str, optional
+        Levels to show, by ``era``, and what they are called; by default all, by their years.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+    """
+    own = table if names is None else table[table["era"].isin(list(names))]
+    if names is not None:
+        own = own.sort_values("era", key=lambda e: e.map(list(names).index), kind="stable")
+    family = own["family"] if "family" in own else pd.Series("", index=own.index)
+    order = {t: i for i, t in enumerate(dict.fromkeys(zip(family, own["term"], strict=True)))}
+    bars = own[_ENDS].assign(
+        value=own["mean"],
+        heading=family,
+        label=own["term"].map(term_words),
+        series=own["years"] if names is None else own["era"].map(names),
+        order=[order[t] for t in zip(family, own["term"], strict=True)],
+    )
+    first = bars.groupby("heading", sort=False)["order"].transform("min")
+    bars = bars.assign(first=first).sort_values(["first", "order"], kind="stable")
+    return intervals(bars, ax=ax, axis=f"change in log-odds of an onset{_level(own)}")
+
+
+def _level(table: pd.DataFrame) -> str:
+    level = f"{float(table['level'].iloc[0]):.0%}" if "level" in table and len(table) else ""
+    return f" ({level} equal-tailed interval)" if level else ""
+
+
+def differences(
+    table: pd.DataFrame, *, method: Callable[[str], str] = str, ax: Axes | None = None
+) -> Figure:
+    """Log loss of a model less that of each other method, over all rows and by years of peace.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        `forecast.backtest(…).differences`, of one horizon.
+    method : callable
+        What a method is called, by its name.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+    """
+    own = table[(table["score"] == "log_loss") & table["kind"].isin(["all", "peace"])]
+    own = own.sort_values("kind", kind="stable")  # all before peace
+    bars = (1e4 * own[_ENDS]).assign(
+        value=1e4 * own["mean"],
+        heading=[
+            group_words(str(kind), str(group)).capitalize()
+            for kind, group in zip(own["kind"], own["group"], strict=True)
+        ],
+        label=[f"against {method(str(name))}" for name in own["against"]],
+    )
+    level = f" ({own['level'].iloc[0]:.0%} interval)" if len(own) else ""
+    axis = f"difference in log loss × 10⁴ per pair and year{level}; below 0 the model is better"
+    return intervals(bars, ax=ax, axis=axis)
+
+
+def gains(table: pd.DataFrame) -> Figure:
+    """What alliance terms add: by family over all test years, then all of them by time and stratum.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `forecast.evaluation.alliance_gains.alliance_gains`.
+    """
+    table = table[~table["recalibrated"]]
+    every = table[table["left_out"] == ALL]
+    parts = {
+        "By family of terms": table[table["kind"] == "all"],
+        "All terms, by era and decade": every[every["kind"].isin(("era", "decade"))],
+        "All terms, by stratum": every[every["kind"].isin(("stratum", "peace"))],
+    }
+    height = 1.4 + 0.27 * max(map(len, parts.values()))
+    axes = new_axes(1, 3, (12.5, max(height, 3.2)))
+    for ax, (title, part) in zip(axes, parts.items(), strict=True):
+        names = [
+            ("all alliance terms" if r["left_out"] == ALL else str(r["left_out"]))
+            if title == "By family of terms"
+            else f"{group_label(r)} ({r['events']:,} onsets)"
+            for r in part.to_dict("records")
+        ]
+        bars = (1e4 * part[_ENDS]).assign(value=1e4 * part["gain"], label=names)
+        axis = "gain in log loss × 10⁴ per row\n(above 0: alliances help)"
+        intervals(bars, ax=ax, axis=axis)
+        ax.set_title(title, loc="left")
+    return figure_of(axes[0])

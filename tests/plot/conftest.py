@@ -1,0 +1,17 @@
+"""The findings of the report's tests are what the figures are drawn from."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
+
+from findings import make_backtest
+
+from forecast.evaluation.calibration_record import CalibrationRecord, record_of
+
+
+@pytest.fixture(scope="session")
+def record() -> CalibrationRecord:
+    return record_of(make_backtest(), resamples=5)
