@@ -124,7 +124,7 @@ def embedded(options: argparse.Namespace) -> pd.DataFrame:
 
 def relevant_rows(panel: Panel) -> np.ndarray[Any, Any]:
     """Which rows of a panel are politically relevant in their year."""
-    from forecast.panel.build import relevant_pairs
+    from forecast.panel.rows import relevant_pairs
 
     assert panel.world is not None
     states = panel.world["state"].to_numpy()

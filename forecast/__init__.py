@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from forecast.risk.initiation import initiation
     from forecast.simulation.scenario import Scenario
     from forecast.simulation.simulate import simulate
-    from forecast.sources.membership import members
+    from forecast.sources.datasets import members
     from forecast.store import open_store
 
 __version__ = "0.1.0"
@@ -66,7 +66,7 @@ _WHERE = {
     "initiation": "forecast.risk.initiation",
     "load_model": "forecast.modeling.spec",
     "load_panel": "forecast.panel.build",
-    "members": "forecast.sources.membership",
+    "members": "forecast.sources.datasets",
     "open_store": "forecast.store",
     "simulate": "forecast.simulation.simulate",
 }

@@ -59,7 +59,6 @@ from forecast.panel.options import (
 from forecast.panel.rows import (
     alliance_rows,
     dyad_rows,
-    relevant_pairs,
     state_rows,
     under_way_on_1_january,
 )
@@ -72,7 +71,7 @@ from forecast.sources.tables import TABLES, Tables
 if TYPE_CHECKING:
     from forecast.sources.overlay.kept import Amend
 
-__all__ = ["Population", "Unit", "future_panel", "load_panel", "relevant_pairs"]
+__all__ = ["future_panel", "load_panel"]
 
 
 def load_panel(

@@ -16,7 +16,7 @@ from forecast.errors import (
     ForecastError,
     MissingFileError,
 )
-from forecast.files import replace_folder
+from forecast.files import replace_folder, sha256_of
 from forecast.sources.archive import MissingMemberError
 from forecast.sources.cache import (
     Lock,
@@ -29,7 +29,6 @@ from forecast.sources.cache import (
     intact,
     read_lock,
     refuse_changed,
-    sha256_of,
     verify,
     wanted,
     write_lock,

@@ -6,7 +6,6 @@ on no others are.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from forecast.errors import ChangedFileError, DownloadError, MissingFileError
-from forecast.files import write_atomically
+from forecast.files import sha256_of, write_atomically
 from forecast.sources.catalogue_file import catalogue
 from forecast.sources.entries import Source
 
@@ -35,7 +34,6 @@ __all__ = [
     "preferred",
     "read_lock",
     "refuse_changed",
-    "sha256_of",
     "unproven",
     "verify",
     "wanted",
@@ -112,12 +110,6 @@ def claimed(source: str, root: Path) -> Iterator[None]:
         raise DownloadError(
             f"{source}: another process is fetching or adding it; wait for it to end."
         ) from None
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file (hex)."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def read_lock(cache: Path, source: str) -> Lock:

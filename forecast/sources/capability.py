@@ -20,7 +20,7 @@ COMPUTED: tuple[str, ...] = ("capability", "capability_floored")
 def with_capability(
     capabilities: pd.DataFrame, states: pd.DataFrame, *, last_year: int
 ) -> pd.DataFrame:
-    r"""The table with columns ``capability`` and ``capability_floored``.
+    r"""The table with columns ``capability`` and ``capability_floored``, one row per (ccode, year).
 
     With a column ``cinc`` (Singer, Bremer and Stuckey 1972; Correlates of War, national material
     capabilities) that index as published: the mean of a state's shares of world military
@@ -30,27 +30,13 @@ def with_capability(
               + \frac{gdp_{it}}{\sum_j gdp_{jt}} \right)
 
     with the sums over the states that are members of the system in year t, which is not CINC: it
-    has no military personnel, expenditure, energy or steel in it.
+    has no military personnel, expenditure, energy or steel in it. Population is in persons, GDP in
+    constant international dollars.
 
-    Parameters
-    ----------
-    capabilities : pandas.DataFrame
-        Columns ``ccode, year`` and either ``cinc`` (0–1; the components are carried along) or
-        ``population`` (persons), ``gdp`` (constant international dollars), ``population_flag,
-        gdp_flag``.
-    states : pandas.DataFrame
-        Membership spells.
-    last_year : int
-        Last year that the table covers.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per (ccode, year), sorted. What is missing at a state's entry is carried back at
-        most `CARRY_BACK_YEARS` years (and flagged ``extrapolated`` where there are flags); rows
-        are added for that where there are none. ``capability`` is a share (0–1), NaN where its
-        inputs are missing or the state is not a member; ``capability_floored`` is True where it
-        was below `FLOOR`.
+    What is missing at a state's entry is carried back at most `CARRY_BACK_YEARS` years (and flagged
+    ``extrapolated`` where there are flags); rows are added for that where there
+    are none. ``capability`` is a share (0–1), NaN where its inputs are missing or the state is not
+    a member; ``capability_floored`` is True where it was below `FLOOR`.
     """
     first, last = span_years(states)
     window = (int(capabilities["year"].min()) if len(capabilities) else last_year, last_year)

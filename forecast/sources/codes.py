@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.sources.spells import OPEN_YEAR, span_years
-from forecast.sources.tables import Tables
+
+if TYPE_CHECKING:
+    from forecast.sources.tables import Tables
 
 __all__ = [
     "ALIASES",
@@ -168,31 +170,16 @@ def _index(tables: Tables) -> _Index:
 
 
 def resolve_state(tables: Tables, name_or_code: str | int, *, year: int) -> int:
-    """COW state number of a state that was in the system in a year.
+    """COW number of a state that was in the system in a year.
 
-    Parameters
-    ----------
-    tables : Tables
-        The data set; `tables.states` is searched.
-    name_or_code : str or int
-        COW number (``750`` or ``"750"``), ISO 3166 alpha-3 code, COW abbreviation, or name,
-        in any case. Where an ISO code and an abbreviation collide among the members of the
-        year (``AUS`` is Australia in ISO and Austria in COW), ISO wins.
-    year : int
-        Calendar year; after the coverage of the data, a state that is still a member counts.
+    Given by COW number (``750`` or ``"750"``), ISO 3166 alpha-3 code, COW abbreviation, or name, in
+    any case. Where an ISO code and an abbreviation collide among the members of the year (``AUS``
+    is Australia in ISO and Austria in COW), ISO wins. After the coverage of the data a state that
+    is still a member counts. Where two codes of one name share the year of a change (Germany 255
+    and 260 in 1990), the one that is a member at its end.
 
-    Returns
-    -------
-    int
-        COW number. Where two codes of one name share the year of a change (Germany 255 and 260
-        in 1990), the one that is a member at its end.
-
-    Raises
-    ------
-    UnknownNameError
-        If nothing has that name or code, with the nearest that does.
-    ArgumentError
-        If the state was not a member in that year, or several that were share the name.
+    Nothing of that name or code is an UnknownNameError with the nearest that has; a state that was
+    not a member in that year, or several that were and share the name, an ArgumentError.
     """
     if isinstance(name_or_code, bool) or not isinstance(name_or_code, (str, int)):
         raise ArgumentError(

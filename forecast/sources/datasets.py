@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from forecast.errors import ArgumentError, CoverageError
+from forecast.sources.codes import state_label
+from forecast.sources.membership import find_alliance, member_codes
 from forecast.sources.tables import Tables
 
 if TYPE_CHECKING:
     from forecast.sources.overlay.kept import Amend
 
-__all__ = ["read_tables"]
+__all__ = ["members", "read_tables"]
 
 
 def read_tables(
@@ -39,3 +44,60 @@ def _read_plain(data: str | Path | Tables, sources: Mapping[str, str] | None) ->
 
         tables = attach(tables, sources)
     return tables
+
+
+def members(
+    alliance: str, year: int | None = None, *, data: str | Path | Tables = "embedded"
+) -> frozenset[str]:
+    """States that are members of an alliance on the last day of a year.
+
+    Parameters
+    ----------
+    alliance : str
+        Short name, full name or identifier of the alliance in the data, or an alias such as
+        ``"Rio Pact"``; in any case.
+    year : int, optional
+        By default the last year that the data cover.
+    data : str, path or Tables
+        As in `forecast.load_panel`.
+
+    Returns
+    -------
+    frozenset of str
+        ISO 3166 codes (COW abbreviations where there is none), as every function takes them.
+        Members on 31 December: who left within the year is out.
+
+    Raises
+    ------
+    UnknownNameError
+        No alliance of that name; the nearest is suggested.
+    CoverageError
+        A year that the data do not cover.
+    ArgumentError
+        A year in which the alliance had no members.
+
+    Examples
+    --------
+    >>> sorted(members("GCC", 2025))
+    ['ARE', 'BHR', 'KWT', 'OMN', 'QAT', 'SAU']
+    """
+    tables = read_tables(data)
+    covers = [tables.coverage[name] for name in ("alliances", "members", "states")]
+    first, last = max(c.first for c in covers), min(c.last for c in covers)
+    year = last if year is None else year
+    if isinstance(year, bool) or not isinstance(year, int):
+        raise ArgumentError(f"year={year!r}: expected a calendar year such as {last}.")
+    found = find_alliance(tables.alliances, alliance)
+    if not first <= year <= last:
+        raise CoverageError(
+            f"year={year}: the data {tables.name!r} cover alliances from {first} to {last}."
+        )
+    codes = member_codes(tables, str(found["alliance_id"]), year)
+    if not codes:
+        begun = found["start"].date()
+        until = "" if pd.isna(found["end"]) else f" and ended on {found['end'].date()}"
+        raise ArgumentError(
+            f"year={year}: {found['short_name']!r} had no members on 31 December {year}; it began"
+            f" on {begun}{until}."
+        )
+    return frozenset(state_label(tables, code, year=year, kind="iso3") for code in codes)

@@ -7,12 +7,12 @@ from forecast.errors import ArgumentError, CoverageError, ForecastError, Unknown
 from forecast.simulation.apply import apply_scenario
 from forecast.simulation.scenario import Scenario
 from forecast.sources.codes import resolve_state
+from forecast.sources.datasets import members
 from forecast.sources.membership import (
     ALLIANCE_ALIASES,
     alliance_named,
     alliance_of,
     member_codes,
-    members,
 )
 from forecast.sources.tables import Tables
 
