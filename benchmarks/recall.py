@@ -12,19 +12,68 @@ region, a random walk over decades in common and one for each region), by NUTS.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pymc as pm
 from scipy.special import expit, logit
 
+from forecast.sources.codes import BETWEEN, region_of
 from forecast.sources.datasets import read_tables
-from forecast.sources.recall import measure_recall
+from forecast.sources.spells import span_years
 
 FIRST, LAST = 1946, 2000
 EDGES = (1960, 1980)
 DECADES = (1956, 1966, 1976, 1986, 1996)
+
+
+def measure_recall(
+    record: pd.DataFrame, listed: pd.DataFrame, *, years: tuple[int, int], edges: Sequence[int] = ()
+) -> pd.DataFrame:
+    """Which disputes of a list have an onset of the same pair on the record, within a year.
+
+    Both are tables of conflicts (columns as in ``data/README.md``). Of `listed` those are taken
+    that begin in `years`, both included, in which both sides were there from the first day and one
+    at least used force; `edges` are the first years of the periods after the first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each listed dispute of a pair: ``year``, ``period``, ``region`` (of both
+        states, or ``"Between regions"``), ``deaths`` (``"none"``, ``"1–25"``, ``"more than 25"``,
+        ``"unknown"``), ``found``.
+    """
+    both = (listed["role_a"] == "originator") & (listed["role_b"] == "originator")
+    force = listed["level"].isin(("use_of_force", "clash", "war"))
+    rows = listed[both & force]
+    start, _ = span_years(rows)
+    inside = (start >= years[0]) & (start <= years[1])
+    rows, start = rows[inside], start[inside]
+    began = record.groupby(["ccode_a", "ccode_b"])["start"].agg(lambda s: s.dt.year.to_numpy())
+    known = began.to_dict()
+    pairs = list(zip(rows["ccode_a"], rows["ccode_b"], strict=True))
+    found = [
+        bool((np.abs(known[pair] - year) <= 1).any()) if pair in known else False
+        for pair, year in zip(pairs, start, strict=True)
+    ]
+    deaths = rows["deaths_class"].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    names = ("none", "1–25", "more than 25")
+    firsts = [years[0], *edges]
+    lasts = [*(edge - 1 for edge in edges), years[1]]
+    labels = np.array([f"{a}–{b}" for a, b in zip(firsts, lasts, strict=True)])
+    regions = [(region_of(a), region_of(b)) for a, b in pairs]
+    return pd.DataFrame(
+        {
+            "year": start,
+            "period": labels[np.searchsorted(firsts, start, side="right") - 1],
+            "region": [a if a == b else BETWEEN for a, b in regions],
+            "deaths": [
+                "unknown" if np.isnan(value) else names[min(int(value), 2)] for value in deaths
+            ],
+            "found": found,
+        }
+    )
 
 
 def table(rows: pd.DataFrame, by: str) -> str:
@@ -42,6 +91,8 @@ def table(rows: pd.DataFrame, by: str) -> str:
 
 def drift(rows: pd.DataFrame, seed: int = 1) -> dict[str, float]:
     """Posterior means of the two standard deviations over ten years, and the s.d. in 2000."""
+    import pymc as pm
+
     rows = rows[rows["deaths"] != "unknown"]
     time = np.searchsorted(DECADES, rows["year"], side="right")
     (death, deaths), (place, places) = (

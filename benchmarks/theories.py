@@ -20,8 +20,7 @@ import numpy as np
 import forecast as fc
 from forecast.evaluation.bootstrap import paired_difference
 from forecast.evaluation.scores import log_loss_rows
-from forecast.modeling.theory import theories
-from forecast.modeling.theory_scores import TheoryScore, score_of, scores_file, write_scores
+from forecast.modeling.theory import TheoryScore, score_of, scores_file, theories, write_scores
 from forecast.run import panel_options
 
 SEED = 20261130

@@ -1,19 +1,16 @@
 """Panels with their features, kept on disk by content: the second time they open at once.
 
-An entry is a folder ``<cache>/panels/<key>/``. The key is a SHA-256 over the data (the content of
-the files behind them), the options of `load_panel`, the requested columns and the code that makes
-them; so nothing is ever out of date: other data or other code have another key. An entry that is
-damaged, half there or of another layout is made anew. Its checksums are against damage, not
+An entry is a sealed folder ``<cache>/panels/<key>/`` with the rows as Parquet. The key is a SHA-256
+over the data (the content of the files behind them), the options of `load_panel`, the requested
+columns and the code that makes them; so nothing is ever out of date: other data or other code have
+another key. An entry that is damaged or half there is made anew. Its hashes are against damage, not
 against somebody who can write to the cache.
 """
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ import numpy as np
 
 from forecast.errors import ArgumentError, ArtifactError
 from forecast.features.gather import FeatureRequest, compute_features
-from forecast.packed import LAYOUT, open_rows, save_rows
+from forecast.files import MARKER, keep_newest, replace_folder, unseal
 from forecast.panel.build import load_panel
 from forecast.panel.options import (
     CHOICES,
@@ -33,10 +30,11 @@ from forecast.panel.options import (
     Unit,
     choose,
 )
+from forecast.panel.parquet import read_rows, write_rows
 from forecast.panel.types import Deferred, Panel
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
-from forecast.sources.fingerprint import fingerprint_values
+from forecast.sources.fingerprint import code_hash, fingerprint_files, fingerprint_values
 from forecast.sources.overlay.kept import Amend, chosen
 from forecast.sources.tables import Tables
 
@@ -44,6 +42,7 @@ __all__ = ["cached_panel", "forget_panels", "panel_key"]
 
 #: Panels that are kept; those made longest ago go first.
 _KEPT = 24
+_ROWS = "rows.parquet"
 
 
 def cached_panel(
@@ -137,8 +136,7 @@ def panel_key(
     """
     choices = choose(unit, population, outcome, lag, under_way, succession)
     return fingerprint_values(
-        layout=LAYOUT,
-        code=_code(),
+        code=code_hash("sources", "panel", "features"),
         numpy=np.__version__,
         data=_content(data, sources),
         amended=[[one.label, one.sha256] for one in chosen(data, amend)],
@@ -156,26 +154,19 @@ def forget_panels(*, folder: Path | None = None) -> int:
     folder : pathlib.Path, optional
         As in `cached_panel`.
     """
-    kept = _kept(_folder(folder))
-    for place in kept:
-        shutil.rmtree(place)
-    return len(kept)
+    return keep_newest(_folder(folder), 0)
 
 
 def _folder(given: Path | None) -> Path:
     return cache_folder() / "panels" if given is None else Path(given)
 
 
-def _kept(folder: Path) -> list[Path]:
-    """Entries, the newest first."""
-    found = [p for p in folder.iterdir() if len(p.name) == 64] if folder.is_dir() else []
-    return sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)
-
-
 def _content(data: str | Path | Tables, sources: Mapping[str, str] | None) -> str:
     """Hash of the data, without reading them into tables."""
     if sources and not (isinstance(data, str) and data == "historical"):
-        return _with_attached(_content(data, None), sources)
+        from forecast.sources.attach import attached_key
+
+        return fingerprint_values(data=_content(data, None), attached=attached_key(sources))
     if isinstance(data, Tables):
         if not data.fingerprint:
             raise ArgumentError(
@@ -188,34 +179,11 @@ def _content(data: str | Path | Tables, sources: Mapping[str, str] | None) -> st
 
         return historical_key(sources=sources)
     folder = data_folder() if data == "embedded" else Path(data)
-    return _digest(folder, sorted(p for p in folder.glob("*") if p.is_file()))
-
-
-def _with_attached(content: str, sources: Mapping[str, str]) -> str:
-    from forecast.sources.attach import attached_key
-
-    return fingerprint_values(data=content, attached=attached_key(sources))
-
-
-def _digest(root: Path, paths: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
-@cache
-def _code() -> str:
-    """Hash of the code that reads the data and makes panels and features of them."""
-    here = Path(__file__).parent
-    folders = ("sources", "panel", "features")
-    return _digest(here, sorted(p for f in folders for p in (here / f).rglob("*.py")))
+    return fingerprint_files(folder, (p for p in folder.glob("*") if p.is_file()))
 
 
 def _open(place: Path, key: str, options: Mapping[str, Any]) -> Panel:
-    rows, about = open_rows(place)
+    about = unseal(place, MARKER)
     if about["key"] != key:
         raise ArtifactError(f"{place} holds the panel {about['key'][:12]}.")
 
@@ -231,7 +199,7 @@ def _open(place: Path, key: str, options: Mapping[str, Any]) -> Panel:
 
     whole = Deferred(again)
     return Panel(
-        data=rows,
+        data=read_rows(place / _ROWS),
         world=Deferred(lambda: whole.get().world),  # type: ignore[arg-type]
         tables=Deferred(lambda: whole.get().tables),  # type: ignore[arg-type]
         **{name: about[name] for name in (*CHOICES, "fingerprint")},
@@ -239,10 +207,7 @@ def _open(place: Path, key: str, options: Mapping[str, Any]) -> Panel:
 
 
 def _save(panel: Panel, place: Path, key: str) -> None:
-    from forecast.files import replace_folder
-
-    facts = panel.choices | {"fingerprint": panel.fingerprint}
-    with replace_folder(place) as staging:
-        save_rows(panel.data, staging, key=key, **facts)
-    for old in _kept(place.parent)[_KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+    about = panel.choices | {"fingerprint": panel.fingerprint, "key": key}
+    with replace_folder(place, ours=[_ROWS], about=about) as staging:
+        write_rows(panel.data, staging / _ROWS)
+    keep_newest(place.parent, _KEPT)

@@ -1,6 +1,6 @@
 """A panel in one file: the tables behind it and the choices that make its rows.
 
-A zip archive of ``panel.json`` (what it is, with the SHA-256 of each other file) and one Parquet
+A zip archive of a sealed folder: its manifest, and one Parquet
 file for each table. Rows, world and features are made anew when it is opened, by the code that
 opens it, and the rows are held against a hash of those that were saved.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -17,17 +17,16 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError
+from forecast.files import MANIFEST, seal, unseal, write_atomically
 from forecast.panel.build import load_panel
 from forecast.panel.options import choose
 from forecast.panel.types import Panel
-from forecast.sources import stored
-from forecast.sources.capability import COMPUTED
+from forecast.sources.stored import read_tables, write_tables
 
 __all__ = ["open_panel", "save_panel"]
 
 #: Version of the layout.
-_LAYOUT = 2
-_ABOUT = "panel.json"
+_LAYOUT = 3
 _KEYS = ("year", "ccode", "ccode_a", "ccode_b", "conflict_id", "alliance_id")
 
 
@@ -47,8 +46,6 @@ def save_panel(panel: Panel, path: str | Path) -> None:
     ArgumentError
         The panel was read from rows alone, or its rows were changed since it was made.
     """
-    from forecast.files import write_atomically
-
     if panel.tables is None:
         raise ArgumentError(
             "A panel without its tables cannot be saved as a panel file; write its rows as Parquet "
@@ -63,23 +60,14 @@ def save_panel(panel: Panel, path: str | Path) -> None:
             f"{again.data.sizes['row']} that its tables give for {years[0]}–{years[1]}; rows or "
             "outcomes were changed after load_panel. Change the tables instead."
         )
-    files = dict[str, bytes]()
-    for name, frame in stored.frames_of(panel.tables).items():
-        buffer = io.BytesIO()
-        frame.drop(columns=[c for c in COMPUTED if c in frame]).to_parquet(buffer, index=False)
-        files[f"{name}.parquet"] = buffer.getvalue()
-    about = {
-        "layout": _LAYOUT,
-        "panel": panel.choices | {"years": list(years)},
-        "rows": _digest(panel.data),
-        "data": stored.about_tables(panel.tables),
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
-    }
     whole = io.BytesIO()
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(_ABOUT, json.dumps(about, indent=1, ensure_ascii=False))
-        for name, content in files.items():
-            archive.writestr(name, content)
+    with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(whole, "w") as archive:
+        folder = Path(scratch)
+        data = write_tables(panel.tables, folder)
+        choices = panel.choices | {"years": list(years)}
+        seal(folder, layout=_LAYOUT, panel=choices, rows=_digest(panel.data), data=data)
+        for file in sorted(folder.iterdir()):
+            archive.write(file, file.name)
     write_atomically(Path(path), whole.getvalue())
 
 
@@ -120,24 +108,19 @@ def open_panel(path: str | Path) -> Panel:
             "Parquet file of rows."
         )
     with zipfile.ZipFile(path) as archive:
-        if _ABOUT not in archive.namelist():
-            raise ArtifactError(f"{path}: the archive holds no {_ABOUT}; it is no panel file.")
-        about = json.loads(archive.read(_ABOUT))
+        names = archive.namelist()
+        if MANIFEST not in names:
+            earlier = "panel.json" in names
+            why = "an earlier version saved it, save it again" if earlier else "it is no panel file"
+            raise ArtifactError(f"{path}: the archive holds no {MANIFEST}; {why}.")
+        folder = zipfile.Path(archive)
+        about = unseal(folder, where=str(path), remedy="Save the panel again.")
         if about.get("layout") != _LAYOUT:
             raise ArtifactError(
                 f"{path}: layout {about.get('layout')!r}, expected {_LAYOUT}; save the panel again "
                 "with this version."
             )
-        frames = {}
-        for name, digest in about["files"].items():
-            try:
-                content = archive.read(name)
-            except (KeyError, zipfile.BadZipFile) as error:
-                raise ArtifactError(f"{path}: {name} is missing or damaged ({error}).") from None
-            if (found := hashlib.sha256(content).hexdigest()) != digest:
-                raise ArtifactError(f"{path}: {name} has SHA-256 {found}, expected {digest}.")
-            frames[name.removesuffix(".parquet")] = stored.read_frame(io.BytesIO(content))
-    tables, choices = stored.tables_of(frames, about["data"]), about["panel"]
+        tables, choices = read_tables(folder, about["data"]), about["panel"]
     first, last = choices.pop("years")
     panel = load_panel(data=tables, years=(first, last), **choices)
     if _digest(panel.data) != about["rows"]:

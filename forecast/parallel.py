@@ -224,13 +224,13 @@ def _everywhere(
     job: _Job,
     tasks: Tasks,
     opened: Callable[[], AbstractContextManager[Executor]],
-    call: Callable[[Any, tuple[Any, ...]], Outcome],
+    call: Callable[[Any, tuple[Any, ...]], Any],
     room: int,
     *,
     about: Any = None,
     lost: tuple[type[BaseException], ...] = (),
     waiting_for: Callable[[], None] = lambda: None,
-) -> Generator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, Any]]:
     """Outcomes of ``call(about, task)`` in executors, at most `room` at a time.
 
     When a worker is lost, it may have been any of the tasks that ran then: each of them is run
@@ -241,7 +241,7 @@ def _everywhere(
     while waiting or suspects:
         queue, most = (suspects, 1) if suspects else (waiting, room)
         with opened() as executor:
-            running: dict[Future[Outcome], int] = {}
+            running: dict[Future[Any], int] = {}
             broken = False
             while running or (queue and not broken):
                 while queue and len(running) < most and not broken:
@@ -371,7 +371,7 @@ def _on_cluster(job: _Job, tasks: Tasks, client: Any) -> Generator[tuple[int, Ou
     from distributed import KilledWorker, WorkerPlugin
     from distributed.comm.core import CommClosedError
 
-    class JobPlugin(WorkerPlugin):  # type: ignore[misc]
+    class JobPlugin(WorkerPlugin):
         """Brings a job to a worker and takes it away again."""
 
         def __init__(self, name: str, content: bytes) -> None:
@@ -397,9 +397,9 @@ def _on_cluster(job: _Job, tasks: Tasks, client: Any) -> Generator[tuple[int, Ou
                 "started, or all were lost. Look at the logs of the workers."
             )
 
-    executor = client.get_executor(pure=False)
+    executor: Executor = client.get_executor(pure=False)
     found = _everywhere(
-        job, tasks, partial(nullcontext, executor), _call_named, len(tasks),
+        job, tasks, lambda: nullcontext(executor), _call_named, len(tasks),
         about=name, lost=(KilledWorker,), waiting_for=look,
     )  # fmt: skip
     try:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from forecast.panel.options import CHOICES
 from forecast.parallel import beside
-from forecast.paths import data_folder
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,20 +22,16 @@ if TYPE_CHECKING:
     from forecast.panel.events import UnderWay
     from forecast.report import Report
     from forecast.simulation.scenario import Scenario
-    from forecast.sources.tables import Tables
 
 __all__ = [
     "DRAWS",
     "SEED",
     "Run",
-    "applicable",
-    "data_notices",
     "default_model",
     "fit_and_save",
     "panel_options",
     "report_of",
     "run",
-    "stock_scenarios",
 ]
 
 Method = Literal["laplace", "nuts"]
@@ -85,89 +80,9 @@ class _Clock:
         self.seconds[name] = time.perf_counter() - begun
 
 
-def stock_scenarios() -> list[Scenario]:
-    """The scenarios that come with the data set, in order of their file names."""
-    from forecast.simulation.scenario import Scenario
-
-    return [
-        Scenario.from_toml(path) for path in sorted((data_folder() / "scenarios").glob("*.toml"))
-    ]
-
-
 def default_model(data: str | Path) -> str:
     """Name of the model of the main job on these data: its eras are those that they cover."""
     return "dyad_onset_historical" if data == "historical" else "dyad_onset"
-
-
-def applicable(
-    scenarios: Sequence[Scenario], *, first_year: int, last_year: int
-) -> tuple[list[Scenario], list[Scenario]]:
-    """Scenarios whose every edit takes effect in the years ahead, and the others.
-
-    Parameters
-    ----------
-    scenarios : sequence of Scenario
-        The stock scenarios, say, which are about the years after the embedded data.
-    first_year, last_year : int
-        Years of the forecast.
-    """
-
-    def inside(scenario: Scenario) -> bool:
-        return all(first_year <= int(edit.when[:4]) <= last_year for edit in scenario.edits)
-
-    can = [scenario for scenario in scenarios if inside(scenario)]
-    return can, [scenario for scenario in scenarios if not inside(scenario)]
-
-
-def data_notices(tables: Tables, *, origin: int, horizon: int) -> list[str]:
-    """Sentences that say what the user amended and which years the historical data are about.
-
-    Parameters
-    ----------
-    tables : Tables
-        The data set.
-    origin : int
-        Last year of the record of conflicts.
-    horizon : int
-        Years ahead.
-    """
-    from forecast.sources.tables import amended_words
-
-    own = [words] if (words := amended_words(tables.vintage)) else []
-    if tables.name != "historical":
-        return own
-    covers = tables.coverage
-
-    def named(table: str) -> str:
-        cover = covers[table]
-        since = f", changes after {cover.amended_after} from the embedded data"
-        more = since if cover.amended_after is not None else ""
-        return f"{cover.first}–{cover.last} ({cover.source} {cover.version}{more})"
-
-    years = _years(origin, horizon)
-    sentences = [
-        f"Official sources: conflicts {named('conflicts')}; alliances {named('members')}; state"
-        f" system {named('states')}; capabilities {named('capabilities')}. The record of conflicts"
-        f" ends in {origin}: the forecast is for {years}, not for today."
-    ]
-    if min(covers["members"].last, covers["states"].last) > origin:
-        sentences.append(
-            f"States, borders and alliances of {years} are those on record, which nobody knew in"
-            f" {origin}; capabilities and conflicts are simulated."
-        )
-    return [*own, *sentences]
-
-
-def _years(origin: int, horizon: int) -> str:
-    first, last = origin + 1, origin + horizon
-    return str(first) if first == last else f"{first}–{last}"
-
-
-def _skipped(scenarios: Sequence[Scenario], years: str) -> list[str]:
-    if not scenarios:
-        return []
-    names = "; ".join(scenario.name for scenario in scenarios)
-    return [f"Stock scenarios that cannot apply to a forecast for {years}: {names}."]
 
 
 def run(
@@ -356,10 +271,12 @@ def _report(
     from forecast.evaluation.calibration_record import record_of
     from forecast.evaluation.checks import CHECKS, check
     from forecast.report import Findings, report
+    from forecast.report.notices import data_notices
     from forecast.risk.initiation import initiations
     from forecast.risk.query import remember, risk
     from forecast.simulation.paired import simulate_all
     from forecast.simulation.rivals import simulate_rivals
+    from forecast.simulation.scenario import applicable, stock_scenarios
     from forecast.simulation.status_quo import origin_of, status_quo
 
     fit.require_passed()
@@ -370,10 +287,7 @@ def _report(
             stock_scenarios(), first_year=last + 1, last_year=last + horizon
         )
     assert fit.panel.tables is not None
-    notices = [
-        *data_notices(fit.panel.tables, origin=last, horizon=horizon),
-        *_skipped(left_out, _years(last, horizon)),
-    ]
+    notices = data_notices(fit.panel.tables, origin=last, horizon=horizon, left_out=left_out)
     years = range(last - backtest_years + 1, last + 1)
 
     def record() -> tuple[Backtest, CalibrationRecord]:

@@ -6,7 +6,7 @@ Layout of one artifact, ``<root>/fits/<id>/``::
     posterior.nc        every group of the posterior (NetCDF-4 through h5netcdf)
     rows.parquet        the rows of the panel
     tables/<name>.parquet
-    MANIFEST.json       SHA-256 and size of each file above; written last
+    MANIFEST.json       SHA-256 and size of each file above and of itself; written last
     RECORD.json         calibration record with its own SHA-256; comes later, may be replaced
 
 A folder without a manifest is not an artifact: an interrupted save leaves nothing that loads. The
@@ -15,10 +15,10 @@ calibration record is what was learnt about a fit after it was made, so it is no
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +28,9 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError, UnknownNameError
-from forecast.files import SCHEMA_VERSION
-from forecast.sources import stored
-from forecast.sources.tables import TABLES
+from forecast.files import MANIFEST, SCHEMA_VERSION, manifest_of, seal, unseal
+from forecast.panel.parquet import read_rows, write_rows
+from forecast.sources.stored import read_tables, write_tables
 
 if TYPE_CHECKING:
     import fsspec
@@ -45,11 +45,6 @@ _RECORD = "RECORD.json"
 
 #: Coordinates of a panel's rows beside the year, in any unit.
 _ROW_KEYS = ("ccode", "ccode_a", "ccode_b", "conflict_id", "alliance_id")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -127,26 +122,15 @@ class Store:
             folder = Path(scratch) / fit.id
             folder.mkdir()
             _write_fit(fit, folder)
-            files = sorted(path for path in folder.rglob("*") if path.is_file())
-            manifest = {
-                "id": fit.id,
-                "schema_version": SCHEMA_VERSION,
-                "created": datetime.now(UTC).isoformat(),
-                "files": {
-                    path.relative_to(folder).as_posix(): {
-                        "sha256": _sha256(path),
-                        "bytes": path.stat().st_size,
-                    }
-                    for path in files
-                },
-            }
+            created = datetime.now(UTC).isoformat()
+            manifest = seal(folder, id=fit.id, schema_version=SCHEMA_VERSION, created=created)
             target = self._folder(fit.id)
-            for path in files:
-                remote = f"{target}/{path.relative_to(folder).as_posix()}"
+            for name in manifest["files"]:
+                remote = f"{target}/{name}"
                 self.fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
-                self.fs.put_file(str(path), remote)
+                self.fs.put_file(str(folder / name), remote)
             # Last, and in one piece: from now on the artifact exists.
-            self._replace(f"{target}/MANIFEST.json", json.dumps(manifest, indent=1))
+            self._replace(f"{target}/{MANIFEST}", (folder / MANIFEST).read_text(encoding="utf-8"))
 
     def _replace(self, target: str, text: str) -> None:
         """Write a file beside its place first, then move it there."""
@@ -177,10 +161,13 @@ class Store:
         ArtifactError
             The record is damaged, of another fit, or of another version.
         """
+        from forecast.evaluation.calibration_record import CalibrationRecord
         from forecast.evaluation.record_json import unsealed
 
         where = f"{self._folder(fit_id)}/{_RECORD}"
-        return unsealed(self.fs.cat_file(where), fit_id, where) if self.fs.exists(where) else None
+        if not self.fs.exists(where):
+            return None
+        return CalibrationRecord.from_dict(unsealed(self.fs.cat_file(where), fit_id, where))
 
     def load(self, fit_id: str) -> Fit:
         """Fit with this id (or a prefix of it that only one artifact has).
@@ -201,7 +188,8 @@ class Store:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "fit"
             remote = self._folder(fit_id)
-            manifest = json.loads(self.fs.cat_file(f"{remote}/MANIFEST.json"))
+            content = self.fs.cat_file(f"{remote}/{MANIFEST}")
+            manifest = manifest_of(content, f"{remote}/{MANIFEST}")
             if (found := manifest.get("schema_version")) != SCHEMA_VERSION:
                 model = json.loads(self.fs.cat_file(f"{remote}/fit.json"))["spec"]["name"]
                 raise ArtifactError(
@@ -210,20 +198,15 @@ class Store:
                     f" rows and terms. Make it anew: `forecast fit {model}`."
                 )
             _expect(manifest, "id", fit_id, remote)
-            for name, facts in manifest["files"].items():
+            folder.mkdir()
+            (folder / MANIFEST).write_bytes(content)
+            for name in manifest["files"]:
                 path = (folder / name).resolve()
-                if not path.is_relative_to(folder.resolve()):
-                    raise ArtifactError(f"{remote}: the manifest names {name!r}, outside it.")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    self.fs.get_file(f"{remote}/{name}", str(path))
-                except FileNotFoundError as error:
-                    raise ArtifactError(f"{remote}/{name} is missing.") from error
-                if (found := _sha256(path)) != facts["sha256"]:
-                    raise ArtifactError(
-                        f"{remote}/{name} has SHA-256 {found}; its manifest says"
-                        f" {facts['sha256']}. The artifact was changed or damaged: fit again."
-                    )
+                if path.is_relative_to(folder.resolve()):  # else refused below
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with suppress(FileNotFoundError):
+                        self.fs.get_file(f"{remote}/{name}", str(path))
+            unseal(folder, where=remote, remedy="Fit again.")
             return replace(_read_fit(folder, fit_id), record=self.load_record(fit_id))
 
 
@@ -238,30 +221,13 @@ def _write_fit(fit: Fit, folder: Path) -> None:
         "spec": fit.spec.to_dict(),
         "encoding": fit.encoding.to_dict(),
         "diagnostics": fit.diagnostics.to_dict(),
-        "panel": {
-            **panel.choices,
-            "fingerprint": panel.fingerprint,
-            "attrs": {str(key): _plain(value) for key, value in panel.data.attrs.items()},
-            # What each feature column was made from; Parquet would lose it.
-            "columns": {
-                str(name): {str(key): _plain(value) for key, value in variable.attrs.items()}
-                for name, variable in panel.data.data_vars.items()
-            },
-        },
-        "tables": None if tables is None else stored.about_tables(tables),
+        "panel": panel.choices | {"fingerprint": panel.fingerprint},
+        "tables": None if tables is None else write_tables(tables, folder / "tables"),
     }
     text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "fit.json").write_text(text, encoding="utf-8")
     fit.posterior.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
-    panel.data.reset_coords().to_dataframe().to_parquet(folder / "rows.parquet")
-    if tables is not None:
-        (folder / "tables").mkdir()
-        for name, table in stored.frames_of(tables).items():
-            table.to_parquet(folder / "tables" / f"{name}.parquet")
-
-
-def _plain(value: object) -> object:
-    return value.item() if hasattr(value, "item") else value
+    write_rows(panel.data, folder / "rows.parquet")
 
 
 def _read_fit(folder: Path, fit_id: str) -> Fit:
@@ -298,32 +264,31 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
     from forecast.panel.types import Panel
     from forecast.panel.world import build_world
 
-    rows = pd.read_parquet(folder / "rows.parquet")
-    data = xr.Dataset.from_dataframe(rows.rename_axis("row")).drop_vars("row")
-    names = [n for n in ("year", *_ROW_KEYS) if n in data]
-    data = data.set_coords(names).assign_attrs(about["panel"]["attrs"])
-    for name, attrs in about["panel"]["columns"].items():
-        data[name].attrs |= attrs
-    facts = about["tables"]
-    tables = None
-    if facts is not None:
-        every = (*TABLES, *facts.get("extra", ()))
-        frames = {n: stored.read_frame(folder / "tables" / f"{n}.parquet") for n in every}
-        tables = stored.tables_of(frames, facts)
-        if tables.fingerprint != facts["fingerprint"]:
-            raise ArtifactError("The tables of the artifact do not have their own fingerprint.")
+    path, facts = folder / "rows.parquet", about["tables"]
+    data = _earlier_rows(path, about["panel"]) if "columns" in about["panel"] else read_rows(path)
+    tables = None if facts is None else read_tables(folder / "tables", facts)
     options = {name: about["panel"][name] for name in CHOICES}
     world = None
     if tables is not None:
         choices = choose(**options)
         world = build_world(tables, outcome=choices.events, succession=choices.succession)
     return Panel(
-        data=data,
+        data=data.load(),
         world=world,
         tables=tables,
         fingerprint=about["panel"]["fingerprint"],
         **options,
     )
+
+
+def _earlier_rows(path: Path, about: dict[str, Any]) -> xr.Dataset:
+    """Rows of an artifact of before December 2026, whose attributes are in ``fit.json``."""
+    rows = pd.read_parquet(path)
+    data = xr.Dataset.from_dataframe(rows.rename_axis("row")).drop_vars("row")
+    names = [n for n in ("year", *_ROW_KEYS) if n in data]
+    for name, attrs in about["columns"].items():
+        data[name].attrs |= attrs
+    return data.set_coords(names).assign_attrs(about["attrs"])
 
 
 def _expect(manifest: dict[str, Any], key: str, expected: object, where: str) -> None:

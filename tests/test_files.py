@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from forecast import cli
-from forecast.errors import ArgumentError
-from forecast.files import MARKER, refuse_foreign, replace_folder, write_atomically, write_files
+from forecast.errors import ArgumentError, ArtifactError
+from forecast.files import (
+    MANIFEST,
+    MARKER,
+    keep_newest,
+    refuse_foreign,
+    replace_folder,
+    seal,
+    unseal,
+    write_atomically,
+    write_files,
+)
 
 
 def _write(folder: Path, *, keep: bool = False, **files: str) -> None:
@@ -159,6 +170,74 @@ def test_single_files_beside_those_of_others(tmp_path: Path) -> None:
         write_files(tmp_path, {"a.csv": b"3", "mine.csv": b"3"})
     assert (tmp_path / "a.csv").read_bytes() == b"2"
     assert (tmp_path / "mine.csv").read_text() == "mine"
+
+
+def _sealed(folder: Path) -> Path:
+    (folder / "in").mkdir(parents=True)
+    (folder / "in" / "a.bin").write_bytes(bytes(range(256)))
+    (folder / "b.txt").write_text("text")
+    seal(folder, kind="test")
+    return folder
+
+
+def test_a_sealed_folder_is_read_back_with_its_facts(tmp_path: Path) -> None:
+    folder = _sealed(tmp_path / "out")
+    manifest = unseal(folder)
+    assert manifest["kind"] == "test"
+    assert sorted(manifest["files"]) == ["b.txt", "in/a.bin"]
+    assert manifest["files"]["b.txt"]["bytes"] == 4
+    (folder / "notes.txt").write_text("of somebody else")
+    assert unseal(folder) == manifest
+    with zipfile.ZipFile(tmp_path / "out.zip", "w") as archive:
+        for name in (MANIFEST, "b.txt", "in/a.bin"):
+            archive.write(folder / name, name)
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert unseal(zipfile.Path(archive)) == manifest
+    with pytest.raises(FileNotFoundError):
+        unseal(tmp_path)
+
+
+def test_every_byte_of_a_sealed_folder_is_checked(tmp_path: Path) -> None:
+    folder = _sealed(tmp_path / "out")
+    for name in ("in/a.bin", "b.txt", MANIFEST):
+        path = folder / name
+        whole = path.read_bytes()
+        for at in range(0, len(whole), 7):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            if path.read_bytes().split() == whole.split():
+                continue  # white space between the values of a manifest
+            with pytest.raises(ArtifactError, match=r"out.*(damaged|missing|outside)"):
+                unseal(folder)
+        path.write_bytes(whole)
+    (folder / "b.txt").unlink()
+    with pytest.raises(ArtifactError, match=r"copy/b\.txt is missing\. Make it anew\."):
+        unseal(folder, where="copy", remedy="Make it anew.")
+
+
+def test_what_is_replaced_and_written_has_hashes_too(tmp_path: Path) -> None:
+    with replace_folder(tmp_path / "out", about={"of": "us"}) as staging:
+        (staging / "page").write_text("1")
+    write_files(tmp_path / "out", {"more.csv": b"2"})
+    (tmp_path / "out" / "mine").write_text("mine")
+    manifest = unseal(tmp_path / "out", MARKER)
+    assert (sorted(manifest["files"]), manifest["of"]) == (["more.csv", "page"], "us")
+    # A marker of an earlier version has names alone.
+    (tmp_path / "out" / MARKER).write_text('{"files": ["page", "more.csv"]}')
+    write_files(tmp_path / "out", {"more.csv": b"3"})
+    (tmp_path / "out" / "mine").unlink()
+    _write(tmp_path / "out", page="2")
+    assert (tmp_path / "out" / "page").read_text() == "2"
+
+
+def test_only_the_newest_sealed_folders_are_kept(tmp_path: Path) -> None:
+    for i in range(4):
+        folder = tmp_path / str(i)
+        _write(folder, page="1")
+        os.utime(folder, (i, i))
+    (tmp_path / "others").mkdir()
+    assert keep_newest(tmp_path, 2) == 2
+    assert _names(tmp_path) == ["2", "3", "others"]
+    assert keep_newest(tmp_path / "nowhere", 2) == 0
 
 
 @pytest.mark.parametrize("name", ["tables/thesis.txt", "skill.csv", "tables"])

@@ -8,10 +8,10 @@ import pytest
 import xarray as xr
 from tiny import make_coverage, make_tiny_frames
 
-from forecast import packed, panel_cache
+from forecast import panel_cache
 from forecast.errors import ArgumentError, ArtifactError, CoverageError
 from forecast.features import FeatureRequest, compute_features
-from forecast.packed import open_rows, save_rows
+from forecast.files import MARKER
 from forecast.panel.build import load_panel
 from forecast.panel_cache import cached_panel, forget_panels, panel_key
 from forecast.paths import data_folder
@@ -108,7 +108,7 @@ def test_the_key_changes_with_all_that_the_values_depend_on(tiny_tables, monkeyp
     }
     assert len(keys) == 10
     assert panel_key(REQUESTS, data=tiny_tables) in keys
-    monkeypatch.setattr(panel_cache, "_code", lambda: "another version of the code")
+    monkeypatch.setattr(panel_cache, "code_hash", lambda *_: "another version of the code")
     assert panel_key(REQUESTS, data=tiny_tables) not in keys
 
 
@@ -148,14 +148,14 @@ def damage(path: Path, at: int) -> None:
 @pytest.mark.parametrize(
     "harm",
     [
-        lambda entry: damage(entry / "columns.bin", 5),
-        lambda entry: damage(entry / "columns.json", 10),
-        lambda entry: damage(entry / "columns.json", 300),
-        lambda entry: (entry / "columns.json").write_text("", encoding="utf-8"),
-        lambda entry: (entry / "columns.json").unlink(),
-        lambda entry: (entry / "columns.bin").unlink(),
-        lambda entry: (entry / "columns.bin").write_bytes(
-            (entry / "columns.bin").read_bytes()[:-70]
+        lambda entry: damage(entry / "rows.parquet", 5),
+        lambda entry: damage(entry / "rows.parquet", -5),
+        *(lambda entry, at=at: damage(entry / MARKER, at) for at in (3, 200, 300, -3)),
+        lambda entry: (entry / MARKER).write_text("", encoding="utf-8"),
+        lambda entry: (entry / MARKER).unlink(),
+        lambda entry: (entry / "rows.parquet").unlink(),
+        lambda entry: (entry / "rows.parquet").write_bytes(
+            (entry / "rows.parquet").read_bytes()[:-70]
         ),
     ],
 )
@@ -168,20 +168,6 @@ def test_a_damaged_entry_is_made_anew(tiny_tables, tmp_path, made, harm):
         xr.testing.assert_identical(found.data.compute(), expected.data)
     assert made == ["load_panel"] * 2
     assert [p.name for p in tmp_path.iterdir()] == [entry.name]
-
-
-def test_every_byte_of_every_column_is_checked(tmp_path):
-    rng = np.random.default_rng(0)
-    data = xr.Dataset({"x": ("row", rng.random(40)), "flag": ("row", rng.random(40) < 0.5)})
-    save_rows(data, tmp_path)
-    whole = (tmp_path / "columns.bin").read_bytes()
-    for name, used in (("x", range(0, 320, 9)), ("flag", range(320, 360, 3))):
-        for at in used:
-            (tmp_path / "columns.bin").write_bytes(
-                whole[:at] + bytes([whole[at] ^ 128]) + whole[at + 1 :]
-            )
-            with pytest.raises(ArtifactError, match=f"column '{name}' is damaged"):
-                open_rows(tmp_path)
 
 
 def test_an_entry_under_another_key_is_not_used(tiny_tables, tmp_path, made):
@@ -207,49 +193,3 @@ def test_old_entries_go_and_all_can_be_forgotten(tiny_tables, tmp_path, monkeypa
     assert kept == {panel_key(data=tiny_tables, years=(y, y)) for y in (2001, 2002)}
     assert forget_panels(folder=tmp_path) == 2
     assert forget_panels(folder=tmp_path / "never made") == 0
-
-
-COLUMNS = {
-    "flags": np.array([0.0, 1.0, np.nan]),
-    "counts": np.array([-127.0, 127.0, 3.0]),
-    "beyond": np.array([-128.0, 128.0, np.nan]),
-    "single": np.array([0.5, np.float32(0.1), np.inf]),
-    "double": np.array([0.1, 1e300, np.nan]),
-    "single32": np.array([0.5, 2.0, np.nan], dtype=np.float32),
-    "year": np.array([1816, 1999, 2025]),
-    "large": np.array([0, 2**40, -(2**40)]),
-    "is": np.array([True, False, True]),
-    "name": np.array(["Österreich", "", "a"]),
-    "text": np.array(["x", "y", "x"], dtype=object),
-}
-
-
-def test_columns_come_back_exactly(tmp_path):
-    data = xr.Dataset({k: ("row", v, {"unit": k}) for k, v in COLUMNS.items()}, attrs={"n": 3})
-    data = data.set_coords("year")
-    save_rows(data, tmp_path, said={"of": "it"})
-    found, about = open_rows(tmp_path)
-    assert about == {"said": {"of": "it"}}
-    assert list(found.variables) == list(data.variables)
-    xr.testing.assert_identical(found.compute(), data)
-    for name, values in COLUMNS.items():
-        assert found[name].dtype == values.dtype, name
-    part = found.isel(row=[2, 0])
-    xr.testing.assert_identical(part.compute(), data.isel(row=[2, 0]))
-    found["counts"][0] = 5  # a copy in memory: what is on disk stays as it is
-    xr.testing.assert_identical(open_rows(tmp_path)[0].compute(), data)
-    sizes = {name: packed._pack(values)[0].dtype.itemsize for name, values in COLUMNS.items()}
-    assert sizes["flags"] == sizes["counts"] == sizes["is"] == sizes["name"] == 1
-    assert (sizes["beyond"], sizes["double"], sizes["year"]) == (4, 8, 2)
-
-
-def test_no_rows(tmp_path):
-    data = xr.Dataset({k: ("row", v[:0]) for k, v in COLUMNS.items()})
-    save_rows(data, tmp_path)
-    xr.testing.assert_identical(open_rows(tmp_path)[0].compute(), data)
-
-
-def test_what_cannot_be_kept_is_refused(tmp_path):
-    data = xr.Dataset({"when": ("row", np.array(["2000-01-01"], dtype="datetime64[s]"))})
-    with pytest.raises(ArtifactError, match="expected numbers or text"):
-        save_rows(data, tmp_path)

@@ -11,6 +11,7 @@ import pytest
 from forecast import cli
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError
 from forecast.features import FeatureRequest, compute_features
+from forecast.files import MANIFEST, write_manifest
 from forecast.panel.build import load_panel
 from forecast.panel_file import open_panel, save_panel
 
@@ -90,15 +91,22 @@ def test_damage_is_named(saved):
         open_panel(saved)
 
 
-def test_other_layouts_and_rows_are_refused(saved):
+def test_other_layouts_and_rows_are_refused(saved, tmp_path):
     def changed(**what):
-        return lambda text: json.dumps(json.loads(text) | what).encode()
+        def mended(text):
+            write_manifest(tmp_path, json.loads(text) | what)
+            return (tmp_path / MANIFEST).read_bytes()
 
-    rewrite(saved, "panel.json", changed(rows="0" * 64))
+        return mended
+
+    rewrite(saved, MANIFEST, changed(rows="0" * 64))
     with pytest.raises(ArtifactError, match="makes other rows of its tables"):
         open_panel(saved)
-    rewrite(saved, "panel.json", changed(layout=99))
-    with pytest.raises(ArtifactError, match="layout 99, expected 2"):
+    rewrite(saved, MANIFEST, changed(layout=99))
+    with pytest.raises(ArtifactError, match="layout 99, expected 3"):
+        open_panel(saved)
+    rewrite(saved, MANIFEST, lambda text: text.replace(b'"layout": 99', b'"layout": 3'))
+    with pytest.raises(ArtifactError, match=r"MANIFEST\.json is damaged"):
         open_panel(saved)
 
 
@@ -110,7 +118,10 @@ def test_what_is_no_panel(tmp_path):
         open_panel(tmp_path / "text.panel")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("letter.txt", "dear")
-    with pytest.raises(ArtifactError, match=r"holds no panel\.json"):
+    with pytest.raises(ArtifactError, match=r"holds no MANIFEST\.json; it is no panel"):
+        open_panel(tmp_path / "other.zip")
+    rewrite(tmp_path / "other.zip", "panel.json", b"{}")
+    with pytest.raises(ArtifactError, match="an earlier version saved it, save it again"):
         open_panel(tmp_path / "other.zip")
 
 

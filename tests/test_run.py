@@ -18,15 +18,14 @@ from forecast.inference.diagnostics import Thresholds
 from forecast.modeling.spec import load_model
 from forecast.panel import build
 from forecast.panel.types import Panel
+from forecast.report.notices import data_notices
 from forecast.run import (
     Run,
-    applicable,
-    data_notices,
     default_model,
     report_of,
     run,
-    stock_scenarios,
 )
+from forecast.simulation.scenario import applicable, stock_scenarios
 from forecast.sources.tables import Tables
 from forecast.store import open_store
 

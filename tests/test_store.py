@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecast import store as store_module
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError, UnknownNameError
 from forecast.evaluation.calibration_record import CalibrationRecord, calibration_record
+from forecast.files import MANIFEST, sha256_of, write_manifest
 from forecast.inference.fit import Fit
 from forecast.inference.predict import predict
 from forecast.store import open_store
@@ -71,8 +71,8 @@ def forged(folder: Path, fit: Fit, change: dict[str, object]) -> None:
     about.update(change)
     (place / "fit.json").write_text(json.dumps(about))
     manifest = json.loads((place / "MANIFEST.json").read_text())
-    manifest["files"]["fit.json"]["sha256"] = store_module._sha256(place / "fit.json")
-    (place / "MANIFEST.json").write_text(json.dumps(manifest))
+    manifest["files"]["fit.json"]["sha256"] = sha256_of(place / "fit.json")
+    write_manifest(place, manifest)
 
 
 def test_content_that_does_not_give_the_id_is_refused(
@@ -86,21 +86,32 @@ def test_content_that_does_not_give_the_id_is_refused(
 
 def test_a_manifest_cannot_reach_outside(saved: Path, known_fit: Fit, tmp_path: Path) -> None:
     folder = copied(saved, tmp_path)
-    path = folder / "fits" / known_fit.id / "MANIFEST.json"
-    manifest = json.loads(path.read_text())
+    place = folder / "fits" / known_fit.id
+    manifest = json.loads((place / MANIFEST).read_text())
     manifest["files"]["../../escape"] = {"sha256": "0", "bytes": 1}
-    path.write_text(json.dumps(manifest))
+    write_manifest(place, manifest)
     with pytest.raises(ArtifactError, match="outside"):
         open_store(folder).load(known_fit.id)
 
 
 def test_another_layout_is_refused(saved: Path, known_fit: Fit, tmp_path: Path) -> None:
     folder = copied(saved, tmp_path)
-    path = folder / "fits" / known_fit.id / "MANIFEST.json"
-    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+    place = folder / "fits" / known_fit.id
+    path = place / MANIFEST
+    write_manifest(place, json.loads(path.read_text()) | {"schema_version": 1})
     name = known_fit.spec.name
     with pytest.raises(ArtifactError, match=f"version is 1, expected 2.*`forecast fit {name}`"):
         open_store(folder).load(known_fit.id)
+
+
+def test_a_damaged_manifest_is_refused(saved: Path, known_fit: Fit, tmp_path: Path) -> None:
+    folder = copied(saved, tmp_path)
+    path = folder / "fits" / known_fit.id / MANIFEST
+    whole = path.read_text()
+    for text in (whole[:100], "[]", whole.replace('"created": "2', '"created": "1')):
+        path.write_text(text)
+        with pytest.raises(ArtifactError, match=r"MANIFEST\.json (cannot be read|is damaged)"):
+            open_store(folder).load(known_fit.id)
 
 
 def test_unknown_and_empty(saved: Path, tmp_path: Path) -> None:

@@ -14,7 +14,14 @@ import typer
 __all__ = [
     "AsJson",
     "Data",
+    "Draws",
+    "FitId",
+    "Horizon",
+    "Level",
     "Quiet",
+    "Seed",
+    "SeverityLevel",
+    "StoreUrl",
     "print_json",
     "print_table",
     "records",
@@ -37,6 +44,21 @@ Data = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on the terminal.")]
+StoreUrl = Annotated[str, typer.Option("--store", help="Folder or URL of the saved fits.")]
+FitId = Annotated[
+    str | None, typer.Option("--fit", help="Id of a saved fit, or its beginning; default: newest.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Every random number descends from it.")]
+Draws = Annotated[int, typer.Option("--draws", help="Posterior draws.")]
+Horizon = Annotated[int, typer.Option("--horizon", help="Years ahead.")]
+Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]
+SeverityLevel = Annotated[
+    str,
+    typer.Option(
+        "--severity",
+        help="Of disputes that come to this level: onset (any), fatal, deaths_25, deaths_1000.",
+    ),
+]
 
 
 def use_stand_ins() -> None:

@@ -132,7 +132,7 @@ def alliance_gains(
         ordered,
         [(name, full) for name, _, full in pairs],
         by=slices,
-        bootstrap=st.Bootstrap(seed, resamples, _years_and_dyads),
+        bootstrap=st.Bootstrap(seed, resamples),
         level=level,
     )
     if table.empty:
@@ -189,12 +189,6 @@ def _paired_rows(
         if not rows[keys].equals(ordered[model][keys]):
             raise ArgumentError(f"{name!r} has other rows than {model!r}; a gain is paired by row.")
     return pd.concat(ordered.values(), ignore_index=True), pairs
-
-
-def _years_and_dyads(rows: pd.DataFrame, mask: st.Mask) -> st.Blocks:
-    """Years and pairs (or states), by which the rows of a slice hang together."""
-    year, unit = st.blocks_of(rows).values()
-    return {"year": year[mask], "dyad": unit[mask]}
 
 
 def _groups(

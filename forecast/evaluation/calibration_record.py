@@ -20,6 +20,7 @@ from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation import score_table as st
 from forecast.evaluation.calibration import THETAS, Reliability, murphy, reliability
 from forecast.evaluation.inputs import as_level
+from forecast.evaluation.record_json import record_fields, record_to_dict
 from forecast.evaluation.score_table import REFERENCE
 from forecast.evaluation.yearly_counts import counts_of_record
 from forecast.features.strata import BaseRate
@@ -33,8 +34,7 @@ __all__ = ["BANDS", "CalibrationRecord", "band_of", "calibration_record", "recor
 #: Edges of the bands of probability within which forecasts are held against what happened.
 BANDS = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
-#: Columns that are labels whatever type a file gave them.
-_LABELS = ("stratum", "region")
+_SCORES = ["kind", "group", "rows", "events", "score", "value", "lower", "upper", "block", "blocks"]
 #: Thresholds of the Murphy diagram: a curve, with the usual ones among them.
 _THETAS = tuple(sorted({*THETAS, *np.geomspace(0.001, 0.5, 40).round(5).tolist()}))
 
@@ -108,8 +108,6 @@ class CalibrationRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with the version of the schema; `from_dict` reads it back."""
-        from forecast.evaluation.record_json import record_to_dict
-
         return record_to_dict(self)
 
     @classmethod
@@ -121,9 +119,7 @@ class CalibrationRecord:
         ArtifactError
             Another version of the schema, or something is missing or not what it should be.
         """
-        from forecast.evaluation.record_json import record_from_dict
-
-        return record_from_dict(content)
+        return cls(**record_fields(content))
 
     @property
     def years(self) -> str:
@@ -235,9 +231,6 @@ def record_of(
     """
     known = backtest.settings
     chosen = int(backtest.forecasts["horizon"].min()) if horizon is None else horizon
-    ladder = pd.DataFrame()
-    if tables is not None and chosen == 1:
-        ladder = backtest.severity(tables, level=options.get("level", 0.95))
     made = calibration_record(
         backtest.forecasts,
         model=backtest.model,
@@ -247,7 +240,10 @@ def record_of(
         **{"seed": int(known.get("seed", 0)), **options},
     )
     about = ("origins", "seed", "panel", "rows_left_out")
-    return replace(made, ladder=ladder, settings={k: known[k] for k in about if k in known})
+    made = replace(made, settings={k: known[k] for k in about if k in known})
+    if tables is None or chosen != 1:
+        return made
+    return replace(made, ladder=backtest.severity(tables, level=made.level))
 
 
 def calibration_record(
@@ -259,7 +255,6 @@ def calibration_record(
     counts: pd.DataFrame | None = None,
     level: float = 0.95,
     resamples: int = 500,
-    bands: Sequence[float] = BANDS,
     specification: str = "",
 ) -> CalibrationRecord:
     """Calibration record of one model from the rows of a backtest.
@@ -285,8 +280,6 @@ def calibration_record(
         Probability of every interval.
     resamples : int
         Bootstrap resamples per kind of block.
-    bands : sequence of float
-        Edges of the bands of probability, from 0 to 1.
     specification : str
         SHA-256 of the specification.
 
@@ -297,12 +290,11 @@ def calibration_record(
     Raises
     ------
     ArgumentError
-        A column is missing, a row is there twice, the bands are no partition of [0, 1].
+        A column is missing, a row is there twice.
     UnknownNameError
         A model or horizon that the forecasts do not have.
     """
     as_level(level)
-    edges = _checked_edges(bands)
     rows = _rows_of(forecasts, model, horizon)
     y, p = rows["outcome"].to_numpy(), rows["probability"].to_numpy()
     curve_seed, score_seed, count_seed = (
@@ -317,7 +309,7 @@ def calibration_record(
         scores=(st.resampled, st.recalibration),
         models=[model],
         level=level,
-        bootstrap=st.Bootstrap(score_seed, resamples, _blocks),
+        bootstrap=st.Bootstrap(score_seed, resamples),
     )
     line = table["score"].isin(["intercept", "slope"])
     ratios = st.score_table(rows, by=("relevance", "stratum", "decade", "region"),
@@ -339,16 +331,9 @@ def calibration_record(
         counts=counts_of_record(rows, counts, seed=count_seed, level=level),
         ratios=st.ratio_lines(ratios).drop(columns=["horizon", "model", "level"]),
         scores=table[~line].rename(columns={"estimate": "value"})[_SCORES].reset_index(drop=True),
-        bands=_band_rows(rows, edges, level),
+        bands=_band_rows(rows, level),
         specification=specification,
     )
-
-
-_SCORES = ["kind", "group", "rows", "events", "score", "value", "lower", "upper", "block", "blocks"]
-
-
-def _blocks(rows: pd.DataFrame, mask: st.Mask) -> st.Blocks:
-    return {name: labels[mask] for name, labels in st.blocks_of(rows).items()}
 
 
 def _reference(
@@ -366,13 +351,13 @@ def _reference(
     return found["probability"].to_numpy(dtype=np.float64)
 
 
-def _band_rows(rows: pd.DataFrame, edges: tuple[float, ...], level: float) -> pd.DataFrame:
+def _band_rows(rows: pd.DataFrame, level: float) -> pd.DataFrame:
     """Forecasts and events by stratum and band of probability, empty bands among them."""
     p, y = rows["probability"].to_numpy(), rows["outcome"].to_numpy()
-    place = _bands_of(p, edges)
+    place = _bands_of(p, BANDS)
     table = []
     for _, label, mask in st.slices(rows, ("stratum",)):
-        for i, (low, high) in enumerate(pairwise(edges)):
+        for i, (low, high) in enumerate(pairwise(BANDS)):
             chosen = mask & (place == i)
             n, seen = int(chosen.sum()), int(y[chosen].sum())
             lower, upper = BaseRate(n, seen).interval(level) if n else (np.nan, np.nan)
@@ -387,15 +372,8 @@ def _band_rows(rows: pd.DataFrame, edges: tuple[float, ...], level: float) -> pd
     return pd.DataFrame(table)
 
 
-def _checked_edges(bands: Sequence[float]) -> tuple[float, ...]:
-    edges = tuple(float(e) for e in bands)
-    rising = all(a < b for a, b in pairwise(edges))
-    if len(edges) < 2 or edges[0] != 0.0 or edges[-1] != 1.0 or not rising:
-        raise ArgumentError(f"`bands` must rise from 0 to 1, found {list(bands)}.")
-    return edges
-
-
 def _rows_of(forecasts: pd.DataFrame, model: str, horizon: int) -> pd.DataFrame:
+    """Rows of one model at one horizon, once they have what a record needs, each once."""
     needed = ("horizon", "year", "outcome", "model", "probability")
     missing = [name for name in needed if name not in forecasts]
     keys = [name for name in st.KEYS if name in forecasts]
@@ -412,5 +390,6 @@ def _rows_of(forecasts: pd.DataFrame, model: str, horizon: int) -> pd.DataFrame:
     if twice.any():
         first = rows.loc[twice, ["year", *keys]].iloc[0].to_dict()
         raise ArgumentError(f"`forecasts` has {int(twice.sum())} rows twice, the first {first}.")
-    rows = rows.assign(**{name: rows[name].astype(str) for name in _LABELS if name in rows})
-    return rows.reset_index(drop=True)
+    # labels, whatever type a file gave them
+    labels = {name: str for name in ("stratum", "region") if name in rows}
+    return rows.astype(labels).reset_index(drop=True)

@@ -31,28 +31,12 @@ def ladder_forecasts(
     """Forecasts of one model one year ahead, at every level of severity.
 
     The probability of a level is that of an onset times that of the level given one, from the
-    disputes known before the origin; the two posteriors are independent.
+    disputes known before the origin; the two posteriors are independent. Severity is fitted anew
+    at the origins `refits` (ascending); rows between use the last fit.
 
-    Parameters
-    ----------
-    forecasts : pandas.DataFrame
-        Rows of a backtest of ``onset`` of pairs and years.
-    tables : Tables
-        The data set behind it.
-    model : str
-        Whose forecasts.
-    refits : sequence of int
-        Origins at which severity is fitted anew, ascending; rows between use the last fit.
-    seed : int
-    draws : int
-        Posterior draws of each fit.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``year``, ``ccode_a``, ``ccode_b``, ``relevance`` where known, ``onset``, ``fatal``,
-        ``deaths_25``, ``deaths_1000`` (probabilities), and what happened: ``is_onset`` …, 1 or 0,
-        or NaN where an onset came to a number of deaths that is not known.
+    Columns: ``year``, ``ccode_a``, ``ccode_b``, ``relevance`` where known, the probabilities
+    ``onset``, ``fatal``, ``deaths_25``, ``deaths_1000``, and what happened: ``is_onset`` …, 1 or 0,
+    or NaN where an onset came to a number of deaths that is not known.
     """
     mine = forecasts[(forecasts["model"] == model) & (forecasts["horizon"] == 1)]
     about = [name for name in (*_KEYS, "relevance", "stratum") if name in mine]
@@ -85,20 +69,10 @@ def ladder_forecasts(
 def ladder_table(rows: pd.DataFrame, *, level: float) -> pd.DataFrame:
     """Expected and observed at every level, over all rows and inside and outside of relevance.
 
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        As `ladder_forecasts` gives them.
-    level : float
-        Probability of the intervals.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``scope``, ``severity``, ``rows``, ``expected``, ``observed``, ``unknown`` (onsets of which
-        it is not known whether they came so far; expected counts them), ``lower`` and ``upper``:
-        exact Poisson interval of the number observed, the unknown ones counted at its upper end.
-        Above 999 deaths there are too few for parts: all rows only.
+    From `ladder_forecasts`: ``scope``, ``severity``, ``rows``, ``expected``, ``observed``,
+    ``unknown`` (onsets of which it is not known whether they came so far; expected counts them),
+    ``lower`` and ``upper``: exact Poisson interval of the number observed, the unknown ones counted
+    at its upper end. Above 999 deaths there are too few for parts: all rows only.
     """
     from scipy.stats import gamma
 

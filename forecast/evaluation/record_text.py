@@ -42,30 +42,25 @@ def quotation(record: CalibrationRecord, cell: Mapping[str, Any]) -> dict[str, A
     """A row of `CalibrationRecord.bands` as `CalibrationRecord.quote` documents it."""
     stratum, rows, observed = str(cell["stratum"]), int(cell["rows"]), int(cell["observed"])
     rate, lower, upper = (float(cell[k]) for k in ("rate", "lower", "upper"))
+    low, high = float(cell["low"]), float(cell["high"])
     step = rounding_step(rate if observed else upper, [upper - lower])
-    band = band_words(float(cell["low"]), float(cell["high"]))
     share = percentage(rate, step) if observed else "none"
     text = (
-        f"Of {rows:,} {_such(record, stratum)} that were given {band} {_ahead(record)},"
-        f" {share} ({percentage_interval(lower, upper, step)}, {record.level:.0%} Jeffreys)"
+        f"Of {rows:,} {_such(record, stratum)} that were given {band_words(low, high)}"
+        f" {_ahead(record)}, {share}"
+        f" ({percentage_interval(lower, upper, step)}, {record.level:.0%} Jeffreys)"
         f" had an onset, {record.years}"
     )
-    if rows < FEW:
-        text += "; so few say little"
-    return {
+    few = "; so few say little." if rows < FEW else "."
+    return _about(record, stratum, (low, high)) | {
         "covered": True,
-        "source": f"out of sample, {_ahead(record)}, {record.years}",
-        "model": record.model,
-        "stratum": stratum,
-        "band": [float(cell["low"]), float(cell["high"])],
-        "years": [record.first_year, record.last_year],
         "rows": rows,
         "onsets_observed": observed,
         "onsets_expected": float(cell["expected"]),
         "observed_rate": rate,
         "observed_rate_interval": [lower, upper],
         "observed_rate_interval_kind": f"{record.level:.0%} equal-tailed (Jeffreys)",
-        "text": text + ".",
+        "text": text + few,
     }
 
 
@@ -79,6 +74,15 @@ def no_quotation(
         if known
         else f"it has no {such}"
     )
+    text = (
+        f"The record of {record.years} does not cover this: {where}. The probability has no record"
+        " of its own."
+    )
+    return _about(record, stratum, band) | {"text": text}
+
+
+def _about(record: CalibrationRecord, stratum: str, band: tuple[float, float]) -> dict[str, Any]:
+    """Every entry of a quotation, as where nothing is covered."""
     return {
         "covered": False,
         "source": f"out of sample, {_ahead(record)}, {record.years}",
@@ -92,10 +96,7 @@ def no_quotation(
         "observed_rate": None,
         "observed_rate_interval": None,
         "observed_rate_interval_kind": None,
-        "text": (
-            f"The record of {record.years} does not cover this: {where}. The probability has no"
-            " record of its own."
-        ),
+        "text": "",
     }
 
 

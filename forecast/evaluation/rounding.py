@@ -21,19 +21,10 @@ def rounding_step(value: float, widths: Iterable[float] = ()) -> float:
     narrow that is. (The rule of reports of measurements, for intervals instead of s.d.: Particle
     Data Group, *Review of Particle Physics*, introduction, section 5.3.)
 
-    Parameters
-    ----------
-    value : float
-        Number that is to be written; 0 has no digits, and the widths alone decide.
-    widths : iterable of float
-        Widths of whatever makes it uncertain: its interval, the interval of the record of such
-        forecasts, the bin over which that record is an average. Widths that are not finite are
-        not known. With none known one significant digit is left.
-
-    Returns
-    -------
-    float
-        In the unit of `value`; a power of ten.
+    `widths` are those of whatever makes it uncertain: its interval, the interval of the record of
+    such forecasts, the bin over which that record is an average. Widths that are not finite are not
+    known; with none known one significant digit is left. A `value` of 0 has no digits: the widths
+    alone decide.
     """
     if not math.isfinite(value):
         raise ArgumentError(f"A value that is not finite has no digits: {value}.")

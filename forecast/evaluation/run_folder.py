@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zlib
 from collections.abc import Mapping
@@ -10,17 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import xarray as xr
 
 from forecast.errors import ArtifactError
-from forecast.files import write_atomically
+from forecast.files import (
+    MANIFEST,
+    check_file,
+    facts_of,
+    manifest_of,
+    write_atomically,
+    write_manifest,
+)
 
 __all__ = ["Progress", "RunFolder"]
 
 #: Version of the layout below.
-_LAYOUT = 3
+_LAYOUT = 4
 
 
 @dataclass(frozen=True)
@@ -29,17 +35,22 @@ class RunFolder:
 
     Layout::
 
-        run.json                        the configuration
-        state/<job>.npz                 everything that a finished job gave (no pickle)
+        MANIFEST.json           the configuration, and the SHA-256 of each file of a finished job
+        state/<job>.nc          everything that a finished job gave (NetCDF)
         forecasts/origin=1960.<job>.parquet   its forecasts, row by row, for a reader
+
+    A file that the manifest does not name is that of a job that was killed: the job is run anew.
 
     Attributes
     ----------
     path : pathlib.Path
         The folder.
+    manifest : dict
+        What is in the manifest.
     """
 
     path: Path
+    manifest: dict[str, Any]
 
     @classmethod
     def open(cls, path: str | Path, config: Mapping[str, Any]) -> RunFolder:
@@ -50,21 +61,20 @@ class RunFolder:
         ArtifactError
             The folder holds a run of another configuration (names what differs), or other files.
         """
-        folder = cls(Path(path))
-        about = folder.path / "run.json"
+        folder = Path(path)
+        about = folder / MANIFEST
         content = json.loads(json.dumps({"layout": _LAYOUT, **config}))
         if not about.is_file():
-            if folder.path.is_dir() and any(folder.path.iterdir()):
+            if folder.is_dir() and any(folder.iterdir()):
+                old = " An earlier version may have begun one there: it cannot be gone on with."
                 raise ArtifactError(
-                    f"{folder.path} holds files but no backtest (there is no run.json in it); "
+                    f"{folder} holds files but no backtest (there is no {MANIFEST} in it); "
                     "expected a new or an empty folder, or that of the same backtest."
+                    + (old if (folder / "run.json").is_file() else "")
                 )
-            write_atomically(about, json.dumps(content, indent=1).encode())
-            return folder
-        try:
-            found = json.loads(about.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ArtifactError(f"{about} is damaged ({error}); use another folder.") from None
+            return cls(folder, write_manifest(folder, content | {"files": {}}))
+        manifest = manifest_of(about.read_bytes(), str(about))
+        found = {key: value for key, value in manifest.items() if key not in ("files", "sha256")}
         differing = [key for key in {**content, **found} if found.get(key) != content.get(key)]
         if differing:
             shown = "; ".join(
@@ -72,10 +82,10 @@ class RunFolder:
                 for key in differing
             )
             raise ArtifactError(
-                f"{folder.path} holds the backtest of another configuration: {shown}. Use another "
+                f"{folder} holds the backtest of another configuration: {shown}. Use another "
                 "folder, or delete this one."
             )
-        return folder
+        return cls(folder, manifest)
 
     def load(self, job: str) -> dict[str, npt.NDArray[Any]] | None:
         """Arrays of a finished job; None if it is not finished.
@@ -85,31 +95,35 @@ class RunFolder:
         ArtifactError
             The file is damaged.
         """
-        file = self._state(job)
-        if not file.is_file():
+        name = _state(job)
+        if name not in self.manifest["files"] or not (self.path / name).is_file():
             return None
-        try:
-            content = io.BytesIO(file.read_bytes())
-            with np.load(content, allow_pickle=False) as opened:
-                return {name: opened[name] for name in opened.files}
-        except Exception as error:  # zipfile, zlib and numpy have errors of their own each
-            raise ArtifactError(f"{file} is damaged ({error}); delete it to run it anew.") from None
+        check_file(self.path, name, self.manifest, remedy="Delete it to run it anew.")
+        with xr.open_dataset(self.path / name, engine="h5netcdf") as opened:
+            return {str(key): values.to_numpy() for key, values in opened.load().items()}
 
     def save(
         self, job: str, arrays: Mapping[str, npt.NDArray[Any]], rows: Mapping[int, pd.DataFrame]
     ) -> None:
         """Keep a finished job: its forecasts by origin, and last its state."""
+        made: dict[str, bytes] = {}
         for origin, table in rows.items():
-            file = self.path / "forecasts" / f"origin={origin}.{_file_name(job)}.parquet"
-            content = io.BytesIO()
-            table.to_parquet(content, index=False)
-            write_atomically(file, content.getvalue())
-        content = io.BytesIO()
-        np.savez(content, **arrays)  # type: ignore[arg-type]
-        write_atomically(self._state(job), content.getvalue())
+            made[f"forecasts/origin={origin}.{_file_name(job)}.parquet"] = table.to_parquet(
+                index=False
+            )
+        # A dimension of its own for each axis: the arrays have nothing in common.
+        dataset = xr.Dataset(
+            {name: ([f"{name}.{k}" for k in range(a.ndim)], a) for name, a in arrays.items()}
+        )
+        made[_state(job)] = bytes(dataset.to_netcdf(engine="h5netcdf"))
+        for name, content in made.items():
+            write_atomically(self.path / name, content)
+            self.manifest["files"][name] = facts_of(content)
+        write_manifest(self.path, self.manifest)
 
-    def _state(self, job: str) -> Path:
-        return self.path / "state" / f"{_file_name(job)}.npz"
+
+def _state(job: str) -> str:
+    return f"state/{_file_name(job)}.nc"
 
 
 def _file_name(job: str) -> str:

@@ -28,7 +28,7 @@ __all__ = [
     "SLICES",
     "Bootstrap",
     "Cell",
-    "blocks_of",
+    "blocks_in",
     "decomposition",
     "difference_table",
     "murphy_table",
@@ -60,13 +60,20 @@ Slices = Callable[[pd.DataFrame], Iterable[tuple[str, str, Mask]]]
 Blocks = dict[str, npt.ArrayLike]
 
 
+def blocks_in(rows: pd.DataFrame, mask: Mask) -> Blocks:
+    """Blocks by which rows of a slice hang together: the year, and the pair or state."""
+    keys = [name for name in KEYS if name in rows]
+    unit = rows.groupby(keys, sort=False).ngroup().to_numpy()[mask]
+    return {"year": rows["year"].to_numpy()[mask], "dyad" if "ccode_b" in rows else "state": unit}
+
+
 @dataclass(frozen=True)
 class Bootstrap:
     """How intervals are resampled; `blocks` labels the rows of a slice by what hangs together."""
 
     seed: int
     resamples: int
-    blocks: Callable[[pd.DataFrame, Mask], Blocks]
+    blocks: Callable[[pd.DataFrame, Mask], Blocks] = blocks_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,13 +288,6 @@ def slices(rows: pd.DataFrame, by: Sequence[str] = SLICES) -> Iterator[tuple[str
             long = rows["peace_years"].to_numpy() > LONG_PEACE
             if long.any():
                 yield "peace", f"> {LONG_PEACE} years", long
-
-
-def blocks_of(rows: pd.DataFrame) -> dict[str, npt.NDArray[np.generic]]:
-    """Labels of the blocks by which rows hang together: the year, and the pair or state."""
-    keys = [name for name in KEYS if name in rows]
-    unit = rows.groupby(keys, sort=False).ngroup().to_numpy()
-    return {"year": rows["year"].to_numpy(), "dyad" if "ccode_b" in rows else "state": unit}
 
 
 def _by_horizon(forecasts: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame, pd.DataFrame]]:

@@ -315,7 +315,7 @@ def _pairs(model: str, names: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _years_and_pairs(rows: pd.DataFrame, mask: st.Mask) -> st.Blocks:
-    year, unit = st.blocks_of(rows[mask]).values()
+    year, unit = st.blocks_in(rows[mask], np.ones(int(mask.sum()), dtype=bool)).values()
     return {"year": year, "pair": unit}
 
 

@@ -135,6 +135,8 @@ def capability(world: xr.Dataset) -> Float64Array:
 
 def sum_over(strength: np.ndarray, amount: Float64Array) -> Float64Array:
     """Σ_k strength[…, i, k] · amount[…, k], (year, n); NaN where a partner that counts has none."""
+    if strength.dtype == np.bool_:
+        strength = strength.astype(np.float32)
     missing = np.isnan(amount)
     total = np.matmul(strength, np.where(missing, 0.0, amount)[..., None], dtype=np.float64)[..., 0]
     if missing.any():

@@ -70,9 +70,7 @@ def own_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
 def own_expansion_capability(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Capability (of year s) of the defenders gained within `window` years."""
     new, known = gained(world, window)
-    return windows.where_known(
-        arrays.sum_over(new.astype(np.float32), arrays.capability(world)), known
-    )
+    return windows.where_known(arrays.sum_over(new, arrays.capability(world)), known)
 
 
 @_feature(
@@ -104,7 +102,7 @@ def own_contraction_capability(world: xr.Dataset, *, window: int = 5) -> np.ndar
     gone, known = lost(world, window)
     before = inherited_capability(world, window)
     known = known & windows.known_past(world, "capability", window)
-    return windows.where_known(arrays.sum_over(gone.astype(np.float32), before), known)
+    return windows.where_known(arrays.sum_over(gone, before), known)
 
 
 def inherited_capability(world: xr.Dataset, window: int) -> np.ndarray:
@@ -183,9 +181,7 @@ def rival_expansion(
     new, known = gained(world, window)
     rival, rival_known = rivalry.rivals_once(world, rivals, rival_window, rival_onsets)
     count = new.sum(axis=2).astype(np.float64)
-    return windows.where_known(
-        arrays.sum_over(rival.astype(np.float32), count), known & rival_known
-    )
+    return windows.where_known(arrays.sum_over(rival, count), known & rival_known)
 
 
 @_feature(
@@ -208,10 +204,8 @@ def rival_expansion_capability(
     """Capability gained by the rivals of the state, summed over rivals."""
     new, known = gained(world, window)
     rival, rival_known = rivalry.rivals_once(world, rivals, rival_window, rival_onsets)
-    points = arrays.sum_over(new.astype(np.float32), arrays.capability(world))
-    return windows.where_known(
-        arrays.sum_over(rival.astype(np.float32), points), known & rival_known
-    )
+    points = arrays.sum_over(new, arrays.capability(world))
+    return windows.where_known(arrays.sum_over(rival, points), known & rival_known)
 
 
 @_feature(

@@ -327,7 +327,9 @@ def features_markdown() -> str:
         "Generated from the registry by `forecast features`. Value in year s is the state of "
         "affairs in s; the lag is applied once, when rows are gathered. A dash as a bound means "
         "unbounded. 'What-if' says whether the feature may stay in a what-if model: it is part of "
-        "the alliance graph that is edited, or not itself a consequence of it.",
+        "the alliance graph that is edited, or not itself a consequence of it. 'In a simulated "
+        "year' says how it moves when years ahead are simulated; what it is built from besides "
+        "conflicts (alliances, capabilities) always moves as the simulated world does.",
     ]
     for family, heading in FAMILIES.items():
         rows = table[table["family"] == family]

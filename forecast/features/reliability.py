@@ -162,7 +162,7 @@ def ally_reliability(
     """
     chance = expected(world, a=a, b=b, level=level, window=window)
     bound = arrays.defenders(world) > 0
-    return arrays.over(arrays.sum_over(bound.astype(np.float32), chance), bound.sum(axis=2))
+    return arrays.over(arrays.sum_over(bound, chance), bound.sum(axis=2))
 
 
 def _discounted(name: str, of: str, formula: str) -> None:

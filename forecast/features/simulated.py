@@ -64,7 +64,9 @@ class Values:
         return Values(self.index[at], self.raw)
 
 
-def tabulated(count: IntArray, formula: Callable[[IntArray], npt.NDArray[Any]] = abs) -> Values:
+def tabulated(
+    count: IntArray, formula: Callable[[IntArray], npt.NDArray[Any]] = np.asarray
+) -> Values:
     """`formula` of counts (the counts themselves), made once for each that there is."""
     low = int(count.min(initial=0))
     each = np.arange(low, int(count.max(initial=0)) + 1)

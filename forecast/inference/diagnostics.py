@@ -86,45 +86,23 @@ def khat_limit(draws: int) -> float:
 class Diagnostics:
     """How far the draws of a fit can be trusted; None where a method has no such number.
 
-    Attributes
-    ----------
-    max_rhat : float or None
-        Largest over all coefficients, scales and effects. NUTS only.
-    min_ess_bulk, min_ess_tail : float
-        Smallest over the same; for Laplace both are the effective sample size of the
-        importance weights.
-    worst : str or None
-        The parameter with the smallest bulk effective sample size. NUTS only.
-    divergences : int or None
-        After tuning. NUTS only.
-    min_ebfmi : float or None
-        Smallest over the chains. NUTS only.
-    max_tree_depth : int or None
-        Deepest tree after tuning. NUTS only.
-    pareto_k : float or None
-        Tail shape of the importance weights. Laplace only.
-    proposals : int or None
-        Proposals that were weighted, on which the limit of `pareto_k` depends. Laplace only.
-    log_evidence, log_evidence_error : float or None
-        Log marginal likelihood of the outcomes, every density with its constant, and its Monte
-        Carlo error: to compare models of the same rows. Laplace only.
-    wall_seconds : float
-        From the specification to the posterior, compilation included.
-    peak_memory_mb : float
-        Largest resident memory of the process so far, MiB.
+    Of NUTS only: R-hat, divergences, E-BFMI, tree depth. Of Laplace only: Pareto k, proposals,
+    evidence; both effective sample sizes are that of the importance weights.
     """
 
-    max_rhat: float | None
-    min_ess_bulk: float
+    max_rhat: float | None  # largest over all coefficients, scales and effects
+    min_ess_bulk: float  # smallest over the same
     min_ess_tail: float
-    divergences: int | None
-    min_ebfmi: float | None
-    max_tree_depth: int | None
-    pareto_k: float | None
-    wall_seconds: float
-    peak_memory_mb: float
-    worst: str | None = None
-    proposals: int | None = None
+    divergences: int | None  # after tuning
+    min_ebfmi: float | None  # smallest over the chains
+    max_tree_depth: int | None  # after tuning
+    pareto_k: float | None  # tail shape of the importance weights
+    wall_seconds: float  # from the specification to the posterior, compilation included
+    peak_memory_mb: float  # largest resident memory of the process so far, MiB
+    worst: str | None = None  # the parameter with the smallest bulk effective sample size
+    proposals: int | None = None  # that were weighted, on which the limit of `pareto_k` depends
+    #: Log marginal likelihood of the outcomes, every density with its constant, and its Monte Carlo
+    #: error: to compare models of the same rows.
     log_evidence: float | None = None
     log_evidence_error: float | None = None
 
@@ -141,31 +119,14 @@ class Diagnostics:
 
 @dataclass(frozen=True)
 class GateResult:
-    """Whether a fit may be published.
-
-    Attributes
-    ----------
-    passed : bool
-    failures : tuple of str
-        One sentence per threshold that was missed, with what to try.
-    """
+    """Whether a fit may be published."""
 
     passed: bool
-    failures: tuple[str, ...]
+    failures: tuple[str, ...]  # a sentence on each threshold that was missed, with what to try
 
 
 def gate(diagnostics: Diagnostics, thresholds: Thresholds = GATE) -> GateResult:
-    """Compare diagnostics with the thresholds; a number that is NaN fails.
-
-    Parameters
-    ----------
-    diagnostics : Diagnostics
-    thresholds : Thresholds
-
-    Returns
-    -------
-    GateResult
-    """
+    """Compare diagnostics with the thresholds; a number that is NaN fails."""
     d, t = diagnostics, thresholds
     failures = []
     where = f" (worst: {d.worst})" if d.worst else ""
@@ -223,15 +184,9 @@ def peak_memory_mb() -> float:
 def chain_diagnostics(posterior: xr.Dataset) -> tuple[float, float, float, str]:
     """Largest R-hat, smallest bulk and tail effective sample size, and the worst parameter.
 
-    Parameters
-    ----------
-    posterior : xarray.Dataset
-        Dimensions ``chain``, ``draw`` and at most one more per variable.
-
-    Notes
-    -----
-    A parameter that never moves has no R-hat and no effective sample size; it counts as
-    R-hat = infinity and a sample size of zero, because a sampler that is stuck must not pass.
+    Variables have the dimensions ``chain``, ``draw`` and at most one more. A parameter that never
+    moves has no R-hat and no effective sample size; it counts as R-hat = infinity and a sample
+    size of zero, because a sampler that is stuck must not pass.
     """
     from arviz_stats import base
 

@@ -26,13 +26,7 @@ from forecast.inference.diagnostics import (
     gate,
     peak_memory_mb,
 )
-from forecast.inference.sampling import (
-    Method,
-    NutsOptions,
-    Report,
-    checked_options,
-    sample_design,
-)
+from forecast.inference.sampling import Method, NutsOptions, Tell, checked_options, sample_design
 from forecast.inference.warm_start import WarmStart
 from forecast.modeling.design import encode
 from forecast.modeling.encoding import Encoding
@@ -165,31 +159,26 @@ def fit(
     panel : Panel
         Rows; features that it lacks are computed from its world.
     method : {"laplace", "nuts"}
-        ``nuts`` is the reference; ``laplace`` (nested Laplace, importance-resampled) takes
-        seconds and reports with Pareto k whether it can be trusted.
+        ``nuts`` is the reference; ``laplace`` (nested Laplace, importance-resampled) takes seconds
+        and reports with Pareto k whether it can be trusted.
     seed : int
-        Every random number comes from it: the same inputs, versions and kind of machine give
-        the same draws.
+        The same seed, inputs, versions and kind of machine give the same draws.
     draws : int
         Posterior draws; for NUTS per chain.
     progress : bool
         Show a progress bar (on a terminal or in a notebook).
     warm_start : Fit or WarmStart, optional
         A fit of the same model, e.g. of one year less, or what it left (`Fit.warm_start`): the
-        search for the mode begins there, and what it found about the scales is used.
-        It changes the random draws, so it is part of the id.
+        search begins with it. It changes the random draws, so it is part of the id.
     workers : int
-        NUTS only: processes among which the chains are divided; with 1, they are threads of
-        this process, one a core. Laplace uses all cores of this process.
+        NUTS only: processes among which the chains are divided; with 1, they are threads of this
+        process, one a core. Laplace uses all cores of this process.
     client : dask.distributed.Client, optional
-        A cluster on which to sample: each chain of NUTS is a task, a Laplace fit is one. The
-        draws are the same wherever they are made.
+        A cluster on which to sample the same draws: each chain is a task, a Laplace fit is one.
     **nuts
-        Of NUTS only; Laplace has one chain and no tuning. ``chains=4`` and ``tune=1000``.
-        ``store``, a folder that does not exist yet, to which draws are written while they are made
-        (Zarr). The posterior of the fit reads them when they are used; what an interrupted run
-        left is opened with `forecast.inference.nuts_store.open_draws`. On a cluster, a folder
-        that its workers see.
+        Of NUTS only: ``chains=4``, ``tune=1000``, and ``store``, a folder that does not exist yet
+        (on a cluster, one that its workers see), to which draws go while they are made (Zarr) and
+        from which the posterior reads them; `nuts_store.open_draws` reads an interrupted run.
 
     Returns
     -------
@@ -224,17 +213,9 @@ def fit(
     # What else the id was made of, so that an opened artifact can be held against it.
     posterior.attrs |= {"tune": options["tune"], "warm_start": begun_from or ""}
     seconds, memory = time.perf_counter() - started, peak_memory_mb()
-    return Fit(
-        id=identity,
-        spec=spec,
-        encoding=encoding,
-        panel=panel,
-        posterior=posterior,
-        diagnostics=Diagnostics(wall_seconds=seconds, peak_memory_mb=memory, **found),
-        method=method,
-        seed=seed,
-        versions={name: version(name) for name in _PACKAGES},
-    )
+    diagnostics = Diagnostics(wall_seconds=seconds, peak_memory_mb=memory, **found)
+    packages = {name: version(name) for name in _PACKAGES}
+    return Fit(identity, spec, encoding, panel, posterior, diagnostics, method, seed, packages)
 
 
 def fit_id(
@@ -301,7 +282,7 @@ def rows_fingerprint(panel: Panel) -> str:
 
 
 @contextmanager
-def _progress(show: bool, title: str) -> Iterator[Report | None]:
+def _progress(show: bool, title: str) -> Iterator[Tell | None]:
     """A function that moves a progress bar, or None."""
     if not show:
         yield None

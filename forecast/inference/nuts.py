@@ -26,7 +26,7 @@ from forecast.parallel import cores, run_tasks
 __all__ = ["sample_nuts"]
 
 Array = npt.NDArray[Any]
-Report = Callable[[str, float], None]
+Tell = Callable[[str, float], None]
 
 #: Compiled models by design: a worker that is given two chains compiles once.
 _COMPILED: WeakKeyDictionary[Design, Any] = WeakKeyDictionary()
@@ -59,7 +59,7 @@ def sample_nuts(
     chains: int,
     tune: int,
     max_depth: int = 10,
-    report: Report | None = None,
+    report: Tell | None = None,
     store: str | Path | None = None,
     workers: int = 1,
     client: Any = None,
@@ -200,7 +200,7 @@ def _begin(
 
 
 def _chains_here(
-    design: Design, how: ChainOptions, tasks: Sequence[tuple[int, int]], tell: Report
+    design: Design, how: ChainOptions, tasks: Sequence[tuple[int, int]], tell: Tell
 ) -> list[Chain | None]:
     """Chains of this process, one thread a core; an interrupt ends them."""
     from threadpoolctl import threadpool_limits

@@ -5,6 +5,7 @@ Layout of the folder::
     about.json     draws, tuning steps and seeds of the chains
     chains/<k>     what nutpie writes while chain k runs, 16 draws at a time
     draws          all chains, groups ``posterior`` and ``sample_stats``; then ``chains`` is gone
+    MANIFEST.json  SHA-256 of every file of a finished run
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError
+from forecast.files import MANIFEST, seal, unseal, write_atomically
 
 __all__ = ["chain_folder", "create", "merge", "open_draws", "reopen"]
 
@@ -40,9 +42,8 @@ def create(store: str | Path, *, draws: int, tune: int, seeds: Sequence[int]) ->
             "are never overwritten. Give another name, or remove it; "
             "forecast.inference.nuts_store.open_draws reads what is there."
         )
-    folder.mkdir(parents=True)
     about = {"draws": draws, "tune": tune, "chains": len(seeds), "seeds": list(seeds)}
-    (folder / "about.json").write_text(json.dumps(about, indent=1))
+    write_atomically(folder / "about.json", json.dumps(about, indent=1).encode())
 
 
 def chain_folder(store: str | Path, k: int, *, new: bool = False) -> Path:
@@ -57,21 +58,10 @@ def chain_folder(store: str | Path, k: int, *, new: bool = False) -> Path:
 def merge(
     store: str | Path, names: Sequence[str], coordinates: Mapping[str, Sequence[str]]
 ) -> tuple[xr.Dataset, xr.Dataset]:
-    """Put the finished chains together, one in memory at a time, and open the result lazily.
+    """Put the finished chains together, one in memory at a time.
 
-    Parameters
-    ----------
-    store : str or Path
-        Folder of a run.
-    names : sequence of str
-        Variables of the posterior that are kept.
-    coordinates : mapping of str to sequence of str
-        Labels by dimension.
-
-    Returns
-    -------
-    posterior, sample_stats : xarray.Dataset
-        Read from disk when they are used.
+    Gives the posterior with the variables `names` and the labels `coordinates` by dimension, and
+    the statistics of the sampler; both are read from disk when they are used.
     """
     folder = Path(store).absolute()
     about = json.loads((folder / "about.json").read_text())
@@ -88,6 +78,7 @@ def merge(
             _write(chain, staging, group, first=k == 0)
     staging.replace(folder / "draws")
     shutil.rmtree(folder / "chains")
+    seal(folder)
     return reopen(store, names)
 
 
@@ -116,7 +107,7 @@ def open_draws(store: str | Path) -> xr.DataTree:
     MissingFileError
         No such folder, or not one of a run.
     ArtifactError
-        No chain got beyond tuning.
+        No chain got beyond tuning; or a file of a finished run was changed or damaged.
     """
     folder = Path(store).absolute()
     if not (folder / "about.json").is_file():
@@ -126,6 +117,8 @@ def open_draws(store: str | Path) -> xr.DataTree:
         )
     about = json.loads((folder / "about.json").read_text())
     if (folder / "draws").is_dir():
+        if (folder / MANIFEST).is_file():  # earlier versions wrote none
+            unseal(folder, remedy="Sample again.")
         found = {group: _open(folder / "draws", group) for group in _GROUPS}
         return xr.DataTree.from_dict(found | {"/": xr.Dataset(attrs=about | {"complete": True})})
     made = {k: _made(folder, k) for k in range(about["chains"])}

@@ -11,13 +11,7 @@ from scipy.interpolate import CubicSpline
 from scipy.special import gammaln, logsumexp
 
 from forecast.arrays import FloatArray, SingleArray
-from forecast.inference.conditional import (
-    Conditional,
-    Measure,
-    conditional,
-    scale_jacobian,
-    skewed,
-)
+from forecast.inference.conditional import Conditional, Measure, conditional, scale_jacobian, skewed
 from forecast.inference.latent import Latent
 from forecast.inference.linear_map import each_part
 from forecast.inference.row_kernels import compiled

@@ -15,11 +15,11 @@ from forecast.inference.warm_start import Start
 from forecast.modeling.design import Design
 from forecast.parallel import run_tasks
 
-__all__ = ["Method", "NutsOptions", "Report", "checked_options", "sample_design"]
+__all__ = ["Method", "NutsOptions", "Tell", "checked_options", "sample_design"]
 
 Method = Literal["laplace", "nuts"]
 #: Told what is being done and the share that is done (0 to 1).
-Report = Callable[[str, float], None]
+Tell = Callable[[str, float], None]
 _METHODS = ("laplace", "nuts")
 
 
@@ -41,7 +41,7 @@ def sample_design(
     seed: int,
     draws: int = 1000,
     start: Start | None = None,
-    report: Report | None = None,
+    report: Tell | None = None,
     workers: int = 1,
     client: Any = None,
     **nuts: Unpack[NutsOptions],
@@ -100,7 +100,7 @@ def _laplace(
     seed: np.random.SeedSequence,
     draws: int,
     start: Start | None,
-    report: Report | None,
+    report: Tell | None,
     client: Any,
 ) -> Draws:
     from threadpoolctl import threadpool_limits
@@ -149,7 +149,8 @@ def checked_options(
     """
     for name in nuts:
         if name not in _DEFAULTS:
-            raise UnknownNameError("option of a fit", name, _DEFAULTS)
+            known = ("method", "seed", "draws", "progress", "warm_start", "workers", "client")
+            raise UnknownNameError("option of a fit", name, (*known, *_DEFAULTS))
     options: NutsOptions = {**_DEFAULTS, **nuts}
     if method not in _METHODS:
         raise UnknownNameError("method", method, _METHODS, f"Expected {' or '.join(_METHODS)}.")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,14 +12,14 @@ import xarray as xr
 from forecast.arrays import FloatArray
 from forecast.errors import ArgumentError, CoverageError, DataError, SpecificationError, nearest
 from forecast.modeling.blocks import RowBlock, describe
-from forecast.modeling.covariates import location_scale, transform, tuples
+from forecast.modeling.covariates import Code, location_scale, transform
 from forecast.modeling.terms import AllianceLevel
 
 __all__ = ["AllianceCode", "fit_alliance"]
 
 
 @dataclass(frozen=True)
-class AllianceCode:
+class AllianceCode(Code):
     """Treaty effects theta ~ Normal(X gamma, tau) as found at the fit.
 
     The part X gamma enters the design as one column per feature, ``alliance:<feature>``: the
@@ -108,15 +107,6 @@ class AllianceCode:
                 imputed[feature] = imputed.get(feature, 0) + int(bad[:, j].sum())
             standardised[int(s)] = np.where(active[:, None] & ~bad, values, 0.0)
         return standardised, imputed
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary for JSON."""
-        return asdict(self) | {"options": dict(self.options)}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Inverse of `to_dict`."""
-        return cls(**tuples(cls, content))
 
 
 def fit_alliance(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ import xarray as xr
 
 from forecast.arrays import BoolArray, FloatArray, IntArray
 from forecast.errors import ArgumentError, SpecificationError
-from forecast.modeling.covariates import tuples
+from forecast.modeling.covariates import Code
 from forecast.modeling.spec import ModelSpec
 from forecast.modeling.terms import Varying
 
@@ -46,7 +46,7 @@ class RowBlock:
 
 
 @dataclass(frozen=True)
-class BlockCode:
+class BlockCode(Code):
     """Levels of one group of effects, as found at the fit.
 
     The name is ``state``, ``challenger``, ``target``, ``dyad``, ``dispute``, ``era``, ``year``, or
@@ -135,18 +135,6 @@ class BlockCode:
     def step_of(self, years: npt.ArrayLike) -> IntArray:
         """First year of the walk step that holds each year."""
         return np.asarray(years, dtype=np.int64) // self.step * self.step
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary for JSON."""
-        lists = ("levels", "columns", "by")
-        found = asdict(self) | {name: list(getattr(self, name)) for name in lists}
-        return found | {"eras": [list(era) for era in self.eras]}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Inverse of `to_dict`."""
-        eras = tuple((n, a, b) for n, a, b in content["eras"])
-        return cls(**tuples(cls, content) | {"eras": eras})
 
     def _keys(
         self, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]
@@ -314,8 +302,7 @@ def _parse(code: BlockCode) -> IntArray:
         else:
             places = {code.part_label(part): part for part in range(code._part_count)}
         return np.array(
-            [code.columns.index(c) * code._part_count + places[p] for c, p in pairs],
-            dtype=np.int64,
+            [code.columns.index(c) * code._part_count + places[p] for c, p in pairs], dtype=np.int64
         )
     return np.array([int(level) for level in code.levels], dtype=np.int64)
 

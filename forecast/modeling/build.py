@@ -1,23 +1,29 @@
-"""The same hierarchical logit as a `pymc.Model`, for people who want PyMC itself."""
+"""The same hierarchical logit as a `pymc.Model`, for people who want PyMC itself.
+
+A variable of the model is the effect itself, so that draws in our posterior are draws of it. What a
+sampler of PyMC moves is its value under a transformation, z = f / sigma (non-centred: most levels
+have few onsets, where the centred form has a funnel).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
 import scipy.sparse as sp
+from pymc.logprob.transforms import Transform
+from pytensor.tensor.shape import specify_shape
 
 from forecast.arrays import FloatArray, IntArray
 from forecast.modeling.blocks import RowBlock
-from forecast.modeling.design import Design, encode, encode_as
+from forecast.modeling.design import Block, Design, encode, encode_as
 from forecast.modeling.encoding import Encoding
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
-
-if TYPE_CHECKING:
-    import pymc as pm
 
 __all__ = ["build", "build_from_design", "index_pairs"]
 
@@ -89,13 +95,8 @@ def build_from_design(
 
     Variables are ``beta`` (term); for each block ``sigma_<block>`` and ``effect_<block>``
     (level_<block>), which samplers move as z = effect / sigma, or steps / sigma of a random walk
-    (see `forecast.modeling.effects`); ``new_<block>`` (new_level_<block>); ``outcome`` (row).
+    (see above); ``new_<block>`` (new_level_<block>); ``outcome`` (row).
     """
-    import pymc as pm
-    from pytensor.tensor.shape import specify_shape
-
-    from forecast.modeling.effects import population
-
     unseen = {block.name: block for block in new if block.unknown_levels}
     coords: dict[str, Any] = {"term": list(design.names), "row": np.arange(design.y.size)}
     for block in design.blocks:
@@ -107,7 +108,7 @@ def build_from_design(
         eta = pm.math.dot(design.X, beta)
         for block in design.blocks:
             sigma = pm.HalfNormal(f"sigma_{block.name}", sigma=block.scale_prior)
-            effect = population(
+            effect = _population(
                 f"effect_{block.name}", f"level_{block.name}", block, sigma, np.zeros(block.chains)
             )
             # Draws of other levels would be read beyond their end.
@@ -115,7 +116,7 @@ def build_from_design(
             eta = eta + _contribution(block.matrix, effect)
             if (more := unseen.get(block.name)) is not None:
                 last = effect.reshape((block.chains, -1))[:, -1]
-                fresh = population(
+                fresh = _population(
                     f"new_{block.name}", f"new_level_{block.name}", block, sigma, last
                 )
                 eta = eta + _contribution(more.unknown, fresh)
@@ -143,8 +144,6 @@ def _contribution(matrix: sp.csr_array, effect: Any) -> Any:
     Both compile in half the time of PyTensor's sparse product, whose gradient is a sparse
     product with the transpose; theirs are a scatter and a gather.
     """
-    import pytensor.tensor as pt
-
     pairs = index_pairs(matrix)
     if pairs is None:
         coo = matrix.tocoo()
@@ -157,3 +156,84 @@ def _contribution(matrix: sp.csr_array, effect: Any) -> Any:
         w = weights[:, position]
         total = total + (gathered if bool((w == 1.0).all()) else w * gathered)
     return total
+
+
+class _Scaled(Transform):  # type: ignore[misc]
+    """z = (f - mu) / sigma of a normal variable."""
+
+    name = "z"
+    ndim_supp = 0
+
+    def forward(self, value: Any, *inputs: Any) -> Any:
+        mu, sigma = inputs[2:]
+        return (value - mu) / sigma
+
+    def backward(self, value: Any, *inputs: Any) -> Any:
+        mu, sigma = inputs[2:]
+        return mu + sigma * value
+
+    def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+        return pt.full_like(value, pt.log(inputs[3]))
+
+
+class _Steps(Transform):  # type: ignore[misc]
+    """z = steps / sigma of walks that follow each other."""
+
+    name = "z"
+    ndim_supp = 1
+
+    def __init__(self, chains: int) -> None:
+        self.chains = chains
+
+    def forward(self, value: Any, *inputs: Any) -> Any:
+        sigma, start = inputs[1:3]
+        return (_steps(value, start, self.chains) / sigma).ravel()
+
+    def backward(self, value: Any, *inputs: Any) -> Any:
+        sigma, start = inputs[1:3]
+        return _walks(sigma * value.reshape((self.chains, -1)), start)
+
+    def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+        return value.size * pt.log(inputs[1])
+
+
+def _population(name: str, dim: str, block: Block, sigma: Any, start: Any) -> Any:
+    """Variable `name` of effects of a block over `dim`, in the model in context.
+
+    iid: f ~ Normal(0, sigma). random_walk: f_1 ~ Normal(start, sigma) for each of its chains, with
+    `start` (chains,); not used if iid.
+    """
+    if block.structure == "iid":
+        return pm.Normal(name, 0.0, sigma, dims=dim, transform=_Scaled())
+    chains = block.chains
+
+    def dist(sigma: Any, start: Any, length: Any, _size: Any) -> Any:
+        return _walks(pm.Normal.dist(0.0, sigma, shape=(chains, length // chains)), start)
+
+    def logp(value: Any, sigma: Any, start: Any, _length: Any) -> Any:
+        return pm.logp(pm.Normal.dist(0.0, sigma), _steps(value, start, chains)).sum()
+
+    return pm.CustomDist(
+        name,
+        sigma,
+        start,
+        # In the graph, so that PyMC notices draws that were made with other levels.
+        pm.modelcontext(None).dim_lengths[dim],
+        dist=dist,
+        logp=logp,
+        signature="(),(c),()->(n)",
+        class_name="RandomWalks",
+        dims=dim,
+        transform=_Steps(chains),
+    )
+
+
+def _walks(steps: Any, start: Any) -> Any:
+    """Walks one after the other, shape (chains * steps,), of steps (chains, steps)."""
+    return (start[:, None] + pm.math.cumsum(steps, axis=1)).ravel()
+
+
+def _steps(value: Any, start: Any, chains: int) -> Any:
+    """Inverse of `_walks`."""
+    walk = value.reshape((chains, -1))
+    return walk - pm.math.concatenate([start[:, None], walk[:, :-1]], axis=1)

@@ -16,6 +16,7 @@ from forecast.errors import SpecificationError
 from forecast.modeling.terms import Interaction, Side, Smooth, Term
 
 __all__ = [
+    "Code",
     "ColumnCode",
     "ProductCode",
     "fit_columns",
@@ -23,7 +24,6 @@ __all__ = [
     "location_scale",
     "natural_cubic",
     "transform",
-    "tuples",
 ]
 
 
@@ -83,16 +83,30 @@ def location_scale(x: FloatArray, weights: FloatArray | None = None) -> tuple[fl
     return mean, 2.0 * float(np.sqrt(np.average((known - mean) ** 2, weights=share)))
 
 
-def tuples(cls: type, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a dataclass as they were before JSON turned tuples into lists."""
-    found = {f.name: content[f.name] for f in fields(cls) if f.name in content}
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()} | (
-        {"options": tuple(sorted(dict(content["options"]).items()))} if "options" in found else {}
-    )
+class Code:
+    """Base of what a fit found out about its columns and groups: a dataclass that JSON keeps."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        content: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
+        return content | ({"options": dict(content["options"])} if "options" in content else {})
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Inverse of `to_dict`, also after JSON turned tuples into lists."""
+        names = [f.name for f in fields(cls) if f.name in content]  # type: ignore[arg-type]
+        found = {name: _tuple(content[name]) for name in names}
+        if "options" in found:
+            found["options"] = tuple(sorted(dict(content["options"]).items()))
+        return cls(**found)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(map(_tuple, value)) if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)
-class ColumnCode:
+class ColumnCode(Code):
     """How one term or smooth becomes k design columns."""
 
     name: str  # the term; also the panel variable that holds its raw values
@@ -138,15 +152,6 @@ class ColumnCode:
             # Any constant does, given the indicator; the centre leaves the scale untouched.
             out[..., 0] = np.where(np.isnan(x), 0.0, out[..., 0])
         return out
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary for JSON."""
-        return asdict(self) | {"options": dict(self.options)}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Inverse of `to_dict`."""
-        return cls(**tuples(cls, content))
 
 
 def fit_columns(term: Term | Smooth, raw: FloatArray) -> tuple[ColumnCode, list[str]]:
@@ -213,7 +218,7 @@ def _constant(name: str, values: FloatArray) -> SpecificationError:
 
 
 @dataclass(frozen=True)
-class ProductCode:
+class ProductCode(Code):
     """How an interaction becomes k design columns: centred products of standardised columns.
 
     The coefficient of a product is by how much the coefficient of one term grows when the other
@@ -234,15 +239,6 @@ class ProductCode:
         right = X[..., [place[name] for name in self.right]]
         out: FloatArray = left * right - np.asarray(self.center)
         return out
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Inverse of `to_dict`."""
-        return cls(**tuples(cls, content))
 
 
 def fit_product(

@@ -5,13 +5,58 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from forecast.errors import MissingFileError, SpecificationError, nearest
+from forecast.errors import MissingFileError, SpecificationError, UnknownNameError, nearest
 
-__all__ = ["explain", "read_toml", "validated"]
+__all__ = ["Document", "Table", "explain", "read_toml"]
+
+
+class Table(BaseModel):
+    """A table of a TOML file: no unknown keys, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Document(Table):
+    """A whole TOML file."""
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], *, source: str = "file") -> Self:
+        """Validate a mapping as read from TOML or JSON, which an error calls `source`.
+
+        Raises
+        ------
+        SpecificationError
+            One line for each unknown key, wrong value or contradiction, with the nearest valid key.
+        """
+        try:
+            return cls.model_validate(dict(content))
+        except ValidationError as error:
+            raise SpecificationError(explain(error, content, cls, source)) from None
+
+    @classmethod
+    def from_file(cls, file: str | Path, folder: Path, what: str) -> Self:
+        """Read a file, given by its path or, of those in a folder of shipped ones, by its name.
+
+        Raises
+        ------
+        UnknownNameError, MissingFileError, SpecificationError
+            No shipped one has that name; there is no such file; it is not right.
+        """
+        path = Path(file)
+        if isinstance(file, str) and path.suffix != ".toml" and path.name == file:
+            shipped = sorted(found.stem for found in folder.glob("*.toml"))
+            if file not in shipped:
+                raise UnknownNameError(what, file, shipped, f"Shipped: {', '.join(shipped)}.")
+            path = folder / f"{file}.toml"
+        return cls.from_dict(read_toml(path, what), source=str(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary that `from_dict` reads back to an equal one."""
+        return self.model_dump(mode="json", by_alias=True)
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
@@ -30,26 +75,10 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise SpecificationError(f"{path}: not a valid TOML file: {error}") from None
 
 
-def validated[Model: BaseModel](
-    model: type[Model], content: Mapping[str, Any], source: str
-) -> Model:
-    """Content of a file, named by `source`, under the rules of a model.
-
-    Raises
-    ------
-    SpecificationError
-        One line for each unknown key, wrong value or contradiction, with the nearest valid key.
-    """
-    try:
-        return model.model_validate(dict(content))
-    except ValidationError as error:
-        raise SpecificationError(explain(error, content, model, source)) from None
-
-
 def explain(
     error: ValidationError, content: Mapping[str, Any], model: type[BaseModel], source: str
 ) -> str:
-    """One line per mistake, each naming file, table, key and the nearest valid key."""
+    """What the validation of the content of a file found, one line for each place."""
     # A value that fits none of several types has one problem for each.
     lines: dict[str, list[str]] = {}
     for problem in error.errors(include_url=False):

@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, StrictInt, model_validator
 
 from forecast.errors import UnknownNameError
-from forecast.modeling.consistency import (
-    check_consistency,
-    check_features,
-    refuse_unmeasured,
-)
-from forecast.modeling.messages import read_toml, validated
+from forecast.modeling.consistency import check_consistency, check_features, refuse_unmeasured
+from forecast.modeling.messages import Document
 from forecast.modeling.terms import (
     ALLIANCE_FAMILIES,
     OTHER_FAMILIES,
@@ -29,7 +25,6 @@ from forecast.modeling.terms import (
     Name,
     Prose,
     Smooth,
-    Table,
     Term,
     Varying,
 )
@@ -42,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelSpec", "load_model"]
 
 
-class ModelSpec(Table):
+class ModelSpec(Document):
     """A model: sample, terms, smooths and varying effects, each with its prior and reason.
 
     Attributes are the keys of the TOML file; the arrays of tables ``[[era]]``, ``[[exclude]]``,
@@ -77,15 +72,8 @@ class ModelSpec(Table):
         return self
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any], *, source: str = "model") -> ModelSpec:
-        """Validate a mapping as read from TOML or JSON.
-
-        Parameters
-        ----------
-        content : mapping
-            Keys of a model file.
-        source : str
-            What to call it in an error, usually the file's path.
+    def from_dict(cls, content: Mapping[str, Any], *, source: str = "model") -> Self:
+        """Validate a mapping as read from TOML or JSON, which an error calls `source`.
 
         Raises
         ------
@@ -93,13 +81,9 @@ class ModelSpec(Table):
             For every unknown key, wrong value or contradiction, with the nearest valid key.
         """
         refuse_unmeasured(content, source)
-        spec = validated(cls, content, source)
+        spec = super().from_dict(content, source=source)
         check_features(spec, source)
         return spec
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary that `from_dict` reads back to an equal specification."""
-        return self.model_dump(mode="json", by_alias=True)
 
     def canonical_json(self) -> str:
         """Sorted, compact JSON of everything that changes the model.
@@ -200,11 +184,8 @@ class ModelSpec(Table):
         if rule == "stratum":
             content["term"] += [] if own else [UNDER_WAY.model_dump(mode="json")]
             return ModelSpec.model_validate(content)
-        return ModelSpec.model_validate(content)._keep(
-            {t.name for t in self.entries} - set(own),
-            alliance_level=self.alliance_level is not None,
-            name=content["name"],
-        )
+        kept = {t.name for t in self.entries} - set(own)
+        return ModelSpec.model_validate(content)._keep(kept, name=content["name"])
 
     def with_population(self, population: Population) -> ModelSpec:
         """The same model of other pairs: politically relevant ones, say, or those of a region.
@@ -221,11 +202,8 @@ class ModelSpec(Table):
             return self
         content = self.to_dict()
         content |= {"population": population, "name": f"{self.name}_{population}"}
-        return ModelSpec.from_dict(content, source=self.name)._keep(
-            {t.name for t in self.entries if (t.feature or t.name) != population},
-            alliance_level=self.alliance_level is not None,
-            name=content["name"],
-        )
+        kept = {t.name for t in self.entries if (t.feature or t.name) != population}
+        return ModelSpec.from_dict(content, source=self.name)._keep(kept, name=content["name"])
 
     def without(self, family: str | Iterable[str] = ALLIANCE_FAMILIES) -> ModelSpec:
         """The same model without the terms of some families (default: all alliance families).
@@ -266,11 +244,7 @@ class ModelSpec(Table):
         gone, known = set(terms), {entry.name for entry in self.entries}
         for name in sorted(gone - known):
             raise UnknownNameError("term", name, known)
-        return self._keep(
-            known - gone,
-            alliance_level=self.alliance_level is not None,
-            name=f"{self.name}_without_{suffix}",
-        )
+        return self._keep(known - gone, name=f"{self.name}_without_{suffix}")
 
     def what_if(self) -> ModelSpec:
         """The same model with only the terms marked ``pre_treatment``.
@@ -285,7 +259,8 @@ class ModelSpec(Table):
             name=f"{self.name}_what_if",
         )
 
-    def _keep(self, names: set[str], *, alliance_level: bool, name: str) -> ModelSpec:
+    def _keep(self, names: set[str], *, name: str, alliance_level: bool = True) -> ModelSpec:
+        """The same model with the terms and smooths of some names, and what can stay with them."""
         interactions = tuple(i for i in self.interactions if set(i.of) <= names)
         kept_columns = names | {i.name for i in interactions}
         kept_columns |= set(self.treaty_columns()) if alliance_level else set()
@@ -333,16 +308,10 @@ def load_model(model: str | Path | ModelSpec) -> ModelSpec:
     """
     if isinstance(model, ModelSpec):
         return model
-    path = Path(model)
-    if isinstance(model, str) and path.suffix != ".toml" and path.name == model:
-        name, _, outcome = model.partition(":")
-        if outcome:
-            return load_model(name).with_outcome(outcome)
-        path = models_folder() / f"{model}.toml"
-        if not path.is_file():
-            shipped = sorted(file.stem for file in models_folder().glob("*.toml"))
-            raise UnknownNameError("model", model, shipped, f"Shipped models: {shipped}.")
-    return ModelSpec.from_dict(read_toml(path, "model"), source=str(path))
+    name, _, outcome = str(model).partition(":")
+    if outcome and isinstance(model, str) and Path(model).name == model.removesuffix(".toml"):
+        return load_model(name).with_outcome(outcome)
+    return ModelSpec.from_file(model, models_folder(), "model")
 
 
 def _canonical(value: Any) -> Any:

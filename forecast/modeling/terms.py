@@ -5,16 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import Field, StrictBool, StrictInt, StrictStr, StringConstraints, model_validator
+
+from forecast.modeling.messages import Table
 
 __all__ = [
     "ALLIANCE_FAMILIES",
@@ -31,7 +24,6 @@ __all__ = [
     "Scale",
     "Side",
     "Smooth",
-    "Table",
     "Term",
     "Varying",
 ]
@@ -54,12 +46,6 @@ _Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 _Transform = Literal["identity", "log", "log1p", "sqrt", "positive"]
 _Option = StrictBool | StrictInt | _Real | StrictStr | tuple[StrictStr, ...] | None
-
-
-class Table(BaseModel):
-    """A table of a model file: no unknown keys, and nothing changes once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Prior(Table):

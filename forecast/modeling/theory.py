@@ -1,22 +1,33 @@
-"""`Theory`: a named set of priors for the alliance terms of a model (``models/theories``)."""
+"""`Theory`: a named set of priors for the alliance terms of a model (``models/theories``).
+
+How forecasts of a model under each theory did out of sample is kept with them, made by
+``benchmarks/theories.py``, never computed while an answer is made.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
-from forecast.errors import SpecificationError, UnknownNameError, nearest
-from forecast.modeling.messages import read_toml, validated
-from forecast.modeling.terms import ALLIANCE_FAMILIES, Name, Prior, Prose, Table
+from forecast.errors import ArtifactError, SpecificationError, nearest
+from forecast.files import write_atomically
+from forecast.modeling.messages import Document, Table
+from forecast.modeling.terms import ALLIANCE_FAMILIES, Name, Prior, Prose
 from forecast.paths import models_folder
 
 if TYPE_CHECKING:
     from forecast.modeling.spec import ModelSpec
 
-__all__ = ["Theory", "TheoryTerm", "load_theory", "theories", "under"]
+__all__ = [
+    "Theory", "TheoryScore", "TheoryTerm", "load_theory", "score_of", "scores_file", "theories",
+    "under", "write_scores",
+]  # fmt: skip
 
 
 class TheoryTerm(Table):
@@ -32,7 +43,7 @@ class TheoryTerm(Table):
     reason: Prose
 
 
-class Theory(Table):
+class Theory(Document):
     """Priors of the alliance terms of a model, with sources.
 
     Attributes are the keys of the TOML file; ``[[term]]`` is `terms`.
@@ -73,28 +84,6 @@ class Theory(Table):
             raise ValueError(f"learnt_from = {list(self.learnt_from)} ends before it begins")
         return self
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any], *, source: str = "theory") -> Theory:
-        """Validate a mapping as read from TOML.
-
-        Parameters
-        ----------
-        content : mapping
-            Keys of a theory file.
-        source : str
-            What to call it in an error, usually the file's path.
-
-        Raises
-        ------
-        SpecificationError
-            For every unknown key, wrong value or contradiction, with the nearest valid key.
-        """
-        return validated(cls, content, source)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary that `from_dict` reads back to an equal theory."""
-        return self.model_dump(mode="json", by_alias=True)
-
 
 def theories() -> tuple[str, ...]:
     """Names of the shipped theories, in alphabetical order."""
@@ -121,15 +110,7 @@ def load_theory(theory: str | Path | Theory) -> Theory:
     """
     if isinstance(theory, Theory):
         return theory
-    path = Path(theory)
-    if isinstance(theory, str) and path.suffix != ".toml" and path.name == theory:
-        shipped = theories()
-        if theory not in shipped:
-            raise UnknownNameError(
-                "theory", theory, shipped, f"Shipped theories: {', '.join(shipped)}."
-            )
-        path = models_folder() / "theories" / f"{theory}.toml"
-    return Theory.from_dict(read_toml(path, "theory"), source=str(path))
+    return Theory.from_file(theory, models_folder() / "theories", "theory")
 
 
 def under(spec: ModelSpec, theory: str | Path | Theory) -> ModelSpec:
@@ -194,3 +175,72 @@ def _not_there(
         + (f"; did you mean {near!r}?" if near else ".")
         + f" Its alliance terms: {', '.join(about)}."
     )
+
+
+@dataclass(frozen=True)
+class TheoryScore:
+    """Score of a model under a theory on years that its fits did not know."""
+
+    model: str
+    theory: str  # empty for the model under its own priors
+    specification: str  # SHA-256 of the one that was backtested
+    data: str  # fingerprint of the panel
+    first_year: int  # of the backtest
+    last_year: int
+    refit: int
+    draws: int
+    seed: int
+    rows: int  # forecasts
+    events: int  # of them that came true
+    expected: float  # sum of the probabilities
+    log_score: float  # sum over rows of the log probability of what happened: larger is better
+    best: str  # the theory with the largest, on the same rows
+    #: This one's log score less the best one's, and its interval: the wider of a bootstrap by year
+    #: and one by pair.
+    behind: float
+    behind_lower: float
+    behind_upper: float
+    level: float  # probability of the interval
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        return asdict(self)
+
+
+def scores_file() -> Path:
+    """Where the scores of the shipped theories are."""
+    return models_folder() / "theories" / "scores.json"
+
+
+def write_scores(scores: Sequence[TheoryScore], path: Path | None = None) -> None:
+    """Write scores in the place of those that are there."""
+    text = json.dumps([score.to_dict() for score in scores], indent=1, ensure_ascii=False)
+    write_atomically(path or scores_file(), (text + "\n").encode())
+
+
+def score_of(spec: ModelSpec, path: Path | None = None) -> TheoryScore | None:
+    """Score of exactly this specification, or None: one of another would say nothing of it.
+
+    Raises
+    ------
+    ArtifactError
+        The file is damaged: names it and what is wrong.
+    """
+    file = path or scores_file()
+    if not file.is_file():
+        return None
+    return _read(file, file.stat().st_mtime_ns).get(spec.sha256)
+
+
+@lru_cache(maxsize=4)
+def _read(file: Path, _changed: int) -> dict[str, TheoryScore]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        names = {field.name for field in fields(TheoryScore)}
+        for i, entry in enumerate(content):
+            if set(entry) != names:
+                odd = sorted(set(entry) ^ names)
+                raise ArtifactError(f"{file}: entry {i + 1} lacks, or has besides: {odd}.")
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise ArtifactError(f"{file} holds no scores of theories: {error}") from None
+    return {entry["specification"]: TheoryScore(**entry) for entry in content}

@@ -12,8 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.modeling.theory import Theory, load_theory
-from forecast.modeling.theory_scores import score_of
+from forecast.modeling.theory import Theory, load_theory, score_of
 from forecast.simulation.paired import simulate_all
 from forecast.simulation.scenario import Scenario
 

@@ -18,9 +18,10 @@ from forecast.errors import (
     UnknownNameError,
     nearest,
 )
+from forecast.paths import data_folder
 from forecast.sources.tables import OBLIGATIONS
 
-__all__ = ["Edit", "Scenario"]
+__all__ = ["Edit", "Scenario", "applicable", "stock_scenarios"]
 
 #: What the members of a new pact owe each other unless said otherwise.
 _MUTUAL_DEFENCE = ("defense", "consultation")
@@ -278,3 +279,30 @@ class Scenario:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SpecificationError(f"{path}: not valid TOML: {error}") from error
         return cls.from_dict(content, where=str(path))
+
+
+def stock_scenarios() -> list[Scenario]:
+    """The scenarios that come with the data set, in order of their file names."""
+    return [
+        Scenario.from_toml(path) for path in sorted((data_folder() / "scenarios").glob("*.toml"))
+    ]
+
+
+def applicable(
+    scenarios: Sequence[Scenario], *, first_year: int, last_year: int
+) -> tuple[list[Scenario], list[Scenario]]:
+    """Scenarios whose every edit takes effect in the years ahead, and the others.
+
+    Parameters
+    ----------
+    scenarios : sequence of Scenario
+        The stock scenarios, say, which are about the years after the embedded data.
+    first_year, last_year : int
+        Years of the forecast.
+    """
+
+    def inside(scenario: Scenario) -> bool:
+        return all(first_year <= int(edit.when[:4]) <= last_year for edit in scenario.edits)
+
+    can = [scenario for scenario in scenarios if inside(scenario)]
+    return can, [scenario for scenario in scenarios if not inside(scenario)]

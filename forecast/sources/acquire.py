@@ -16,7 +16,7 @@ from forecast.errors import (
     ForecastError,
     MissingFileError,
 )
-from forecast.files import replace_folder
+from forecast.files import replace_folder, sha256_of
 from forecast.sources.archive import MissingMemberError
 from forecast.sources.cache import (
     Lock,
@@ -29,7 +29,6 @@ from forecast.sources.cache import (
     intact,
     read_lock,
     refuse_changed,
-    sha256_of,
     verify,
     wanted,
     write_lock,
@@ -175,21 +174,14 @@ def get(
 
     Parameters
     ----------
-    source : str
-        Key in the catalogue.
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
+    source, cache
+        As in `add`, with the same files returned; no family of releases.
     network : Network, optional
         Time-outs, attempts, certificates.
     replace : bool
         Fetch it anew, and accept other bytes than those that were locked.
     progress : bool
         Show bars on a terminal.
-
-    Returns
-    -------
-    dict of str to pathlib.Path
-        Every file of the source that is now in the cache, keyed by role.
 
     Raises
     ------

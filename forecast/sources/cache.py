@@ -6,7 +6,6 @@ on no others are.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from forecast.errors import ChangedFileError, DownloadError, MissingFileError
-from forecast.files import write_atomically
+from forecast.files import sha256_of, write_atomically
 from forecast.sources.catalogue_file import catalogue
 from forecast.sources.entries import Source
 
@@ -35,7 +34,6 @@ __all__ = [
     "preferred",
     "read_lock",
     "refuse_changed",
-    "sha256_of",
     "unproven",
     "verify",
     "wanted",
@@ -112,12 +110,6 @@ def claimed(source: str, root: Path) -> Iterator[None]:
         raise DownloadError(
             f"{source}: another process is fetching or adding it; wait for it to end."
         ) from None
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file (hex)."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def read_lock(cache: Path, source: str) -> Lock:
@@ -201,15 +193,7 @@ def files_of(source: str, *, cache: Path | None = None) -> dict[str, Path]:
 
 
 def verify(source: str, *, cache: Path | None = None) -> dict[str, Path]:
-    """Files as `files_of` gives them, each with the bytes that were locked.
-
-    Raises
-    ------
-    UnknownNameError, MissingFileError
-        As `files_of`.
-    ChangedFileError
-        A file is not the one that was locked.
-    """
+    """Files as `files_of` gives them, or a `ChangedFileError` if one is not the one locked."""
     files, lock = files_of(source, cache=cache), read_lock(cache_folder(cache), source)
     for role, path in files.items():
         refuse_changed(source, f"{role} ({path.name})", lock.files[role], sha256_of(path))

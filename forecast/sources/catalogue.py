@@ -190,14 +190,7 @@ def status(cache: Path | None = None) -> dict[str, dict[str, Any]]:
 
 
 def check_source(source: str, cache: Path | None = None) -> list[dict[str, Any]]:
-    """Read a source in the cache under every check, and say what it holds.
-
-    Parameters
-    ----------
-    source : str
-        Key in the catalogue.
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
+    """Read a source in the cache under every check of `read_source`, and say what it holds.
 
     Returns
     -------
@@ -205,11 +198,6 @@ def check_source(source: str, cache: Path | None = None) -> list[dict[str, Any]]
         One per kind of fact: `source`, `table`, `rows`, `first` and `last` year, `files`, and
         `copy`: ``"published"`` when every file has the hash that the catalogue states, ``"other"``
         when one has another (saved anew, shortened), ``"unknown"`` when none is stated.
-
-    Raises
-    ------
-    UnknownNameError, MissingFileError, ChangedFileError, DataError
-        As `read_source`.
     """
     readings = read_source(source, cache)
     entry, lock = catalogue()[source], read_lock(cache_folder(cache), source)
@@ -249,20 +237,7 @@ class Work:
 
 
 def citations(sources: Iterable[str] | None = None, cache: Path | None = None) -> list[Work]:
-    """Works to cite for sources.
-
-    Parameters
-    ----------
-    sources : iterable of str, optional
-        Keys in the catalogue. By default those in the cache; when it is empty, those of `recipe`.
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
-
-    Raises
-    ------
-    UnknownNameError
-        No such source.
-    """
+    """Works to cite for sources: by default those in the cache, else those of `recipe`."""
     entries = catalogue()
     if sources is None:
         sources = available(cache) or recipe(cache).values()

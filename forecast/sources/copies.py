@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownNameError, nearest
+from forecast.files import sha256_of
 from forecast.sources.archive import MissingMemberError, extract
-from forecast.sources.cache import sha256_of
 from forecast.sources.catalogue_file import catalogue, family_of, same_version
 from forecast.sources.entries import AS_CSV, OfficialFile, Source
 

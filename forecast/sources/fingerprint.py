@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from forecast.sources.tables import TABLES, Coverage
 
-__all__ = ["fingerprint_tables", "fingerprint_values"]
+__all__ = ["code_hash", "fingerprint_files", "fingerprint_tables", "fingerprint_values"]
 
 
 def fingerprint_tables(
@@ -64,3 +66,20 @@ def fingerprint_values(**values: object) -> str:
         Anything that JSON can hold.
     """
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint_files(root: Path, paths: Iterable[Path]) -> str:
+    """SHA-256 over names and content of files below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+@cache
+def code_hash(*folders: str) -> str:
+    """SHA-256 of the code in folders of the package: another version makes other values."""
+    package = Path(__file__).parent.parent
+    return fingerprint_files(package, (p for f in folders for p in (package / f).rglob("*.py")))

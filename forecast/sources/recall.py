@@ -1,26 +1,24 @@
 """How much of what happened a record of conflicts holds, and how sure that is where no list ends.
 
 A record that is searched from public sources misses small incidents, and not equally in all years.
-Up to the end of a complete list its share of the list is measured (`measure_recall`); after it
-nothing can be measured, and a declared prior takes over that widens year by year (`Recall`).
+Up to the end of a complete list its share of the list is measured (``benchmarks/recall.py``); after
+it nothing can be measured, and a declared prior takes over that widens year by year (`Recall`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy.special import expit, logit
 
 from forecast.errors import ArgumentError
-from forecast.sources.spells import span_years
 
-__all__ = ["Recall", "measure_recall"]
+__all__ = ["Recall"]
 
 #: Class of deaths from which an outcome counts a conflict; the others count it whatever it cost.
 _DEATHS_FROM: Mapping[str, str] = {
@@ -136,53 +134,3 @@ class Recall:
             f" {self.against}; for {year}, where nothing can be measured, its declared prior is"
             f" {middle:.0%} (90% equal-tailed interval {lower:.0%} to {upper:.0%})."
         )
-
-
-def measure_recall(
-    record: pd.DataFrame, listed: pd.DataFrame, *, years: tuple[int, int], edges: Sequence[int] = ()
-) -> pd.DataFrame:
-    """Which disputes of a list have an onset of the same pair on the record, within a year.
-
-    Both are tables of conflicts (columns as in ``data/README.md``). Of `listed` those are taken
-    that begin in `years`, both included, in which both sides were there from the first day and one
-    at least used force; `edges` are the first years of the periods after the first.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row for each listed dispute of a pair: ``year``, ``period``, ``region`` (of both
-        states, or ``"Between regions"``), ``deaths`` (``"none"``, ``"1–25"``, ``"more than 25"``,
-        ``"unknown"``), ``found``.
-    """
-    from forecast.sources.codes import BETWEEN, region_of  # tables are made of this module
-
-    both = (listed["role_a"] == "originator") & (listed["role_b"] == "originator")
-    force = listed["level"].isin(("use_of_force", "clash", "war"))
-    rows = listed[both & force]
-    start, _ = span_years(rows)
-    inside = (start >= years[0]) & (start <= years[1])
-    rows, start = rows[inside], start[inside]
-    began = record.groupby(["ccode_a", "ccode_b"])["start"].agg(lambda s: s.dt.year.to_numpy())
-    known = began.to_dict()
-    pairs = list(zip(rows["ccode_a"], rows["ccode_b"], strict=True))
-    found = [
-        bool((np.abs(known[pair] - year) <= 1).any()) if pair in known else False
-        for pair, year in zip(pairs, start, strict=True)
-    ]
-    deaths = rows["deaths_class"].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-    names = ("none", "1–25", "more than 25")
-    firsts = [years[0], *edges]
-    lasts = [*(edge - 1 for edge in edges), years[1]]
-    labels = np.array([f"{a}–{b}" for a, b in zip(firsts, lasts, strict=True)])
-    regions = [(region_of(a), region_of(b)) for a, b in pairs]
-    return pd.DataFrame(
-        {
-            "year": start,
-            "period": labels[np.searchsorted(firsts, start, side="right") - 1],
-            "region": [a if a == b else BETWEEN for a, b in regions],
-            "deaths": [
-                "unknown" if np.isnan(value) else names[min(int(value), 2)] for value in deaths
-            ],
-            "found": found,
-        }
-    )

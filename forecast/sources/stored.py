@@ -1,18 +1,20 @@
-"""The tables of a data set as files of an artifact or a panel keep them."""
+"""The tables of a data set as Parquet files in a folder, one a table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+from zipfile import Path as ZipPath
 
 import pandas as pd
 
+from forecast.errors import ArtifactError
 from forecast.sources.capability import COMPUTED
 from forecast.sources.embedded import tables_from_frames
 from forecast.sources.tables import TABLES, Coverage, Tables
 
-__all__ = ["about_tables", "frames_of", "read_frame", "tables_of"]
+__all__ = ["about_tables", "frames_of", "read_tables", "tables_of", "write_tables"]
 
 
 def frames_of(tables: Tables) -> dict[str, pd.DataFrame]:
@@ -30,11 +32,50 @@ def about_tables(tables: Tables) -> dict[str, Any]:
     }
 
 
-def read_frame(file: Path | BinaryIO) -> pd.DataFrame:
-    """Table of a Parquet file as its reader gave it: no computed columns, dates in seconds."""
-    frame = pd.read_parquet(file).drop(columns=list(COMPUTED), errors="ignore")
-    dates = frame.select_dtypes("datetime").columns
-    return frame.astype(dict.fromkeys(dates, "datetime64[s]"))
+def write_tables(tables: Tables, folder: Path) -> dict[str, Any]:
+    """Write every table into a folder; gives what `read_tables` must be told (JSON)."""
+    folder.mkdir(exist_ok=True)
+    for name, frame in frames_of(tables).items():
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+    return about_tables(tables)
+
+
+def read_tables(
+    folder: Path | ZipPath, about: Mapping[str, Any], *, computed: bool = False
+) -> Tables:
+    """Tables of `write_tables`.
+
+    Parameters
+    ----------
+    computed : bool
+        Whether columns that are computed from others are taken as they are, by the code that
+        wrote them; else they are made anew, and the content is held against its fingerprint.
+
+    Raises
+    ------
+    ArtifactError
+        The tables do not have their own fingerprint.
+    """
+    frames = {}
+    for name in (*TABLES, *about.get("extra", ())):
+        with (folder / f"{name}.parquet").open("rb") as file:
+            frame = pd.read_parquet(file)
+        dates = frame.select_dtypes("datetime").columns
+        frames[name] = frame.astype(dict.fromkeys(dates, "datetime64[s]"))
+    if computed:
+        return Tables(
+            **{table: frames.pop(table) for table in TABLES},
+            coverage={name: Coverage.from_dict(c) for name, c in about["coverage"].items()},
+            name=about["name"],
+            fingerprint=about["fingerprint"],
+            extra=frames,
+        )
+    for name, frame in frames.items():
+        frames[name] = frame.drop(columns=list(COMPUTED), errors="ignore")
+    tables = tables_of(frames, about)
+    if tables.fingerprint != about["fingerprint"]:
+        raise ArtifactError(f"The tables in {folder} do not have their own fingerprint.")
+    return tables
 
 
 def tables_of(frames: Mapping[str, pd.DataFrame], about: Mapping[str, Any]) -> Tables:

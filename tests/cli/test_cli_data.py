@@ -9,7 +9,7 @@ import pytest
 from publisher import MIDA, MIDB, STATES, TOML, Publisher, publish, redirect, status, whole
 
 from forecast import cli
-from forecast.sources.cache import sha256_of
+from forecast.files import sha256_of
 
 
 @pytest.fixture(scope="module")

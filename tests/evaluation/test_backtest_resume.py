@@ -1,5 +1,6 @@
 """Backtest: what was done before a kill is kept; workers and interruptions change no number."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,9 +10,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from evaluation_panels import backtest_of, simulate_panel
 from slow_forecaster import Slow
 
@@ -19,6 +20,7 @@ from forecast.errors import ArtifactError
 from forecast.evaluation.backtest import BacktestPlan, backtest
 from forecast.evaluation.baselines import Climatology, baseline
 from forecast.evaluation.rolling import JobResult
+from forecast.files import MANIFEST, write_manifest
 from forecast.modeling.spec import ModelSpec
 
 SMALL = {"states": 12, "first": 1955, "last": 1982, "intercept": -3.0}
@@ -135,7 +137,19 @@ def test_a_damaged_part_is_named(panel, tmp_path):
     backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS)
     victim = sorted((tmp_path / "out" / "state").iterdir())[0]
     victim.write_bytes(victim.read_bytes()[:100])
-    with pytest.raises(ArtifactError, match=f"{victim.name} is damaged"):
+    with pytest.raises(ArtifactError, match=f"{victim.name} has SHA-256 .* Delete it"):
+        backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS)
+    victim.unlink()
+    whole = backtest_of(methods, panel, **OPTIONS)
+    same(whole, backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS))
+    # What the manifest does not name was not finished when the run was killed.
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    kept = {name: facts for name, facts in manifest["files"].items() if victim.name not in name}
+    write_manifest(tmp_path / "out", manifest | {"files": kept})
+    victim.write_bytes(b"half")
+    same(whole, backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS))
+    (tmp_path / "out" / MANIFEST).write_text("{")
+    with pytest.raises(ArtifactError, match=r"MANIFEST\.json cannot be read"):
         backtest_of(methods, panel, out=tmp_path / "out", **OPTIONS)
 
 
@@ -153,8 +167,8 @@ def test_a_model_gives_the_same_numbers_from_disk_and_in_worker_processes(panel,
     here = backtest(plan, rows, out=tmp_path / "one")
     state = sorted((tmp_path / "one" / "state").glob("small*"))
     assert len(state) == 3
-    with np.load(state[0]) as opened:
-        start = JobResult.from_arrays(dict(opened)).start
+    with xr.open_dataset(state[0], engine="h5netcdf") as opened:
+        start = JobResult.from_arrays({k: v.to_numpy() for k, v in opened.items()}).start
     assert start is not None
     assert start.posterior["posterior"]["beta"].shape == (1, 1, 4)
     state[1].unlink()  # a later fit of the decade: made again from the first one's start
@@ -187,7 +201,7 @@ def test_a_killed_process_loses_only_what_it_was_at(panel, tmp_path):
         slow = list((out / "state").glob("slow*")) if out.exists() else []
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL  # it was not done before it was killed
-    done = len(list((out / "state").glob("slow*.npz")))
+    done = len(list((out / "state").glob("slow*.nc")))
     assert 2 <= done < 14
     resumed = killed_run(out)
     same(resumed, backtest_of([baseline("history"), Climatology(), Slow()], panel, **OPTIONS))

@@ -222,7 +222,7 @@ def test_a_good_fit_passes_the_gate():
         ({"max_rhat": float("nan")}, "R-hat nan"),
         ({"min_ess_bulk": 399.0}, r"\(bulk\) 399 < 400.*about 2 times"),
         ({"min_ess_tail": 0.0}, r"\(tail\) 0 < 400.*about 10 times"),
-        ({"divergences": 1}, "1 divergent transitions > 0.*target_accept"),
+        ({"divergences": 1}, "1 divergent transitions > 0.*longer tune="),
         ({"min_ebfmi": 0.2}, "E-BFMI 0.20 < 0.3"),
         ({"pareto_k": 0.71}, 'Pareto k 0.71 > 0.7: .*method="nuts"'),
         ({"pareto_k": 0.71, "proposals": 9000}, "Pareto k 0.71 > 0.7: "),

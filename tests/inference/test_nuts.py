@@ -133,6 +133,14 @@ def test_draws_go_to_a_folder_and_are_read_when_they_are_used(small, here, tmp_p
     assert opened.attrs["complete"]
     np.testing.assert_array_equal(opened["posterior"]["beta"], here[0]["posterior"]["beta"])
     assert not (store / "chains").exists()
+    chunk = max((store / "draws" / "posterior" / "beta").rglob("*"), key=lambda p: len(p.parts))
+    content = chunk.read_bytes()
+    chunk.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ArtifactError, match=r"draws/posterior/beta/.* has SHA-256.*Sample again"):
+        open_draws(store)
+    (store / "MANIFEST.json").unlink()  # as earlier versions left it
+    chunk.write_bytes(content)
+    assert open_draws(store).attrs["complete"]
     with pytest.raises(ArgumentError, match="exists, expected a folder that does not"):
         sample_design(small, store=store, **RUN)
 

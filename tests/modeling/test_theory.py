@@ -14,8 +14,16 @@ from modeling_panels import spec, term
 from forecast.errors import MissingFileError, SpecificationError, UnknownNameError
 from forecast.modeling.spec import load_model
 from forecast.modeling.terms import ALLIANCE_FAMILIES, Prior
-from forecast.modeling.theory import Theory, load_theory, theories, under
-from forecast.modeling.theory_scores import TheoryScore, score_of, scores_file, write_scores
+from forecast.modeling.theory import (
+    Theory,
+    TheoryScore,
+    load_theory,
+    score_of,
+    scores_file,
+    theories,
+    under,
+    write_scores,
+)
 from forecast.paths import models_folder
 
 BASE: dict[str, Any] = {

@@ -13,7 +13,7 @@ from rich_model import rich_fit
 
 from forecast.features import FeatureRequest, compute_features
 from forecast.features.arrays import allied
-from forecast.features.registry import get_feature
+from forecast.features.registry import get_feature, registered_features
 from forecast.features.successions import continued
 from forecast.inference.fit import Fit
 from forecast.inference.predict import predict
@@ -61,6 +61,13 @@ def all_lookups(fit: Fit, record: Record, track: Track, allies: Allies) -> dict[
         if is_simulated(code):
             found[code.name] = lookup(code, record, track, track, allies).array()
     return found
+
+
+def test_every_rule_of_the_registry_is_held_against_its_formula(known_fit: Fit) -> None:
+    """A feature that is given a rule is given a term here, which the tests below compare."""
+    ruled = {f.name for f in registered_features() if f.rule({"rivals": "disputes"}) is not None}
+    assert ruled <= {code.feature for code in rich_fit(known_fit).encoding.terms}
+    assert {"peace_years", "rivalry", "disputes_with_allies"} <= ruled
 
 
 def test_at_the_origin_the_record_gives_the_features(

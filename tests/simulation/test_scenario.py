@@ -7,9 +7,8 @@ import pytest
 
 from forecast.errors import ArgumentError, MissingFileError, SpecificationError, UnknownNameError
 from forecast.panel.world import build_world
-from forecast.run import stock_scenarios
 from forecast.simulation.apply import apply_scenario
-from forecast.simulation.scenario import Scenario
+from forecast.simulation.scenario import Scenario, stock_scenarios
 from forecast.sources.tables import Tables
 
 USA, UKR, POL, RUS, CHN, HUN = 2, 369, 290, 365, 710, 310

@@ -21,8 +21,8 @@ from forecast.errors import (
     SpecificationError,
     UnknownNameError,
 )
-from forecast.files import MARKER
-from forecast.sources.cache import claimed, read_lock, sha256_of
+from forecast.files import MARKER, sha256_of
+from forecast.sources.cache import claimed, read_lock
 from forecast.sources.catalogue import (
     RECIPE,
     Network,

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from recall import measure_recall
 from reference_files import REFERENCE_FILES
 
 from forecast.errors import DataError
 from forecast.paths import data_folder
 from forecast.sources.embedded import read_coverage
-from forecast.sources.recall import Recall, measure_recall
+from forecast.sources.recall import Recall
 
 SHARE = {"any": 0.5, "fatal": 0.8, "deaths_25": 0.9}
 PRIOR = Recall(
