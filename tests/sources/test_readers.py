@@ -111,12 +111,15 @@ def test_wrong_separator(folder, mark, word):
 
 def test_line_with_too_many_fields(folder):
     edit_line(folder / "states.csv", 3, "Bela", "Bela,North")
-    assert "states.csv, row 3: found 8 fields, expected 7" in message(folder)
+    text = message(folder)
+    assert text.startswith("states.csv, row 3: found 8 fields (20,BEL,Bela,North,")
+    assert "expected 7 (ccode,abbrev,name," in text
 
 
 def test_line_cut_in_two(folder):
     edit_line(folder / "states.csv", 4, "Cora,", "Cora\n")
-    assert "states.csv, row 4: found 3 fields, expected 7" in message(folder)
+    text = message(folder)
+    assert text.startswith("states.csv, row 4: found 3 fields (30,COR,Cora), expected 7 (ccode,")
 
 
 def test_row_numbers_count_lines_inside_quotes_and_blank_lines(folder):
