@@ -199,11 +199,6 @@ def feature(
         name = function.__name__
         if name in _REGISTRY:
             raise ArgumentError(f"feature {name!r} is registered twice")
-        if simulate is None and "conflict" in required:
-            raise ArgumentError(
-                f"feature {name!r} is built from conflicts and does not say how it moves in a "
-                "simulated year: give simulate=from_conflicts(rule), or as_at_origin(reason)"
-            )
 
         dims = LEVELS[level]
 
@@ -242,11 +237,20 @@ def feature(
                 {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
             ),
             whole_record=whole_record,
-            moves=simulate or moves_of(required),
+            moves=_moves(name, required, simulate),
         )
         return labelled
 
     return register
+
+
+def _moves(name: str, needs: frozenset[str], simulate: Moves | None) -> Moves:
+    if simulate is None and "conflict" in needs:
+        raise ArgumentError(
+            f"feature {name!r} is built from conflicts and does not say how it moves in a "
+            "simulated year: give simulate=from_conflicts(rule), or as_at_origin(reason)"
+        )
+    return simulate or moves_of(needs)
 
 
 def ordered(world: xr.Dataset) -> xr.Dataset:
