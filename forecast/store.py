@@ -161,10 +161,13 @@ class Store:
         ArtifactError
             The record is damaged, of another fit, or of another version.
         """
+        from forecast.evaluation.calibration_record import CalibrationRecord
         from forecast.evaluation.record_json import unsealed
 
         where = f"{self._folder(fit_id)}/{_RECORD}"
-        return unsealed(self.fs.cat_file(where), fit_id, where) if self.fs.exists(where) else None
+        if not self.fs.exists(where):
+            return None
+        return CalibrationRecord.from_dict(unsealed(self.fs.cat_file(where), fit_id, where))
 
     def load(self, fit_id: str) -> Fit:
         """Fit with this id (or a prefix of it that only one artifact has).

@@ -18,7 +18,7 @@ import pandas as pd
 
 from forecast.errors import ArgumentError, DataError, MissingFileError
 from forecast.evaluation.backtest_result import Backtest
-from forecast.evaluation.forecast_table import Pieces, assemble, forecast_rows
+from forecast.evaluation.forecast_table import Parts, forecast_rows, forecast_tables
 from forecast.evaluation.origins import known_steps, target_panel, target_rows
 from forecast.evaluation.plan import CHECK, BacktestPlan
 from forecast.evaluation.rolling import Job, JobResult, Shared, jobs_of, run_jobs
@@ -109,15 +109,15 @@ def backtest(
     results = _results(shared, jobs, rows, folder, workers=workers, client=client, show=progress)
     names = [m.name for m in shared.methods[: len(shared.methods) - bool(plan.nuts_at)]]
     about = {"panel": panel.to_dict(), "steps_without_outcome": [list(step) for step in without]}
-    return _scored(plan, Pieces(jobs, results, rows, names, CHECK), origins, about)
+    return _scored(plan, Parts(jobs, results, rows, names, CHECK), origins, about)
 
 
 def _scored(
-    plan: BacktestPlan, pieces: Pieces, origins: tuple[int, ...], about: dict[str, Any]
+    plan: BacktestPlan, parts: Parts, origins: tuple[int, ...], about: dict[str, Any]
 ) -> Backtest:
     """The forecasts of a plan with their tables."""
-    made = assemble(
-        pieces,
+    made = forecast_tables(
+        parts,
         reference=REFERENCE,
         first=origins[0],
         recalibrate=plan.recalibrate,
@@ -128,7 +128,7 @@ def _scored(
     kept = ("seed", "resamples", "window", "refit", "multi_step", "recalibrate", "warm_up")
     return Backtest(
         **made.tables,
-        model=pieces.names[0],
+        model=parts.names[0],
         level=plan.level,
         settings={
             "origins": list(origins),

@@ -45,18 +45,9 @@ THETAS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 class Decomposition:
     """CORP decomposition, ``score == miscalibration - discrimination + uncertainty``.
 
-    Attributes
-    ----------
-    score : float
-        Mean score of the forecasts.
-    miscalibration : float
-        What isotonic recalibration would gain; 0 is perfectly reliable.
-    discrimination : float
-        What the recalibrated forecasts gain on the mean outcome; larger is better.
-    uncertainty : float
-        Score of the mean outcome.
-    rule : str
-        ``"brier"`` or ``"log_loss"``.
+    `miscalibration` is what isotonic recalibration would gain (0 is perfectly reliable),
+    `discrimination` what the recalibrated forecasts gain on the mean outcome (larger is better),
+    `uncertainty` the score of the mean outcome; `rule` is ``"brier"`` or ``"log_loss"``.
     """
 
     score: float
@@ -74,19 +65,10 @@ class Decomposition:
 class Reliability:
     """Reliability curve with a band and both decompositions.
 
-    Attributes
-    ----------
-    curve : pandas.DataFrame
-        ``forecast``, ``observed`` (isotonic event frequency at that forecast), ``lower``,
-        ``upper`` (band), ``rows`` (rows with a forecast in the bin that ends there).
-    decompositions : dict of str to Decomposition
-        ``"brier"`` and ``"log_loss"``.
-    level : float
-        Pointwise probability of the band.
-    kind : str
-        What the band is.
-    outside : float
-        Share of rows whose part of the curve lies outside the band.
+    `curve` has ``forecast``, ``observed`` (isotonic event frequency at that forecast), ``lower``,
+    ``upper`` (the band, of pointwise probability `level`; `kind` says what it is) and ``rows``
+    (with a forecast in the bin that ends there). `outside` is the share of rows whose part of the
+    curve lies outside the band. `decompositions` are by rule.
     """
 
     curve: pd.DataFrame

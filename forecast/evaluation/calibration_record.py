@@ -20,6 +20,7 @@ from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation import score_table as st
 from forecast.evaluation.calibration import THETAS, Reliability, murphy, reliability
 from forecast.evaluation.inputs import as_level
+from forecast.evaluation.record_json import record_fields, record_to_dict
 from forecast.evaluation.score_table import REFERENCE
 from forecast.evaluation.yearly_counts import counts_of_record
 from forecast.features.strata import BaseRate
@@ -107,8 +108,6 @@ class CalibrationRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with the version of the schema; `from_dict` reads it back."""
-        from forecast.evaluation.record_json import record_to_dict
-
         return record_to_dict(self)
 
     @classmethod
@@ -120,9 +119,7 @@ class CalibrationRecord:
         ArtifactError
             Another version of the schema, or something is missing or not what it should be.
         """
-        from forecast.evaluation.record_json import record_from_dict
-
-        return record_from_dict(content)
+        return cls(**record_fields(content))
 
     @property
     def years(self) -> str:

@@ -24,7 +24,7 @@ from forecast.evaluation.rolling import Job, JobResult, Part
 from forecast.evaluation.scores import log_loss
 from forecast.evaluation.yearly_counts import count_table, simulate_counts
 
-__all__ = ["Assembled", "Pieces", "assemble", "forecast_rows"]
+__all__ = ["ForecastTables", "Parts", "forecast_rows", "forecast_tables"]
 
 Step = tuple[int, int]
 Lines = dict[tuple[int, str], RollingRecalibration]
@@ -33,7 +33,7 @@ Count = tuple[dict[str, Any], float, npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
+class Parts:
     """What the jobs of a backtest gave: results by label, rows of each step (origin, horizon).
 
     `names` are the methods to be scored, the model under test first; `check` is the ending of the
@@ -53,7 +53,7 @@ class Pieces:
 
 
 @dataclass(frozen=True, eq=False)
-class Assembled:
+class ForecastTables:
     """Tables by the fields of a `Backtest`; rows that could not be forecast, and by whom."""
 
     tables: dict[str, pd.DataFrame]
@@ -72,8 +72,8 @@ def forecast_rows(
     return rows.assign(model=name, probability=mean, lower=lower, upper=upper)
 
 
-def assemble(
-    pieces: Pieces,
+def forecast_tables(
+    made: Parts,
     *,
     reference: str,
     first: int,
@@ -81,32 +81,32 @@ def assemble(
     stack: Sequence[str] = (),
     seed: int,
     level: float,
-) -> Assembled:
+) -> ForecastTables:
     """Forecasts of every method on the rows that all of them forecast, and their yearly counts.
 
     Only steps from the origin `first` on are scored. `recalibrate` are the years of forecasts from
     which recalibration is learnt (never of the `reference`), `stack` the methods that are stacked
     with the one under test: both stand beside the raw forecasts.
     """
-    parts = {name: pieces.parts(name) for name in pieces.names}
+    parts = {name: made.parts(name) for name in made.names}
     usable = {
-        step: np.all([np.isfinite(parts[n][step].mean) for n in pieces.names], axis=0)
-        for step in pieces.rows
+        step: np.all([np.isfinite(parts[n][step].mean) for n in made.names], axis=0)
+        for step in made.rows
     }
-    rows = {step: pieces.rows[step][keep].reset_index(drop=True) for step, keep in usable.items()}
+    rows = {step: made.rows[step][keep].reset_index(drop=True) for step, keep in usable.items()}
     kept = {
         name: {step: _kept(part, usable[step]) for step, part in parts[name].items()}
-        for name in pieces.names
+        for name in made.names
     }
-    again = () if recalibrate is None else [n for n in pieces.names if n != reference]
-    members = (pieces.names[0], *stack) if stack else ()
+    again = () if recalibrate is None else [n for n in made.names if n != reference]
+    members = (made.names[0], *stack) if stack else ()
     lines, stacks = _learnt(rows, kept, again, recalibrate or 0, members)
     forecasts: list[pd.DataFrame] = []
     counts: list[Count] = []
     scored = sorted((step for step in rows if step[0] >= first), key=lambda step: step[::-1])
     for origin, horizon in scored:
         about = rows[origin, horizon]
-        here = {name: kept[name][origin, horizon] for name in pieces.names}
+        here = {name: kept[name][origin, horizon] for name in made.names}
         versions: dict[str, Part] = {}
         for name, part in here.items():
             versions[name] = part
@@ -124,9 +124,9 @@ def assemble(
             counts += _year_counts(about, label, part.draws, np.random.default_rng(child))
     by = {
         name: int(sum((~np.isfinite(parts[name][s].mean)).sum() for s in scored))
-        for name in pieces.names
+        for name in made.names
     }
-    return Assembled(
+    return ForecastTables(
         tables={
             "forecasts": pd.concat(forecasts, ignore_index=True).drop(columns="unit"),
             "counts": count_table(
@@ -136,7 +136,7 @@ def assemble(
                 seed=seed,
                 level=level,
             ),
-            "fits": _fits(pieces),
+            "fits": _fits(made),
             "recalibration": _by_origin(
                 [
                     line.lines.reset_index().assign(horizon=horizon, model=name)
@@ -149,7 +149,7 @@ def assemble(
                     for horizon, pool in stacks.items()
                 ]
             ),
-            "nuts": _nuts_table(pieces, parts[pieces.names[0]]),
+            "nuts": _nuts_table(made, parts[made.names[0]]),
         },
         left_out=int(sum((~usable[step]).sum() for step in scored)),
         left_out_by={name: n for name, n in by.items() if n},
@@ -207,21 +207,21 @@ def _moved(part: Part, line: Callable[[Any], Any]) -> Part:
     )
 
 
-def _fits(pieces: Pieces) -> pd.DataFrame:
+def _fits(made: Parts) -> pd.DataFrame:
     """Diagnostics of every fit of a Bayesian model."""
     found = [
         {"origin": job.fitted, "horizon": job.horizons[0], "model": job.name} | record
-        for job in pieces.jobs
-        if (record := pieces.results[job.label].record) is not None
+        for job in made.jobs
+        if (record := made.results[job.label].record) is not None
     ]
     return pd.DataFrame(found)
 
 
-def _nuts_table(pieces: Pieces, own: Mapping[Step, Part]) -> pd.DataFrame:
+def _nuts_table(made: Parts, own: Mapping[Step, Part]) -> pd.DataFrame:
     """Forecasts of the check against those of the model, by origin."""
     table = []
-    for (origin, horizon), check in sorted(pieces.parts(pieces.names[0] + pieces.check).items()):
-        y = pieces.rows[origin, horizon]["outcome"].to_numpy()
+    for (origin, horizon), check in sorted(made.parts(made.names[0] + made.check).items()):
+        y = made.rows[origin, horizon]["outcome"].to_numpy()
         ours = own[origin, horizon]
         keep = np.isfinite(ours.mean) & np.isfinite(check.mean)
         p, q = ours.mean[keep], check.mean[keep]

@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from forecast.errors import ArtifactError
 from forecast.evaluation.calibration import Decomposition, Reliability
-from forecast.evaluation.calibration_record import CalibrationRecord
+
+if TYPE_CHECKING:
+    from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = [
     "KIND",
     "RECORD_VERSION",
-    "record_from_dict",
+    "record_fields",
     "record_to_dict",
     "sealed",
     "unsealed",
@@ -88,8 +89,8 @@ def _read(name: str, content: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def record_from_dict(content: Mapping[str, Any]) -> CalibrationRecord:
-    """Record from plain values; an `ArtifactError` if it is none, or damaged."""
+def record_fields(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a record from plain values; an `ArtifactError` if it is none, or damaged."""
     if content.get("kind") != KIND:
         raise ArtifactError(f"Not a calibration record: kind is {content.get('kind')!r}.")
     if content.get("schema_version") != RECORD_VERSION:
@@ -97,7 +98,7 @@ def record_from_dict(content: Mapping[str, Any]) -> CalibrationRecord:
             f"Calibration record: schema_version is {content.get('schema_version')!r}, expected"
             f" {RECORD_VERSION}. Make it again from the backtest."
         )
-    needed = [f.name for f in fields(CalibrationRecord) if f.name not in _LATER]
+    needed = (*_PLAIN, "reliability", *_TABLES, "settings")
     missing = [name for name in needed if name not in content]
     if missing:
         raise ArtifactError(f"Calibration record: {', '.join(missing)} missing.")
@@ -106,17 +107,14 @@ def record_from_dict(content: Mapping[str, Any]) -> CalibrationRecord:
         rules = curve["decompositions"].items()
         parts: dict[str, Any] = {name: make(content[name]) for name, make in _PLAIN.items()}
         parts |= {name: _read(name, content.get(name, {})) for name in (*_TABLES, *_LATER)}
-        return CalibrationRecord(
-            **parts,
-            reliability=Reliability(
-                curve=_read("reliability", curve["curve"]),
-                decompositions={rule: Decomposition(**values) for rule, values in rules},
-                level=float(curve["level"]),
-                kind=str(curve["kind"]),
-                outside=float(curve["outside"]),
-            ),
-            settings=dict(content["settings"]),
+        parts["reliability"] = Reliability(
+            curve=_read("reliability", curve["curve"]),
+            decompositions={rule: Decomposition(**values) for rule, values in rules},
+            level=float(curve["level"]),
+            kind=str(curve["kind"]),
+            outside=float(curve["outside"]),
         )
+        return parts | {"settings": dict(content["settings"])}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, ArtifactError):
             raise
@@ -137,8 +135,8 @@ def sealed(record: CalibrationRecord, fit_id: str) -> str:
     return _canonical({"fit": fit_id, "sha256": _digest(content), "record": content})
 
 
-def unsealed(text: bytes, fit_id: str, where: str) -> CalibrationRecord:
-    """Record from such a text; an `ArtifactError` if it is damaged or another fit's."""
+def unsealed(text: bytes, fit_id: str, where: str) -> dict[str, Any]:
+    """Plain values of the record in such a text; an `ArtifactError` if damaged or another fit's."""
     try:
         seal = json.loads(text)
         found, content = (seal["fit"], seal["sha256"]), seal["record"]
@@ -149,4 +147,4 @@ def unsealed(text: bytes, fit_id: str, where: str) -> CalibrationRecord:
             f"{where} is not the calibration record that was saved with this fit. Delete it, or"
             " make it again with `forecast report`."
         )
-    return record_from_dict(content)
+    return dict(content)

@@ -10,7 +10,7 @@ Rulings for degenerate input, the same everywhere:
   an argument, and the number of rows it touched is part of the result.
 
 scoringrules, whose values these have (``tests/evaluation/test_scores.py``), compiles its kernels
-whenever it is imported: five seconds for what is a line or two here. scikit-learn is no dependency.
+whenever it is imported: five seconds for what is a line or two here.
 """
 
 from __future__ import annotations
@@ -129,20 +129,14 @@ def skill(score: float, reference: float) -> float:
 
 
 def area_under_roc(outcome: npt.ArrayLike, probability: npt.ArrayLike) -> float:
-    r"""Chance that a random event was forecast higher than a random non-event, ties counted half.
+    """Chance that a random event was forecast higher than a random non-event, ties counted half.
 
-    The Mann-Whitney form :math:`(R_1 - n_1(n_1+1)/2) / (n_1 n_0)` with mid-ranks
-    (Hanley and McNeil 1982). NaN when only one class is present.
+    Mann-Whitney form (Hanley and McNeil 1982). NaN when only one class is present.
     """
+    from sklearn.metrics import roc_auc_score
+
     y, p = as_forecasts(outcome, probability)
-    events = y.sum()
-    others = y.size - events
-    if events == 0 or others == 0:
-        return float("nan")
-    _, inverse, counts = np.unique(p, return_inverse=True, return_counts=True)
-    mid_rank = np.cumsum(counts) - (counts - 1) / 2.0
-    rank_sum = float(mid_rank[inverse][y == 1.0].sum())
-    return float((rank_sum - events * (events + 1) / 2.0) / (events * others))
+    return float("nan") if y.min() == y.max() else float(roc_auc_score(y, p))
 
 
 def average_precision(outcome: npt.ArrayLike, probability: npt.ArrayLike) -> float:
@@ -151,15 +145,10 @@ def average_precision(outcome: npt.ArrayLike, probability: npt.ArrayLike) -> flo
     Rows with the same forecast enter together, so the order of ties does not matter. A constant
     forecast scores the base rate. NaN without events, 1 when every row is an event.
     """
+    from sklearn.metrics import average_precision_score
+
     y, p = as_forecasts(outcome, probability)
-    events = y.sum()
-    if events == 0:
-        return float("nan")
-    _, inverse = np.unique(-p, return_inverse=True)
-    hits = np.cumsum(np.bincount(inverse, weights=y))
-    flagged = np.cumsum(np.bincount(inverse))
-    recall_step = np.diff(hits, prepend=0.0) / events
-    return float((recall_step * hits / flagged).sum())
+    return float(average_precision_score(y, p)) if y.any() else float("nan")
 
 
 def crps_counts(observed: npt.ArrayLike, draws: npt.ArrayLike) -> FloatArray:
