@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
 import numpy as np
 
-from forecast.errors import ArgumentError, ArtifactError
+from forecast.errors import ArgumentError, ArtifactError, UnknownNameError
 from forecast.features.gather import FeatureRequest, compute_features
 from forecast.files import MARKER, keep_newest, replace_folder, unseal
 from forecast.panel.build import load_panel
@@ -38,29 +38,35 @@ from forecast.sources.fingerprint import code_hash, fingerprint_files, fingerpri
 from forecast.sources.overlay.kept import Amend, chosen
 from forecast.sources.tables import Tables
 
-__all__ = ["cached_panel", "forget_panels", "panel_key"]
+__all__ = ["PanelOptions", "cached_panel", "forget_panels", "panel_key"]
 
 #: Panels that are kept; those made longest ago go first.
 _KEPT = 24
 _ROWS = "rows.parquet"
 
 
+class PanelOptions(TypedDict, total=False):
+    """Options of `load_panel`, with its defaults."""
+
+    data: str | Path | Tables
+    sources: Mapping[str, str] | None
+    unit: Unit
+    population: Population | None
+    outcome: Outcome | Escalation | None
+    years: tuple[int, int] | None
+    lag: int
+    under_way: UnderWay
+    succession: Succession
+    amend: Amend
+
+
 def cached_panel(
     requests: Sequence[FeatureRequest] = (),
     *,
     folder: Path | None = None,
-    data: str | Path | Tables = "embedded",
-    sources: Mapping[str, str] | None = None,
-    unit: Unit = "dyad-year",
-    population: Population | None = None,
-    outcome: Outcome | Escalation | None = None,
-    years: tuple[int, int] | None = None,
-    lag: int = 1,
-    under_way: UnderWay = "stratum",
-    succession: Succession = "continue",
-    amend: Amend = "kept",
+    **options: Unpack[PanelOptions],
 ) -> Panel:
-    """``compute_features(load_panel(...), requests)``, from the cache if it is there.
+    """``compute_features(load_panel(**options), requests)``, from the cache if it is there.
 
     Parameters
     ----------
@@ -68,14 +74,14 @@ def cached_panel(
         Columns.
     folder : pathlib.Path, optional
         Where panels are kept; ``panels`` in the cache folder of the official files by default.
-    data, sources, unit, population, outcome, years, lag, under_way, succession, amend
+    **options
         As in `load_panel`.
 
     Returns
     -------
     Panel
-        Equal to the one that is computed. Its columns are read from disk when they are first
-        used; its ``tables`` and ``world`` are made anew when first asked for.
+        Equal to the one that is computed. Its columns are unpacked when they are first used; its
+        ``tables`` and ``world`` are made anew when first asked for.
 
     Raises
     ------
@@ -84,19 +90,9 @@ def cached_panel(
     ForecastError
         As `load_panel` and `compute_features`.
     """
-    options: dict[str, Any] = {
-        "data": data,
-        "sources": sources,
-        "unit": unit,
-        "population": population,
-        "outcome": outcome,
-        "years": years,
-        "lag": lag,
-        "under_way": under_way,
-        "succession": succession,
-        # As they are now: the world that is made later has the same.
-        "amend": chosen(data, amend),
-    }
+    # As they are now: the world that is made later has the same.
+    given, amend = options.get("data", "embedded"), options.get("amend", "kept")
+    options = {**options, "amend": chosen(given, amend)}
     key = panel_key(requests, **options)
     place = _folder(folder) / key
     try:
@@ -108,40 +104,34 @@ def cached_panel(
     return panel
 
 
-def panel_key(
-    requests: Sequence[FeatureRequest] = (),
-    *,
-    data: str | Path | Tables = "embedded",
-    sources: Mapping[str, str] | None = None,
-    unit: Unit = "dyad-year",
-    population: Population | None = None,
-    outcome: Outcome | Escalation | None = None,
-    years: tuple[int, int] | None = None,
-    lag: int = 1,
-    under_way: UnderWay = "stratum",
-    succession: Succession = "continue",
-    amend: Amend = "kept",
-) -> str:
-    """Key of a panel in the cache: a hash of all that its values depend on.
+def panel_key(requests: Sequence[FeatureRequest] = (), **options: Unpack[PanelOptions]) -> str:
+    """Key of a panel in the cache: SHA-256 (hex) of all that its values depend on.
 
     Parameters
     ----------
-    requests, data, sources, unit, population, outcome, years, lag, under_way, succession, amend
+    requests, **options
         As in `cached_panel`.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
     """
-    choices = choose(unit, population, outcome, lag, under_way, succession)
+    known = PanelOptions.__annotations__
+    if unknown := [name for name in options if name not in known]:
+        raise UnknownNameError("option of a panel", unknown[0], known)
+    data = options.get("data", "embedded")
+    choices = choose(
+        options.get("unit", "dyad-year"),
+        options.get("population"),
+        options.get("outcome"),
+        options.get("lag", 1),
+        options.get("under_way", "stratum"),
+        options.get("succession", "continue"),
+    )
+    amended = chosen(data, options.get("amend", "kept"))
     return fingerprint_values(
         code=code_hash("sources", "panel", "features"),
         numpy=np.__version__,
-        data=_content(data, sources),
-        amended=[[one.label, one.sha256] for one in chosen(data, amend)],
+        data=_content(data, options.get("sources")),
+        amended=[[one.label, one.sha256] for one in amended],
         choices=asdict(choices),
-        years=years,
+        years=options.get("years"),
         columns=[[r.name, *r.made] for r in requests],
     )
 
@@ -182,7 +172,7 @@ def _content(data: str | Path | Tables, sources: Mapping[str, str] | None) -> st
     return fingerprint_files(folder, (p for p in folder.glob("*") if p.is_file()))
 
 
-def _open(place: Path, key: str, options: Mapping[str, Any]) -> Panel:
+def _open(place: Path, key: str, options: PanelOptions) -> Panel:
     about = unseal(place, MARKER)
     if about["key"] != key:
         raise ArtifactError(f"{place} holds the panel {about['key'][:12]}.")

@@ -5,8 +5,8 @@ one thread: the number of BLAS threads decides in which order sums are taken. So
 the same wherever tasks run, and however many run at a time.
 
 Processes are those of loky, fresh interpreters that need no ``if __name__ == "__main__"`` guard;
-a cluster is asked through the executor of its client. joblib, which builds on both, would wait for
-ever for the result of a task that was lost with a worker of a cluster, and names no task.
+a cluster is asked through its client's executor. joblib, which builds on both, waits for ever for
+a task that was lost with a worker of a cluster, and names no task.
 """
 
 from __future__ import annotations
@@ -19,14 +19,8 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    Executor,
-    Future,
-    ThreadPoolExecutor,
-    wait,
-)
+from concurrent import futures
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -45,6 +39,8 @@ _LIMIT: ContextVar[int | None] = ContextVar("forecast_threads", default=None)
 
 #: Result of a task and None, or None and what went wrong.
 Outcome = tuple[Any, BaseException | None]
+#: Positions of tasks with their outcomes, in the order in which they finish.
+Finished = Generator[tuple[int, Any]]
 Tasks = Sequence[tuple[Any, ...]]
 
 
@@ -81,7 +77,6 @@ def run_tasks(
 
     Parameters
     ----------
-    function : callable
     tasks : sequence of tuple
         Arguments after `shared`, one tuple a task.
     shared : object
@@ -123,7 +118,7 @@ def run_tasks(
     elif workers > 1:
         found = _in_processes(job, tasks, workers)
     elif threads > 1 and len(tasks) > 1:
-        found = _everywhere(job, tasks, partial(beside, threads), _call, threads)
+        found = _everywhere(job, tasks, partial(beside, threads), partial(_call, job), threads)
     else:
         found = _here(job, tasks)
     results: list[Any] = [None] * len(tasks)
@@ -140,10 +135,7 @@ def run_tasks(
 
 
 def in_threads(function: Callable[..., None], tasks: Tasks, *, threads: int | None = None) -> None:
-    """Call a function with each of some arguments, several at a time (numpy lets go of the lock).
-
-    Calls start in the given order, as many at a time as the process has cores by default.
-    """
+    """Call a function with each of some arguments, as many at a time as there are cores."""
     threads = cores() if threads is None else threads
     if threads == 1 or len(tasks) < 2:
         for task in tasks:
@@ -169,8 +161,8 @@ def beside(threads: int = 1) -> Iterator[ThreadPoolExecutor]:
 def in_kept_threads(work: Callable[..., Any], parts: Tasks, threads: int) -> list[Any]:
     """Results of ``work(*part)`` in order, in threads that are kept between calls.
 
-    For a kernel of well under a millisecond, to which starting threads would add a third; `work`
-    must not come here itself.
+    A call takes 40 µs; with new threads 190 µs, and with joblib's 10 ms (November 2026, two cores),
+    too long for the kernel of a fit. `work` must not come here itself.
     """
     if len(parts) < 2 or threads == 1:
         return [work(*part) for part in parts]
@@ -183,9 +175,6 @@ def _kept(_process: int, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="parts")
 
 
-# ----------------------------------------------------------------------------------- one task
-
-
 @dataclass(frozen=True)
 class _Job:
     """What every worker needs for any task."""
@@ -195,8 +184,7 @@ class _Job:
 
 
 def _named(job: _Job, tasks: Tasks, i: int) -> str:
-    short = reprlib.Repr(maxstring=80, maxother=80)
-    arguments = ", ".join(short.repr(argument) for argument in tasks[i])
+    arguments = ", ".join(map(reprlib.Repr(maxstring=80, maxother=80).repr, tasks[i]))
     return f"task {i + 1} of {len(tasks)}, {job.function.__name__}({arguments})"
 
 
@@ -208,7 +196,7 @@ def _call(job: _Job, task: tuple[Any, ...]) -> Outcome:
         return None, error
 
 
-def _here(job: _Job, tasks: Tasks) -> Generator[tuple[int, Outcome]]:
+def _here(job: _Job, tasks: Tasks) -> Finished:
     from threadpoolctl import threadpool_limits
 
     for i, task in enumerate(tasks):
@@ -217,26 +205,21 @@ def _here(job: _Job, tasks: Tasks) -> Generator[tuple[int, Outcome]]:
         yield i, outcome
 
 
-# ------------------------------------------------------------------------------ several at a time
-
-
 def _everywhere(
     job: _Job,
     tasks: Tasks,
     opened: Callable[[], AbstractContextManager[Executor]],
-    call: Callable[[Any, tuple[Any, ...]], Any],
+    call: Callable[[tuple[Any, ...]], Any],
     room: int,
     *,
-    about: Any = None,
     lost: tuple[type[BaseException], ...] = (),
     waiting_for: Callable[[], None] = lambda: None,
-) -> Generator[tuple[int, Any]]:
-    """Outcomes of ``call(about, task)`` in executors, at most `room` at a time.
+) -> Finished:
+    """Outcomes of ``call(task)``, which may be pickled, in executors, at most `room` at a time.
 
     When a worker is lost, it may have been any of the tasks that ran then: each of them is run
     again by itself, so that the one to blame is named, and has all of the memory.
     """
-    about = job if about is None else about
     waiting, suspects, losses = deque(range(len(tasks))), deque[int](), [0] * len(tasks)
     while waiting or suspects:
         queue, most = (suspects, 1) if suspects else (waiting, room)
@@ -246,14 +229,18 @@ def _everywhere(
             while running or (queue and not broken):
                 while queue and len(running) < most and not broken:
                     try:
-                        running[executor.submit(call, about, tasks[queue[0]])] = queue[0]
+                        running[executor.submit(call, tasks[queue[0]])] = queue[0]
                         queue.popleft()
                     except BrokenExecutor:
                         broken = True
-                for future in wait(running, timeout=5.0, return_when=FIRST_COMPLETED).done:
+                done = futures.wait(running, timeout=5.0, return_when=futures.FIRST_COMPLETED).done
+                if not done:
+                    waiting_for()
+                for future in done:
                     i = running.pop(future)
                     try:
-                        outcome = future.result()
+                        found = future.result()
+                        outcome = pickle.loads(found) if isinstance(found, bytes) else found
                     except lost as error:
                         broken = broken or isinstance(error, BrokenExecutor)
                         losses[i] += 1
@@ -264,7 +251,6 @@ def _everywhere(
                     except Exception as error:  # the task could not be sent
                         outcome = None, error
                     yield i, outcome
-                waiting_for()
 
 
 def _blamed(job: _Job, tasks: Tasks, i: int, error: BaseException) -> WorkerLostError:
@@ -275,14 +261,16 @@ def _blamed(job: _Job, tasks: Tasks, i: int, error: BaseException) -> WorkerLost
     )
 
 
-# --------------------------------------------------------------------------------- in a worker
-
 #: Pickled jobs of this process, when it is a worker, and jobs as they were unpickled.
 _JOBS: dict[str, bytes | _Job] = {}
 
 
 def _receive(name: str, job: bytes) -> None:
     _JOBS[name] = job
+
+
+def _forget(name: str) -> None:
+    _JOBS.pop(name, None)
 
 
 def _begin(name: str, job: bytes) -> None:
@@ -324,13 +312,7 @@ def _portable(error: BaseException | None) -> BaseException:
     return RuntimeError(f"{type(error).__name__} in a worker:\n{text}")
 
 
-def _unpacked(found: Generator[tuple[int, Any]]) -> Generator[tuple[int, Outcome]]:
-    with closing(found):
-        for i, outcome in found:
-            yield i, pickle.loads(outcome) if isinstance(outcome, bytes) else outcome
-
-
-def _in_processes(job: _Job, tasks: Tasks, workers: int) -> Generator[tuple[int, Outcome]]:
+def _in_processes(job: _Job, tasks: Tasks, workers: int) -> Finished:
     import cloudpickle
     import loky
 
@@ -355,13 +337,11 @@ def _in_processes(job: _Job, tasks: Tasks, workers: int) -> Generator[tuple[int,
             raise
         pool.shutdown()
 
-    found = _everywhere(
-        job, tasks, opened, _call_named, workers, about="job", lost=(BrokenExecutor,)
-    )
-    return _unpacked(found)
+    call = partial(_call_named, "job")
+    return _everywhere(job, tasks, opened, call, workers, lost=(BrokenExecutor,))
 
 
-def _on_cluster(job: _Job, tasks: Tasks, client: Any) -> Generator[tuple[int, Outcome]]:
+def _on_cluster(job: _Job, tasks: Tasks, client: Any) -> Finished:
     """On a Dask cluster, whose workers may come and go.
 
     The job travels as a plugin, which the scheduler hands to every worker, later ones included.
@@ -372,7 +352,10 @@ def _on_cluster(job: _Job, tasks: Tasks, client: Any) -> Generator[tuple[int, Ou
     from distributed.comm.core import CommClosedError
 
     class JobPlugin(WorkerPlugin):
-        """Brings a job to a worker and takes it away again."""
+        """Brings a job to a worker and takes it away again.
+
+        It is pickled by value: only functions of this module find the worker's own jobs.
+        """
 
         def __init__(self, name: str, content: bytes) -> None:
             self.name, self.content = name, content
@@ -381,7 +364,7 @@ def _on_cluster(job: _Job, tasks: Tasks, client: Any) -> Generator[tuple[int, Ou
             _receive(self.name, self.content)
 
         def teardown(self, worker: Any) -> None:
-            _JOBS.pop(self.name, None)
+            _forget(self.name)
 
     name = f"{job.function.__name__}-{os.urandom(8).hex()}"
     plugin = JobPlugin(name, cloudpickle.dumps(job, protocol=5))
@@ -399,8 +382,8 @@ def _on_cluster(job: _Job, tasks: Tasks, client: Any) -> Generator[tuple[int, Ou
 
     executor: Executor = client.get_executor(pure=False)
     found = _everywhere(
-        job, tasks, lambda: nullcontext(executor), _call_named, len(tasks),
-        about=name, lost=(KilledWorker,), waiting_for=look,
+        job, tasks, lambda: nullcontext(executor), partial(_call_named, name), len(tasks),
+        lost=(KilledWorker,), waiting_for=look,
     )  # fmt: skip
     try:
         for attempt in range(3):  # once more when a worker is lost just then
@@ -410,7 +393,7 @@ def _on_cluster(job: _Job, tasks: Tasks, client: Any) -> Generator[tuple[int, Ou
             except (OSError, CommClosedError):
                 if attempt == 2:
                     raise
-        yield from _unpacked(found)
+        yield from found
     finally:
         executor.shutdown(wait=False)
         with suppress(OSError, CommClosedError):

@@ -1,19 +1,20 @@
 """Panels in the cache: equal to what is computed, never out of date, never damaged."""
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-from tiny import make_coverage, make_tiny_frames
+from support.tiny import make_coverage, make_tiny_frames
 
 from forecast import panel_cache
-from forecast.errors import ArgumentError, ArtifactError, CoverageError
+from forecast.errors import ArgumentError, ArtifactError, CoverageError, UnknownNameError
 from forecast.features import FeatureRequest, compute_features
 from forecast.files import MARKER
 from forecast.panel.build import load_panel
-from forecast.panel_cache import cached_panel, forget_panels, panel_key
+from forecast.panel_cache import PanelOptions, cached_panel, forget_panels, panel_key
 from forecast.paths import data_folder
 from forecast.sources.embedded import tables_from_frames
 
@@ -132,6 +133,16 @@ def test_a_world_of_changed_data_is_refused(tiny_tables, tmp_path, monkeypatch):
     monkeypatch.setattr(panel_cache, "load_panel", lambda **_: other)
     with pytest.raises(ArtifactError, match="have changed since"):
         panel.world  # noqa: B018
+
+
+def test_options_are_those_of_load_panel(tiny_tables):
+    given = inspect.signature(load_panel).parameters
+    assert list(PanelOptions.__annotations__) == list(given)
+    # What is left out has the default there.
+    defaults = {name: p.default for name, p in given.items() if name != "data"}
+    assert panel_key(data=tiny_tables) == panel_key(data=tiny_tables, **defaults)
+    with pytest.raises(UnknownNameError, match=r"'lagg'\. Did you mean 'lag'"):
+        cached_panel(data=tiny_tables, lagg=2)
 
 
 def test_tables_without_a_fingerprint_have_no_key(tiny_tables):

@@ -15,11 +15,13 @@ import pandas as pd
 from forecast.evaluation.recalibration import (
     SUFFIX,
     RollingRecalibration,
+    RollingStack,
     rolling_recalibration,
+    rolling_stack,
+    stack_name,
 )
 from forecast.evaluation.rolling import Job, JobResult, Part
 from forecast.evaluation.scores import log_loss
-from forecast.evaluation.stacking import RollingStack, rolling_stack, stack_name
 from forecast.evaluation.yearly_counts import count_table, simulate_counts
 
 __all__ = ["ForecastTables", "Parts", "forecast_rows", "forecast_tables"]

@@ -177,32 +177,17 @@ def feature(
     whole_record: bool = False,
     simulate: Moves | None = None,
 ) -> Callable[[Callable[..., np.ndarray]], Callable[..., xr.DataArray]]:
-    """Register a function as a feature of its own name.
+    """Register a function as a feature of its own name; terms as in `Feature`.
 
     The decorated function takes the world and keyword-only options and returns a plain array
     of the level's shape. What callers get is a `DataArray` with the level's dimensions, NaN in
     years that one of the needed sources does not cover and, when ``"member"`` is needed, for
     states that are not in the system and for a state paired with itself.
 
-    Parameters
-    ----------
-    family, level, unit, formula, source, needs, sign, whole_record
-        As in `Feature`.
-    bounds : tuple, optional
-        As in `Feature`; by default 0 to 1 for shares, indices and 0/1, else from 0 on.
-    pre_treatment : bool, optional
-        As in `Feature`; by default whether it is not built from conflicts.
-    simulate : Moves, optional
-        How it moves in a simulated year. By default as what it needs does; a feature that is built
-        from conflicts must say.
-
-    Raises
-    ------
-    UnknownNameError
-        A need or family that there is not.
-    ArgumentError
-        A name that is taken, or a feature built from conflicts without `simulate`: it would stand
-        still in simulated years without a word.
+    By default shares, indices and 0/1 are bounded by 0 and 1, other values by 0 from below; what
+    is not built from conflicts is pre-treatment, and moves in a simulated year as what it needs
+    does. A feature that is built from conflicts must say how it moves (`simulate`): otherwise it
+    would stand still in simulated years without a word.
     """
     required = frozenset(needs)
     if unknown := required - set(NEEDS):

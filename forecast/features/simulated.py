@@ -70,7 +70,8 @@ def tabulated(
     """`formula` of counts (the counts themselves), made once for each that there is."""
     low = int(count.min(initial=0))
     each = np.arange(low, int(count.max(initial=0)) + 1)
-    return Values((count - low).astype(np.int16), formula(each).astype(np.float64))
+    index = count - low if low else count
+    return Values(index.astype(np.int16, copy=False), formula(each).astype(np.float64))
 
 
 def flagged(held: BoolArray) -> Values:

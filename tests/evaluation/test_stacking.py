@@ -7,8 +7,8 @@ from scipy.special import expit, logit
 from forecast.errors import UnknownNameError
 from forecast.evaluation.backtest import BacktestPlan, backtest
 from forecast.evaluation.calibration import recalibrate
+from forecast.evaluation.recalibration import rolling_stack, stack_name
 from forecast.evaluation.scores import log_loss
-from forecast.evaluation.stacking import rolling_stack, stack_name
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from folders import edit_line, write_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import make_tiny_frames
+from support.folders import edit_line, write_tables
+from support.tiny import make_tiny_frames
 
 from forecast.errors import DataError, ForecastError, MissingFileError
 from forecast.sources.embedded import load_tables, read_coverage, tables_from_frames
@@ -111,12 +111,15 @@ def test_wrong_separator(folder, mark, word):
 
 def test_line_with_too_many_fields(folder):
     edit_line(folder / "states.csv", 3, "Bela", "Bela,North")
-    assert "states.csv, row 3: found 8 fields, expected 7" in message(folder)
+    text = message(folder)
+    assert text.startswith("states.csv, row 3: found 8 fields (20,BEL,Bela,North,")
+    assert "expected 7 (ccode,abbrev,name," in text
 
 
 def test_line_cut_in_two(folder):
     edit_line(folder / "states.csv", 4, "Cora,", "Cora\n")
-    assert "states.csv, row 4: found 3 fields, expected 7" in message(folder)
+    text = message(folder)
+    assert text.startswith("states.csv, row 4: found 3 fields (30,COR,Cora), expected 7 (ccode,")
 
 
 def test_row_numbers_count_lines_inside_quotes_and_blank_lines(folder):

@@ -83,7 +83,7 @@ def test_faulty_records_are_refused(write: Write, row: str, message: str) -> Non
 def test_the_published_file(reference: Path) -> None:
     """Against the file itself, read by pandas alone."""
     raw = pd.read_csv(reference / FILE, keep_default_na=False)
-    (reading,) = read({"country_years": reference / FILE})
+    (reading,) = reader("us_troops").read({"country_years": reference / FILE})
     found = values(reading)
     top = raw.groupby(["ccode", "year"])["troops_ad"].max()
     for ours, theirs in (
