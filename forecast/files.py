@@ -53,7 +53,7 @@ def sha256_of(path: Path | zipfile.Path) -> str:
         return hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
 
 
-def seal(folder: Path, name: str = MANIFEST, **about: Any) -> dict[str, Any]:
+def seal(folder: Path, name: str = MANIFEST, /, **about: Any) -> dict[str, Any]:
     """Write the manifest of a folder, last of its files: `about` (JSON), and what the files are."""
     files = {n: _facts(p) for n, p in sorted(_leaves(folder).items()) if n != name}
     return write_manifest(folder, about | {"files": files}, name)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from forecast.errors import UnknownNameError
 from forecast.panel.options import CHOICES
 from forecast.parallel import beside
 
@@ -47,6 +48,17 @@ _BACKTEST_REFIT = 3
 _BACKTEST_DRAWS = 200
 #: The check that waits for the calibration record of the backtest.
 _OF_RECORD = "reliability"
+
+
+class FitOptions(TypedDict, total=False):
+    """What may be said of the fit of the main job."""
+
+    method: Method
+    seed: int
+    draws: int
+
+
+_DEFAULTS: FitOptions = {"method": "laplace", "seed": SEED, "draws": DRAWS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +101,14 @@ def run(
     *,
     data: str | Path = "embedded",
     model: str | Path | None = None,
-    method: Method = "laplace",
     folder: str | Path = "forecast-report",
     store: str | Path = "artifacts",
     scenarios: Sequence[Scenario] | None = None,
-    seed: int = SEED,
-    draws: int = DRAWS,
     horizon: int = 5,
     backtest_years: int = BACKTEST_YEARS,
     theories: Sequence[str | Path] = (),
     progress: bool = False,
+    **fit: Unpack[FitOptions],
 ) -> Run:
     """Do the main job and write its report.
 
@@ -109,17 +119,11 @@ def run(
         says first which years they cover), or a folder in the layout of the embedded data set.
     model : str or Path, optional
         Dyad-year model, by name or file; that of the data by default (`default_model`).
-    method : {"laplace", "nuts"}
-        Inference.
     folder, store : str or Path
         Where the report and the fit go.
     scenarios : sequence of Scenario, optional
         By default the stock scenarios; of them those that take effect in the years ahead, and the
         report names the others.
-    seed : int
-        Every random number of the run descends from it.
-    draws : int
-        Posterior draws.
     horizon : int
         Years ahead.
     backtest_years : int
@@ -129,13 +133,17 @@ def run(
         simulation more for each. None by default.
     progress : bool
         Whether to show the steps on the terminal.
+    **fit
+        Of the fit: ``method`` ("laplace" or "nuts"), ``seed`` (every random number of the run
+        descends from it) and ``draws`` of the posterior, 500 by default.
 
     Raises
     ------
     GateRefusedError
         The fit did not pass the publication gate; nothing is written.
-    ArgumentError
-        `folder` holds something else than an earlier report; found before the fit.
+    ArgumentError, UnknownNameError
+        `folder` holds something else than an earlier report, or an option cannot be used: found
+        before the fit.
     """
     from forecast.modeling.spec import load_model
     from forecast.report.earlier import read_earlier
@@ -144,15 +152,7 @@ def run(
     for theory in theories:  # what is wrong with one is said before the fit
         load_model(default_model(data) if model is None else model).under(theory)
     clock = _Clock(progress)
-    fitted = fit_and_save(
-        data=data,
-        model=model,
-        method=method,
-        store=store,
-        seed=seed,
-        draws=draws,
-        clock=clock,
-    )
+    fitted = fit_and_save(data=data, model=model, store=store, clock=clock, **fit)
     written, fitted = _report(
         fitted,
         folder=Path(folder),
@@ -170,12 +170,10 @@ def fit_and_save(
     *,
     data: str | Path,
     model: str | Path | None = None,
-    method: Method,
     store: str | Path,
-    seed: int = SEED,
-    draws: int = DRAWS,
     progress: bool = False,
     clock: _Clock | None = None,
+    **options: Unpack[FitOptions],
 ) -> Fit:
     """Panel, fit, gate, store: the part of the main job before anything is forecast.
 
@@ -185,18 +183,23 @@ def fit_and_save(
         The fit did not pass the publication gate; it is not saved.
     """
     from forecast.inference.fit import fit
+    from forecast.inference.sampling import checked_options
     from forecast.modeling.encoding import complete
     from forecast.modeling.spec import load_model
     from forecast.panel.build import load_panel
     from forecast.store import open_store
 
     clock = clock or _Clock(progress)
+    asked = _DEFAULTS | options
+    if unknown := [name for name in asked if name not in _DEFAULTS]:
+        raise UnknownNameError("option of a fit", unknown[0], _DEFAULTS)
+    checked_options({}, workers=1, **asked)
     spec = load_model(default_model(data) if model is None else model)
     with clock.step("Panel"):
         # With its columns: the checks and the record of the fit read them again.
         panel = complete(load_panel(data=data, **panel_options(spec)), spec.entries)
-    with clock.step(f"Fit ({method})"):
-        fitted = fit(spec, panel, method=method, seed=seed, draws=draws).require_passed()
+    with clock.step(f"Fit ({asked['method']})"):
+        fitted = fit(spec, panel, **asked).require_passed()
     with clock.step("Save the fit"):
         open_store(store).save(fitted)
     return fitted
@@ -267,41 +270,22 @@ def _report(
     clock: _Clock,
 ) -> tuple[Report, Fit]:
     """The report, and the fit with the calibration record that the report shows."""
-    from forecast.evaluation.backtest import BacktestPlan, backtest
-    from forecast.evaluation.calibration_record import record_of
     from forecast.evaluation.checks import CHECKS, check
     from forecast.report import Findings, report
-    from forecast.report.notices import data_notices
     from forecast.risk.initiation import initiations
     from forecast.risk.query import remember, risk
     from forecast.simulation.paired import simulate_all
     from forecast.simulation.rivals import simulate_rivals
-    from forecast.simulation.scenario import applicable, stock_scenarios
     from forecast.simulation.status_quo import origin_of, status_quo
 
     fit.require_passed()
     last = origin_of(fit)
-    chosen, left_out = list(scenarios or ()), list["Scenario"]()
-    if scenarios is None:
-        chosen, left_out = applicable(
-            stock_scenarios(), first_year=last + 1, last_year=last + horizon
-        )
-    assert fit.panel.tables is not None
-    notices = data_notices(fit.panel.tables, origin=last, horizon=horizon, left_out=left_out)
+    chosen, notices = _scenarios(fit, scenarios, last, horizon)
     years = range(last - backtest_years + 1, last + 1)
-
-    def record() -> tuple[Backtest, CalibrationRecord]:
-        plan = BacktestPlan(
-            model=fit.spec, origins=years, draws=_BACKTEST_DRAWS, refit=_BACKTEST_REFIT,
-            seed=fit.seed,
-        )  # fmt: skip
-        made = backtest(plan, fit.panel)
-        return made, record_of(made, specification=fit.spec.sha256, tables=fit.panel.tables)
-
     at_once = [name for name in CHECKS if name != _OF_RECORD]
     # Fits leave Python's lock most of the time: what needs no simulation takes the second core.
     with beside() as second:
-        pending = second.submit(record) if backtest_years else None
+        pending = second.submit(_backtested, fit, years) if backtest_years else None
         directed = second.submit(initiations, fit, chosen)
         checked = second.submit(check, fit, seed=fit.seed, checks=at_once)
         with clock.step("Risks"):
@@ -347,6 +331,32 @@ def _report(
     )
     with clock.step("Report"):
         return report(findings, folder), fit
+
+
+def _scenarios(
+    fit: Fit, given: Sequence[Scenario] | None, last: int, horizon: int
+) -> tuple[list[Scenario], list[str]]:
+    """Scenarios of the report, by default the stock ones that can apply; what is said first."""
+    from forecast.report.notices import data_notices
+    from forecast.simulation.scenario import applicable, stock_scenarios
+
+    years = {"first_year": last + 1, "last_year": last + horizon}
+    chosen, left_out = applicable(stock_scenarios(), **years) if given is None else (given, [])
+    assert fit.panel.tables is not None
+    notices = data_notices(fit.panel.tables, origin=last, horizon=horizon, left_out=left_out)
+    return list(chosen), notices
+
+
+def _backtested(fit: Fit, years: range) -> tuple[Backtest, CalibrationRecord]:
+    """The short backtest of the report, and the calibration record that it makes."""
+    from forecast.evaluation.backtest import BacktestPlan, backtest
+    from forecast.evaluation.calibration_record import record_of
+
+    plan = BacktestPlan(
+        model=fit.spec, origins=years, draws=_BACKTEST_DRAWS, refit=_BACKTEST_REFIT, seed=fit.seed
+    )
+    made = backtest(plan, fit.panel)
+    return made, record_of(made, specification=fit.spec.sha256, tables=fit.panel.tables)
 
 
 def _with_record(fit: Fit, made: CalibrationRecord, store: str | Path | None) -> Fit:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from known import make_known_fit
-from reference_files import REFERENCE_FILES
-from tiny import make_coverage, make_tiny_frames
+from support.known import make_known_fit
+from support.reference_files import REFERENCE_FILES
+from support.tiny import make_coverage, make_tiny_frames
 
 from forecast.inference.fit import Fit
 from forecast.panel.build import load_panel

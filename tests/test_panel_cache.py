@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from tiny import make_coverage, make_tiny_frames
+from support.tiny import make_coverage, make_tiny_frames
 
 from forecast import panel_cache
 from forecast.errors import ArgumentError, ArtifactError, CoverageError, UnknownNameError

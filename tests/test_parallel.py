@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import worker_tasks
+from support import worker_tasks
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError, WorkerLostError
 from forecast.parallel import at_most, cores, in_threads, run_tasks

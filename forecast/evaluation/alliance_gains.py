@@ -103,10 +103,8 @@ def alliance_gains(
         First and last year by name; those with test years are reported beside the decades.
     horizon : int
         Years ahead.
-    level : float
-        Probability of the intervals.
-    resamples : int
-        Bootstrap resamples per kind of block.
+    level, resamples : float, int
+        Probability of the intervals; bootstrap resamples per kind of block.
 
     Returns
     -------
@@ -137,7 +135,7 @@ def alliance_gains(
     )
     if table.empty:
         return table
-    base = ordered[ordered["model"] == "climatology"].reset_index(drop=True)
+    base = ordered[ordered["model"] == st.REFERENCE].reset_index(drop=True)
     reference = {
         (kind, group): log_loss(base.loc[mask, "outcome"], base.loc[mask, "probability"]).value
         for kind, group, mask in (slices(base) if len(base) else ())

@@ -267,25 +267,17 @@ def calibration_record(
         a key (``ccode_a``, ``ccode_b`` or ``ccode``) and, where known, ``stratum``, ``decade``,
         ``region``, ``peace_years``. Skill is measured against the rows of climatology; without
         them there is none.
-    model : str
-        Whose record.
+    model, horizon : str, int
+        Whose record, and how many years ahead.
     seed : int
         Seed of consistency bands and bootstraps; children are spawned.
-    horizon : int
-        Years ahead.
     counts : pandas.DataFrame, optional
         Yearly counts with ``pit`` of the same backtest, from posterior draws. Without them the
         counts are simulated from the mean probabilities alone, and say so.
-    level : float
-        Probability of every interval.
-    resamples : int
-        Bootstrap resamples per kind of block.
+    level, resamples : float, int
+        Probability of every interval; bootstrap resamples per kind of block.
     specification : str
         SHA-256 of the specification.
-
-    Returns
-    -------
-    CalibrationRecord
 
     Raises
     ------

@@ -122,10 +122,7 @@ def forecast_tables(
             key = zlib.crc32(label.encode())
             child = np.random.SeedSequence(seed, spawn_key=(horizon, origin, key, 1))
             counts += _year_counts(about, label, part.draws, np.random.default_rng(child))
-    by = {
-        name: int(sum((~np.isfinite(parts[name][s].mean)).sum() for s in scored))
-        for name in made.names
-    }
+    gone = {n: sum((~np.isfinite(parts[n][s].mean)).sum() for s in scored) for n in made.names}
     return ForecastTables(
         tables={
             "forecasts": pd.concat(forecasts, ignore_index=True).drop(columns="unit"),
@@ -152,7 +149,7 @@ def forecast_tables(
             "nuts": _nuts_table(made, parts[made.names[0]]),
         },
         left_out=int(sum((~usable[step]).sum() for step in scored)),
-        left_out_by={name: n for name, n in by.items() if n},
+        left_out_by={name: int(n) for name, n in gone.items() if n},
     )
 
 

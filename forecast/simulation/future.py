@@ -114,25 +114,10 @@ def prepare_future(
 ) -> Future:
     """Rows and design columns of every year ahead, for one alliance graph.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fit of a dyad-year model.
-    tables : Tables
-        The data set, with the scenario's edits if there are any.
-    rows : xarray.Dataset or None
-        Dyads; None for the fit's population in the first year ahead.
-    origin, horizon : int
-        Last year of the record and number of years ahead.
-    paths : int
-        Number of capability paths.
-    seed : int
-        Seed of the capability paths (the same paths in every scenario of one seed).
-
-    Notes
-    -----
-    Features that need conflicts and are not simulated (rivals, commitments owed at risk) keep
-    their windows as they were at the origin, over the alliances of the future year.
+    `tables` have the scenario's edits if there are any; `rows` are the dyads, None for the fit's
+    population in the first year ahead. The `paths` of capabilities are the same in every scenario
+    of one seed. Features that need conflicts and are not simulated (rivals, commitments owed at
+    risk) keep their windows as they were at the origin, over the alliances of the future year.
     """
     spec = fit.spec
     if (spec.unit, spec.lag, spec.outcome) != ("dyad-year", 1, "onset"):
@@ -159,52 +144,63 @@ def prepare_future(
         rows = xr.Dataset(coords={name: ahead_panel.data[name] for name in names})
     frame = _frame(rows, origin, horizon)
 
-    def columns(world: xr.Dataset, group: str, frame: xr.Dataset = frame) -> xr.Dataset:
+    def columns(
+        world: xr.Dataset, group: str, frame: xr.Dataset = frame
+    ) -> dict[str, npt.NDArray[np.floating]]:
         near = world.sel(year=slice(since[group], None))
         panel = replace(fit.panel, data=frame, world=near, lag=fit.spec.lag)
-        return compute_features(panel, _requests(groups[group])).data
+        found = compute_features(panel, _requests(groups[group])).data
+        return {code.name: found[code.name].to_numpy() for code in groups[group]}
 
-    fixed = columns(world, "fixed")
-    frozen = [
-        columns(
-            freeze_conflicts(world.sel(year=slice(None, origin + h)), h),
-            "frozen",
-            frame.isel(row=frame["year"].to_numpy() == origin + 1 + h),
-        )
-        for h in range(horizon if groups["frozen"] else 0)
-    ]
-    raw = {code.name: fixed[code.name].to_numpy() for code in groups["fixed"]}
-    for code in groups["frozen"]:
-        raw[code.name] = np.concatenate([part[code.name].to_numpy() for part in frozen])
-
+    raw = columns(world, "fixed")
+    if groups["frozen"]:
+        frozen = [
+            columns(
+                freeze_conflicts(world.sel(year=slice(None, origin + h)), h),
+                "frozen",
+                frame.isel(row=frame["year"].to_numpy() == origin + 1 + h),
+            )
+            for h in range(horizon)
+        ]
+        raw |= {name: np.concatenate([part[name] for part in frozen]) for name in frozen[0]}
     rng = generator(seed, Stream.CAPABILITIES)
     shares = capability_paths(world, origin=origin, horizon=horizon, paths=paths, rng=rng)
     years = world["year"].to_numpy()
     ahead = (years >= origin) & (years < origin + horizon)
     count = rows.sizes["row"]
     X = np.zeros((paths, horizon, count, len(fit.encoding.names)), dtype=np.float32)
-    X[..., 0] = 1.0
     complete = np.ones(count, dtype=bool)
-    live = {code.name for code in fit.encoding.terms if is_simulated(code)}
     for k in range(paths):
         share = world["capability"].to_numpy().copy()
         share[ahead] = shares[k]
-        varied = columns(world.assign(capability=(("year", "state"), share)), "path")
-        raw |= {code.name: varied[code.name].to_numpy() for code in groups["path"]}
-        for code in (code for group in groups.values() for code in group):
-            encoded = code(raw[code.name])
-            if code.missing != "indicator":
-                missing = np.isnan(raw[code.name]).reshape(horizon, count)
-                complete &= ~missing.any(axis=0)
-                encoded = np.nan_to_num(encoded)
-            at = fit.encoding.term_slices[code.name]
-            X[k][..., at] = encoded.reshape(horizon, count, -1)
-        for product in fit.encoding.interactions:
-            if not live & set(product.of):
-                at = fit.encoding.term_slices[product.name]
-                X[k][..., at] = product(X[k], fit.encoding.names)
+        raw |= columns(world.assign(capability=(("year", "state"), share)), "path")
+        complete &= _fill(X[k], fit, [code for group in groups.values() for code in group], raw)
     by_year = {name: values.reshape(horizon, count) for name, values in raw.items()}
     return Future(rows=rows, origin=origin, X=X, world=world, complete=complete, raw=by_year)
+
+
+def _fill(
+    X: npt.NDArray[np.float32],
+    fit: Fit,
+    codes: list[ColumnCode],
+    raw: Mapping[str, npt.NDArray[np.floating]],
+) -> npt.NDArray[np.bool_]:
+    """Design columns of one path, (horizon, R, p), put into X; which rows lack no needed value."""
+    horizon, count = X.shape[:2]
+    X[..., 0] = 1.0
+    complete = np.ones(count, dtype=bool)
+    slices = fit.encoding.term_slices
+    for code in codes:
+        encoded = code(raw[code.name])
+        if code.missing != "indicator":
+            complete &= ~np.isnan(raw[code.name]).reshape(horizon, count).any(axis=0)
+            encoded = np.nan_to_num(encoded)
+        X[..., slices[code.name]] = encoded.reshape(horizon, count, -1)
+    live = {code.name for code in fit.encoding.terms if is_simulated(code)}
+    for product in fit.encoding.interactions:
+        if not live & set(product.of):
+            X[..., slices[product.name]] = product(X, fit.encoding.names)
+    return complete
 
 
 def _groups(fit: Fit) -> dict[str, list[ColumnCode]]:

@@ -18,7 +18,7 @@ from simulated_calibration import (
     simulate_outcomes,
     simulated_calibration,
 )
-from simulated_designs import dyads, plain
+from support.simulated_designs import dyads, plain
 
 from forecast.errors import ArgumentError
 from forecast.inference.predict import design_predictor

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from publisher import MIDA, MIDB, STATES, TOML, Publisher, publish, redirect, status, whole
+from support.publisher import MIDA, MIDB, STATES, TOML, Publisher, publish, redirect, status, whole
 
 from forecast import cli
 from forecast.files import sha256_of

@@ -1,7 +1,7 @@
 """The simulated panel, made once."""
 
 import pytest
-from evaluation_panels import simulate_panel
+from support.evaluation_panels import simulate_panel
 
 
 @pytest.fixture(scope="session")

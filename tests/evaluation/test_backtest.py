@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from evaluation_panels import backtest_of
+from support.evaluation_panels import backtest_of
 
 from forecast.errors import ArgumentError, CoverageError
 from forecast.evaluation.backtest import BacktestPlan

@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import xarray as xr
-from evaluation_panels import backtest_of, simulate_panel
-from slow_forecaster import Slow
+from support.evaluation_panels import backtest_of, simulate_panel
+from support.slow_forecaster import Slow
 
 from forecast.errors import ArtifactError
 from forecast.evaluation.backtest import BacktestPlan, backtest
@@ -192,7 +192,9 @@ def killed_run(out):
 
 def test_a_killed_process_loses_only_what_it_was_at(panel, tmp_path):
     out = tmp_path / "out"
-    code = textwrap.dedent(SCRIPT).format(paths=[str(Path(__file__).parent)], out=str(out))
+    code = textwrap.dedent(SCRIPT).format(
+        paths=[str(Path(__file__).parent), str(Path(__file__).parents[1])], out=str(out)
+    )
     process = subprocess.Popen([sys.executable, "-c", code], env=dict(os.environ))
     deadline = time.monotonic() + 300
     slow = []

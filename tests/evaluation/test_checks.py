@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from evaluation_panels import simulate_panel
 from matplotlib.figure import Figure
 from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import norm
 from simulated_calibration import simulate_outcomes
+from support.evaluation_panels import simulate_panel
 
 from forecast import plot
 from forecast.errors import ArgumentError, UnknownNameError

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from evaluation_panels import backtest_of, simulate_panel
+from support.evaluation_panels import backtest_of, simulate_panel
 
 from forecast import cli
 from forecast.errors import CoverageError, MissingFileError, SpecificationError

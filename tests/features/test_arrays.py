@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from feature_worlds import CODES, DEFENSE, OFFENSE, Story, Treaty, random_world, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.feature_worlds import CODES, DEFENSE, OFFENSE, Story, Treaty, random_world, value
 
 from forecast.features import arrays, get_feature
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import xarray as xr
-from feature_worlds import random_world
+from support.feature_worlds import random_world
 
 from forecast.features import FeatureRequest, compute_features, gather
 from forecast.features.eras import eras, excerpt

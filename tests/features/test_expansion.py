@@ -4,7 +4,7 @@ from math import isnan
 
 import numpy as np
 import pytest
-from feature_worlds import DEFENSE, Story, Treaty, value
+from support.feature_worlds import DEFENSE, Story, Treaty, value
 
 from forecast.errors import ArgumentError
 from forecast.features import arrays, get_feature, successions, treaty_features

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from feature_worlds import DEFENSE, OFFENSE, Story, Treaty, random_world
+from support.feature_worlds import DEFENSE, OFFENSE, Story, Treaty, random_world
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError
 from forecast.features import FeatureRequest, compute_features, feature_arrays, get_feature

@@ -4,7 +4,7 @@ from math import isnan, log
 
 import numpy as np
 import pytest
-from feature_worlds import (
+from support.feature_worlds import (
     CONSULTATION,
     DEFENSE,
     NEUTRALITY,

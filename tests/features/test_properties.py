@@ -5,9 +5,9 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import xarray as xr
-from feature_worlds import CODES, Story, random_world
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.feature_worlds import CODES, Story, random_world
 
 from forecast.features import arrays, get_feature, treaty_features
 from forecast.features.registry import LEVELS, NEEDS, registered_features

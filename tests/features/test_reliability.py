@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from feature_worlds import DEFENSE, Story, Treaty, random_world, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.feature_worlds import DEFENSE, Story, Treaty, random_world, value
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.features import get_feature

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import xarray as xr
-from feature_worlds import DEFENSE, Story, Treaty, random_world, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.feature_worlds import DEFENSE, Story, Treaty, random_world, value
 
 from forecast.errors import UnknownNameError
 from forecast.features import get_feature

@@ -4,7 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
-from feature_worlds import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import kendalltau
+from sklearn.metrics import cohen_kappa_score
+from support.feature_worlds import (
     CONSULTATION,
     DEFENSE,
     NEUTRALITY,
@@ -15,10 +19,6 @@ from feature_worlds import (
     random_world,
     value,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import kendalltau
-from sklearn.metrics import cohen_kappa_score
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.features import get_feature

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from feature_worlds import DEFENSE, Story, Treaty
+from support.feature_worlds import DEFENSE, Story, Treaty
 
 from forecast.errors import ArgumentError
 from forecast.features import compute_features, get_feature

@@ -3,9 +3,9 @@
 import networkx as nx
 import numpy as np
 import pytest
-from feature_worlds import DEFENSE, NONAGGRESSION, Story, Treaty, random_world, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.feature_worlds import DEFENSE, NONAGGRESSION, Story, Treaty, random_world, value
 
 from forecast.errors import ArgumentError
 from forecast.features import get_feature

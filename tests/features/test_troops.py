@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from feature_worlds import Story, value
+from support.feature_worlds import Story, value
 
 from forecast.features import FeatureRequest, feature_arrays, get_feature
 

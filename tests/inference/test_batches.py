@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.special import logsumexp
 from scipy.stats import norm
-from simulated_designs import block, dyads, indicator, plain
+from support.simulated_designs import block, dyads, indicator, plain
 
 from forecast.inference import latent as latents
 from forecast.inference import linear_map, trapezoid

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import logsumexp
-from simulated_designs import block, indicator, plain
+from support.simulated_designs import block, indicator, plain
 
 from forecast.inference.diagnostics import Diagnostics
 from forecast.inference.laplace import Draws, evidence, sample_laplace

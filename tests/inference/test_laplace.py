@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from simulated_designs import block, dyads, indicator, plain
+from support.simulated_designs import block, dyads, indicator, plain
 
 from forecast.errors import DataError
 from forecast.inference.laplace import Draws, sample_laplace

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import worker_tasks
 import xarray as xr
-from simulated_designs import block, dyads, indicator, plain
+from support import worker_tasks
+from support.simulated_designs import block, dyads, indicator, plain
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError
 from forecast.inference.diagnostics import Diagnostics, chain_diagnostics, gate

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 from scipy.stats import t
-from simulated_designs import dyads, plain
+from support.simulated_designs import dyads, plain
 
 from forecast.inference.conditional import Measure, scale_mode, skewed
 from forecast.inference.laplace import sample_laplace, smooth_weights

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from modeling_panels import hand_panel, hand_rows, random_panel, rows, spec
+from support.modeling_panels import hand_panel, hand_rows, random_panel, rows, spec
 
 from forecast.errors import ArgumentError
 from forecast.inference.predict import onset_statistics, prior_draws, prior_predictive

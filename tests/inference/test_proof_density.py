@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from design_density import design_logp
 from scipy.special import logsumexp
-from simulated_designs import block, dyads, indicator, plain
+from support.design_density import design_logp
+from support.simulated_designs import block, dyads, indicator, plain
 
 from forecast.inference.conditional import conditional, scale_jacobian
 from forecast.inference.latent import Latent

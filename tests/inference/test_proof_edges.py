@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from simulated_designs import block, dyads, indicator, plain
+from support.simulated_designs import block, dyads, indicator, plain
 
 from forecast.errors import DataError, SpecificationError
 from forecast.inference.fit import Fit, fit

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from design_density import design_logp
 from scipy.integrate import quad
 from scipy.stats import kstest
-from simulated_designs import block, dyads, indicator, plain
+from support.design_density import design_logp
+from support.simulated_designs import block, dyads, indicator, plain
 
 from forecast.inference.latent import Latent
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from modeling_panels import content, panel, varying
+from support.modeling_panels import content, panel, varying
 
 from forecast.errors import ArgumentError, CoverageError, DataError, SpecificationError
 from forecast.features import treaty

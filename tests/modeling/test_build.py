@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import scipy.stats as st
-from design_density import design_logp
-from modeling_panels import hand_panel, random_panel, spec
+from support.design_density import design_logp
+from support.modeling_panels import hand_panel, random_panel, spec
 
 from forecast.errors import ArgumentError
 from forecast.inference.predict import design_predictor

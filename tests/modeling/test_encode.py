@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from modeling_panels import (
+from support.modeling_panels import (
     content,
     hand_panel,
     hand_rows,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from modeling_panels import hand_panel, hand_rows, panel, random_panel, spec, term
+from support.modeling_panels import hand_panel, hand_rows, panel, random_panel, spec, term
 
 from forecast.errors import SpecificationError, UnknownNameError
 from forecast.modeling.design import encode
@@ -104,7 +104,7 @@ def test_it_goes_with_either_of_its_terms() -> None:
 
 
 def test_its_slope_may_vary_by_name() -> None:
-    from modeling_panels import varying
+    from support.modeling_panels import varying
 
     groups = [varying("slope", 0.25, terms=["ratio_pact", "pact"])]
     model = spec(interaction=[RATIO_PACT], varying=groups)

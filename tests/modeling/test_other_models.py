@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from modeling_panels import content, panel, rows, term, varying
+from support.modeling_panels import content, panel, rows, term, varying
 
 from forecast.errors import SpecificationError, UnknownNameError
 from forecast.evaluation.baselines import Logit, baselines_for

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats as st
-from design_density import design_logp
-from modeling_panels import hand_panel, panel, random_panel, spec, term, varying
+from support.design_density import design_logp
+from support.modeling_panels import hand_panel, panel, random_panel, spec, term, varying
 
 from forecast.errors import ArgumentError, SpecificationError
 from forecast.inference.latent import Latent

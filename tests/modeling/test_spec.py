@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from modeling_panels import content, spec, term, varying
+from support.modeling_panels import content, spec, term, varying
 
 from forecast.errors import MissingFileError, SpecificationError, UnknownNameError
 from forecast.modeling.spec import ModelSpec, load_model

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from modeling_panels import spec, term
+from support.modeling_panels import spec, term
 
 from forecast.errors import MissingFileError, SpecificationError, UnknownNameError
 from forecast.modeling.spec import load_model

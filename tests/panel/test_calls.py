@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import make_coverage
+from support.tiny import make_coverage
 
 from forecast.panel.calls import alliance_calls
 from forecast.panel.world import build_world

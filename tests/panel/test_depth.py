@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import minimize
-from tiny import make_coverage
+from support.tiny import make_coverage
 
 from forecast.panel.treaties import DESIGN_ITEMS, latent_depth
 from forecast.panel.world import build_world

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import make_coverage, make_tiny_frames
+from support.tiny import make_coverage, make_tiny_frames
 
 from forecast.panel.world import build_world
 from forecast.sources.embedded import tables_from_frames

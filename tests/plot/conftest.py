@@ -1,13 +1,7 @@
 """The findings of the report's tests are what the figures are drawn from."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
-
-from findings import make_backtest
+from support.findings import make_backtest
 
 from forecast.evaluation.calibration_record import CalibrationRecord, record_of
 

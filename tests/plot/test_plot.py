@@ -8,9 +8,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from findings import make_backtest, make_checks, make_fit, make_risks, make_simulation
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from support.findings import make_backtest, make_checks, make_fit, make_risks, make_simulation
 
 import forecast as fc
 from forecast import plot

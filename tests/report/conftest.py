@@ -1,13 +1,7 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from findings import make_findings
+from support.findings import make_findings
 
 from forecast.report import Findings, Report, report
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from findings import make_findings, make_severe
+from support.findings import make_findings, make_severe
 
 from forecast.report import Report, report
 

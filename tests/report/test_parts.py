@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from findings import make_simulation, make_tables
 from hypothesis import given
 from hypothesis import strategies as st
+from support.findings import make_simulation, make_tables
 
 from forecast.plot.world import BINS, geometry
 from forecast.report import scenarios
@@ -96,7 +96,7 @@ def test_csv_reads_back_as_it_was() -> None:
 
 
 def test_columns_of_pairs_hold_every_pair_to_four_digits() -> None:
-    from findings import make_findings
+    from support.findings import make_findings
 
     from forecast.report.pairs import SCALE, pair_data, shown_rows
     from forecast.report.tables import tables_of
@@ -121,7 +121,7 @@ def test_columns_of_pairs_hold_every_pair_to_four_digits() -> None:
 
 
 def test_the_leading_level_of_the_table_is_the_deadly_one() -> None:
-    from findings import make_findings
+    from support.findings import make_findings
 
     from forecast.report.pairs import SCALE, pair_data, shown_rows
     from forecast.report.summary import summarise
@@ -191,7 +191,7 @@ def test_names_of_groups_are_words() -> None:
 
 
 def test_only_a_shipped_model_carries_what_is_known_of_it() -> None:
-    from findings import make_findings
+    from support.findings import make_findings
 
     from forecast.report.evidence import alliances_help
 
@@ -294,7 +294,7 @@ def test_reach_tells_parties_from_third_pairs() -> None:
 
 
 def test_a_scenario_says_where_its_differences_come_from() -> None:
-    from findings import make_findings
+    from support.findings import make_findings
 
     from forecast.report.tables import tables_of
 
@@ -353,7 +353,7 @@ def test_state_without_iso_code_is_listed_as_absent() -> None:
 
 
 def test_the_likeliest_remote_and_first_ever_pairs_are_named() -> None:
-    from findings import make_risks
+    from support.findings import make_risks
 
     from forecast.report.summary import _pairs
 

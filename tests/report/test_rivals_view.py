@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from findings import make_findings, make_simulation
+from support.findings import make_findings, make_simulation
 
 from forecast.report import report
 from forecast.report.rivals import rival_tables, rival_views, standing_view

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from findings import NASTY, make_fit
+from support.findings import NASTY, make_fit
 
 from forecast.errors import ArgumentError, ArtifactError
 from forecast.files import MARKER

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from known import make_known_fit
+from support.known import make_known_fit
 
 import forecast
 from forecast.errors import ArgumentError, UnknownNameError

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import xarray as xr
-from known import make_known_fit
-from rich_model import rich_fit
+from support.known import make_known_fit
+from support.rich_model import rich_fit
 
 from forecast.features import FeatureRequest, compute_features
 from forecast.features.arrays import allied

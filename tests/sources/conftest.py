@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from folders import write_tables
+from support.folders import write_tables
 
 
 @pytest.fixture

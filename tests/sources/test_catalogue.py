@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from publisher import MIDA, MIDB, STATES, TOML, Publisher, cut, publish, whole
+from support.publisher import MIDA, MIDB, STATES, TOML, Publisher, cut, publish, whole
 from test_archive import make_zip
 
 from forecast.errors import (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from publisher import (
+from support.publisher import (
     Publisher,
     chunked,
     cut,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from reference_files import REFERENCE_FILES
+from support.reference_files import REFERENCE_FILES
 
 from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownNameError
 from forecast.features.gather import FeatureRequest, feature_arrays

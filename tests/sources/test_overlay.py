@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from known import make_known_fit
+from support.known import make_known_fit
 
 import forecast
 from forecast import cli

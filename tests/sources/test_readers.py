@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from folders import edit_line, write_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import make_tiny_frames
+from support.folders import edit_line, write_tables
+from support.tiny import make_tiny_frames
 
 from forecast.errors import DataError, ForecastError, MissingFileError
 from forecast.sources.embedded import load_tables, read_coverage, tables_from_frames

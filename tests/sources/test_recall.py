@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from recall import measure_recall
-from reference_files import REFERENCE_FILES
+from support.reference_files import REFERENCE_FILES
 
 from forecast.errors import DataError
 from forecast.paths import data_folder

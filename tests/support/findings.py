@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import xarray as xr
-from tiny import make_coverage, make_tiny_frames
 
 from forecast.evaluation.backtest import Backtest
 from forecast.evaluation.checks import CheckResult
@@ -20,6 +19,7 @@ from forecast.report import Findings
 from forecast.simulation.paired import CAUTION
 from forecast.sources.embedded import tables_from_frames
 from forecast.sources.tables import Tables
+from support.tiny import make_coverage, make_tiny_frames
 
 ORIGIN, HORIZON = 2010, 5
 NASTY = 'Eron </script><b>&"'

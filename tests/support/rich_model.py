@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from known import make_known_fit
-
 from forecast.inference.fit import Fit
 from forecast.modeling.spec import ModelSpec, load_model
+from support.known import make_known_fit
 
 
 def term(name: str, feature: str, family: str = "history", **keys: Any) -> dict[str, Any]:

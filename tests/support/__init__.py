@@ -1,0 +1,1 @@
+"""What several tests need: worlds, panels, fits, servers and the files of the reference folder."""
