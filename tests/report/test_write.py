@@ -20,7 +20,7 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     return {
         p.name: p.read_bytes()
         for p in folder.iterdir()
-        if p.suffix in (".csv", ".parquet", ".json") and p.name != "report.json"
+        if p.suffix in (".csv", ".parquet", ".json") and p.name not in ("report.json", MARKER)
     }
 
 
