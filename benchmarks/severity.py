@@ -20,7 +20,7 @@ import pandas as pd
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.spec import ModelSpec, load_model
-from forecast.simulation.severity_rows import levels_reached, recent_log_odds, severity_panel
+from forecast.simulation.severity import levels_reached, recent_log_odds, severity_panel
 from forecast.sources.datasets import read_tables
 
 DRAWS = 400

@@ -146,7 +146,7 @@ def run(
         before the fit.
     """
     from forecast.modeling.spec import load_model
-    from forecast.report.earlier import read_earlier
+    from forecast.report.write import read_earlier
 
     read_earlier(Path(folder))
     for theory in theories:  # what is wrong with one is said before the fit
@@ -243,7 +243,7 @@ def report_of(
     ArgumentError
         `folder` holds something else than an earlier report.
     """
-    from forecast.report.earlier import read_earlier
+    from forecast.report.write import read_earlier
 
     read_earlier(Path(folder))
     written, _ = _report(
@@ -274,9 +274,8 @@ def _report(
     from forecast.report import Findings, report
     from forecast.risk.initiation import initiations
     from forecast.risk.query import remember, risk
-    from forecast.simulation.paired import simulate_all
+    from forecast.simulation.paired import origin_of, simulate_all, status_quo
     from forecast.simulation.rivals import simulate_rivals
-    from forecast.simulation.status_quo import origin_of, status_quo
 
     fit.require_passed()
     last = origin_of(fit)
@@ -337,7 +336,7 @@ def _scenarios(
     fit: Fit, given: Sequence[Scenario] | None, last: int, horizon: int
 ) -> tuple[list[Scenario], list[str]]:
     """Scenarios of the report, by default the stock ones that can apply; what is said first."""
-    from forecast.report.notices import data_notices
+    from forecast.report.summary import data_notices
     from forecast.simulation.scenario import applicable, stock_scenarios
 
     years = {"first_year": last + 1, "last_year": last + horizon}

@@ -18,7 +18,7 @@ from forecast.inference.diagnostics import Thresholds
 from forecast.modeling.spec import load_model
 from forecast.panel import build
 from forecast.panel.types import Panel
-from forecast.report.notices import data_notices
+from forecast.report.summary import data_notices
 from forecast.run import (
     Run,
     default_model,

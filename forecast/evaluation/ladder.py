@@ -9,8 +9,7 @@ import pandas as pd
 
 from forecast.evaluation.origins import known_before
 from forecast.simulation.levels import LEVELS
-from forecast.simulation.severity import Severity
-from forecast.simulation.severity_rows import levels_reached
+from forecast.simulation.severity import Severity, levels_reached
 from forecast.sources.tables import Tables
 
 __all__ = ["ladder_forecasts", "ladder_table"]

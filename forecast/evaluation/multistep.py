@@ -55,10 +55,10 @@ def simulated_forecasts(
     ``under_way="stratum"``; for others it is one where no dispute of its own is under way. A row
     of a pair that was not in the population at the origin is NaN.
     """
-    from forecast.simulation.coefficients import Coefficients
     from forecast.simulation.dynamics import Record
     from forecast.simulation.ending import Endings
     from forecast.simulation.engine import simulate_paths
+    from forecast.simulation.predictor import Coefficients
 
     known = known_before(tables, origin)
     _refuse(fit, known, origin)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 from forecast.simulation.levels import DEATHS
+from forecast.text import percentage, percentage_interval, rounding_step
 
 if TYPE_CHECKING:
     from forecast.evaluation.calibration_record import CalibrationRecord

@@ -5,13 +5,10 @@ figure. They need no pyplot: nothing is shown or kept open, and a notebook shows
 the value of a cell.
 """
 
-from forecast.plot.calibration import calibration, ladder, murphy, pit, ratios, reliability
-from forecast.plot.checks import check
-from forecast.plot.effects import coefficients, differences, gains, slopes
-from forecast.plot.futures import risks, scenario
-from forecast.plot.history import features, onsets
+from forecast.plot.calibration import calibration, check, ladder, murphy, pit, ratios, reliability
+from forecast.plot.effects import coefficients, differences, gains, risks, scenario, slopes
 from forecast.plot.intervals import intervals
-from forecast.plot.world import state_map
+from forecast.plot.world import features, onsets, state_map
 
 __all__ = [
     "calibration",

@@ -1,9 +1,11 @@
-"""The ground of every figure: its axes and colours, and rows of dots with intervals."""
+"""Intervals beside each other, what all figures share, and a figure as themed SVG."""
 
 from __future__ import annotations
 
 import io
+import re
 import textwrap
+from html import escape
 from itertools import groupby
 from typing import Any
 
@@ -13,12 +15,30 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "GREY", "LINE", "MUTED", "ORANGE", "PALETTE", "Picture", "intervals", "new_axes"]
+__all__ = [
+    "BLUE",
+    "GREY",
+    "LINE",
+    "MUTED",
+    "ORANGE",
+    "PALETTE",
+    "Picture",
+    "intervals",
+    "new_axes",
+    "themed_svg",
+]
+
 
 #: Colours that colour-blind readers can tell apart (Okabe and Ito 2008).
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+
+
 GREY, MUTED, LINE = "#b0b0b0", "#808080", "#cccccc"
+
+
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, MUTED)
+
+
 _STYLE: dict[Any, Any] = {
     "font.size": 9.0, "axes.titlesize": 10.0, "axes.titlelocation": "left",
     "axes.facecolor": "none", "axes.spines.top": False, "axes.spines.right": False,
@@ -26,7 +46,11 @@ _STYLE: dict[Any, Any] = {
     "xtick.color": MUTED, "xtick.labelcolor": "black", "ytick.color": MUTED,
     "ytick.labelcolor": "black", "axes.grid": False, "figure.facecolor": "white",
 }  # fmt: skip
+
+
 _MARKS = "oDs^v"
+
+
 _LETTERS = 44
 
 
@@ -169,3 +193,39 @@ def log_axis(ax: Axes, values: np.ndarray) -> None:
 
 def _short(label: str) -> str:
     return label if len(label) <= _LETTERS else label[: _LETTERS - 1].rstrip(" –") + "…"
+
+
+#: Colours of the figures, and what the style sheet of the page calls them.
+_COLOURS = {
+    "#000000": "var(--ink)", "#ffffff": "var(--paper)", BLUE: "var(--s0)", ORANGE: "var(--s1)",
+    GREEN: "var(--s2)", GREY: "var(--soft)", MUTED: "var(--muted)", LINE: "var(--line)",
+}  # fmt: skip
+
+
+def themed_svg(figure: Figure, *, name: str, label: str) -> str:
+    """Figure as an SVG element: text as text, no width of its own, ids that clash with no other.
+
+    `name` is unique on the page and begins all ids; `label` says what the figure shows to people
+    who cannot see it.
+    """
+    figure.patch.set_alpha(0.0)
+    out = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'(xlink:href|href)="#', rf'\1="#{name}-', svg)
+    svg = svg.replace("url(#", f"url(#{name}-")
+    for colour, variable in _COLOURS.items():
+        svg = svg.replace(colour, variable)
+    # Text has no fill of its own in matplotlib's output: it would stay black on a dark page.
+    family = r"""(font: (?:\w+ )*[\d.]+px|font-family:) ['A-Za-z][^";]*"""
+    svg = re.sub(family, r"\1 var(--sans)", svg)
+    view = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    size = f"max-width:{float(view[1]) * 1.3:.0f}px" if view else ""
+    for attribute in ("width", "height"):
+        svg = re.sub(rf'<svg ([^>]*?){attribute}="[^"]*"', r"<svg \1", svg, count=1)
+    head = f'<svg class="mpl" role="img" aria-label="{escape(label)}" style="{size}" '
+    return svg.replace("<svg ", head, 1).strip()

@@ -13,17 +13,21 @@ from markupsafe import Markup
 
 from forecast import plot
 from forecast.features.strata import population_words
-from forecast.plot.svg import themed_svg
+from forecast.plot.intervals import themed_svg
 from forecast.plot.world import BINS
 from forecast.report import evidence
 from forecast.report.alliances import alliance_views
-from forecast.report.earlier import Edition
-from forecast.report.map import bin_labels, world_map
-from forecast.report.pairs import pair_data, place, shown_rows
-from forecast.report.rivals import rival_views, standing_view
-from forecast.report.scenarios import edit_words, parties, scenario_views
+from forecast.report.pairs import bin_labels, pair_data, place, shown_rows, world_map
+from forecast.report.scenarios import (
+    edit_words,
+    parties,
+    rival_views,
+    scenario_views,
+    standing_view,
+)
 from forecast.report.summary import span
 from forecast.report.views import state_view, under_way_view
+from forecast.report.write import Edition
 from forecast.text import count, interval, percent, points, ratio, slug
 
 if TYPE_CHECKING:

@@ -1,9 +1,10 @@
-"""What the report says at the top, in sentences written from the tables."""
+"""What the report says first: notices on the data, then sentences written from the tables."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from forecast.features.strata import STRATA_WORDS
 from forecast.report.scenarios import WORLD
 from forecast.report.views import Row
 from forecast.sources.codes import BETWEEN
+from forecast.sources.tables import amended_words
 from forecast.text import (
     count,
     group_words,
@@ -25,11 +27,66 @@ from forecast.text import (
     slug,
 )
 
-__all__ = ["alliance_gain", "span", "summarise"]
+if TYPE_CHECKING:
+    from forecast.simulation.scenario import Scenario
+    from forecast.sources.tables import Tables
+
+__all__ = ["alliance_gain", "data_notices", "span", "summarise"]
+
+
+def data_notices(
+    tables: Tables, *, origin: int, horizon: int, left_out: Sequence[Scenario] = ()
+) -> list[str]:
+    """Sentences that say what the user amended and which years the historical data are about.
+
+    `origin` is the last year of the record of conflicts, `horizon` the years ahead; `left_out` are
+    scenarios that cannot apply to these years.
+    """
+    own = [words] if (words := amended_words(tables.vintage)) else []
+    skipped = _skipped(left_out, _years(origin, horizon))
+    if tables.name != "historical":
+        return [*own, *skipped]
+    covers = tables.coverage
+
+    def named(table: str) -> str:
+        cover = covers[table]
+        since = f", changes after {cover.amended_after} from the embedded data"
+        more = since if cover.amended_after is not None else ""
+        return f"{cover.first}–{cover.last} ({cover.source} {cover.version}{more})"
+
+    years = _years(origin, horizon)
+    sentences = [
+        f"Official sources: conflicts {named('conflicts')}; alliances {named('members')}; state"
+        f" system {named('states')}; capabilities {named('capabilities')}. The record of conflicts"
+        f" ends in {origin}: the forecast is for {years}, not for today."
+    ]
+    if min(covers["members"].last, covers["states"].last) > origin:
+        sentences.append(
+            f"States, borders and alliances of {years} are those on record, which nobody knew in"
+            f" {origin}; capabilities and conflicts are simulated."
+        )
+    return [*own, *sentences, *skipped]
+
+
+def _years(origin: int, horizon: int) -> str:
+    first, last = origin + 1, origin + horizon
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def _skipped(scenarios: Sequence[Scenario], years: str) -> list[str]:
+    if not scenarios:
+        return []
+    names = "; ".join(scenario.name for scenario in scenarios)
+    return [f"Stock scenarios that cannot apply to a forecast for {years}: {names}."]
+
 
 _RECENT = 10
+
+
 #: Pairs that the sentences name: those under way, and the likeliest onsets.
 _GOING, _NEXT = 12, 8
+
+
 #: Years of a backtest below which a gain in them is no verdict on others.
 _FEW_YEARS = 10
 

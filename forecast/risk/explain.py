@@ -102,14 +102,9 @@ class Explanation:
 
 
 def parts_words(own: tuple[float, ...], contagion: tuple[float, ...], *, edited: bool) -> str:
-    """Where a difference comes from, as a sentence.
+    """Where a difference comes from, as a sentence: mean, lower and upper end of its two parts.
 
-    Parameters
-    ----------
-    own, contagion : tuple of float
-        Mean, lower and upper end of the two parts.
-    edited : bool
-        Whether the pair's own alliances are edited.
+    `edited`: whether the pair's own alliances are.
     """
     others = f"{_does(contagion, 'the simulated disputes of other pairs', 'contagion: ')}"
     if not edited:
@@ -129,12 +124,8 @@ def _does(part: tuple[float, ...], subject: str, label: str = "") -> str:
 def support_words(leaves: tuple[str, ...], before: float | None, after: float | None) -> str:
     """How far the pair gets from what the fit has seen, as a sentence; empty if it stays.
 
-    Parameters
-    ----------
-    leaves : tuple of str
-        Features that leave the range of the fit.
-    before, after : float or None
-        Percentiles without and with the edits.
+    `leaves` are features that leave the range of the fit, `before` and `after` percentiles without
+    and with the edits.
     """
     out = f"It leaves the range of the fit in {', '.join(leaves)}." if leaves else ""
     if before is None or after is None or not math.isfinite(before + after):
@@ -150,7 +141,7 @@ def support_words(leaves: tuple[str, ...], before: float | None, after: float | 
 
 
 def _unusual() -> int:
-    from forecast.simulation.support import UNUSUAL
+    from forecast.simulation.comparison import UNUSUAL
 
     return UNUSUAL
 

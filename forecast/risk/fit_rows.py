@@ -10,7 +10,7 @@ import pandas as pd
 
 from forecast.evaluation.calibration_record import BANDS, band_of
 from forecast.features.strata import STRATUM_COLUMNS, BaseRate, stratum_of
-from forecast.simulation.severity_rows import levels_reached
+from forecast.simulation.severity import levels_reached
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit

@@ -21,8 +21,7 @@ from forecast.panel.events import initiators_coded
 from forecast.simulation.apply import apply_scenario
 from forecast.simulation.ending import disputes_at
 from forecast.simulation.future import freeze_conflicts
-from forecast.simulation.paired import CAUTION
-from forecast.simulation.status_quo import origin_of
+from forecast.simulation.paired import CAUTION, origin_of
 from forecast.sources.codes import state_label
 
 if TYPE_CHECKING:
@@ -197,19 +196,9 @@ def initiations(
 ) -> tuple[dict[str, Initiation], list[str]]:
     """Who would begin under each scenario, by a model of initiation fitted to the data of a fit.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fit of any unit; its tables, years and seed are taken.
-    scenarios : sequence of Scenario
-    draws : int
-        Posterior draws.
-
-    Returns
-    -------
-    dict, list of str
-        Answers by name of scenario, and why there is none: the data do not say who began, or the
-        model of initiation did not pass the publication gate.
+    Of the fit, of any unit, the tables, years and seed are taken. Answers by name of scenario, and
+    why there is none: the data do not say who began, or the model did not pass the publication
+    gate.
     """
     from forecast.inference.fit import fit as fit_model
     from forecast.modeling.spec import load_model

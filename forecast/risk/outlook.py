@@ -20,15 +20,14 @@ from forecast.features.strata import (
 )
 from forecast.panel.rows import relevant_pairs
 from forecast.risk.fit_rows import FitRows
-from forecast.simulation.coefficients import Coefficients
+from forecast.simulation.comparison import Support, outside
 from forecast.simulation.dynamics import STATUSES, Allies, Track
 from forecast.simulation.ending import disputes_at
 from forecast.simulation.engine import hazard_of, level_within
-from forecast.simulation.levels import LEVELS, Level
+from forecast.simulation.levels import LEVELS, RECORDED_AS, Level, of_level
 from forecast.simulation.lookup import lookup
-from forecast.simulation.predictor import Frame, simulated_terms
-from forecast.simulation.status_quo import StatusQuo, origin_of, status_quo
-from forecast.simulation.support import Support, outside
+from forecast.simulation.paired import CAUTION, StatusQuo, origin_of, status_quo
+from forecast.simulation.predictor import Coefficients, Frame, simulated_terms
 from forecast.sources.codes import resolve_state, state_label
 
 if TYPE_CHECKING:
@@ -53,31 +52,11 @@ def _finite(value: float) -> float | None:
 
 
 class Outlook:
-    """Draws of the status quo of one fit, and what is needed to read them.
+    """Draws (D) of the status quo of one fit, some years ahead, and how they are read.
 
-    Parameters
-    ----------
-    fit : Fit
-        Fit of a dyad-year model.
-    horizon : int
-        Years ahead that are simulated.
-    draws : int or None
-        Posterior draws D; None for all.
-    seed : int
-        Seed of what is drawn ahead.
-    now : StatusQuo, optional
-        What these would give, if it is simulated already.
-
-    Attributes
-    ----------
-    cumulative : numpy.ndarray, shape (R, horizon, D), float32
-        Probability of at least one onset within the first h years, by draw.
-    joint : Joint
-        Which onsets may begin together.
-    position : dict
-        Row of each pair of COW numbers (smaller first).
-    stratum : numpy.ndarray, shape (R,), str
-        Stratum of each row at the origin.
+    `cumulative` (R, horizon, D): probability of at least one onset within the first h years, by
+    draw. `joint`: which onsets may begin together. `position`: row of each pair of COW numbers
+    (smaller first). `stratum` (R,): of each row at the origin.
     """
 
     def __init__(
@@ -123,6 +102,24 @@ class Outlook:
         assert self.fit.panel.tables is not None
         return self.fit.panel.tables
 
+    def asked(self, horizon: int, level: float, severity: Level, whom: str) -> dict[str, Any]:
+        """What was asked, and what is the same in every answer to it."""
+        outcome = of_level(self.fit.spec.outcome, severity)
+        return {
+            "first_year": self.origin + 1,
+            "last_year": self.origin + horizon,
+            "horizon": horizon,
+            "interval_level": level,
+            "severity": severity,
+            "unit": f"probability of at least one {outcome}, as recorded in the data, between"
+            f" {whom} within {horizon} year{'s' if horizon > 1 else ''}",
+            "recall": self.tables.coverage["conflicts"].recall_words(
+                self.origin + 1, RECORDED_AS[severity]
+            ),
+            "vintage": self.vintage,
+            "caution": CAUTION,
+        }
+
     def pair(self, a: State, b: State) -> tuple[int, int]:
         """COW numbers of two states in the origin year, smaller first."""
         for name in (a, b):
@@ -157,13 +154,10 @@ class Outlook:
         return np.concatenate(parts, axis=1)
 
     def ladder(self, rows: npt.NDArray[np.int64], horizon: int, levels: int = 3) -> Float32Array:
-        """Draws of the probability of each level within 1 … `horizon` years; see `level_within`.
+        """Draws of each level within 1 … h years, as `level_within`; (1 + levels, rows, h, D).
 
-        Returns
-        -------
-        numpy.ndarray, shape (1 + levels, rows, horizon, D), float32
-            Onset, fatal, deaths_25, deaths_1000, as far as asked: each at most the one before, draw
-            by draw.
+        Onset, fatal, deaths_25, deaths_1000, as far as asked: each at most the one before, draw by
+        draw.
         """
         onset = self.cumulative[rows, :horizon]
         out = np.empty((1 + levels, *onset.shape), dtype=np.float32)
@@ -313,7 +307,7 @@ class Outlook:
     def drivers(self, row: int) -> tuple[dict[str, Any], ...]:
         """The three terms that move the log-odds of the first year most.
 
-        Log-odds are relative to the average dyad-year of the fit (columns are centred there).
+        Relative to the average dyad-year of the fit: columns are centred there.
         """
         X, beta, _ = self._first_year
         slices = self.fit.encoding.term_slices

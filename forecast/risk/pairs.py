@@ -10,14 +10,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.draws import estimates
-from forecast.evaluation.rounding import percentage, percentage_interval, rounded, rounding_step
 from forecast.features.strata import OUTSIDE, population_words
-from forecast.risk.ladder import fighting_draws, ladder_draws, ladder_entries, told
 from forecast.risk.outlook import Outlook
-from forecast.risk.pair_answer import Ended, Risk, UnderWay
+from forecast.risk.pair_answer import (
+    Ended,
+    Risk,
+    UnderWay,
+    fighting_draws,
+    ladder_draws,
+    ladder_entries,
+    told,
+)
 from forecast.simulation.dynamics import STATUSES
-from forecast.simulation.levels import LEVELS, RECORDED_AS, Level, of_level
-from forecast.simulation.paired import CAUTION
+from forecast.simulation.levels import LEVELS, Level
+from forecast.text import percentage, percentage_interval, rounded, rounding_step
 
 if TYPE_CHECKING:
     from forecast.evaluation.calibration_record import CalibrationRecord
@@ -155,35 +161,21 @@ def risk_answer(
         state_b=outlook.label(pair[1]),
         ccode_a=pair[0],
         ccode_b=pair[1],
-        first_year=outlook.origin + 1,
-        last_year=outlook.origin + horizon,
-        horizon=horizon,
         status=status,
         under_way=(
             _under_way(outlook, pair, horizon, level, rises) if status == UNDER_WAY else None
         ),
         ended=_ended(outlook.disputes[pair]) if status == ENDED else None,
-        interval_level=level,
-        severity=severity,
         ladder=ladder,
         fighting=fighting,
-        unit=(
-            f"probability of at least one {of_level(fit.spec.outcome, severity)}, as"
-            " recorded in the data, between the two (undirected dyad) within"
-            f" {horizon} year{'s' if horizon > 1 else ''}"
-        ),
         stratum=stratum,
         base_rate=base_rate,
         base_population=_base_population(fit.spec.population, stratum),
         base_rows=base.rows,
         ratio=told["probability"] / base_rate,
-        recall=outlook.tables.coverage["conflicts"].recall_words(
-            outlook.origin + 1, RECORDED_AS[severity]
-        ),
-        vintage=outlook.vintage,
-        caution=CAUTION,
         rounded=_rounded(numbers, widths, (base_rate, base_width), reason),
         **told,
+        **outlook.asked(horizon, level, severity, "the two (undirected dyad)"),
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from forecast.risk.pair_answer import Risk
     from forecast.risk.set_answer import SetRisk
     from forecast.simulation.levels import Level
-    from forecast.simulation.status_quo import StatusQuo
+    from forecast.simulation.paired import StatusQuo
 
     type Evidence = Backtest | CalibrationRecord
 
@@ -170,14 +170,8 @@ def risk_of_sides(
 ) -> Risk | SetRisk:
     """Answer about two states; about any of their pairs if that is asked or one is an alliance.
 
-    Parameters
-    ----------
-    fit, horizon, level, severity
-        See `risk`.
-    a, b : str
-        Each a state or an alliance; without `b` every other state (with `any_`).
-    any_ : bool
-        Ask about any of the pairs of the two sides.
+    Each of `a` and `b` is a state or an alliance; without `b` it is every other state (with
+    `any_`).
     """
     from forecast.sources.membership import alliance_named
 

@@ -10,9 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.rounding import rounding_step
 from forecast.simulation.levels import as_severity, of_level
 from forecast.simulation.rivals import REFUTED
+from forecast.text import rounding_step
 
 __all__ = [
     "DEPENDS",
@@ -155,13 +155,7 @@ def rival_reasons(result: xr.Dataset) -> list[str]:
 
 
 def rival_answers(result: xr.Dataset, *, top: int) -> list[str]:
-    """`rival_answer` of the pairs whose risk changes most under any theory that stands.
-
-    Parameters
-    ----------
-    result, top
-        As for `rival_table`.
-    """
+    """`rival_answer` of the `top` pairs whose risk changes most under any theory that stands."""
     pairs = rival_table(result, top=top).drop_duplicates(["ccode_a", "ccode_b"])
     return [
         rival_answer(result, int(a), int(b))

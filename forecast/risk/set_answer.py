@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from forecast.evaluation.rounding import percentage, rounding_step
+from forecast.simulation.levels import LEVEL_WORDS
 from forecast.sources.tables import amended_words
+from forecast.text import percentage, rounding_step
 
 __all__ = ["SetRisk"]
 
@@ -118,10 +119,7 @@ class SetRisk:
 
     def __str__(self) -> str:
         """The answer, what it is made of, and what is on record."""
-        from forecast.simulation.levels import LEVEL_WORDS
-
-        many = self.horizon > 1
-        span = f"in {self.first_year}–{self.last_year}" if many else f"in {self.first_year}"
+        span = f"in {self.first_year}{f'–{self.last_year}' if self.horizon > 1 else ''}"
         who = (
             f"Within {self.side_a}"
             if self.side_a == self.side_b

@@ -11,14 +11,12 @@ import pandas as pd
 
 from forecast.draws import Stream, estimates, generator
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 from forecast.risk.outlook import Outlook
 from forecast.risk.pair_answer import date_words
 from forecast.risk.set_answer import SetRisk
 from forecast.simulation.dynamics import STATUSES
 from forecast.simulation.joint import any_begins
-from forecast.simulation.levels import LEVELS, RECORDED_AS, Level, of_level
-from forecast.simulation.paired import CAUTION
+from forecast.simulation.levels import LEVELS, Level
 from forecast.sources.codes import ALIASES, resolve_state
 from forecast.sources.membership import (
     ALLIANCE_ALIASES,
@@ -26,6 +24,7 @@ from forecast.sources.membership import (
     find_alliance,
     member_codes,
 )
+from forecast.text import percentage, percentage_interval, rounding_step
 
 __all__ = ["any_answer"]
 
@@ -70,20 +69,10 @@ def any_answer(
         states_a=_names(outlook, one),
         states_b=_names(outlook, opposite),
         pairs=len(pairs),
-        first_year=outlook.origin + 1,
-        last_year=outlook.origin + horizon,
-        horizon=horizon,
         probability=probability,
         lower=lower,
         upper=upper,
         interval_kind="equal-tailed",
-        interval_level=level,
-        severity=severity,
-        unit=(
-            f"probability of at least one {of_level(fit.spec.outcome, severity)}, as recorded in"
-            f" the data, between at least one of {len(pairs)} pairs (undirected dyads) within"
-            f" {horizon} year{'s' if horizon > 1 else ''}"
-        ),
         expected=float(own.sum()),
         distribution=tuple(float(p) for p in distribution),
         fewest=int(np.searchsorted(reached, tail)),
@@ -101,11 +90,6 @@ def any_answer(
         record=_record(outlook, pairs, severity),
         observed_rate=sum(pair not in outlook.position for pair in pairs),
         handling=f"model {fit.spec.name}, {fit.method}, {draws.size} simulated worlds",
-        recall=outlook.tables.coverage["conflicts"].recall_words(
-            outlook.origin + 1, RECORDED_AS[severity]
-        ),
-        vintage=outlook.vintage,
-        caution=CAUTION,
         rounded={
             "step": step,
             "text": percentage(probability, step),
@@ -118,6 +102,9 @@ def any_answer(
                 " record out of sample."
             ),
         },
+        **outlook.asked(
+            horizon, level, severity, f"at least one of {len(pairs)} pairs (undirected dyads)"
+        ),
     )
 
 

@@ -21,29 +21,12 @@ __all__ = ["apply_scenario"]
 def apply_scenario(
     tables: Tables, scenario: Scenario, *, first_year: int, last_year: int
 ) -> Tables:
-    """Tables with the scenario's edits in `alliances` and `members`.
+    """A copy of the tables with the scenario's edits in `alliances` and `members`.
 
-    Parameters
-    ----------
-    tables : Tables
-        The data set.
-    scenario : Scenario
-        Edits, applied in order.
-    first_year, last_year : int
-        Years in which an edit may take effect: the forecast period.
-
-    Returns
-    -------
-    Tables
-        A copy with a fingerprint of its own; the input is unchanged.
-
-    Raises
-    ------
-    ArgumentError
-        An edit that cannot be: joining twice, leaving what one is not in, a date outside
-        the forecast period, an alliance that has ended, a new one with a taken name.
-    UnknownNameError
-        Unknown state or alliance, with the nearest name.
+    Edits are applied in order. An `ArgumentError` names one that cannot be: joining twice, leaving
+    what one is not in, a date outside the forecast period `first_year` to `last_year`, an alliance
+    that has ended, a new one with a taken name; an `UnknownNameError` the nearest name of a state
+    or alliance.
     """
     alliances = tables.alliances.copy()
     members = tables.members.copy()

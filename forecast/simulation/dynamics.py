@@ -55,36 +55,19 @@ Float64Array = npt.NDArray[np.float64]
 class Record:
     """What had happened by the end of the origin year, for the rows of a simulation.
 
-    Attributes
-    ----------
-    origin : int
-        Last year of the record.
-    a, b : numpy.ndarray, shape (R,)
-        Positions of the two sides among the states.
-    states : int
-        Number of states S.
-    onset : numpy.ndarray, shape (years, R), uint8
-        Number of onsets of the pairs in every year up to the origin (last row: the origin), since
-        the later entry of the two.
-    pairs : numpy.ndarray, shape (years, S, S), uint8
-        The same of all pairs of states.
-    active : numpy.ndarray, shape (R,), bool
-        A dispute was active on some day of the origin year.
-    going : numpy.ndarray, shape (R,), int16
-        Of a pair with a dispute under way (open on the last day of the origin year): 2 · age +
-        severe in the year to come, as in `forecast.simulation.ending.Endings.stays`; else 0.
-    peace, total : numpy.ndarray, shape (R,), int16
-        Years of peace and number of onsets at the end of the origin year.
-    elsewhere : numpy.ndarray, shape (2, pairs)
-        Positions of pairs outside the rows with a dispute active in the origin year.
-    state_onsets : numpy.ndarray, shape (years, S)
-        Distinct conflicts that began, by state, since its entry.
-    system_onsets, system_states : numpy.ndarray, shape (years,)
-        Dyadic onsets of the whole system, and number of states in it.
-    distinct : float
-        Distinct conflicts that a state's dyadic onset stands for: of all states and years,
-        conflicts that began over pairs in which one did. A coalition's war on a state is one
-        conflict of it and as many onsets as the coalition has members.
+    `a`, `b` (R,) are positions of the two sides among the S states. `onset` (years, R): onsets of
+    the pairs in every year up to the origin (last row), since the later entry of the two; `pairs`
+    (years, S, S): the same of all pairs. `active` (R,): a dispute was active on some day of the
+    origin year; `going` (R,): of a pair with one under way (open on its last day) 2 · age + severe
+    in the year to come, as in `forecast.simulation.ending.Endings.stays`, else 0. `peace`, `total`
+    (R,): years of peace and number of onsets at its end. `elsewhere` (2, pairs): positions of pairs
+    outside the rows with a dispute active in it. `state_onsets` (years, S): distinct conflicts that
+    began, by state, since its entry. `system_onsets`, `system_states` (years,): dyadic onsets of
+    the whole system, and number of states in it.
+
+    `distinct`: distinct conflicts that a state's dyadic onset stands for: of all states and years,
+    conflicts that began over pairs in which one did. A coalition's war on a state is one conflict
+    of it and as many onsets as the coalition has members.
     """
 
     origin: int
@@ -198,18 +181,11 @@ def _going(tables: Tables, rows: xr.Dataset, origin: int, under_way: BoolArray) 
 
 @dataclass(eq=False)
 class Track:
-    """State of the simulated world at the end of a year, for every row and draw.
+    """State of the simulated world at the end of a year, for every row and draw; each (R, D).
 
-    Attributes
-    ----------
-    active : numpy.ndarray, shape (R, D), bool
-        Dispute active on some day of the last simulated year.
-    going : numpy.ndarray, shape (R, D), int16
-        Of a dispute open at its end 2 · age + severe, as in `Record.going`; 0 if there is none.
-    peace, total : numpy.ndarray, shape (R, D), int16
-        Years of peace; onsets so far.
-    onsets : list of numpy.ndarray, shape (R, D), bool
-        Simulated onsets of every year since the origin.
+    `active`: a dispute was active on some day of the last simulated year; `going`: of one open at
+    its end 2 · age + severe, as in `Record.going`, else 0; `peace`, `total`: years of peace, onsets
+    so far; `onsets`: simulated onsets of every year since the origin.
     """
 
     active: BoolArray
@@ -286,20 +262,11 @@ class Track:
 class Allies:
     """Alliances and allies in dispute at the end of a year; what is asked for is made once.
 
-    Attributes
-    ----------
-    record : Record
-        Rows.
-    ties : scipy.sparse.csr_array, shape (S, S)
-        Who is allied with whom: either of the two owes the other defence.
-    active : numpy.ndarray, shape (R, D), bool
-        Disputes active in the year; both tracks of a simulation share it, since a dyad's own
-        dispute is never an ally's.
-    first : bool
-        Whether the year is the origin, in which disputes of pairs outside the rows count too.
-    known : dict
-        What depends on everybody's disputes of the year and not on what the row's own pair went
-        through, (R or S, D) by name.
+    `ties` (S, S): who is allied with whom: either of the two owes the other defence. `active` (R,
+    D): disputes active in the year; both tracks of a simulation share it, since a dyad's own
+    dispute is never an ally's. `first`: whether the year is the origin, in which disputes of pairs
+    outside the rows count too. `known`: what depends on everybody's disputes of the year and not on
+    what the row's own pair went through, (R or S, D) by name.
     """
 
     record: Record

@@ -125,27 +125,11 @@ def disputes_at(tables: Tables, year: int) -> pd.DataFrame:
 
 
 class Endings:
-    """Draws of the probability that a dispute goes on, by age and severity.
+    """Draws (D) of the probability that a dispute goes on, by age and severity, at an origin.
 
-    Parameters
-    ----------
-    tables : Tables
-        The data set.
-    origin : int
-        Last year that is known.
-    draws : int
-        Number of posterior draws D.
-    seed : int
-
-    Attributes
-    ----------
-    severe : numpy.ndarray, shape (D,), float32
-        Draws of the share of disputes that come to more than 25 deaths (Jeffreys).
-
-    Notes
-    -----
-    Where there is nothing to fit, since every dispute of the record has ended or none, the draws
-    are those of one share for all years of disputes (Jeffreys).
+    `severe` (D,): draws of the share of disputes that come to more than 25 deaths (Jeffreys). Where
+    there is nothing to fit, since every dispute of the record has ended or none, the draws are
+    those of one share for all years of disputes (Jeffreys).
     """
 
     def __init__(self, tables: Tables, *, origin: int, draws: int, seed: int) -> None:

@@ -15,13 +15,12 @@ from forecast.draws import Stream, generator
 from forecast.features.arrays import allied
 from forecast.parallel import in_threads
 from forecast.simulation import kernels
-from forecast.simulation.coefficients import Coefficients
 from forecast.simulation.dynamics import Allies, Record, Track
 from forecast.simulation.ending import Endings
 from forecast.simulation.future import Future
 from forecast.simulation.joint import Joint, sizes_on_record
 from forecast.simulation.lookup import Rows, lookup
-from forecast.simulation.predictor import Frame, Strata, simulated_terms
+from forecast.simulation.predictor import Coefficients, Frame, Strata, simulated_terms
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -37,31 +36,16 @@ Float64Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Paths:
-    """Simulated risks of one alliance graph.
+    """Simulated risks of one alliance graph; entry h is of the year ``origin + 1 + h``.
 
-    Attributes
-    ----------
-    rows : xarray.Dataset
-        The R dyads.
-    origin : int
-        Last year of the record; entry h of the first axis is the year ``origin + 1 + h``.
-    annual : numpy.ndarray, shape (horizon, R, D), float32
-        Probability that a dispute begins in the year, given the simulated world of the draw at
-        the end of the year before.
-    hazard : numpy.ndarray, shape (horizon, R, D), float32
-        Probability that the pair's first new dispute begins in the year, given that none has
-        since the origin (one that was under way then may be, or may be over) and given what the
-        draw's world did to everybody else.
-    onsets : numpy.ndarray, shape (horizon, R, D), bool
-        Simulated onsets.
-    going : sequence of scipy.sparse.csr_array, each (R, D)
-        Disputes open at the end of each year, as `Track.going`; with `onsets` it is the whole
-        simulated world.
-    joint : Joint
-        Which of them may have begun together.
-    at_risk : numpy.ndarray, shape (horizon, R, D), float32, or None
-        Whether, in the draw's world at the end of the year before, the pair is one that the fit
-        has rows of (0 or 1); only if it was asked for.
+    `annual` (horizon, R, D): probability that a dispute begins in the year, given the simulated
+    world of the draw at the end of the year before. `hazard`: that the pair's first new dispute
+    begins in the year, given that none has since the origin (one that was under way then may be, or
+    may be over) and given what the draw's world did to everybody else. `onsets`: simulated onsets.
+    `going`, (R, D) each: disputes open at the end of each year, as `Track.going`; with `onsets` it
+    is the whole simulated world. `joint`: which of them may have begun together. `at_risk`:
+    whether, in the draw's world at the end of the year before, the pair is one that the fit has
+    rows of (0 or 1); only if asked for.
     """
 
     rows: xr.Dataset
@@ -78,18 +62,10 @@ class Paths:
         return cumulative(self.hazard)
 
     def at_level(self, given: Float32Array, *, seed: int) -> Paths:
-        """The same worlds, of what comes to a level of severity.
+        """The same worlds, of what comes to a level of severity; probabilities as `level_within`.
 
-        Parameters
-        ----------
-        given : numpy.ndarray, shape (horizon, R, D), float32
-            Probability that an onset of the year comes to the level.
-        seed : int
-            Of which onsets do: worlds with one seed share every random number.
-
-        See Also
-        --------
-        level_within : What the probability within several years is.
+        `given` (horizon, R, D): probability that an onset of the year comes to the level. `seed` is
+        that of which onsets do: worlds with one seed share every random number.
         """
         annual = self.annual * given
         hazard = hazard_of(level_within(annual, self.cumulative()))
@@ -99,32 +75,21 @@ class Paths:
 
 
 def cumulative(hazard: Float32Array) -> Float32Array:
-    """Probability of at least one onset within the first h years, (horizon, …, D).
+    """Probability of at least one onset within h years, from `Paths.hazard`; (horizon, …, D).
 
     1 − Π (1 − hazard): per posterior draw and simulated world, free of the noise of counting the
     pair's own simulated onsets (Rao–Blackwell).
-
-    Parameters
-    ----------
-    hazard : numpy.ndarray, shape (horizon, …, D), float32
-        As `Paths.hazard`.
     """
     return np.asarray(-np.expm1(log_survival(hazard)))
 
 
 def level_within(chance: Float32Array, most: Float32Array) -> Float32Array:
-    """Probability that an onset that comes to a level begins within the first h years.
+    """Probability that an onset that comes to a level begins within h years; (horizon, …, D).
 
     1 − Π (1 − p s), with the probability p of an onset in each year of the draw's world, which an
-    earlier and lesser dispute of the pair raises, and the share s that comes to the level; no more
-    than that of any onset, which is told without the noise of the pair's own simulated ones.
-
-    Parameters
-    ----------
-    chance : numpy.ndarray, shape (horizon, …, D), float32
-        p s of each year.
-    most : numpy.ndarray, shape (horizon, …, D), float32
-        Of any onset, as `cumulative` gives it.
+    earlier and lesser dispute of the pair raises, and the share s that comes to the level (`chance`
+    is p s); no more than that of any onset (`most`, as `cumulative`), which is told without the
+    noise of the pair's own simulated ones.
     """
     return np.minimum(cumulative(chance), most)
 
@@ -243,26 +208,11 @@ def own_hazard(
     rows: npt.NDArray[np.intp],
     first: int = 0,
 ) -> Float32Array:
-    """Hazards of some pairs under another alliance graph, in a world that is simulated already.
+    """Hazards of some pairs under another graph in a simulated world; (horizon, n, D).
 
-    What everybody went through is that of `world`; design columns and alliances are those of
-    `future`. No random number is drawn.
-
-    Parameters
-    ----------
-    fit, future, record, coefficients, endings
-        As in `simulate_paths`.
-    world : Paths
-        Simulated onsets and ends, from the same record and draws.
-    rows : numpy.ndarray of int, shape (n,)
-        Pairs.
-    first : int
-        Years, from the first on, in which the graph is that of `world`: theirs are its hazards.
-
-    Returns
-    -------
-    numpy.ndarray, shape (horizon, n, D), float32
-        As `Paths.hazard`.
+    What everybody went through is that of `world`, of the same record and draws; design columns and
+    alliances are those of `future`. No random number is drawn. In the `first` years the graph is
+    that of `world`: theirs are its hazards.
     """
     hazard = np.empty((len(world.hazard), rows.size, coefficients.draws), dtype=np.float32)
     real, quiet = Track.start(record), Track.start(record)
@@ -376,12 +326,7 @@ class _UnderWay:
     def hazard(self, ahead: _Ahead, frame: Frame) -> Float32Array:
         """Hazard of the first further onset in the next year, (rows, D).
 
-        Parameters
-        ----------
-        ahead : _Ahead
-            The year.
-        frame : Frame
-            Design columns of the rows, their dispute open and no other one begun.
+        `frame` has the design columns of the rows, their dispute open and no other one begun.
         """
 
         def risk(frame: Frame) -> Float32Array:

@@ -48,20 +48,11 @@ CONFLICT_VARIABLES = (
 class Future:
     """What is fixed before conflicts are simulated.
 
-    Attributes
-    ----------
-    rows : xarray.Dataset
-        Coordinates ``ccode_a``, ``ccode_b`` of the R dyads at risk (dimension ``row``).
-    origin : int
-        Last year of the record; year h of the forecast is ``origin + h``.
-    X : numpy.ndarray, shape (paths, horizon, R, p), float32
-        Design columns; zero in the columns of simulated terms and of interactions with one.
-    world : xarray.Dataset
-        Carried-forward world (last capability known), for pacts and membership.
-    complete : numpy.ndarray, shape (R,), bool
-        Rows that have every feature that the model may not miss.
-    raw : mapping of str to numpy.ndarray, shape (horizon, R)
-        Raw values of the terms that are not simulated (of the last path).
+    `rows`: ``ccode_a``, ``ccode_b`` of the R dyads at risk; year h of the forecast is ``origin +
+    h``. `X` (paths, horizon, R, p): design columns; zero in the columns of simulated terms and of
+    interactions with one. `world`: carried forward (last capability known), for pacts and
+    membership. `complete` (R,): rows that have every feature that the model may not miss. `raw`
+    (horizon, R) by name: raw values of the terms that are not simulated (of the last path).
     """
 
     rows: xr.Dataset

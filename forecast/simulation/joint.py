@@ -48,19 +48,8 @@ def sizes_on_record(tables: Tables, origin: int) -> npt.NDArray[np.int64]:
 def weight_of(share: Float64Array, probability: Float32Array, hub: IntArray) -> Float64Array:
     """The w by which the expected share of onsets that begin with others is as given.
 
-    Parameters
-    ----------
-    share : numpy.ndarray
-        Shares; one above what w = 1 gives is answered by 1.
-    probability : numpy.ndarray, shape (R, D)
-        Of an onset.
-    hub : numpy.ndarray, shape (R,)
-        Hub of each pair.
-
-    Returns
-    -------
-    numpy.ndarray
-        As `share`.
+    `probability` (R, D) is that of an onset, `hub` (R,) the hub of each pair. A share above what w
+    = 1 gives is answered by 1.
     """
     # Between the k-th and the next largest probability of a hub a shared number reaches k pairs.
     reach = np.zeros(hub.size + 1)
@@ -81,23 +70,11 @@ def weight_of(share: Float64Array, probability: Float32Array, hub: IntArray) -> 
 def none_begins(
     probability: npt.NDArray[np.floating], hub: IntArray, w: Float32Array
 ) -> Float64Array:
-    """Probability that no onset begins in any of some pairs in a year.
+    """Probability that no onset begins in any of some pairs in a year, (D,).
 
-    The number that the pairs of a hub share is summed over, exactly: it decides for the k riskiest
-    of them where it lies between the k-th and the next probability.
-
-    Parameters
-    ----------
-    probability : numpy.ndarray, shape (n, D)
-        Of an onset of each pair.
-    hub : numpy.ndarray, shape (n,)
-        Hub of each pair.
-    w : numpy.ndarray, shape (D,)
-        Probability that a pair decides by the number of its hub.
-
-    Returns
-    -------
-    numpy.ndarray, shape (D,)
+    `probability` (n, D) of an onset of each pair, `hub` (n,), `w` (D,). The number that the pairs
+    of a hub share is summed over, exactly: it decides for the k riskiest of them where it lies
+    between the k-th and the next probability.
     """
     _, group, size = np.unique(hub, return_inverse=True, return_counts=True)
     alone = size[group] == 1
@@ -120,25 +97,14 @@ def any_begins(
     hub: IntArray,
     w: Float32Array,
 ) -> Float64Array:
-    """Probability that an onset begins in at least one of some pairs within 1 … h years, by draw.
+    """Probability that an onset begins in at least one of some pairs within 1 … h years; (h, D).
 
-    The hazard of a pair is free of its own simulated onsets, not of those of the other pairs, which
-    raise it by contagion. Where one has begun in a draw's world, the chance that another begins is
-    lowered by as much as it is higher there, relative to the first year, than in the worlds in
-    which none has. For one pair it is 1 − Π (1 − hazard), exactly.
-
-    Parameters
-    ----------
-    hazard : numpy.ndarray, shape (h, n, D)
-        Of the first onset of each pair, by year.
-    onsets : numpy.ndarray, shape (h, n, D), bool
-        Simulated onsets.
-    hub, w
-        See `none_begins`.
-
-    Returns
-    -------
-    numpy.ndarray, shape (h, D)
+    `hazard` (h, n, D) is of the first onset of each pair, by year; `onsets` are the simulated ones;
+    `hub` and `w` as in `none_begins`. The hazard of a pair is free of its own simulated onsets, not
+    of those of the other pairs, which raise it by contagion. Where one has begun in a draw's world,
+    the chance that another begins is lowered by as much as it is higher there, relative to the
+    first year, than in the worlds in which none has. For one pair it is 1 − Π (1 − hazard),
+    exactly.
     """
     yearly = 1.0 - np.stack([none_begins(year, hub, w) for year in hazard])
     begun, ratio = np.zeros(w.size, dtype=bool), 1.0
@@ -157,14 +123,8 @@ def any_begins(
 class Joint:
     """Which onsets of a simulation may begin together.
 
-    Attributes
-    ----------
-    hub : numpy.ndarray, shape (R,), int32
-        Position of each pair's hub among the states.
-    weight : numpy.ndarray, shape (D,), float32
-        Draws of w: the share on record by a bootstrap of conflicts (Rubin 1981).
-    states : int
-        Number of states S.
+    `hub` (R,): position of each pair's hub among the S `states`. `weight` (D,): draws of w, the
+    share on record by a bootstrap of conflicts (Rubin 1981).
     """
 
     hub: npt.NDArray[np.int32]
@@ -183,17 +143,8 @@ class Joint:
     ) -> Joint:
         """From what is known at the origin.
 
-        Parameters
-        ----------
-        probability : numpy.ndarray, shape (R, D)
-            Of an onset in the first year.
-        sides : pair of numpy.ndarray, each (R,)
-            Positions of the two states of each pair.
-        states : int
-            Number of states S.
-        sizes : numpy.ndarray
-            From `sizes_on_record`.
-        seed : int
+        `probability` (R, D) of an onset in the first year, `sides` the positions of the two states
+        of each pair, `sizes` from `sizes_on_record`.
         """
         a, b = sides
         mean = probability.mean(axis=1, dtype=np.float64)

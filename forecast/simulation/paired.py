@@ -1,8 +1,9 @@
-"""Several scenarios against one status quo, simulated with the same random numbers."""
+"""The status quo, and several scenarios against it, simulated with the same random numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,30 +12,96 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.simulation.apply import apply_scenario
-from forecast.simulation.coefficients import Coefficients
+from forecast.simulation.comparison import (
+    Support,
+    add_support,
+    edited_pairs,
+    extrapolation_words,
+    same_years,
+    split,
+    timing_words,
+)
 from forecast.simulation.dynamics import Record
 from forecast.simulation.ending import Endings
 from forecast.simulation.engine import Paths, simulate_paths
 from forecast.simulation.future import Future, prepare_future
 from forecast.simulation.levels import Level
+from forecast.simulation.predictor import Coefficients
 from forecast.simulation.scenario import Scenario
 from forecast.simulation.severity import Severity
-from forecast.simulation.split import edited_pairs, same_years, split, timing_words
-from forecast.simulation.status_quo import (
-    CAPABILITY_PATHS,
-    StatusQuo,
-    origin_of,
-    record_of,
-    tables_of,
-)
 from forecast.simulation.summary import Summary
-from forecast.simulation.support import Support, add_support, extrapolation_words
 from forecast.sources.tables import amended_words
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
+    from forecast.sources.tables import Tables
 
-__all__ = ["CAUTION", "simulate_all"]
+__all__ = [
+    "CAPABILITY_PATHS",
+    "CAUTION",
+    "StatusQuo",
+    "origin_of",
+    "record_of",
+    "simulate_all",
+    "status_quo",
+    "tables_of",
+]
+
+
+#: Paths of capability shares; posterior draw d uses path d modulo this number.
+CAPABILITY_PATHS = 8
+
+
+def origin_of(fit: Fit) -> int:
+    """Last year of the record of conflicts that the fit has seen."""
+    tables = tables_of(fit)
+    return min(int(fit.panel.data["year"].max()), tables.coverage["conflicts"].last)
+
+
+@dataclass(frozen=True, eq=False)
+class StatusQuo:
+    """The simulated status quo with all draws kept, and what it was simulated from."""
+
+    paths: Paths
+    future: Future
+    record: Record
+    endings: Endings
+    severity: Severity
+    seed: int
+
+
+def status_quo(fit: Fit, *, horizon: int, draws: int | None, seed: int) -> StatusQuo:
+    """Simulate the status quo, for risk queries."""
+    origin, tables = origin_of(fit), tables_of(fit)
+    future = prepare_future(
+        fit, tables, rows=None, origin=origin, horizon=horizon, paths=CAPABILITY_PATHS, seed=seed
+    )
+    future = future.where(future.complete)
+    record = record_of(fit, future)
+    coefficients = Coefficients(fit, draws=draws, seed=seed)
+    endings = Endings(tables, origin=origin, draws=coefficients.draws, seed=seed)
+    paths = simulate_paths(fit, future, record, coefficients, endings, seed=seed)
+    severity = Severity(tables, origin=origin, draws=coefficients.draws, seed=seed)
+    return StatusQuo(paths, future, record, endings, severity, seed)
+
+
+def tables_of(fit: Fit) -> Tables:
+    """Tables that a fit's panel was made of: without them nothing can be carried forward."""
+    if fit.panel.tables is None:
+        raise ArgumentError(
+            "The fit's panel was read from a file without its tables; alliances cannot be edited"
+            " or carried forward. Make the panel with load_panel(data=…)."
+        )
+    return fit.panel.tables
+
+
+def record_of(fit: Fit, future: Future) -> Record:
+    """What is on record of the rows of the years ahead."""
+    assert fit.panel.world is not None
+    states = future.world["state"].to_numpy()
+    return Record.of(
+        fit.panel.world, future.rows, future.origin, states=states, tables=tables_of(fit)
+    )
 
 
 CAUTION = (
@@ -55,21 +122,10 @@ def simulate_all(
     now: StatusQuo | None = None,
     severity: Level = "onset",
 ) -> list[xr.Dataset]:
-    """Simulate several scenarios against one status quo, which is simulated once.
+    """Simulate several scenarios, each on its own, against one status quo, which is simulated once.
 
-    Parameters
-    ----------
-    fit, horizon, draws, seed, level, capability_paths, severity
-        See `simulate`.
-    scenarios : sequence of Scenario
-        Edits, each on its own.
-    now : StatusQuo, optional
-        The status quo of the same fit, horizon, draws and seed, if it is simulated already.
-
-    Returns
-    -------
-    list of xarray.Dataset
-        The status quo alone, then each scenario with it, as from `simulate`.
+    Arguments as of `simulate`; `now` is the status quo of the same fit, horizon, draws and seed, if
+    it is simulated already. First the status quo alone, then each scenario with it.
     """
     if not 1 <= horizon <= 20:
         raise ArgumentError(f"horizon={horizon}: expected 1 to 20 years.")

@@ -49,27 +49,12 @@ class Rival:
 def rivals_of(fit: Fit, theories: Sequence[Theory | str | Path | Rival]) -> list[Rival]:
     """The model of a fit under each theory: same rows, seed and number of draws.
 
-    Parameters
-    ----------
-    fit : Fit
-        Of any model with alliance terms. Searches for the mode begin where it ended.
-    theories : sequence of Theory, str, Path or Rival
-        See `forecast.modeling.theory.load_theory`; one that is fitted already stays. All are
-        looked at before any is fitted.
+    Nested-Laplace fits: only they have a marginal likelihood. Searches for the mode begin where
+    that of `fit` ended. A theory that is fitted already stays; all are looked at before any is
+    fitted.
 
-    Returns
-    -------
-    list of Rival
-        Nested-Laplace fits: only they have a marginal likelihood.
-
-    Raises
-    ------
-    ArgumentError
-        No theory, or one twice; a rival that is of another model or of other rows.
-    GateRefusedError
-        A fit that may not be published.
-    UnknownNameError, SpecificationError
-        A theory that is not there, cannot be read, or names a term that the model has not.
+    Raises `ArgumentError` of no theory, or one twice, or a rival of another model or of other rows;
+    `GateRefusedError` of a fit that may not be published; and what `load_theory` raises.
     """
     from forecast.inference.fit import fit as fit_model
 
@@ -115,26 +100,13 @@ def simulate_rivals(
     own: Sequence[xr.Dataset] | None = None,
     **options: Any,
 ) -> list[xr.Dataset]:
-    """Each scenario under the model's own priors and under each theory.
+    """Each scenario under the model's own priors and each theory, along dimension ``theory``.
 
-    Parameters
-    ----------
-    fit : Fit
-    scenarios : sequence of Scenario
-    theories : sequence of Theory, str, Path or Rival
-        As for `rivals_of`.
-    own : sequence of xarray.Dataset, optional
-        Of the same scenarios with the same options, under `fit` itself, if they are simulated.
-    **options
-        As for `forecast.simulation.paired.simulate_all`.
-
-    Returns
-    -------
-    list of xarray.Dataset
-        One for each scenario, as from `forecast.simulate` with a first dimension ``theory``:
-        `OWN`, then the theories. All share every random number. Pairs that some theory cannot
-        answer for are left out; other coordinates (``changed``) are of the model itself.
-        Coordinates along ``theory``: see `standing_table`.
+    First `OWN`, then the theories, with `standing_table` along it. All share every random number.
+    Pairs that some theory cannot answer for are left out; other coordinates (``changed``) are of
+    the model itself. `theories` as for `rivals_of`, `options` as for
+    `forecast.simulation.paired.simulate_all`; `own` are results with the same options under `fit`
+    itself, if they are simulated.
     """
     rivals = rivals_of(fit, theories)
     if own is None:

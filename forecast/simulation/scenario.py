@@ -291,14 +291,9 @@ def stock_scenarios() -> list[Scenario]:
 def applicable(
     scenarios: Sequence[Scenario], *, first_year: int, last_year: int
 ) -> tuple[list[Scenario], list[Scenario]]:
-    """Scenarios whose every edit takes effect in the years ahead, and the others.
+    """Scenarios whose every edit takes effect in the years of the forecast, and the others.
 
-    Parameters
-    ----------
-    scenarios : sequence of Scenario
-        The stock scenarios, say, which are about the years after the embedded data.
-    first_year, last_year : int
-        Years of the forecast.
+    The stock scenarios, say, are about the years after the embedded data.
     """
 
     def inside(scenario: Scenario) -> bool:

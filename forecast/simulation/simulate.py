@@ -14,12 +14,11 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.files import write_atomically
+from forecast.simulation.comparison import part_columns
 from forecast.simulation.levels import Level, as_severity
-from forecast.simulation.paired import simulate_all
+from forecast.simulation.paired import CAPABILITY_PATHS, simulate_all
 from forecast.simulation.rivals import Rival, simulate_rivals
 from forecast.simulation.scenario import Scenario
-from forecast.simulation.split import part_columns
-from forecast.simulation.status_quo import CAPABILITY_PATHS
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -94,7 +93,7 @@ def simulate(
         disputes (``contagion``: the rest). They add up draw by draw, so their means do.
         ``leaves_range`` (term, dyad): whether a feature of alliances leaves the range of the fit's
         rows with the edits, in any year; ``distance_percentile`` (world, dyad): how unusual the
-        pair's alliances are in the last year (`forecast.simulation.support.Support`).
+        pair's alliances are in the last year (`forecast.simulation.comparison.Support`).
 
         Coordinates of ``dyad``: ``ccode_a``, ``ccode_b``, ``dyad_region``, ``status`` (at the end
         of the record: ``"at peace"``, ``"ended"`` or ``"under way"``), ``changed`` (the pair's own

@@ -11,12 +11,12 @@ import xarray as xr
 
 from forecast.draws import Stream, estimates, generator
 from forecast.parallel import in_threads
+from forecast.simulation.comparison import SOURCES, Split
 from forecast.simulation.dynamics import Record
 from forecast.simulation.engine import Paths
 from forecast.simulation.future import Future
 from forecast.simulation.joint import any_begins
 from forecast.simulation.levels import RECORDED_AS, Level, of_level
-from forecast.simulation.split import SOURCES, Split
 from forecast.sources.codes import BETWEEN, state_label
 
 if TYPE_CHECKING:
@@ -105,12 +105,8 @@ class Summary:
     def parts(self, parts: Split, difference: Float32Array) -> xr.DataArray:
         """Means and intervals of the two parts of the differences in cumulative risk.
 
-        Parameters
-        ----------
-        parts : Split
-            Draws, of the pairs whose own alliances differ.
-        difference : numpy.ndarray, shape (3, horizon, R)
-            Of the whole: of all other pairs it is contagion.
+        The draws are of the pairs whose own alliances differ; of all others the whole `difference`
+        (3, horizon, R) is contagion.
         """
         found = np.stack([np.zeros_like(difference), difference])
         for source, draws in enumerate((parts.own, parts.contagion)):

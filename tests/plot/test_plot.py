@@ -16,8 +16,7 @@ import forecast as fc
 from forecast import plot
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.ladder import ladder_table
-from forecast.plot.intervals import BLUE, Picture, new_axes
-from forecast.plot.svg import themed_svg
+from forecast.plot.intervals import BLUE, Picture, new_axes, themed_svg
 from forecast.plot.world import EXTENTS, geometry, rings
 from forecast.report.model import term_table
 

@@ -15,10 +15,10 @@ from support.findings import make_simulation, make_tables
 from forecast.plot.world import BINS, geometry
 from forecast.report import scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
-from forecast.report.files import as_csv, digest, rounded
-from forecast.report.map import bin_labels
 from forecast.report.page import _least
+from forecast.report.pairs import bin_labels
 from forecast.report.summary import _trust
+from forecast.report.write import as_csv, digest, rounded
 from forecast.sources.tables import Tables
 from forecast.text import group_words, interval, listed, percent, points, ratio, slug
 
@@ -339,7 +339,7 @@ def test_colour_classes_have_one_label_each() -> None:
 
 
 def test_state_without_iso_code_is_listed_as_absent() -> None:
-    from forecast.report.map import world_map
+    from forecast.report.pairs import world_map
     from forecast.report.tables import state_risks
 
     states = rounded(state_risks(make_simulation(), make_tables()))

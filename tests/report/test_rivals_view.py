@@ -11,7 +11,7 @@ import xarray as xr
 from support.findings import make_findings, make_simulation
 
 from forecast.report import report
-from forecast.report.rivals import rival_tables, rival_views, standing_view
+from forecast.report.scenarios import rival_tables, rival_views, standing_view
 from forecast.simulation.rivals import OWN, REFUTED, STANDS
 
 NAME = "Arvo leaves"

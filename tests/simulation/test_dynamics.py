@@ -22,7 +22,7 @@ from forecast.panel.rows import rows_by
 from forecast.simulation.dynamics import Allies, Record, Track, is_simulated
 from forecast.simulation.future import CONFLICT_VARIABLES
 from forecast.simulation.lookup import lookup
-from forecast.simulation.status_quo import origin_of, status_quo
+from forecast.simulation.paired import origin_of, status_quo
 
 
 @pytest.fixture(scope="module", params=["shipped", "rich"])

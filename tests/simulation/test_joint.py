@@ -11,7 +11,7 @@ import pytest
 from forecast.inference.fit import Fit
 from forecast.simulation.dynamics import Track
 from forecast.simulation.joint import Joint, any_begins, none_begins, sizes_on_record, weight_of
-from forecast.simulation.status_quo import StatusQuo, status_quo
+from forecast.simulation.paired import StatusQuo, status_quo
 from forecast.sources.tables import Tables
 
 DRAWS = 40_000
@@ -90,7 +90,7 @@ def test_conflicts_after_the_origin_say_nothing() -> None:
             ),
         }
     )
-    tables = cast(Tables, cast(Any, SimpleNamespace(conflicts=table)))
+    tables = cast("Tables", cast("Any", SimpleNamespace(conflicts=table)))
     assert sorted(sizes_on_record(tables, 1991)) == [1, 1, 2]
     assert sorted(sizes_on_record(tables, 1992)) == [1, 1, 2, 2]
 

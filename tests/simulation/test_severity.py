@@ -20,8 +20,8 @@ from forecast.modeling.spec import load_model
 from forecast.risk import risk
 from forecast.simulation.levels import LEVELS
 from forecast.simulation.scenario import Scenario
-from forecast.simulation.severity import Severity
-from forecast.simulation.severity_rows import (
+from forecast.simulation.severity import (
+    Severity,
     levels_reached,
     recent_log_odds,
     severity_history,

@@ -5,9 +5,9 @@ import pytest
 
 from forecast.errors import ArgumentError
 from forecast.inference.fit import Fit
+from forecast.simulation.paired import status_quo
 from forecast.simulation.scenario import Scenario
 from forecast.simulation.simulate import largest_changes, save_result, simulate
-from forecast.simulation.status_quo import status_quo
 
 
 def test_arguments_out_of_range_are_refused(known_fit: Fit) -> None:

@@ -7,13 +7,13 @@ import pytest
 
 from forecast.inference.fit import Fit
 from forecast.simulation.apply import apply_scenario
-from forecast.simulation.coefficients import Coefficients
+from forecast.simulation.comparison import Split, edited_pairs, same_years, split
 from forecast.simulation.engine import Paths, cumulative, own_hazard, simulate_paths
 from forecast.simulation.future import Future, prepare_future
+from forecast.simulation.paired import StatusQuo, status_quo
+from forecast.simulation.predictor import Coefficients
 from forecast.simulation.scenario import Scenario
 from forecast.simulation.simulate import simulate
-from forecast.simulation.split import Split, edited_pairs, same_years, split
-from forecast.simulation.status_quo import StatusQuo, status_quo
 
 HORIZON, DRAWS, SEED = 4, 60, 3
 UKRAINE = Scenario("Ukraine").join("NATO", ["UKR"], 2026)

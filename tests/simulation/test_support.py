@@ -11,10 +11,10 @@ import xarray as xr
 import forecast as fc
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.inference.fit import Fit
+from forecast.simulation.comparison import Support, editable_terms, extrapolation_words, outside
+from forecast.simulation.paired import status_quo
 from forecast.simulation.scenario import Scenario
 from forecast.simulation.simulate import simulate
-from forecast.simulation.status_quo import status_quo
-from forecast.simulation.support import Support, editable_terms, extrapolation_words, outside
 
 RUS, UKR = 365, 369
 

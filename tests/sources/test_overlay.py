@@ -10,7 +10,7 @@ import forecast
 from forecast import cli
 from forecast.errors import ArgumentError, ChangedFileError, DataError, UnknownNameError
 from forecast.panel_cache import panel_key
-from forecast.report.notices import data_notices
+from forecast.report.summary import data_notices
 from forecast.risk import risk
 from forecast.sources.capability import COMPUTED
 from forecast.sources.datasets import read_tables

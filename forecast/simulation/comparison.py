@@ -1,7 +1,15 @@
-"""How far pairs are from the rows of a fit, in what edits of alliances can move."""
+"""A scenario beside the status quo: where a difference comes from, how far it leads.
+
+A pair's risk differs between scenario and status quo for two reasons. Its own alliance features are
+others, as the edits say; and other pairs, whose features are edited too, have more or fewer
+simulated disputes, which enter its history and its allies' quarrels. The first is the difference
+with the edited features in the simulated worlds of the status quo; the second is the rest. Both
+are of one draw and one set of random numbers, so they add up to the whole draw by draw.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,34 +17,158 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.draws import Stream, generator
+from forecast.features.arrays import allied
 from forecast.features.gather import compute_features
 from forecast.features.registry import get_feature
 from forecast.features.strata import STRATUM_COLUMNS
 from forecast.panel.rows import relevant_pairs
 from forecast.simulation.dynamics import is_simulated
+from forecast.simulation.engine import Paths, cumulative, own_hazard
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
     from forecast.modeling.covariates import ColumnCode
     from forecast.simulation.dynamics import Record
+    from forecast.simulation.ending import Endings
     from forecast.simulation.future import Future
+    from forecast.simulation.predictor import Coefficients
 
-__all__ = ["UNUSUAL", "Support", "add_support", "editable_terms", "extrapolation_words", "outside"]
+__all__ = [
+    "SOURCES",
+    "UNUSUAL",
+    "Split",
+    "Support",
+    "add_support",
+    "editable_terms",
+    "edited_pairs",
+    "extrapolation_words",
+    "outside",
+    "part_columns",
+    "same_years",
+    "split",
+    "timing_words",
+]
+
+BoolArray = npt.NDArray[np.bool_]
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+
+#: The parts of a difference.
+SOURCES: tuple[str, str] = ("own", "contagion")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Draws of the two parts of the differences in cumulative risk.
+
+    `edited` (horizon, R): pairs whose own alliances differ in the year; `rows` (n,): those that
+    differ in any; of the others the whole difference is contagion. `own`, `contagion` (horizon, n,
+    D): of these pairs; their sum is the difference of the draw.
+    """
+
+    edited: BoolArray
+    rows: npt.NDArray[np.intp]
+    own: Float32Array
+    contagion: Float32Array
+
+    def first_year(self, origin: int) -> int | None:
+        """First year in which the edits can act on any pair; None if in none of the horizon."""
+        same = same_years(self.edited)
+        return origin + 1 + same if same < len(self.edited) else None
+
+
+def timing_words(first_year: int | None, last: int) -> str:
+    """When the edits can act, as a sentence; from `Split.first_year` and the last year."""
+    if first_year is None:
+        return (
+            f"The edits change no feature of any pair by {last}, since they take effect too late or"
+            " what they say is in force already: no risk moves."
+        )
+    return (
+        f"The edits can act from {first_year} on: the risk of a year follows from the alliances of"
+        " the year before."
+    )
+
+
+def part_columns(parts: xr.DataArray) -> dict[str, npt.NDArray[np.float64]]:
+    """Parts of the difference, years before pairs, as columns: ``own``, ``own_lower`` and so on."""
+    return {
+        source if estimate == "mean" else f"{source}_{estimate}": parts.sel(
+            source=source, estimate=estimate
+        )
+        .to_numpy()
+        .ravel()
+        .astype(float)
+        for source in SOURCES
+        for estimate in ("mean", "lower", "upper")
+    }
+
+
+def edited_pairs(base: Future, future: Future, record: Record) -> BoolArray:
+    """Pairs whose own alliances an edit changes, by year ahead; (horizon, R).
+
+    A design column of the pair differs, or who the allies of one of the two are.
+    """
+    changed = (future.X != base.X).any(axis=(0, 3))
+    years = base.world["year"].to_numpy()
+    before = slice(
+        int(np.searchsorted(years, record.origin)), len(years) - 1
+    )  # features are those of the year before
+    moved = (allied(base.world)[before] != allied(future.world)[before]).any(axis=2)
+    return np.asarray(changed | moved[:, record.a] | moved[:, record.b])
+
+
+def same_years(edited: BoolArray) -> int:
+    """In how many years, from the first on, no pair is edited."""
+    acts = edited.any(axis=1)
+    return int(acts.argmax()) if acts.any() else len(acts)
+
+
+def split(
+    fit: Fit,
+    future: Future,
+    record: Record,
+    coefficients: Coefficients,
+    endings: Endings,
+    *,
+    now: Paths,
+    whole: Float32Array,
+    edited: BoolArray,
+    given: Float32Array | None = None,
+) -> Split:
+    """Parts of the differences between two simulations that share every random number.
+
+    `future` is the scenario, `now` what was simulated of the status quo, `whole` the differences in
+    cumulative risk (horizon, R, D), `edited` from `edited_pairs`; `given` (horizon, R, D) the
+    probability that an onset comes to the level of severity that the differences are of.
+    """
+    rows = np.flatnonzero(edited.any(axis=0))
+    if not rows.size:
+        none = np.empty((len(edited), 0, coefficients.draws), dtype=np.float32)
+        return Split(edited, rows, none, none)
+    share = np.float32(1.0) if given is None else given[:, rows]
+    first = same_years(edited)
+    own = own_hazard(fit, future, record, coefficients, endings, world=now, rows=rows, first=first)
+    own_part = cumulative(own * share) - cumulative(now.hazard[:, rows] * share)
+    return Split(edited, rows, own_part, whole[:, rows] - own_part)
+
 
 #: Rows of the fit that distances are compared with: percentiles are good to half a point.
 _ROWS = 20_000
+
+
 #: Share of the range of a feature by which a value may exceed it: the longest peace is a year
 #: longer every year.
 _SLACK = 0.02
+
+
 #: Variance, in standardised units, of a column that does not vary among the rows: a pair that
 #: moves in it is far away.
 _RIDGE = 1e-4
 
+
 #: Percentile of distance from which on the alliances of a pair are said to be unusual.
 UNUSUAL = 95
-
-BoolArray = npt.NDArray[np.bool_]
-Float64Array = npt.NDArray[np.float64]
 
 
 def outside(code: ColumnCode, raw: npt.NDArray[np.floating]) -> BoolArray:
@@ -64,15 +196,9 @@ class Support:
     """Rows of a fit that pairs are compared with: of politically relevant pairs, and of others.
 
     The distance is Mahalanobis's, of the design columns of `editable_terms` from their mean over
-    the rows of the pair's kind: how unusual a combination of alliances is, whatever else the
-    pair is like. Its percentile is the share of these rows that are nearer to their mean.
-
-    Parameters
-    ----------
-    fit : Fit
-        The fit; of its rows at most 20,000 are taken, at random by its seed.
-    record, future : Record, Future
-        Pairs, and the world of the years ahead.
+    the rows of the pair's kind: how unusual a combination of alliances is, whatever else the pair
+    is like. Its percentile is the share of these rows that are nearer to their mean. Of the rows of
+    the fit at most 20,000 are taken, at random by its seed.
     """
 
     def __init__(self, fit: Fit, record: Record, future: Future) -> None:
