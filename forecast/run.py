@@ -146,7 +146,7 @@ def run(
         before the fit.
     """
     from forecast.modeling.spec import load_model
-    from forecast.report.write import read_earlier
+    from forecast.report.files import read_earlier
 
     read_earlier(Path(folder))
     for theory in theories:  # what is wrong with one is said before the fit
@@ -243,7 +243,7 @@ def report_of(
     ArgumentError
         `folder` holds something else than an earlier report.
     """
-    from forecast.report.write import read_earlier
+    from forecast.report.files import read_earlier
 
     read_earlier(Path(folder))
     written, _ = _report(

@@ -13,7 +13,7 @@ import pytest
 
 import forecast
 from forecast import cli
-from forecast.cases import FEATURES, case, cases, check, check_case
+from forecast.cases import FEATURES, case, cases, check, check_case, records
 from forecast.cases.records import Expectation
 from forecast.errors import (
     ArgumentError,
@@ -425,18 +425,18 @@ expectation = [{ feature = "has_ally", states = ["NOR"], years = [1949], equals 
     ],
 )
 def test_a_malformed_file_is_named(tmp_path, monkeypatch, old, new, error, message):
-    monkeypatch.setattr(check, "data_folder", lambda: tmp_path)
-    check.read_cases.cache_clear()
+    monkeypatch.setattr(records, "data_folder", lambda: tmp_path)
+    records.read_cases.cache_clear()
     try:
         (tmp_path / "cases.toml").write_text(STATES + CASE, encoding="utf-8")
-        assert list(check.read_cases()) == ["one"]
-        check.read_cases.cache_clear()
+        assert list(records.read_cases()) == ["one"]
+        records.read_cases.cache_clear()
         assert old in CASE
         (tmp_path / "cases.toml").write_text(STATES + CASE.replace(old, new), encoding="utf-8")
         with pytest.raises(error, match=message):
-            check.read_cases()
+            records.read_cases()
     finally:
-        check.read_cases.cache_clear()
+        records.read_cases.cache_clear()
 
 
 # -------------------------------------------------------------- the facts, in the reference data

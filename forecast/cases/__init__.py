@@ -36,7 +36,7 @@ def cases() -> pd.DataFrame:
     """
     import pandas as pd
 
-    from forecast.cases.check import read_cases
+    from forecast.cases.records import read_cases
 
     rows = [
         {
@@ -62,7 +62,7 @@ def case(name: str) -> Case:
     UnknownNameError
         When there is none; names the nearest.
     """
-    from forecast.cases.check import read_cases
+    from forecast.cases.records import read_cases
 
     found = read_cases()
     if name not in found:

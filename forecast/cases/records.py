@@ -1,13 +1,19 @@
-"""What a named case is made of: facts with dates, and expectations worked out by hand."""
+"""Named cases: facts with dates, expectations worked out by hand, and the file that has them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from functools import cache
+from itertools import product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
+
+from forecast.errors import SpecificationError, UnknownNameError
+from forecast.paths import data_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,10 +24,12 @@ if TYPE_CHECKING:
     from forecast.panel.types import Panel
     from forecast.sources.tables import Tables
 
-__all__ = ["FEATURES", "Case", "Expectation", "Fact", "Requested"]
+__all__ = ["FEATURES", "Case", "Expectation", "Fact", "Requested", "read_cases"]
+
 
 #: Names of features, or names with their options.
 Requested = Sequence[str] | Mapping[str, Mapping[str, Any]]
+
 
 Event = Literal[
     "forms",
@@ -35,6 +43,7 @@ Event = Literal[
     "attacks",
     "context",
 ]
+
 
 #: What `Case.features` shows by default: expansion (year on year, so that an event stands in its
 #: own year), dependency and commitment balance.
@@ -256,3 +265,72 @@ class Case:
         for fact in content["events"]:
             fact["date"] = fact["date"].isoformat()
         return dict(json.loads(json.dumps(content)))
+
+
+_FILE = "cases.toml"
+
+
+@cache
+def read_cases() -> dict[str, Case]:
+    """All cases of the file by name."""
+    content = tomllib.loads((data_folder() / _FILE).read_text(encoding="utf-8"))
+    states = content["states"]
+    found: dict[str, Case] = {}
+    for raw in content["case"]:
+        where = f"{_FILE}, case {raw.get('name')!r}"
+        events = tuple(_checked(Fact, fact, f"{where}, fact") for fact in raw.pop("fact"))
+        expectations = tuple(
+            _checked(Expectation, one, f"{where}, expectation")
+            for rule in raw.pop("expectation")
+            for one in _expanded(rule)
+        )
+        named = dict.fromkeys(raw["states"])
+        for fact in events:
+            named.update(dict.fromkeys([*fact.states, *filter(None, [fact.against])]))
+        for one in expectations:
+            named.update(dict.fromkeys(filter(None, [one.state, one.other])))
+        for state in named:
+            if state not in states:
+                raise UnknownNameError(f"state in {where}:", state, states)
+        made = _checked(
+            Case,
+            {
+                **raw,
+                "events": events,
+                "expectations": expectations,
+                "ccodes": {state: states[state]["ccode"] for state in named},
+                "names": {state: states[state]["name"] for state in named},
+            },
+            where,
+        )
+        if made.name in found:
+            raise SpecificationError(f"{where}: there are two cases of this name.")
+        found[made.name] = made
+    return found
+
+
+def _expanded(rule: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """One expectation per state and year of a rule of the file."""
+    rest = {key: value for key, value in rule.items() if key not in ("states", "years")}
+    conditions = [key for key in ("equals", "above", "below", "missing") if key in rest]
+    if len(conditions) != 1:
+        raise SpecificationError(
+            f"{_FILE}, expectation of {rule.get('feature')!r}: found {conditions or 'no condition'}"
+            ", expected exactly one of equals, above, below, missing."
+        )
+    for state, year in product(rule["states"], rule["years"]):
+        yield {**rest, "state": state, "year": year}
+
+
+def _checked[T](kind: type[T], content: Mapping[str, Any], where: str) -> T:
+    """`content` as an instance of `kind`, its types checked."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise SpecificationError(
+            f"{where}, key {key!r}: {first['msg']}; found {first['input']!r}."
+        ) from None

@@ -17,6 +17,7 @@ from forecast.plot.intervals import themed_svg
 from forecast.plot.world import BINS
 from forecast.report import evidence
 from forecast.report.alliances import alliance_views
+from forecast.report.files import Edition
 from forecast.report.pairs import bin_labels, pair_data, place, shown_rows, world_map
 from forecast.report.scenarios import (
     edit_words,
@@ -27,7 +28,6 @@ from forecast.report.scenarios import (
 )
 from forecast.report.summary import span
 from forecast.report.views import state_view, under_way_view
-from forecast.report.write import Edition
 from forecast.text import count, interval, percent, points, ratio, slug
 
 if TYPE_CHECKING:

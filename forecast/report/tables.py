@@ -13,9 +13,9 @@ from forecast.errors import ArgumentError
 from forecast.panel.rows import relevant_pairs
 from forecast.report import model, scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
+from forecast.report.files import rounded
 from forecast.report.pairs import STATUSES
 from forecast.report.scenarios import rival_tables
-from forecast.report.write import rounded
 from forecast.risk.pair_answer import date_words
 from forecast.text import slug
 

@@ -15,10 +15,10 @@ from support.findings import make_simulation, make_tables
 from forecast.plot.world import BINS, geometry
 from forecast.report import scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
+from forecast.report.files import as_csv, digest, rounded
 from forecast.report.page import _least
 from forecast.report.pairs import bin_labels
 from forecast.report.summary import _trust
-from forecast.report.write import as_csv, digest, rounded
 from forecast.sources.tables import Tables
 from forecast.text import group_words, interval, listed, percent, points, ratio, slug
 
