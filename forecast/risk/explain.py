@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecast.errors import ArgumentError, UnknownNameError
+from forecast.simulation.comparison import UNUSUAL
 from forecast.simulation.levels import Level, as_severity, of_level
 from forecast.text import percent, points, points_interval
 
@@ -135,15 +136,9 @@ def support_words(leaves: tuple[str, ...], before: float | None, after: float | 
     moved = (
         f"The pair's alliances go from the {_ordinal(before)} to the {_ordinal(after)} percentile"
         " of distance from the rows of the fit"
-        f"{': an extrapolation' if after > _unusual() else ''}."
+        f"{': an extrapolation' if after > UNUSUAL else ''}."
     )
     return f"{out} {moved}".strip()
-
-
-def _unusual() -> int:
-    from forecast.simulation.comparison import UNUSUAL
-
-    return UNUSUAL
 
 
 def _ordinal(percentile: float) -> str:

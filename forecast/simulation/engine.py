@@ -156,14 +156,7 @@ def simulate_paths(
             quiet.quiet_year()
             apart |= known.onsets[h].any(axis=1)
             continue
-        held = ahead.frame(real)
-
-        def chances(first: int, h: int = h, ahead: _Ahead = ahead, held: Frame = held) -> None:
-            """Fill the probabilities of a block of rows, small enough for the cache."""
-            at = slice(first, first + _BLOCK)
-            ahead.chance(held.rows(at), at, annual[h, at])
-
-        in_threads(chances, [(first,) for first in range(0, count, _BLOCK)])
+        ahead.fill(ahead.frame(real), annual[h])
         if waits:
             annual[h] *= ~real.under_way
             if risky is not None:
@@ -227,12 +220,7 @@ def own_hazard(
                 under_way.hazard(ahead, ahead.frame(quiet, rows[mine]))
         else:
             held = ahead.frame(quiet, rows)
-
-            def chances(first: int, h: int = h, ahead: _Ahead = ahead, held: Frame = held) -> None:
-                at = slice(first, first + _BLOCK)
-                ahead.chance(held.rows(at), rows[at], hazard[h, at])
-
-            in_threads(chances, [(row,) for row in range(0, rows.size, _BLOCK)])
+            ahead.fill(held, hazard[h], rows)
             if mine.size:
                 hazard[h, mine] = under_way.hazard(ahead, held.rows(mine))
         real.replay(world.onsets[h], world.going[h].toarray())
@@ -274,6 +262,17 @@ class _Ahead:
         out = np.empty(log_odds.shape, dtype=np.float32) if out is None else out
         kernels.probability(log_odds, out)
         return out
+
+    def fill(
+        self, frame: Frame, out: Float32Array, rows: npt.NDArray[np.intp] | None = None
+    ) -> None:
+        """Fill in the probabilities of some rows or all, in blocks small enough for the cache."""
+
+        def block(first: int) -> None:
+            at = slice(first, first + _BLOCK)
+            self.chance(frame.rows(at), at if rows is None else rows[at], out[at])
+
+        in_threads(block, [(first,) for first in range(0, len(out), _BLOCK)])
 
 
 def _years_ahead(

@@ -150,15 +150,17 @@ def simulate_all(
     same = now is not None and base.rows.equals(now.paths.rows)
     known = now.paths if now is not None and same else None
     now_paths = known or simulate_paths(fit, base, *world, seed=seed)
-    pairing = _Pairing(fit, base, world, now_paths, seed, level, severity)
+    count, given = coefficients.draws, None
     if severity != "onset":
         found = (
             now.severity
-            if now is not None and now.seed == seed and now.endings.draws == coefficients.draws
-            else Severity(tables, origin=origin, draws=coefficients.draws, seed=seed)
+            if now is not None and now.seed == seed and now.endings.draws == count
+            else Severity(tables, origin=origin, draws=count, seed=seed)
         )
         found.require(severity)
-        pairing.given = found.at_level(severity, base.rows, horizon)
+        given = found.at_level(severity, base.rows, horizon)
+    summary = Summary(fit, base, world[0], level, draws=count, seed=seed, severity=severity)
+    pairing = _Pairing(fit, base, world, now_paths, seed, summary, given)
     results = pairing.results(scenarios, futures[1:])
     for result in results:
         result.attrs |= {
@@ -168,32 +170,17 @@ def simulate_all(
     return results
 
 
+@dataclass(frozen=True, eq=False)
 class _Pairing:
     """The simulated status quo, against which scenarios are read draw by draw."""
 
-    def __init__(
-        self,
-        fit: Fit,
-        base: Future,
-        world: tuple[Record, Coefficients, Endings],
-        now_paths: Paths,
-        seed: int,
-        level: float,
-        severity: Level,
-    ) -> None:
-        self.fit, self.base, self.world, self.now_paths, self.seed = (
-            fit,
-            base,
-            world,
-            now_paths,
-            seed,
-        )
-        self.draws = world[1].draws
-        self.summary = Summary(
-            fit, base, world[0], level, draws=self.draws, seed=seed, severity=severity
-        )
-        #: Chance of the level, given a dispute; None where every dispute counts.
-        self.given: npt.NDArray[np.float32] | None = None
+    fit: Fit
+    base: Future
+    world: tuple[Record, Coefficients, Endings]
+    now_paths: Paths
+    seed: int
+    summary: Summary
+    given: npt.NDArray[np.float32] | None  # chance of the level, given a dispute, if not of any
 
     def results(self, scenarios: Sequence[Scenario], futures: Sequence[Future]) -> list[xr.Dataset]:
         """The status quo alone, then each scenario with it."""
@@ -216,7 +203,7 @@ class _Pairing:
             result.attrs |= {
                 "fit": self.fit.id,
                 "seed": self.seed,
-                "draws": self.draws,
+                "draws": self.world[1].draws,
                 "caution": CAUTION,
                 "amended": amended_words(tables_of(self.fit).vintage),
             }
