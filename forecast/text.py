@@ -30,8 +30,6 @@ __all__ = [
 
 
 _MISSING = "–"
-
-
 #: Groups of pairs by what is on record between them, and by political relevance.
 _GROUPS = {
     "first ever": "no conflict on record",
@@ -147,8 +145,6 @@ def term_words(name: str) -> str:
 
 
 _SHARE = 0.25
-
-
 _MOST = 2
 
 

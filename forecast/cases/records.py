@@ -30,7 +30,6 @@ __all__ = ["FEATURES", "Case", "Expectation", "Fact", "Requested", "read_cases"]
 #: Names of features, or names with their options.
 Requested = Sequence[str] | Mapping[str, Mapping[str, Any]]
 
-
 Event = Literal[
     "forms",
     "accedes",
@@ -44,7 +43,6 @@ Event = Literal[
     "context",
 ]
 
-
 #: What `Case.features` shows by default: expansion (year on year, so that an event stands in its
 #: own year), dependency and commitment balance.
 FEATURES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -57,8 +55,6 @@ FEATURES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "commitment_balance": {},
     }
 )
-
-
 # Pydantic checks the classes when the file is read; an unknown key is an error.
 _STRICT = {"extra": "forbid"}
 

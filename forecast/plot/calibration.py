@@ -36,12 +36,8 @@ __all__ = ["calibration", "check", "ladder", "murphy", "pit", "ratios", "reliabi
 Draws = tuple[npt.NDArray[np.float64], float]
 
 _TICKS = (1e-4, 1e-3, 1e-2, 0.1, 0.5, 1.0)
-
-
 _KINDS = {"all": "All", "relevance": "Political relevance", "stratum": "On record between the two",
           "decade": "Decade", "region": "Region"}  # fmt: skip
-
-
 _LEVELS = {"onset": "any conflict", "fatal": "a death or more", "deaths_25": "more than 25 deaths",
            "deaths_1000": "1,000 deaths or more"}  # fmt: skip
 

@@ -31,14 +31,8 @@ __all__ = [
 
 #: Colours that colour-blind readers can tell apart (Okabe and Ito 2008).
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-
-
 GREY, MUTED, LINE = "#b0b0b0", "#808080", "#cccccc"
-
-
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, MUTED)
-
-
 _STYLE: dict[Any, Any] = {
     "font.size": 9.0, "axes.titlesize": 10.0, "axes.titlelocation": "left",
     "axes.facecolor": "none", "axes.spines.top": False, "axes.spines.right": False,
@@ -46,11 +40,7 @@ _STYLE: dict[Any, Any] = {
     "xtick.color": MUTED, "xtick.labelcolor": "black", "ytick.color": MUTED,
     "ytick.labelcolor": "black", "axes.grid": False, "figure.facecolor": "white",
 }  # fmt: skip
-
-
 _MARKS = "oDs^v"
-
-
 _LETTERS = 44
 
 

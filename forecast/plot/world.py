@@ -34,11 +34,7 @@ __all__ = ["BINS", "features", "geometry", "onsets", "state_map"]
 
 #: Lower ends of the colour classes (probability); the first class begins at 0.
 BINS: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.9)
-
-
 _CHANGES = (-8, -4, -2, -1, -0.2, 0.2, 1, 2, 4, 8)
-
-
 #: What of the Equal Earth drawing `state_map` can cut out: left, right, bottom, top in its units.
 EXTENTS = {
     "world": (0, 10_000, 4620, 0),

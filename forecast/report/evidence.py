@@ -107,7 +107,6 @@ _SCORES = {
     "average_precision": ("Average precision", 3),
 }
 
-
 #: What is known of the shipped models beyond the report's own backtest, by name. Sources and
 #: numbers: docs/do-alliances-help.md.
 _ALLIANCES = {

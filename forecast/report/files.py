@@ -30,11 +30,7 @@ __all__ = [
 
 #: Significant digits kept: what two machines agree on, and what a float32 holds.
 _DIGITS = {"float64": 12, "float32": 7}
-
-
 _POWERS = np.array([float(f"1e{k}") for k in range(23)])
-
-
 #: Longer tables are written as Parquet and CSV only; as JSON they would be tens of megabytes.
 JSON_ROWS = 20_000
 
@@ -129,8 +125,6 @@ def write_tables(
 
 
 KIND = "alliance-forecast report"
-
-
 _KEYS = ["ccode_a", "ccode_b", "horizon"]
 
 

@@ -13,13 +13,10 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from forecast.plot.world import BINS, geometry
+from forecast.simulation.dynamics import STATUSES
 from forecast.text import interval, percent
 
-__all__ = ["SCALE", "STATUSES", "bin_labels", "pair_data", "place", "shown_rows", "world_map"]
-
-
-#: How a pair stands at the end of the record; the order is that of the page's data.
-STATUSES = ("at peace", "ended", "under way")
+__all__ = ["SCALE", "bin_labels", "pair_data", "place", "shown_rows", "world_map"]
 
 
 #: A stratum in a cell of a table: what is on record between the two.
@@ -29,19 +26,11 @@ _STRATA = {
     "recurrent": "a recent one",
     "outside the population": "not of the model",
 }
-
-
 #: Probabilities are whole numbers of ten-millionths: short for the many small ones.
 SCALE = 10_000_000
-
-
 _DIGITS = 4
-
-
 #: Left end of the bars.
 _LEAST = 1e-3
-
-
 _KEYS = ["ccode_a", "ccode_b"]
 
 

@@ -35,14 +35,10 @@ __all__ = [
 
 #: The last row of the tables of regions.
 WORLD = "World"
-
-
 _SUBJECT = re.compile(
     r"^(?:obligations of (?P<amended>.+?) under .+|(?P<who>.+?) (?P<verb>join|leave|form) .+"
     r"|(?P<alliance>.+) is dissolved on .+)$"
 )
-
-
 _WORLDS = ("status_quo", "scenario", "difference")
 
 
@@ -308,8 +304,6 @@ def _region_view(table: pd.DataFrame, file: str) -> View:
 
 #: Pairs in the table beside the page, on the page, and in words.
 _PAIRS, _SHOWN, _TOLD = 200, 10, 3
-
-
 _FACTS = (
     "says", "standing", "why", "log_evidence", "log_evidence_error", "evidence_behind",
     "counts_twice", "log_score", "score_behind", "score_behind_lower", "score_behind_upper",

@@ -43,7 +43,11 @@ def data_notices(
     scenarios that cannot apply to these years.
     """
     own = [words] if (words := amended_words(tables.vintage)) else []
-    skipped = _skipped(left_out, _years(origin, horizon))
+    years = span(origin + 1, origin + horizon).removeprefix("in ")
+    skipped = []
+    if left_out:
+        names = "; ".join(scenario.name for scenario in left_out)
+        skipped = [f"Stock scenarios that cannot apply to a forecast for {years}: {names}."]
     if tables.name != "historical":
         return [*own, *skipped]
     covers = tables.coverage
@@ -54,7 +58,6 @@ def data_notices(
         more = since if cover.amended_after is not None else ""
         return f"{cover.first}–{cover.last} ({cover.source} {cover.version}{more})"
 
-    years = _years(origin, horizon)
     sentences = [
         f"Official sources: conflicts {named('conflicts')}; alliances {named('members')}; state"
         f" system {named('states')}; capabilities {named('capabilities')}. The record of conflicts"
@@ -68,25 +71,9 @@ def data_notices(
     return [*own, *sentences, *skipped]
 
 
-def _years(origin: int, horizon: int) -> str:
-    first, last = origin + 1, origin + horizon
-    return str(first) if first == last else f"{first}–{last}"
-
-
-def _skipped(scenarios: Sequence[Scenario], years: str) -> list[str]:
-    if not scenarios:
-        return []
-    names = "; ".join(scenario.name for scenario in scenarios)
-    return [f"Stock scenarios that cannot apply to a forecast for {years}: {names}."]
-
-
 _RECENT = 10
-
-
 #: Pairs that the sentences name: those under way, and the likeliest onsets.
 _GOING, _NEXT = 12, 8
-
-
 #: Years of a backtest below which a gain in them is no verdict on others.
 _FEW_YEARS = 10
 

@@ -14,9 +14,9 @@ from forecast.panel.rows import relevant_pairs
 from forecast.report import model, scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.files import rounded
-from forecast.report.pairs import STATUSES
 from forecast.report.scenarios import rival_tables
 from forecast.risk.pair_answer import date_words
+from forecast.simulation.dynamics import STATUSES
 from forecast.text import slug
 
 if TYPE_CHECKING:

@@ -140,8 +140,6 @@ class Coefficients:
 
 #: By group of slopes that vary by stratum: deviations of all coefficients in each stratum, (D, p).
 Strata = Mapping[str, Mapping[int, Float64Array]]
-
-
 _CELLS = 500_000  # rows × draws whose columns are made at a time
 
 

@@ -49,12 +49,8 @@ Pairs = npt.NDArray[np.integer]
 #: Years after which a dispute of the past counts half: in the shares of pairs and states, and in
 #: the level of all pairs.
 _HALF_LIFE, _LEVEL_HALF_LIFE = 10.0, 7.0
-
-
 #: What stands for a pair (one dispute) and a state (one and a half) without a record.
 _PAIR_PRIOR = {1: 0.6, 2: 0.3}
-
-
 _STATE_PRIOR = (0.5, 1.5)
 
 
@@ -258,11 +254,7 @@ def model_columns(
 
 
 _LEAST_DRAWS = 100
-
-
 _FEW = 256
-
-
 #: Part of the slopes by level (bits of beyond_fatal and beyond_25) of each level that is left.
 _PARTS = (0, 1, 3)
 
