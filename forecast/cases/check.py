@@ -62,16 +62,7 @@ def case_features(case: Case, data: Data, *, features: Requested) -> pd.DataFram
         codes = table[column] if column in table else pd.Series(pd.NA, index=table.index)
         table[column] = codes.astype("Int64")
         table[label] = table[column].map(of).astype("str")
-    columns = [
-        "feature",
-        "year",
-        "ccode",
-        "state",
-        "other_ccode",
-        "other",
-        "value",
-        "unit",
-    ]
+    columns = ["feature", "year", "ccode", "state", "other_ccode", "other", "value", "unit"]
     return table[columns]
 
 

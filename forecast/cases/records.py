@@ -219,10 +219,7 @@ class Case:
         return table.sort_values("date", kind="stable", ignore_index=True)
 
     def features(
-        self,
-        data: str | Path | Tables | Panel | xr.Dataset,
-        *,
-        features: Requested | None = None,
+        self, data: str | Path | Tables | Panel | xr.Dataset, *, features: Requested | None = None
     ) -> pd.DataFrame:
         """Features of the states of the case in its years, unlagged.
 

@@ -70,11 +70,7 @@ def calibration(record: CalibrationRecord) -> Figure:
 
 
 def reliability(
-    curve: pd.DataFrame,
-    bands: pd.DataFrame | None = None,
-    *,
-    level: float,
-    ax: Axes | None = None,
+    curve: pd.DataFrame, bands: pd.DataFrame | None = None, *, level: float, ax: Axes | None = None
 ) -> Figure:
     """Observed frequency against forecast on logarithmic axes, with the consistency band.
 

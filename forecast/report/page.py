@@ -41,11 +41,7 @@ __all__ = ["render_page"]
 _ASSETS = Path(__file__).parent / "assets"
 _TOP = 25
 #: Levels of severity that the page can show, in words.
-_LEVELS = {
-    "deaths_25": "more than 25 deaths",
-    "fighting": "fighting",
-    "onset": "any conflict",
-}
+_LEVELS = {"deaths_25": "more than 25 deaths", "fighting": "fighting", "onset": "any conflict"}
 _HORIZONS = (1, 3, 5)
 
 
@@ -56,10 +52,7 @@ def _svg(figure: Figure, label: str) -> Markup:
 
 
 def render_page(
-    findings: Findings,
-    tables: dict[str, pd.DataFrame],
-    summary: Sequence[str],
-    edition: Edition,
+    findings: Findings, tables: dict[str, pd.DataFrame], summary: Sequence[str], edition: Edition
 ) -> str:
     """The whole page as one string that refers to nothing but the tables beside it."""
     import jinja2

@@ -32,10 +32,7 @@ class View:
 
 
 def view(
-    caption: str,
-    file: str,
-    table: pd.DataFrame,
-    columns: Mapping[str, str | Callable[[Row], str]],
+    caption: str, file: str, table: pd.DataFrame, columns: Mapping[str, str | Callable[[Row], str]]
 ) -> View:
     """Rows of a table as cells: of each heading the column to copy, or what makes its text."""
     makers = [(lambda r, c=c: str(r[c])) if isinstance(c, str) else c for c in columns.values()]
@@ -105,10 +102,7 @@ def under_way_view(tables: Tables, longest: int) -> dict[str, Any]:
 
 
 def state_view(
-    states: pd.DataFrame,
-    horizons: Sequence[int],
-    spans: Mapping[int, str],
-    severity: str = "onset",
+    states: pd.DataFrame, horizons: Sequence[int], spans: Mapping[int, str], severity: str = "onset"
 ) -> View:
     """States by risk: what the map shows, for those who cannot see or point at it."""
     first = states[states["horizon"] == horizons[0]]

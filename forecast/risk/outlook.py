@@ -11,13 +11,7 @@ import numpy.typing as npt
 from forecast.draws import Stream, estimates, generator
 from forecast.errors import ArgumentError
 from forecast.features.arrays import allied
-from forecast.features.strata import (
-    NEW,
-    OUTSIDE,
-    BaseRate,
-    base_rates,
-    stratum_of,
-)
+from forecast.features.strata import NEW, OUTSIDE, BaseRate, base_rates, stratum_of
 from forecast.panel.rows import relevant_pairs
 from forecast.risk.fit_rows import FitRows
 from forecast.simulation.comparison import Support, outside
@@ -60,13 +54,7 @@ class Outlook:
     """
 
     def __init__(
-        self,
-        fit: Fit,
-        *,
-        horizon: int,
-        draws: int | None,
-        seed: int,
-        now: StatusQuo | None = None,
+        self, fit: Fit, *, horizon: int, draws: int | None, seed: int, now: StatusQuo | None = None
     ) -> None:
         self.fit, self.horizon, self.seed = fit, horizon, seed
         self.origin = origin_of(fit)

@@ -355,10 +355,7 @@ def _supported(calibration: dict[str, Any], width: float, scale: float) -> tuple
 
 
 def _rounded(
-    numbers: tuple[float, float, float],
-    widths: list[float],
-    base: tuple[float, float],
-    reason: str,
+    numbers: tuple[float, float, float], widths: list[float], base: tuple[float, float], reason: str
 ) -> dict[str, Any]:
     """The field `rounded` of `forecast.risk.Risk`."""
     probability, lower, upper = numbers

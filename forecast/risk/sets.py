@@ -18,12 +18,7 @@ from forecast.simulation.dynamics import STATUSES
 from forecast.simulation.joint import any_begins
 from forecast.simulation.levels import LEVELS, Level
 from forecast.sources.codes import ALIASES, resolve_state
-from forecast.sources.membership import (
-    ALLIANCE_ALIASES,
-    alliance_of,
-    find_alliance,
-    member_codes,
-)
+from forecast.sources.membership import ALLIANCE_ALIASES, alliance_of, find_alliance, member_codes
 from forecast.text import percentage, percentage_interval, rounding_step
 
 __all__ = ["any_answer"]

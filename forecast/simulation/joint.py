@@ -92,10 +92,7 @@ def none_begins(
 
 
 def any_begins(
-    hazard: npt.NDArray[np.floating],
-    onsets: npt.NDArray[np.bool_],
-    hub: IntArray,
-    w: Float32Array,
+    hazard: npt.NDArray[np.floating], onsets: npt.NDArray[np.bool_], hub: IntArray, w: Float32Array
 ) -> Float64Array:
     """Probability that an onset begins in at least one of some pairs within 1 … h years; (h, D).
 

@@ -19,15 +19,7 @@ from forecast.simulation.scenario import Scenario
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
-__all__ = [
-    "OWN",
-    "REFUTED",
-    "STANDS",
-    "Rival",
-    "rivals_of",
-    "simulate_rivals",
-    "standing_table",
-]
+__all__ = ["OWN", "REFUTED", "STANDS", "Rival", "rivals_of", "simulate_rivals", "standing_table"]
 
 OWN = "own priors"
 """What the model under the priors of its own file is called beside the theories."""

@@ -145,10 +145,7 @@ class Summary:
             variables[name] = xr.DataArray(
                 stacked if unit else stacked[..., 0],
                 dims=("world", "estimate", "year", *([unit] if unit else [])),
-                attrs={
-                    "unit": meaning,
-                    "interval": f"{self.level:.0%} equal-tailed, {kind}",
-                },
+                attrs={"unit": meaning, "interval": f"{self.level:.0%} equal-tailed, {kind}"},
             )
         world, record = self.future.world, self.record
         codes = world["state"].to_numpy()
