@@ -265,9 +265,12 @@ def extrapolation_words(result: xr.Dataset) -> str:
     """How many pairs the edits take away from what the fit has seen, as a sentence."""
     leaves = result["leaves_range"]
     each = {str(name): int(leaves.sel(term=name).sum()) for name in leaves["term"].to_numpy()}
-    named = ", ".join(f"{name} ({n:,})" for name, n in sorted(each.items(), key=_last) if n)
+    named = ", ".join(
+        f"{name} ({n:,})" for name, n in sorted(each.items(), key=lambda one: -one[1]) if n
+    )
     number = int(leaves.any("term").sum())
-    out = f"{_pairs(number)} the range of the fit in {named}" if number else ""
+    leave = "pair leaves" if number == 1 else "pairs leave"
+    out = f"{number:,} {leave} the range of the fit in {named}" if number else ""
     before, after = (result["distance_percentile"].sel(world=w) for w in ("status_quo", "scenario"))
     far = int(((after > UNUSUAL) & (before <= UNUSUAL)).sum())
     rare = (
@@ -279,14 +282,6 @@ def extrapolation_words(result: xr.Dataset) -> str:
     if not out and not rare:
         return "No pair leaves what the fit has seen."
     return f"Extrapolation: {' and '.join(filter(None, (out, rare)))}."
-
-
-def _pairs(number: int) -> str:
-    return f"{number:,} pair leaves" if number == 1 else f"{number:,} pairs leave"
-
-
-def _last(item: tuple[str, int]) -> int:
-    return -item[1]
 
 
 _RELEVANT = next(c for c in STRATUM_COLUMNS if c.feature == "politically_relevant")

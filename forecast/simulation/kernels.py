@@ -25,15 +25,9 @@ Array = npt.NDArray[Any]
 
 @numba.njit(cache=True)
 def mark_opponent(
-    left: Array,
-    right: Array,
-    draw: Array,
-    a: Array,
-    indptr: Array,
-    indices: Array,
-    row_of: Array,
+    left: Array, right: Array, draw: Array, a: Array, indptr: Array, indices: Array, row_of: Array,
     out: Array,
-) -> None:
+) -> None:  # fmt: skip
     """Each active dispute k–j marks the rows i–j of every ally i of k (and of j, against k)."""
     for e in range(left.size):
         d = draw[e]
@@ -51,16 +45,9 @@ def mark_opponent(
 
 @numba.njit(cache=True)
 def add_allies(
-    left: Array,
-    right: Array,
-    draw: Array,
-    weight: Array,
-    a: Array,
-    indptr: Array,
-    indices: Array,
-    row_of: Array,
-    out: Array,
-) -> None:
+    left: Array, right: Array, draw: Array, weight: Array, a: Array, indptr: Array, indices: Array,
+    row_of: Array, out: Array,
+) -> None:  # fmt: skip
     """Each onset i–k adds its weight to the side i of the rows i–j of every ally j of k."""
     for e in range(left.size):
         for turn in range(2):
@@ -77,16 +64,9 @@ def add_allies(
 
 @numba.njit(parallel=True, cache=True)
 def mark_elsewhere(
-    left: Array,
-    right: Array,
-    start: Array,
-    a: Array,
-    b: Array,
-    indptr: Array,
-    indices: Array,
-    states: int,
-    out: Array,
-) -> None:
+    left: Array, right: Array, start: Array, a: Array, b: Array, indptr: Array, indices: Array,
+    states: int, out: Array,
+) -> None:  # fmt: skip
     """Mark the sides i of rows i–j with an ally k, not j, in a dispute with a third state."""
     for d in numba.prange(start.size - 1):
         with_whom = np.zeros((states, states), dtype=np.int8)
@@ -128,16 +108,9 @@ def add_product(out: Array, left: Array, right: Array, center: float, beta: Arra
 
 @numba.njit(parallel=True, cache=True)
 def with_others(
-    level: Array,
-    pair: Array,
-    share: np.float32,
-    simulated: Array,
-    a: Array,
-    b: Array,
-    rows: Array,
-    largest: bool,
-    out: Array,
-) -> None:
+    level: Array, pair: Array, share: np.float32, simulated: Array, a: Array, b: Array,
+    rows: Array, largest: bool, out: Array,
+) -> None:  # fmt: skip
     """Larger or smaller of the two states' disputes without those of the pair itself.
 
     level (S, D) holds those of each state, pair (n,) those of the pair on record, simulated (R, D)
@@ -177,15 +150,9 @@ def share_numbers(number: Array, shared: Array, hub: Array, weight: Array) -> No
 
 @numba.njit(parallel=True, cache=True)
 def begin_and_end(
-    risk: Array,
-    stays: Array,
-    severe: Array,
-    first: Array,
-    second: Array,
-    before: Array,
-    onset: Array,
-    after: Array,
-) -> None:
+    risk: Array, stays: Array, severe: Array, first: Array, second: Array, before: Array,
+    onset: Array, after: Array,
+) -> None:  # fmt: skip
     """Onsets of a year, and disputes that are open at its end; see `dynamics.Track.step`.
 
     What is left of a uniform number once it has decided is uniform again: the first, below the

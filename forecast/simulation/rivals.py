@@ -138,29 +138,17 @@ def _beside(results: list[xr.Dataset], about: pd.DataFrame) -> xr.Dataset:
 
 
 def standing_table(fit: Fit, rivals: Sequence[Rival]) -> pd.DataFrame:
-    """What the record says of the model under its own priors and under each theory.
+    """What the record says of the model under its own priors and under each theory; a row for each.
 
-    Parameters
-    ----------
-    fit : Fit
-        Under its own priors.
-    rivals : sequence of Rival
+    ``fit``, its id; ``says``, what the theory says. ``log_evidence`` and ``log_evidence_error``:
+    log marginal likelihood of the outcomes and its Monte Carlo error, NaN where the method has none
+    or the rows are not those of `fit`. ``counts_twice``: the priors were learnt from conflicts of
+    years that the fit has too. ``evidence_behind``: less that of the best of the theories that
+    count none twice. ``log_score``: of forecasts out of sample (`TheoryScore`), NaN without one of
+    this very specification; ``score_behind``, ``…_lower``, ``…_upper``: less that of the best on
+    record; ``scored_years``; ``scored_data``: whether they are of these very rows. ``standing``:
+    `STANDS` or `REFUTED`; ``why``, in words.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by theory. ``fit``, its id; ``says``, what the theory says. ``log_evidence`` and
-        ``log_evidence_error``: log marginal likelihood of the outcomes and its Monte Carlo
-        error, NaN where the method has none or the rows are not those of `fit`.
-        ``counts_twice``: the priors were learnt from conflicts of years that the fit has too.
-        ``evidence_behind``: less that of the best of the theories that count none twice.
-        ``log_score``: of forecasts out of sample (`TheoryScore`), NaN without one of this very
-        specification; ``score_behind``, ``…_lower``, ``…_upper``: less that of the best on
-        record; ``scored_years``; ``scored_data``: whether they are of these very rows.
-        ``standing``: `STANDS` or `REFUTED`; ``why``, in words.
-
-    Notes
-    -----
     A theory is refuted whose forecasts are at least 3 log units (odds of 20) behind, if the
     interval of that excludes 0 or the evidence is 5 log units (odds of 150) and twice its error
     behind too; without a score, if the evidence is. So a theory with wide priors, which the
@@ -187,25 +175,24 @@ def _facts(fit: Fit, own: Fit, theory: Theory | None) -> dict[str, Any]:
     evidence = fit.diagnostics.log_evidence if same else None
     error = fit.diagnostics.log_evidence_error if same else None
     score = score_of(fit.spec)
-    nan = float("nan")
+    nan, years = float("nan"), fit.panel.data["year"]
+    learnt = None if theory is None else theory.learnt_from
     return {
         "fit": fit.id,
         "says": "The priors of the model's own file." if theory is None else theory.description,
         "log_evidence": nan if evidence is None else evidence,
         "log_evidence_error": nan if error is None else error,
-        "counts_twice": theory is not None and _counts_twice(theory, fit),
+        "counts_twice": (
+            learnt is not None and int(years.min()) <= learnt[1] and int(years.max()) >= learnt[0]
+        ),
         "log_score": nan if score is None else score.log_score,
-        "score_behind": nan if score is None else score.behind,
-        "score_behind_lower": nan if score is None else score.behind_lower,
-        "score_behind_upper": nan if score is None else score.behind_upper,
+        **{
+            f"score_{name}": nan if score is None else getattr(score, name)
+            for name in ("behind", "behind_lower", "behind_upper")
+        },
         "scored_years": "" if score is None else f"{score.first_year}–{score.last_year}",
         "scored_data": score is not None and score.data == fit.panel.fingerprint,
     }
-
-
-def _counts_twice(theory: Theory, fit: Fit) -> bool:
-    learnt, years = theory.learnt_from, fit.panel.data["year"]
-    return learnt is not None and int(years.min()) <= learnt[1] and int(years.max()) >= learnt[0]
 
 
 def _verdict(name: str, row: dict[Any, Any], error: float) -> tuple[str, str]:

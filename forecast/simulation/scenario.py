@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -108,6 +108,17 @@ def _obligations(obligations: Sequence[str] | str) -> tuple[str, ...]:
         if name not in OBLIGATIONS:
             raise UnknownNameError("obligation", name, OBLIGATIONS)
     return tuple(name for name in OBLIGATIONS if name in chosen)
+
+
+def _known(content: Mapping[Any, Any], names: Iterable[str], where: str, expected: str) -> None:
+    """Raise if a key of a file is not among those that are known."""
+    for key in content:
+        if key not in names:
+            hint = nearest(str(key), names)
+            raise SpecificationError(
+                f"{where}: unknown key {key!r}; expected {expected}."
+                + (f" Did you mean {hint!r}?" if hint else "")
+            )
 
 
 @dataclass(frozen=True)
@@ -223,13 +234,7 @@ class Scenario:
         SpecificationError
             Unknown or missing key (names the nearest valid one), or a value that cannot be.
         """
-        for key in content:
-            if key not in {"name", "edit"}:
-                hint = nearest(str(key), ["name", "edit"])
-                raise SpecificationError(
-                    f"{where}: unknown key {key!r}; expected 'name' and 'edit'."
-                    + (f" Did you mean {hint!r}?" if hint else "")
-                )
+        _known(content, ("name", "edit"), where, "'name' and 'edit'")
         if not isinstance(content.get("name"), str):
             raise SpecificationError(f"{where}: key 'name' is missing or not text.")
         scenario = cls(content["name"])
@@ -237,13 +242,7 @@ class Scenario:
             place = f"{where}, edit {number}"
             if not isinstance(raw, Mapping):
                 raise SpecificationError(f"{place}: expected a table, found {raw!r}.")
-            for key in raw:
-                if key not in Edit.model_fields:
-                    hint = nearest(str(key), Edit.model_fields)
-                    raise SpecificationError(
-                        f"{place}: unknown key {key!r}; expected {', '.join(Edit.model_fields)}."
-                        + (f" Did you mean {hint!r}?" if hint else "")
-                    )
+            _known(raw, Edit.model_fields, place, ", ".join(Edit.model_fields))
             fields = dict(raw)
             try:
                 if "when" in fields:
