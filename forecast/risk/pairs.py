@@ -11,16 +11,9 @@ import pandas as pd
 
 from forecast.draws import estimates
 from forecast.features.strata import OUTSIDE, population_words
+from forecast.risk.ladder import fighting_draws, ladder_draws, ladder_entries, told
 from forecast.risk.outlook import Outlook
-from forecast.risk.pair_answer import (
-    Ended,
-    Risk,
-    UnderWay,
-    fighting_draws,
-    ladder_draws,
-    ladder_entries,
-    told,
-)
+from forecast.risk.pair_answer import Ended, Risk, UnderWay
 from forecast.simulation.dynamics import STATUSES
 from forecast.simulation.levels import LEVELS, Level
 from forecast.text import percentage, percentage_interval, rounded, rounding_step
