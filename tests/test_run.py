@@ -259,6 +259,7 @@ def test_unknown_theories_are_refused_before_anything_is_loaded(
         run(folder=tmp_path / "report", store=tmp_path / "store", theories=["histry"])
 
 
+@pytest.mark.long
 def test_scenarios_under_theories_are_in_the_report_when_asked(
     done: Run, place: Path, tmp_path: Path
 ) -> None:
