@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import ForecastError
-from forecast.sources.capability import COMPUTED, with_capability
+from forecast.sources.embedded import COMPUTED, with_capability
 from forecast.sources.gw import NO_STATE, to_cow_codes
-from forecast.sources.official.dates import year_dates
+from forecast.sources.official.readings import year_dates
 from forecast.sources.spells import clip_spells, cut_members, span_years
 from forecast.sources.tables import OTHER_SIDE, Coverage, Reading
 

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from forecast.sources.cells import Kind, cell_error
-from forecast.sources.official.dates import dates_of, refuse_end_before_start, year_dates
 from forecast.sources.official.disputes import (
     coded,
     conflicts_of,
@@ -21,7 +20,14 @@ from forecast.sources.official.disputes import (
     merged_spells,
     opposed_pairs,
 )
-from forecast.sources.official.readings import OfficialReader, given_roles, reading_of
+from forecast.sources.official.readings import (
+    OfficialReader,
+    dates_of,
+    given_roles,
+    reading_of,
+    refuse_end_before_start,
+    year_dates,
+)
 from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import Reading
 

@@ -20,7 +20,6 @@ import pandas as pd
 
 from forecast.errors import DataError
 from forecast.sources.cells import Kind, refuse_cells
-from forecast.sources.official.dates import dates_of, refuse_end_before_start, year_dates
 from forecast.sources.official.disputes import (
     HOSTILITY,
     OUTCOMES,
@@ -28,12 +27,20 @@ from forecast.sources.official.disputes import (
     coded,
     conflicts_of,
     fatality_class,
+    is_dyad_years,
     merged_spells,
     opposed_pairs,
+    read_dyad_years,
     until,
 )
-from forecast.sources.official.dyad_years import is_dyad_years, read_dyad_years
-from forecast.sources.official.readings import OfficialReader, given_roles, reading_of
+from forecast.sources.official.readings import (
+    OfficialReader,
+    dates_of,
+    given_roles,
+    reading_of,
+    refuse_end_before_start,
+    year_dates,
+)
 from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import Reading
 
