@@ -185,13 +185,7 @@ _ABOUT = b"forecast"
 
 
 def write_rows(data: xr.Dataset, path: Path) -> None:
-    """Write a dataset of the dimension ``row``: numbers and text.
-
-    Raises
-    ------
-    ArtifactError
-        A column is neither.
-    """
+    """Write a dataset of the dimension ``row``; a column is of numbers or text, or refused."""
     arrays: dict[str, pa.Array] = {}
     columns: dict[str, Any] = {}
     for key, variable in data.variables.items():

@@ -58,16 +58,8 @@ def read_tables(
 ) -> Tables:
     """Tables of `write_tables`.
 
-    Parameters
-    ----------
-    computed : bool
-        Whether columns that are computed from others are taken as they are, by the code that
-        wrote them; else they are made anew, and the content is held against its fingerprint.
-
-    Raises
-    ------
-    ArtifactError
-        The tables do not have their own fingerprint.
+    With `computed`, columns that are computed from others are taken as they are, by the code that
+    wrote them; else they are made anew, and the content must have its fingerprint (ArtifactError).
     """
     frames = {}
     for name in (*TABLES, *about.get("extra", ())):

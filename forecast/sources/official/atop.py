@@ -78,11 +78,7 @@ _HIGHEST_CODE = 999
 _MANY = 100
 _DAY = np.timedelta64(1, "D")
 
-_OFFICIAL: Mapping[str, str] = {
-    "neutral": "neutrality",
-    "nonagg": "nonaggression",
-    "consul": "consultation",
-}
+_OFFICIAL = {"neutral": "neutrality", "nonagg": "nonaggression", "consul": "consultation"}
 _OBLIGED: dict[str, Kind] = dict.fromkeys(
     ("defense", "offense", "neutral", "nonagg", "consul"), "int"
 )
@@ -116,15 +112,12 @@ def alliance_level(path: Path) -> pd.DataFrame:
     and ``version``.
     """
     _refuse_other_layouts(path, "alliances")
-    columns: dict[str, Kind] = {"atopid": "int", "begyr": "int", "endyr": "int"}
-    columns |= {"bilat": "int", "wartime": "int", **_OBLIGED}
-    optional: dict[str, Kind] = dict.fromkeys(("begmo", "begday", "endmo", "endday"), "int?")
-    raw = read_official(
-        path,
-        columns,
-        optional=optional | dict.fromkeys(PROVISIONS, "int?") | {"version": "str?"},
-        rename=_OFFICIAL,
+    columns: dict[str, Kind] = dict.fromkeys(
+        ("atopid", "begyr", "endyr", "bilat", "wartime"), "int"
     )
+    optional: dict[str, Kind] = dict.fromkeys(("begmo", "begday", "endmo", "endday"), "int?")
+    optional |= {**dict.fromkeys(PROVISIONS, "int?"), "version": "str?"}
+    raw = read_official(path, columns | _OBLIGED, optional=optional, rename=_OFFICIAL)
     _refuse_partial(raw, path)
     start, _ = dates_of(raw, ("begyr", "begmo", "begday"), file=path.name)
     end, _ = dates_of(raw, ("endyr", "endmo", "endday"), last=True, file=path.name)
@@ -163,16 +156,10 @@ def _from_members(
     members = _spells(raw[known], path)
     treaties = _treaties(raw, alliances)
     own = {"alliances": treaties, "members": members, "treaty_design": treaties}
+    said = {"members": tuple(notes)}
     return [
-        reading_of(
-            table,
-            frame,
-            file=path.name,
-            first=_FIRST,
-            last=last,
-            notes=tuple(notes) if table == "members" else (),
-        )
-        for table, frame in own.items()
+        reading_of(t, f, file=path.name, first=_FIRST, last=last, notes=said.get(t, ()))
+        for t, f in own.items()
     ]
 
 
@@ -266,9 +253,8 @@ def _treaties(raw: pd.DataFrame, alliances: pd.DataFrame | None) -> pd.DataFrame
     out["start"] = by_id["start"].min()
     out["end"] = by_id["end"].max().mask(by_id["end"].count() < by_id.size())
     out["wartime"] = by_id["wartime"].max()
-    out["kind"] = np.where(
-        (by_id["bilat"].max() == 1) | (members <= 2), "bilateral", "multilateral"
-    )
+    two = (by_id["bilat"].max() == 1) | (members <= 2)
+    out["kind"] = np.where(two, "bilateral", "multilateral")
     provisions = pd.concat([raw["alliance_id"], provisions_of(raw), conditions_of(raw)], axis=1)
     out = out.join(provisions.groupby("alliance_id", sort=False).max())
     if alliances is not None:
@@ -276,9 +262,8 @@ def _treaties(raw: pd.DataFrame, alliances: pd.DataFrame | None) -> pd.DataFrame
         # has none, and parallel phases have no row there.
         own = alliances.set_index("alliance_id")
         for name in ("start", "wartime", *PROVISION_FLAGS, *DESIGN):
-            out[name] = (
-                own[name].reindex(out.index).combine_first(out[name]).astype(out[name].dtype)
-            )
+            known = own[name].reindex(out.index).combine_first(out[name])
+            out[name] = known.astype(out[name].dtype)
         whole = out.index.isin(own.index)
         out["end"] = own["end"].reindex(out.index).where(whole, out["end"])
     release = raw["version"].dropna()
@@ -289,9 +274,8 @@ def _treaties(raw: pd.DataFrame, alliances: pd.DataFrame | None) -> pd.DataFrame
     )
     out["name"] = "ATOP alliance " + number + phase
     out["short_name"] = "ATOP " + number + phase
-    out["source"] = (
-        f"Alliance Treaty Obligations and Provisions{version}, alliance " + number + phase
-    )
+    source = f"Alliance Treaty Obligations and Provisions{version}, alliance "
+    out["source"] = source + number + phase
     for name in ("name", "short_name", "source", "kind"):
         out[name] = out[name].astype("str")
     for name in (*PROVISION_FLAGS, *CONDITIONS):
@@ -315,10 +299,9 @@ def _directed(path: Path) -> Reading:
     else:
         raw = read_official(path, {"ddyad": "int", "year": "int", **_OBLIGED}, rename=_OFFICIAL)
         raw = raw.assign(ccode_owing=raw["ddyad"] // 1000, ccode_owed=raw["ddyad"] % 1000)
-    states = (raw["ccode_owing"] <= _HIGHEST_CODE) & (raw["ccode_owed"] <= _HIGHEST_CODE)
-    notes = (
-        () if states.all() else (f"{int((~states).sum())} rows with codes of no state left out",)
-    )
+    states = (raw[["ccode_owing", "ccode_owed"]] <= _HIGHEST_CODE).all(axis=1)
+    text = f"{int((~states).sum())} rows with codes of no state left out"
+    notes = () if states.all() else (text,)
     frame = combine_obligations(raw[states])
     first, last = (int(y) for y in frame["year"].agg(["min", "max"]).fillna(0))
     return reading_of(
@@ -370,8 +353,8 @@ READERS: Mapping[str, OfficialReader] = {"atop": OfficialReader(_ROLES, read)}
 
 #: Official columns that `provisions_of` reads.
 PROVISIONS: tuple[str, ...] = (
-    "intcom", "milcon", "base", "milaid", "organ1", "organ2", "medarb", "conwtin", "subord", "contrib",
-    "compag",
+    "intcom", "milcon", "base", "milaid", "organ1", "organ2", "medarb", "conwtin", "subord",
+    "contrib", "compag",
 )  # fmt: skip
 
 #: Flags of the table ``alliances``.
@@ -395,13 +378,7 @@ CONDITIONS: Mapping[str, tuple[str, ...]] = {
 
 
 def provisions_of(raw: pd.DataFrame) -> pd.DataFrame:
-    """`PROVISION_FLAGS` and `DESIGN` as 0/1 (``Int64``), missing where ATOP could not code them.
-
-    From `PROVISIONS` (a text may be lost), or from the flags themselves, which stay as they are.
-    """
-    names = [*PROVISION_FLAGS, *DESIGN]
-    if set(names) <= set(raw.columns):
-        return raw[names]
+    """`PROVISION_FLAGS` and `DESIGN` as 0/1 (``Int64``), missing where the text is lost."""
     settles = raw["conwtin"].isin([1, 3]).astype("Int64").mask(raw["conwtin"].isna())
     body = raw[["organ1", "organ2"]].max(axis=1)
     flags = {

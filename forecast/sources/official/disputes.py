@@ -38,37 +38,22 @@ __all__ = [
     "opposed_pairs",
     "read_dyad_years",
     "until",
+    "without_mirror",
 ]
 
 #: Highest level of hostility, MID codebook.
-HOSTILITY: Mapping[int, str] = {
-    1: "none",
-    2: "threat",
-    3: "display_of_force",
-    4: "use_of_force",
-    5: "war",
-}
+HOSTILITY: Mapping[int, str] = dict(
+    enumerate(("none", "threat", "display_of_force", "use_of_force", "war"), start=1)
+)
 #: Outcome from the viewpoint of side A. 9 is "joins ongoing war"; in the yearly rows of the dyadic
 #: file 0 stands in all but the last year.
-OUTCOMES: Mapping[int, str] = {
-    0: "unclear",
-    1: "victory_a",
-    2: "victory_b",
-    3: "yield_a",
-    4: "yield_b",
-    5: "stalemate",
-    6: "compromise",
-    7: "released",
-    8: "unclear",
-    9: "unclear",
-}
-SETTLEMENTS: Mapping[int, str] = {
-    0: "unclear",
-    1: "negotiated",
-    2: "imposed",
-    3: "none",
-    4: "unclear",
-}
+OUTCOMES: Mapping[int, str] = dict(enumerate((
+    "unclear", "victory_a", "victory_b", "yield_a", "yield_b", "stalemate", "compromise",
+    "released", "unclear", "unclear",
+)))  # fmt: skip
+SETTLEMENTS: Mapping[int, str] = dict(
+    enumerate(("unclear", "negotiated", "imposed", "none", "unclear"))
+)
 #: Classes of battle deaths, MID codebook: 0 none, 1 1-25, 2 26-100, 3 101-250, 4 251-500,
 #: 5 501-999, 6 more than 999.
 FATALITIES = range(7)
@@ -106,6 +91,15 @@ def deaths_to_class(deaths: pd.Series) -> pd.Series:
     known = deaths.to_numpy(dtype=float, na_value=np.nan)
     classes = pd.array(np.searchsorted(bounds, np.nan_to_num(known), side="right") - 1, "Int64")
     return pd.Series(classes, index=deaths.index).mask(np.isnan(known))
+
+
+def without_mirror(
+    table: pd.DataFrame, keys: list[str], sides: Sequence[list[str]]
+) -> npt.NDArray[np.bool_]:
+    """Rows of directed pairs of which there is none with both of each of `sides` exchanged."""
+    one, two = ([*keys, *(c for pair in sides for c in pair[::turn])] for turn in (1, -1))
+    other = pd.MultiIndex.from_frame(table[two])
+    return ~np.asarray(pd.MultiIndex.from_frame(table[one]).isin(other))
 
 
 def opposed_pairs(participants: pd.DataFrame) -> pd.DataFrame:
@@ -302,9 +296,7 @@ def _read_dyad_years(path: Path, onset: str) -> pd.DataFrame:
 
 def _check_directed(table: pd.DataFrame, path: Path) -> None:
     """Both directions of every row are there, with the sides exchanged."""
-    one = pd.MultiIndex.from_frame(table[[*_PAIR, "year", "sidea1", "sidea2"]])
-    turned = ["number", "ccode_2", "ccode_1", "year", "sidea2", "sidea1"]
-    alone = ~one.isin(pd.MultiIndex.from_frame(table[turned]))
+    alone = without_mirror(table, ["number", "year"], (_PAIR[1:], ["sidea1", "sidea2"]))
     alone |= (table["sidea1"] == table["sidea2"]).to_numpy()
     if alone.any():
         row = table.iloc[int(np.flatnonzero(alone)[0])]

@@ -32,6 +32,7 @@ from forecast.sources.official.disputes import (
     opposed_pairs,
     read_dyad_years,
     until,
+    without_mirror,
 )
 from forecast.sources.official.readings import (
     OfficialReader,
@@ -288,9 +289,7 @@ def _read_dyadic(path: Path) -> Reading:
 
 def _check_mirrored(table: pd.DataFrame, path: Path) -> None:
     """Every pair is there in both directions, or the file is not directed."""
-    one = pd.MultiIndex.from_frame(table[["disno", "year", "statea", "stateb"]])
-    two = pd.MultiIndex.from_frame(table[["disno", "year", "stateb", "statea"]])
-    alone = ~one.isin(two)
+    alone = without_mirror(table, ["disno", "year"], [["statea", "stateb"]])
     if alone.any():
         row = table.iloc[int(np.flatnonzero(alone)[0])]
         raise DataError(

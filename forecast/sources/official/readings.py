@@ -41,16 +41,9 @@ __all__ = [
 class OfficialReader:
     """How the files of a source are read.
 
-    Attributes
-    ----------
-    roles : mapping of str to str
-        What the file of each role is, and the columns it has.
-    read : callable
-        Takes the path of each file by role; gives one `Reading` per kind of fact, checked against
-        its schema. Raises ArgumentError if no layout is complete, UnknownNameError for an unknown
-        role, MissingFileError and DataError for a file that cannot be read.
-    code_system : {"cow", "gw"}
-        Whose state numbers the readings have.
+    `roles` say what the file of each is, and the columns it has. `read` takes the path of each file
+    by role and gives one `Reading` per kind of fact, checked against its schema. `code_system` is
+    "cow" or "gw": whose state numbers the readings have.
     """
 
     roles: Mapping[str, str]

@@ -29,18 +29,9 @@ from forecast.sources.stored import frames_of
 from forecast.sources.tables import TABLES, Coverage, Tables
 
 __all__ = [
-    "SWITCH",
-    "Amend",
-    "Kept",
-    "Work",
-    "amend",
-    "amended",
-    "chosen",
-    "example_text",
-    "keep",
-    "kept",
+    "SWITCH", "Amend", "Kept", "Work", "amend", "amended", "chosen", "example_text", "keep", "kept",
     "remove",
-]
+]  # fmt: skip
 
 #: What a declaration of coverage speaks of, and the tables that it extends. Yearly figures are not
 #: among them: without rows they are missing.
