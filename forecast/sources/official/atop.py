@@ -79,9 +79,7 @@ _MANY = 100
 _DAY = np.timedelta64(1, "D")
 
 _OFFICIAL = {"neutral": "neutrality", "nonagg": "nonaggression", "consul": "consultation"}
-_OBLIGED: dict[str, Kind] = dict.fromkeys(
-    ("defense", "offense", "neutral", "nonagg", "consul"), "int"
-)
+_OBLIGED: dict[str, Kind] = dict.fromkeys(("defense", "offense", *_OFFICIAL), "int")
 
 
 def read(files: Mapping[str, Path]) -> list[Reading]:
@@ -112,12 +110,11 @@ def alliance_level(path: Path) -> pd.DataFrame:
     and ``version``.
     """
     _refuse_other_layouts(path, "alliances")
-    columns: dict[str, Kind] = dict.fromkeys(
-        ("atopid", "begyr", "endyr", "bilat", "wartime"), "int"
-    )
+    columns: dict[str, Kind] = {"atopid": "int", "begyr": "int", "endyr": "int"}
+    columns |= {"bilat": "int", "wartime": "int", **_OBLIGED}
     optional: dict[str, Kind] = dict.fromkeys(("begmo", "begday", "endmo", "endday"), "int?")
     optional |= {**dict.fromkeys(PROVISIONS, "int?"), "version": "str?"}
-    raw = read_official(path, columns | _OBLIGED, optional=optional, rename=_OFFICIAL)
+    raw = read_official(path, columns, optional=optional, rename=_OFFICIAL)
     _refuse_partial(raw, path)
     start, _ = dates_of(raw, ("begyr", "begmo", "begday"), file=path.name)
     end, _ = dates_of(raw, ("endyr", "endmo", "endday"), last=True, file=path.name)
@@ -219,10 +216,7 @@ def _spells(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Spells of a member that neither overlap nor repeat what the one before says."""
     key = ["alliance_id", "member"]
     rows = raw.sort_values([*key, "start", "phase"], kind="stable")
-    same = np.zeros(len(rows), dtype=bool)
-    for name in key:
-        column = rows[name].to_numpy()
-        same[1:] = (column[1:] == column[:-1]) & (same[1:] if name != key[0] else True)
+    same = rows.duplicated(key).to_numpy()
     start = rows["start"].to_numpy().astype("datetime64[D]")
     end = rows["end"].to_numpy().astype("datetime64[D]")
     # The day on which one phase ends and the next begins is the next one's.
@@ -348,9 +342,6 @@ def _refuse_other_layouts(path: Path, role: str) -> None:
     raise DataError(f"{path.name}: found {found}, expected {expected}: take {example}.")
 
 
-READERS: Mapping[str, OfficialReader] = {"atop": OfficialReader(_ROLES, read)}
-
-
 #: Official columns that `provisions_of` reads.
 PROVISIONS: tuple[str, ...] = (
     "intcom", "milcon", "base", "milaid", "organ1", "organ2", "medarb", "conwtin", "subord",
@@ -402,3 +393,6 @@ def conditions_of(raw: pd.DataFrame) -> pd.DataFrame:
         for name, columns in CONDITIONS.items()
     }
     return pd.DataFrame(flags, index=raw.index)
+
+
+READERS: Mapping[str, OfficialReader] = {"atop": OfficialReader(_ROLES, read)}
