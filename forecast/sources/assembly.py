@@ -199,7 +199,7 @@ def _carried_back(frame: pd.DataFrame, frames: Frames, facts: Facts) -> Cut:
 
 
 def _of_alliances(frame: pd.DataFrame, frames: Frames, facts: Facts) -> Cut:
-    known = frames["alliances"]["alliance_id"] if "alliances" in frames else []
+    known = list(frames["alliances"]["alliance_id"]) if "alliances" in frames else []
     there = frame["alliance_id"].isin(known)
     return frame[there], _note(int((~there).sum()), "treaties left out: not among the alliances")
 
