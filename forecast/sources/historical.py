@@ -29,7 +29,15 @@ from forecast.sources.stored import open_tables, save_tables
 from forecast.sources.tables import EXTRA_TABLES, TABLES, Reading, Tables
 from forecast.sources.treaties import amend_alliances, read_counterparts
 
-__all__ = ["ATTACHABLE", "FACTS", "attach", "attached_key", "historical_key", "load_historical"]
+__all__ = [
+    "ATTACHABLE",
+    "FACTS",
+    "attach",
+    "attached_key",
+    "historical_key",
+    "key_of",
+    "load_historical",
+]
 
 #: Kinds of fact by the name of their table, where they differ.
 _OF_TABLE = {"capabilities": "material_capabilities"}
@@ -73,7 +81,7 @@ def load_historical(
     """
     folder = cache_folder() if cache is None else Path(cache)
     candidates = _candidates(folder, sources or {})
-    key = _key_of(folder, candidates, amend=amend)
+    key = key_of(folder, candidates, amend=amend)
     saved = open_tables(folder, key)
     if saved is not None:
         return saved
@@ -87,7 +95,7 @@ def historical_key(
 ) -> str:
     """Key of the tables that `load_historical` gives: a hash of all that they are made from."""
     folder = cache_folder() if cache is None else Path(cache)
-    return _key_of(folder, _candidates(folder, sources or {}), amend=amend)
+    return key_of(folder, _candidates(folder, sources or {}), amend=amend)
 
 
 def _candidates(folder: Path, chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -290,7 +298,7 @@ def attached_key(sources: Mapping[str, str], *, cache: Path | None = None) -> st
     """Hash of all that the tables are made from which `attach` adds, without reading them."""
     folder = cache_folder() if cache is None else Path(cache)
     _refuse(sources, folder)
-    return _key_of(folder, {fact: (source,) for fact, source in sources.items()}, amend=False)
+    return key_of(folder, {fact: (source,) for fact, source in sources.items()}, amend=False)
 
 
 def _refuse(sources: Mapping[str, str], folder: Path) -> None:
@@ -307,7 +315,7 @@ def _refuse(sources: Mapping[str, str], folder: Path) -> None:
         files_of(source, cache=folder)
 
 
-def _key_of(folder: Path, candidates: Mapping[str, tuple[str, ...]], *, amend: bool) -> str:
+def key_of(folder: Path, candidates: Mapping[str, tuple[str, ...]], *, amend: bool) -> str:
     """Key of the tables that these files make.
 
     SHA-256 over names, roles and locked SHA-256 of all files of the `candidates` (by kind of fact,
