@@ -36,8 +36,7 @@ from forecast.evaluation.score_table import REFERENCE
 from forecast.modeling.messages import explain, read_toml
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.events import UnderWay
-from forecast.panel.options import CHOICES
-from forecast.panel.types import Panel
+from forecast.panel.types import CHOICES, Panel
 
 __all__ = ["CHECK", "DEFAULT_BASELINES", "BacktestPlan", "Origins", "Period"]
 

@@ -2,7 +2,7 @@
 
 A call is a conflict in which an ally that a state was bound to defend was attacked from outside
 the pact; it is honoured when the state joins the fight against an opponent of that ally
-(`forecast.panel.calls` has the rules). The record of a state in s holds the calls of conflicts
+(`forecast.panel.treaties` has the rules). The record of a state in s holds the calls of conflicts
 that began by the end of s, and what it had done about them by then:
 
     ρ_i = (a + honoured_i) / (a + b + invoked_i),

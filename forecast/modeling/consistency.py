@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from forecast.errors import ArgumentError, SpecificationError, UnknownNameError, nearest
-from forecast.panel.options import ways_of
+from forecast.panel.types import ways_of
 
 if TYPE_CHECKING:
     from forecast.modeling.spec import ModelSpec
@@ -172,7 +172,7 @@ def refuse_unmeasured(content: Mapping[str, Any], source: str = "model") -> None
         Names file and term, and gives the reason.
     """
     from forecast.features.registry import registered_features
-    from forecast.panel.options import OUTCOMES
+    from forecast.panel.types import OUTCOMES
     from forecast.unmeasured import why_unmeasured
 
     features = [feature.name for feature in registered_features()]

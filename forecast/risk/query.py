@@ -179,7 +179,7 @@ def risk_of_sides(
     any_ : bool
         Ask about any of the pairs of the two sides.
     """
-    from forecast.sources.membership import alliance_named
+    from forecast.sources.codes import alliance_named
 
     tables = fit.panel.tables
     named = [tables is not None and alliance_named(tables, x) for x in (a, b) if x is not None]

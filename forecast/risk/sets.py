@@ -19,12 +19,13 @@ from forecast.simulation.dynamics import STATUSES
 from forecast.simulation.joint import any_begins
 from forecast.simulation.levels import LEVELS, RECORDED_AS, Level, of_level
 from forecast.simulation.paired import CAUTION
-from forecast.sources.codes import ALIASES, resolve_state
-from forecast.sources.membership import (
+from forecast.sources.codes import (
+    ALIASES,
     ALLIANCE_ALIASES,
     alliance_of,
     find_alliance,
     member_codes,
+    resolve_state,
 )
 
 __all__ = ["any_answer"]
