@@ -17,7 +17,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import betaln
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.inputs import FloatArray
+from forecast.evaluation.scores import FloatArray
 from forecast.features import FeatureRequest, compute_features
 from forecast.panel.types import Panel
 

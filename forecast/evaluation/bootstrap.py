@@ -16,8 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.inputs import FloatArray, as_finite, as_forecasts, as_level
-from forecast.evaluation.scores import brier_rows, log_loss_rows
+from forecast.evaluation.scores import (
+    FloatArray,
+    as_finite,
+    as_forecasts,
+    as_level,
+    brier_rows,
+    log_loss_rows,
+)
 
 __all__ = [
     "WEIGHTED",

@@ -1,6 +1,6 @@
 """Calibration: CORP curves and decompositions, recalibration, expected over observed, Murphy.
 
-Rulings for degenerate input: NaN is an error everywhere (see `forecast.evaluation.inputs`). With no
+Rulings for degenerate input: NaN is an error everywhere (see `forecast.evaluation.scores`). With no
 events, or only events, the reliability curve is flat at 0 or 1 and the decomposition stays exact.
 Recalibration by logistic regression has no finite solution with one class, constant forecasts or
 forecasts that separate the outcomes, and is an error then. A ratio to nothing observed is NaN.
@@ -20,8 +20,15 @@ from scipy.special import expit, logit
 from scipy.stats import chi2, norm
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.inputs import FloatArray, as_finite, as_forecasts, as_level
-from forecast.evaluation.scores import brier_score, log_loss, log_odds
+from forecast.evaluation.scores import (
+    FloatArray,
+    as_finite,
+    as_forecasts,
+    as_level,
+    brier_score,
+    log_loss,
+    log_odds,
+)
 
 __all__ = [
     "THETAS",

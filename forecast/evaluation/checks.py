@@ -23,11 +23,11 @@ from forecast.evaluation.check_tables import (
     listed,
     loo_row,
     predictive_table,
+    reliability_of,
     replicated_statistics,
     verdict,
 )
 from forecast.evaluation.importance import power_scaling
-from forecast.evaluation.record_check import reliability_of
 from forecast.inference.diagnostics import khat_limit
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.importance import loo_from_log_likelihood
-from forecast.evaluation.inputs import FloatArray
+from forecast.evaluation.scores import FloatArray
 from forecast.inference.gauss_hermite import CAP, node_values, rule
 from forecast.inference.predict import predictor
 from forecast.modeling.design import Block, Design

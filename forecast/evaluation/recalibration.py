@@ -14,8 +14,7 @@ from scipy.special import expit
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.calibration import recalibrate
-from forecast.evaluation.inputs import FloatArray
-from forecast.evaluation.scores import log_odds
+from forecast.evaluation.scores import FloatArray, log_odds
 
 __all__ = [
     "LEAST_YEARS", "SUFFIX", "RollingRecalibration", "RollingStack", "rolling_recalibration",

@@ -17,8 +17,7 @@ import pandas as pd
 from forecast.errors import ArgumentError
 from forecast.evaluation.bootstrap import paired_difference, score_intervals
 from forecast.evaluation.calibration import decompose, expected_to_observed, murphy, recalibrate
-from forecast.evaluation.inputs import FloatArray
-from forecast.evaluation.scores import brier_rows, log_loss_rows, score_forecasts
+from forecast.evaluation.scores import FloatArray, brier_rows, log_loss_rows, score_forecasts
 from forecast.features.strata import LONG_PEACE
 
 __all__ = [

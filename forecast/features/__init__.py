@@ -5,7 +5,6 @@ from forecast.features import (  # noqa: F401  (importing a module registers its
     dependency,
     deterrence,
     expansion,
-    geography,
     history,
     power,
     reliability,
@@ -13,7 +12,6 @@ from forecast.features import (  # noqa: F401  (importing a module registers its
     similarity,
     society,
     structure,
-    system,
 )
 from forecast.features.gather import FeatureRequest, compute_features, feature_arrays
 from forecast.features.registry import (

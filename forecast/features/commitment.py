@@ -14,9 +14,9 @@ import xarray as xr
 from forecast.errors import ArgumentError
 from forecast.features import arrays, rivalry, successions, windows
 from forecast.features.arrays import Weights
+from forecast.features.needs import as_at_origin
 from forecast.features.registry import feature
 from forecast.features.shared import shared
-from forecast.features.simulated import as_at_origin
 
 SOURCE = "project definition"
 _feature = partial(feature, family="commitment")

@@ -21,9 +21,9 @@ import xarray as xr
 from forecast.errors import UnknownNameError
 from forecast.features import arrays, successions, windows
 from forecast.features.history import decayed_onsets
+from forecast.features.needs import Values, from_conflicts
 from forecast.features.registry import Sign, feature
 from forecast.features.shared import shared
-from forecast.features.simulated import Values, from_conflicts
 from forecast.sources.tables import OBLIGATIONS
 
 AGE = "Senese & Vasquez 2008; Kenwick, Vasquez & Powers 2015"

@@ -17,8 +17,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError
-from forecast.features.eras import eras
-from forecast.features.positions import COMBINE, Positions, Side
+from forecast.features.positions import COMBINE, Positions, Side, eras
 from forecast.features.registry import Feature, get_feature, ordered
 from forecast.features.shared import sharing
 from forecast.panel.types import Panel
@@ -214,7 +213,7 @@ def compute_features(
 
     Notes
     -----
-    Era by era (`forecast.features.eras`), features with the same look-back together, so that
+    Era by era (`forecast.features.positions`), features with the same look-back together, so that
     what they share is computed once and only the states of the time take part.
     """
     _check_distinct(requests)

@@ -19,9 +19,7 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.features import windows
-from forecast.features.registry import feature
-from forecast.features.shared import shared
-from forecast.features.simulated import (
+from forecast.features.needs import (
     Past,
     Values,
     as_at_origin,
@@ -30,6 +28,8 @@ from forecast.features.simulated import (
     from_status,
     tabulated,
 )
+from forecast.features.registry import feature
+from forecast.features.shared import shared
 from forecast.features.successions import continued
 from forecast.panel import history
 

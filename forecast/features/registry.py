@@ -15,8 +15,16 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.features.known import NEEDS, known_classes, known_years, mask, needed
-from forecast.features.simulated import Moves, Rule, moves_of
+from forecast.features.needs import (
+    NEEDS,
+    Moves,
+    Rule,
+    known_classes,
+    known_years,
+    mask,
+    moves_of,
+    needed,
+)
 from forecast.unmeasured import UNMEASURABLE, why_unmeasured
 
 __all__ = [

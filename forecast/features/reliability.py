@@ -24,9 +24,9 @@ from forecast.errors import ArgumentError, UnknownNameError
 from forecast.features import arrays, windows
 from forecast.features.arrays import Weights
 from forecast.features.dependency import Security
+from forecast.features.needs import as_at_origin
 from forecast.features.registry import feature, get_feature
 from forecast.features.shared import shared
-from forecast.features.simulated import as_at_origin
 from forecast.features.successions import SUCCESSIONS
 from forecast.sources.schemas import LEVELS
 

@@ -15,9 +15,9 @@ import xarray as xr
 from forecast.errors import UnknownNameError
 from forecast.features import arrays, successions, windows
 from forecast.features.history import activity
+from forecast.features.needs import Moves, as_at_origin, flagged
 from forecast.features.registry import feature
 from forecast.features.shared import shared
-from forecast.features.simulated import Moves, as_at_origin, flagged
 from forecast.panel.history import windowed_count
 
 BoolArray = npt.NDArray[np.bool_]
