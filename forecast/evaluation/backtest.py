@@ -40,14 +40,9 @@ from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
 __all__ = [
-    "Backtest",
-    "BacktestPlan",
-    "Progress",
-    "RunFolder",
-    "backtest",
-    "complete_rows",
+    "Backtest", "BacktestPlan", "Progress", "RunFolder", "backtest", "complete_rows",
     "read_forecasts",
-]
+]  # fmt: skip
 
 
 def backtest(

@@ -26,13 +26,9 @@ from forecast.evaluation.scores import (
 )
 
 __all__ = [
-    "WEIGHTED",
-    "PairedDifference",
-    "ScoreInterval",
-    "block_bootstrap_mean",
-    "paired_difference",
+    "WEIGHTED", "PairedDifference", "ScoreInterval", "block_bootstrap_mean", "paired_difference",
     "score_intervals",
-]
+]  # fmt: skip
 
 _CHUNK = 2_000_000  # draws of blocks, or weights, held at once: 16 MB an array
 
@@ -72,11 +68,7 @@ class PairedDifference:
 
 
 def block_bootstrap_mean(
-    values: npt.ArrayLike,
-    block: npt.ArrayLike,
-    *,
-    resamples: int,
-    rng: np.random.Generator,
+    values: npt.ArrayLike, block: npt.ArrayLike, *, resamples: int, rng: np.random.Generator
 ) -> FloatArray:
     r"""Means of `values` when whole blocks of rows are drawn with replacement, (resamples,).
 

@@ -31,18 +31,9 @@ from forecast.evaluation.scores import (
 )
 
 __all__ = [
-    "THETAS",
-    "Decomposition",
-    "Ratio",
-    "Recalibration",
-    "Reliability",
-    "decompose",
-    "expected_to_observed",
-    "isotonic",
-    "murphy",
-    "recalibrate",
-    "reliability",
-]
+    "THETAS", "Decomposition", "Ratio", "Recalibration", "Reliability", "decompose",
+    "expected_to_observed", "isotonic", "murphy", "recalibrate", "reliability",
+]  # fmt: skip
 
 THETAS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Decision thresholds of the Murphy diagram that matter for a rare event."""

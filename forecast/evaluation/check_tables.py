@@ -31,19 +31,9 @@ if TYPE_CHECKING:
     from forecast.evaluation.insample import InSample
 
 __all__ = [
-    "LEVEL",
-    "RATE",
-    "CheckResult",
-    "counts",
-    "earlier_onsets",
-    "judged",
-    "listed",
-    "loo_row",
-    "predictive_table",
-    "reliability_of",
-    "replicated_statistics",
-    "verdict",
-]
+    "LEVEL", "RATE", "CheckResult", "counts", "earlier_onsets", "judged", "listed", "loo_row",
+    "predictive_table", "reliability_of", "replicated_statistics", "verdict",
+]  # fmt: skip
 
 IntArray = npt.NDArray[np.int64]
 Statistics = Mapping[str, tuple[FloatArray, float]]

@@ -30,17 +30,9 @@ if TYPE_CHECKING:
     from forecast.simulation.future import Future
 
 __all__ = [
-    "at_risk_draws",
-    "known_before",
-    "known_steps",
-    "panel_at_horizon",
-    "simulated_forecasts",
-    "target_panel",
-    "target_rows",
-    "training_panel",
-    "views_of",
-    "with_strata",
-]
+    "at_risk_draws", "known_before", "known_steps", "panel_at_horizon", "simulated_forecasts",
+    "target_panel", "target_rows", "training_panel", "views_of", "with_strata",
+]  # fmt: skip
 
 #: Tables of spells in which an end may not be known yet, and of what happens in a year.
 _RUNNING = {"outcome": "ongoing", "settlement": "none"}

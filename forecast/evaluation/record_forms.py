@@ -19,18 +19,9 @@ if TYPE_CHECKING:
     from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = [
-    "FEW",
-    "KIND",
-    "RECORD_VERSION",
-    "band_words",
-    "level_quotation",
-    "no_quotation",
-    "quotation",
-    "record_fields",
-    "record_to_dict",
-    "sealed",
-    "unsealed",
-]
+    "FEW", "KIND", "RECORD_VERSION", "band_words", "level_quotation", "no_quotation", "quotation",
+    "record_fields", "record_to_dict", "sealed", "unsealed",
+]  # fmt: skip
 
 KIND = "calibration record"
 #: Version of the schema below; a record of another version is refused, not guessed at.

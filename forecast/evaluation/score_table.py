@@ -21,26 +21,10 @@ from forecast.evaluation.scores import FloatArray, brier_rows, log_loss_rows, sc
 from forecast.features.strata import LONG_PEACE
 
 __all__ = [
-    "EVERY",
-    "KEYS",
-    "REFERENCE",
-    "SLICES",
-    "Bootstrap",
-    "Cell",
-    "blocks_in",
-    "decomposition",
-    "difference_table",
-    "murphy_table",
-    "proper",
-    "ratio",
-    "ratio_lines",
-    "recalibration",
-    "records",
-    "resampled",
-    "score_table",
-    "slices",
-    "wide",
-]
+    "EVERY", "KEYS", "REFERENCE", "SLICES", "Bootstrap", "Cell", "blocks_in", "decomposition",
+    "difference_table", "murphy_table", "proper", "ratio", "ratio_lines", "recalibration",
+    "records", "resampled", "score_table", "slices", "wide",
+]  # fmt: skip
 
 EVERY = "all"
 """Kind and name of the slice of all rows."""

@@ -24,25 +24,10 @@ from scipy.special import logit
 from forecast.errors import ArgumentError
 
 __all__ = [
-    "CLIP",
-    "FloatArray",
-    "LogLoss",
-    "area_under_roc",
-    "as_counts",
-    "as_finite",
-    "as_forecasts",
-    "as_level",
-    "average_precision",
-    "brier_rows",
-    "brier_score",
-    "crps_counts",
-    "interval_score",
-    "log_loss",
-    "log_loss_rows",
-    "log_odds",
-    "score_forecasts",
-    "skill",
-]
+    "CLIP", "FloatArray", "LogLoss", "area_under_roc", "as_counts", "as_finite", "as_forecasts",
+    "as_level", "average_precision", "brier_rows", "brier_score", "crps_counts", "interval_score",
+    "log_loss", "log_loss_rows", "log_odds", "score_forecasts", "skill",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
 

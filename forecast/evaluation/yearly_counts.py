@@ -16,15 +16,9 @@ from forecast.simulation.severity_rows import levels_reached
 from forecast.sources.tables import Tables
 
 __all__ = [
-    "FROM_DRAWS",
-    "count_table",
-    "counts_of_record",
-    "ladder_forecasts",
-    "ladder_table",
-    "pit_counts",
-    "simulate_counts",
-    "total_table",
-]
+    "FROM_DRAWS", "count_table", "counts_of_record", "ladder_forecasts", "ladder_table",
+    "pit_counts", "simulate_counts", "total_table",
+]  # fmt: skip
 
 FROM_DRAWS = "posterior predictive"
 """Kind of a yearly count whose distribution holds the uncertainty of parameters."""

@@ -19,23 +19,10 @@ from forecast.features.successions import count_once
 from forecast.sources.tables import OBLIGATIONS
 
 __all__ = [
-    "CAPABILITY_FLOOR",
-    "OBLIGATION_WEIGHTS",
-    "Weights",
-    "allied",
-    "best_tie",
-    "capability",
-    "defence_pacts",
-    "defenders",
-    "either",
-    "mean_over_defenders",
-    "obligation_strength",
-    "outside",
-    "over",
-    "sum_over",
-    "ties_of_treaties",
-    "treaty_ties",
-]
+    "CAPABILITY_FLOOR", "OBLIGATION_WEIGHTS", "Weights", "allied", "best_tie", "capability",
+    "defence_pacts", "defenders", "either", "mean_over_defenders", "obligation_strength", "outside",
+    "over", "sum_over", "ties_of_treaties", "treaty_ties",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]

@@ -135,11 +135,7 @@ def expansion_by_accession(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     return windows.where_known((new & ~newborn & old_treaty).sum(axis=2), known)
 
 
-@_feature(
-    level="state",
-    unit=COUNT,
-    formula="|{k∈N_w(i): k entered the system within w years}|",
-)
+@_feature(level="state", unit=COUNT, formula="|{k∈N_w(i): k entered the system within w years}|")
 def expansion_by_succession(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Defenders gained that are themselves new states.
 

@@ -21,26 +21,10 @@ from forecast.features.arrays import OBLIGATION_WEIGHTS
 from forecast.features.shared import shared
 
 __all__ = [
-    "MEASURES",
-    "NEEDS",
-    "Moves",
-    "Past",
-    "Rule",
-    "Status",
-    "Values",
-    "as_at_origin",
-    "constant",
-    "flagged",
-    "from_conflicts",
-    "from_status",
-    "known_classes",
-    "known_years",
-    "mask",
-    "moves_of",
-    "needed",
-    "tabulated",
-    "with_calendar",
-]
+    "MEASURES", "NEEDS", "Moves", "Past", "Rule", "Status", "Values", "as_at_origin", "constant",
+    "flagged", "from_conflicts", "from_status", "known_classes", "known_years", "mask", "moves_of",
+    "needed", "tabulated", "with_calendar",
+]  # fmt: skip
 
 Float32Array = npt.NDArray[np.float32]
 

@@ -24,13 +24,7 @@ from forecast.errors import DataError
 from forecast.features.registry import Level
 from forecast.panel.types import Panel, lazily
 
-__all__ = [
-    "COMBINE",
-    "Positions",
-    "Side",
-    "eras",
-    "excerpt",
-]
+__all__ = ["COMBINE", "Positions", "Side", "eras", "excerpt"]
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.intp]

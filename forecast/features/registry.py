@@ -28,15 +28,9 @@ from forecast.features.needs import (
 from forecast.unmeasured import UNMEASURABLE, why_unmeasured
 
 __all__ = [
-    "FAMILIES",
-    "LEVELS",
-    "Feature",
-    "feature",
-    "feature_table",
-    "features_markdown",
-    "get_feature",
+    "FAMILIES", "LEVELS", "Feature", "feature", "feature_table", "features_markdown", "get_feature",
     "registered_features",
-]
+]  # fmt: skip
 
 Level = Literal["system", "state", "dyad", "directed"]
 Sign = Literal["+", "-", "free"]
@@ -164,10 +158,7 @@ class Feature:
             if name not in self.options:
                 known = ", ".join(sorted(self.options)) or "none"
                 raise UnknownNameError(
-                    f"option of feature {self.name!r}",
-                    name,
-                    self.options,
-                    f"Its options: {known}.",
+                    f"option of feature {self.name!r}", name, self.options, f"Its options: {known}."
                 )
 
 

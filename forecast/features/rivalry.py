@@ -214,10 +214,7 @@ def signed_edges(
         if rivals == "strategic":
             known = world["rivalry_covered"].to_numpy() if "rivalry" in world else known & False
     recent = windowed_count(
-        hostile,
-        window,
-        member=past["member"].to_numpy(),
-        entry_year=past["entry_year"].to_numpy(),
+        hostile, window, member=past["member"].to_numpy(), entry_year=past["entry_year"].to_numpy()
     )
     enemy = successions.count_once(recent > 0, world)
     friend = successions.count_once(arrays.allied(world), world) & ~enemy

@@ -27,15 +27,9 @@ import xarray as xr
 from forecast.features.shared import shared
 
 __all__ = [
-    "SUCCESSIONS",
-    "Succession",
-    "continued",
-    "count_once",
-    "entry_year",
-    "inherited",
-    "past",
+    "SUCCESSIONS", "Succession", "continued", "count_once", "entry_year", "inherited", "past",
     "relabelled_past",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,21 +14,10 @@ from forecast.features.successions import continued, past
 from forecast.panel import history
 
 __all__ = [
-    "conflicts_of_states",
-    "counted",
-    "covered_events",
-    "covered_years",
-    "decayed_count",
-    "dispute_onsets",
-    "half",
-    "half_life_years",
-    "known_members",
-    "known_past",
-    "positive",
-    "recent_count",
-    "where_known",
-    "windowed_sum",
-]
+    "conflicts_of_states", "counted", "covered_events", "covered_years", "decayed_count",
+    "dispute_onsets", "half", "half_life_years", "known_members", "known_past", "positive",
+    "recent_count", "where_known", "windowed_sum",
+]  # fmt: skip
 
 BoolArray = npt.NDArray[np.bool_]
 Float64Array = npt.NDArray[np.float64]

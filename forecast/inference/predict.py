@@ -29,18 +29,10 @@ if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
 __all__ = [
-    "PriorDraws",
-    "design_predictor",
-    "linear_predictor",
-    "memberships",
-    "new_level",
-    "onset_statistics",
-    "posterior_values",
-    "predict",
-    "predictor",
-    "prior_draws",
+    "PriorDraws", "design_predictor", "linear_predictor", "memberships", "new_level",
+    "onset_statistics", "posterior_values", "predict", "predictor", "prior_draws",
     "prior_predictive",
-]
+]  # fmt: skip
 
 _CHUNK = 4096  # rows of a posterior predictor at a time
 #: Draws of a prior predictor that are held at a time: 25 x 100,000 rows are 20 MB.
@@ -180,10 +172,7 @@ def new_level(seed: int, block: str, label: str, draws: int) -> FloatArray:
 def posterior_values(fit: Fit, draws: int | None) -> Callable[[str], FloatArray]:
     """Reader of the draws of a variable of the posterior, (draws, …), evenly spaced; None for all.
 
-    Raises
-    ------
-    ArgumentError
-        More draws than the fit has, or none.
+    Raises `ArgumentError`: More draws than the fit has, or none.
     """
     posterior = fit.posterior["posterior"].to_dataset()
     available = posterior.sizes["chain"] * posterior.sizes["draw"]

@@ -77,10 +77,7 @@ class BlockCode(Code):
     def apply(self, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]) -> RowBlock:
         """Weights of rows, with design columns X (n, p), on the levels of the fit and on new ones.
 
-        Raises
-        ------
-        ArgumentError
-            A row lies before the first step of the walk, or in no era.
+        Raises `ArgumentError`: A row lies before the first step of the walk, or in no era.
         """
         if self.name == "dispute":
             return self._disputes(rows)
@@ -116,10 +113,7 @@ class BlockCode(Code):
     def era_of(self, years: npt.ArrayLike) -> IntArray:
         """Position in `eras` of each year.
 
-        Raises
-        ------
-        ArgumentError
-            A year is in no era.
+        Raises `ArgumentError`: A year is in no era.
         """
         year = np.asarray(years)
         found = np.full(year.shape, -1, dtype=np.int64)
@@ -316,10 +310,7 @@ def _codes(rows: xr.Dataset, name: str) -> IntArray:
 def dispute_of(rows: xr.Dataset) -> npt.NDArray[np.str_]:
     """Dispute of each row: the id without the suffix that counts a pair's spells in it.
 
-    Raises
-    ------
-    ArgumentError
-        The rows are not of disputes.
+    Raises `ArgumentError`: The rows are not of disputes.
     """
     if "conflict_id" not in rows:
         raise ArgumentError(

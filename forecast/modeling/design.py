@@ -127,11 +127,8 @@ class Design:
 def check_design(design: Design) -> None:
     """Refuse what `Design` lets pass but no sampler could use.
 
-    Raises
-    ------
-    DataError
-        No rows; a group without levels, or with weights that are not finite; a prior that is
-        not proper.
+    Raises `DataError`: No rows; a group without levels, or with weights that are not finite; a
+    prior that is not proper.
     """
     n = design.y.size
     if n == 0:
@@ -156,14 +153,9 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
     Rows are those with a known outcome inside the window of the specification; features that the
     panel lacks are computed from its world.
 
-    Raises
-    ------
-    ArgumentError
-        Panel and specification differ in unit, population, outcome, lag or `under_way`.
-    DataError
-        Missing values under policy ``error``; no row, no onset or nothing but onsets.
-    SpecificationError
-        A constant column, or columns that are linearly dependent.
+    Raises `ArgumentError`: Panel and specification differ in unit, population, outcome, lag or
+    `under_way`. `DataError`: Missing values under policy ``error``; no row, no onset or nothing but
+    onsets. `SpecificationError`: A constant column, or columns that are linearly dependent.
     """
     panel, dropped = _sample(spec, panel)
     data = panel.data
@@ -216,10 +208,7 @@ def encode_as(
     known; one that is not stands as 0. A ``marginal_base_rate`` intercept has the prior that the
     spread of these rows gives.
 
-    Raises
-    ------
-    ArgumentError
-        The encoding is of another specification; see also `Encoding.apply`.
+    Raises `ArgumentError`: The encoding is of another specification; see also `Encoding.apply`.
     """
     wanted = [entry.name for entry in spec.entries]
     if (found := [code.name for code in encoding.terms]) != wanted:
