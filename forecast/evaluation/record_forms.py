@@ -12,8 +12,8 @@ import pandas as pd
 
 from forecast.errors import ArtifactError
 from forecast.evaluation.calibration import Decomposition, Reliability
-from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 from forecast.simulation.levels import DEATHS
+from forecast.text import percentage, percentage_interval, rounding_step
 
 if TYPE_CHECKING:
     from forecast.evaluation.calibration_record import CalibrationRecord

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from forecast.features import arrays, successions, windows
+from forecast.features import arrays, successions
 from forecast.features.needs import with_calendar
 from forecast.features.registry import feature
 from forecast.panel.rows import relevant_pairs
@@ -169,4 +169,4 @@ def joint_capability(world: xr.Dataset) -> np.ndarray:
 def state_age(world: xr.Dataset, *, cap: int = 100) -> np.ndarray:
     """Years that the state has been in the system; with ``side="min"`` the age of the dyad."""
     years = world["year"].to_numpy()[:, None]
-    return np.clip(years - successions.entry_year(world), 0, windows.positive("cap", cap))
+    return np.clip(years - successions.entry_year(world), 0, arrays.positive("cap", cap))

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.features import arrays, windows
+from forecast.features import arrays
 from forecast.features.arrays import Weights
 from forecast.features.dependency import Security
 from forecast.features.needs import as_at_origin
@@ -104,7 +104,7 @@ def expected(
         if not value > 0:
             raise ArgumentError(f"{name} must be greater than 0; found {value!r}")
     if window is not None:
-        windows.positive("window", window)
+        arrays.positive("window", window)
     if not world.attrs.get("initiators_coded", 1):
         # Without attackers there are no calls: the prior alone is not a record.
         return np.full((world.sizes["year"], world.sizes["state"]), np.nan)
