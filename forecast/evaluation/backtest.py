@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
 __all__ = [
-    "Backtest", "BacktestPlan", "Progress", "RunFolder", "backtest", "complete_rows",
+    "Backtest", "BacktestPlan", "RunFolder", "backtest", "complete_rows",
     "read_forecasts",
 ]  # fmt: skip
 
@@ -131,7 +132,7 @@ def _scored(
     plan: BacktestPlan, parts: Parts, origins: tuple[int, ...], about: dict[str, Any]
 ) -> Backtest:
     """The forecasts of a plan with their tables."""
-    made = forecast_tables(
+    tables, left_out = forecast_tables(
         parts,
         reference=REFERENCE,
         first=origins[0],
@@ -142,7 +143,7 @@ def _scored(
     )
     kept = ("seed", "resamples", "window", "refit", "multi_step", "recalibrate", "warm_up")
     return Backtest(
-        **made.tables,
+        **tables,
         model=parts.names[0],
         level=plan.level,
         settings={
@@ -151,8 +152,7 @@ def _scored(
             **{name: getattr(plan, name) for name in kept},
             "stack": list(plan.stack),
             "plan": plan.to_dict() | {"sha256": plan.sha256},
-            "rows_left_out": made.left_out,
-            "rows_left_out_by": made.left_out_by,
+            **left_out,
             **about,
         },
     )
@@ -206,9 +206,9 @@ def _results(
                 tables.setdefault(p.origin, []).append(made)
             every = {o: pd.concat(parts, ignore_index=True) for o, parts in tables.items()}
             folder.save(job.label, result.to_arrays(), every)
-        bar.advance(job.label)
+        tell(job.label)
 
-    with (bar := Progress(show, len(jobs), len(done))):
+    with _progress(show, len(jobs), len(done)) as tell:
         return run_jobs(shared, jobs, done=done, on_result=finished, workers=workers, client=client)
 
 
@@ -366,27 +366,14 @@ def _short(value: object) -> str:
     return text if len(text) <= 120 else f"{text[:117]}…"
 
 
-class Progress:
-    """Progress on the terminal, if asked for."""
+@contextmanager
+def _progress(show: bool, total: int, done: int) -> Iterator[Callable[[str], None]]:
+    """What is told of every finished job: a bar on the terminal, if asked for."""
+    if not show:
+        yield lambda _job: None
+        return
+    from rich.progress import Progress
 
-    def __init__(self, show: bool, total: int, done: int) -> None:
-        self._bar: Any = None
-        if show:
-            import rich.progress
-
-            self._bar = rich.progress.Progress()
-            self._task = self._bar.add_task("backtest", total=total, completed=done)
-
-    def __enter__(self) -> Progress:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def advance(self, what: str) -> None:
-        """One job is finished."""
-        if self._bar is not None:
-            self._bar.update(self._task, advance=1, description=what)
+    with Progress() as bar:
+        task = bar.add_task("backtest", total=total, completed=done)
+        yield lambda job: bar.update(task, advance=1, description=job)

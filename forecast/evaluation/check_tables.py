@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm
 
+from forecast.evaluation.score_table import records
 from forecast.evaluation.scores import FloatArray
 from forecast.evaluation.yearly_counts import FROM_DRAWS
 from forecast.inference.diagnostics import khat_limit
@@ -74,18 +75,8 @@ class CheckResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Name, verdict, sentences and table as plain values."""
-        return {
-            "name": self.name,
-            "passed": self.passed,
-            "text": self.text,
-            "table": [
-                {
-                    str(k): None if isinstance(v, float) and np.isnan(v) else v
-                    for k, v in row.items()
-                }
-                for row in self.table.astype(object).to_dict(orient="records")
-            ],
-        }
+        about = {"name": self.name, "passed": self.passed, "text": self.text}
+        return about | {"table": records(self.table)}
 
 
 def listed(names: Iterable[object]) -> str:

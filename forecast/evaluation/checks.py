@@ -115,15 +115,12 @@ def check(
         if name not in CHECKS:
             raise UnknownNameError("check", name, CHECKS)
     context = CheckContext(fit, seed)
-    return [CHECKS[name](context) for name in _tracked(names, progress)]
+    tracked: Iterable[str] = names
+    if progress:
+        from rich.progress import track
 
-
-def _tracked(names: list[str], progress: bool) -> Iterable[str]:
-    if not progress:
-        return names
-    from rich.progress import track
-
-    return track(names, description="checks")
+        tracked = track(names, description="checks")
+    return [CHECKS[name](context) for name in tracked]
 
 
 def check_diagnostics(context: CheckContext) -> CheckResult:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from forecast.arrays import SingleArray
 from forecast.errors import ArgumentError, CoverageError
 from forecast.evaluation.baselines import unit_keys
 from forecast.evaluation.forecasters import Forecaster
@@ -277,8 +278,6 @@ def _covered(cover: Coverage, last: int) -> Coverage:
     )
 
 
-Float32Array = npt.NDArray[np.float32]
-
 #: Drawn paths of capabilities; draw d uses path d modulo this number.
 _CAPABILITY_PATHS = 4
 
@@ -290,8 +289,7 @@ def simulated_forecasts(
     *,
     origin: int,
     seed: int,
-    capability_paths: int = _CAPABILITY_PATHS,
-) -> dict[int, tuple[Float32Array, Float32Array]]:
+) -> dict[int, tuple[SingleArray, SingleArray]]:
     """Probabilities of the rows of later target years, simulated year by year from the origin.
 
     The states, borders and alliances of the end of ``origin - 1`` are carried forward,
@@ -316,8 +314,10 @@ def simulated_forecasts(
     known = known_before(tables, origin)
     _refuse(fit, known, origin)
     last = origin - 1
-    future = _future(fit, known, last, horizon=max(targets), paths=capability_paths, seed=seed)
-    past = build_world(_conflicts_only(known), succession=fit.spec.succession)
+    future = _future(fit, known, last, horizon=max(targets), paths=_CAPABILITY_PATHS, seed=seed)
+    # the record of conflicts needs no treaties and extras
+    bare: Any = {name: getattr(known, name).iloc[:0] for name in ("members", "alliances")}
+    past = build_world(replace(known, **bare, extra={}), succession=fit.spec.succession)
     states = future.world["state"].to_numpy()
     coefficients = Coefficients(fit, draws=None, seed=seed)
     paths = simulate_paths(
@@ -396,9 +396,3 @@ def at_risk_draws(
         out[where, row] = draws[np.minimum(chosen, n - 1), row]
     out[:, ~(total > 0)] = np.nan
     return out
-
-
-def _conflicts_only(tables: Tables) -> Tables:
-    """The tables without treaties and extras: what the record of conflicts needs, and no more."""
-    frames = {name: getattr(tables, name).iloc[:0] for name in ("members", "alliances")}
-    return replace(tables, **frames, extra={})

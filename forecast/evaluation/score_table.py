@@ -208,20 +208,12 @@ def difference_table(
     scores: Sequence[str] = ("log_loss",),
     level: float,
 ) -> pd.DataFrame:
-    """Differences of scores paired by row, in the layout of `score_table`.
+    """Differences of scores (``"log_loss"``, ``"brier"``) paired by row, laid out as `score_table`.
 
-    Parameters
-    ----------
-    forecasts, by, level
-        As for `score_table`.
-    pairs : iterable of (str, str)
-        Which model is compared with which (``against``); a negative estimate says that the first
-        is the better one. Pairs that a horizon does not have are left out there.
-    bootstrap : Bootstrap
-        One seed, so that all pairs of a slice share resamples. A slice without two blocks of any
-        kind has no interval and is left out.
-    scores : sequence of str
-        ``"log_loss"``, ``"brier"``.
+    `pairs` says which model is compared with which (``against``); a negative estimate says that
+    the first is the better one. Pairs that a horizon does not have are left out there. All pairs
+    of a slice share resamples; a slice without two blocks of any kind has no interval and is left
+    out.
     """
     lines = []
     chosen = list(pairs)

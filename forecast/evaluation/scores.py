@@ -99,24 +99,12 @@ def log_odds(probability: npt.ArrayLike) -> FloatArray:
 
 @dataclass(frozen=True)
 class LogLoss:
-    """Mean log loss with what the clip did to it.
+    """Mean log loss with what the clip did to it."""
 
-    Attributes
-    ----------
-    value : float
-        Mean negative log likelihood per row, in nats.
-    clip : float
-        Probabilities were moved into [clip, 1 - clip].
-    clipped : int
-        Rows whose probability was moved.
-    would_be_infinite : int
-        Rows that would have scored infinity without the clip.
-    """
-
-    value: float
-    clip: float
-    clipped: int
-    would_be_infinite: int
+    value: float  # mean negative log likelihood per row, in nats
+    clip: float  # probabilities were moved into [clip, 1 - clip]
+    clipped: int  # rows whose probability was moved
+    would_be_infinite: int  # rows that would have scored infinity without the clip
 
 
 def log_loss_rows(

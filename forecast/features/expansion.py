@@ -26,13 +26,7 @@ POINTS = "share of world capability"
 
 @shared
 def gained(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """N_w(i, s), and the years for which it is known.
-
-    Returns
-    -------
-    gained : numpy.ndarray of bool, shape (year, state, other)
-    known : numpy.ndarray of bool, shape (year,)
-    """
+    """N_w(i, s), (year, state, other), and the years for which it is known, (year,)."""
     now = arrays.defenders(world) > 0
     before = successions.inherited(now, world, arrays.positive("window", window))
     return now & ~before, arrays.known_past(world, "obligation", window)

@@ -119,16 +119,10 @@ class Values:
 
     A count is an index into a short list of raw values, so that its design columns are looked up
     and not computed two million times; what fades with the years is a value each.
-
-    Attributes
-    ----------
-    index : numpy.ndarray, shape (R, D or 1), or None
-        Position of each value in `raw`; None if `raw` holds the values themselves.
-    raw : numpy.ndarray, shape (V,), or (R, D or 1)
     """
 
-    index: IntArray | None
-    raw: npt.NDArray[np.floating[Any]]
+    index: IntArray | None  # of each value in `raw`, (R, D or 1); None: `raw` holds the values
+    raw: npt.NDArray[np.floating[Any]]  # (V,), or (R, D or 1)
 
     def array(self) -> npt.NDArray[np.floating[Any]]:
         """The values, (R, D or 1)."""
@@ -220,23 +214,13 @@ Rule = Callable[..., Values]
 
 @dataclass(frozen=True)
 class Moves:
-    """How a feature moves in a simulated year.
+    """How a feature moves in a simulated year."""
 
-    Attributes
-    ----------
-    words : str
-        In words, for the documentation.
-    rule : callable, optional
-        Its values in the simulated world; None if it is computed from the world carried forward.
-    of_status : bool
-        The rule reads the `Status` of the pair alone.
-    when : callable, optional
-        Options under which the rule holds; under others conflicts stay as at the origin.
-    """
-
-    words: str
+    words: str  # for the documentation
+    #: Its values in the simulated world; None if it is computed from the world carried forward.
     rule: Rule | None = None
-    of_status: bool = False
+    of_status: bool = False  # the rule reads the `Status` of the pair alone
+    #: Options under which the rule holds; under others conflicts stay as at the origin.
     when: Callable[[Mapping[str, Any]], bool] | None = None
 
 

@@ -134,24 +134,12 @@ COMBINE: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """Rows of a panel whose lagged year a world holds.
-
-    Attributes
-    ----------
-    rows : slice or numpy.ndarray of intp
-        The rows.
-    year : numpy.ndarray of intp, shape (row,)
-        Position of each row's lagged year.
-    sides : tuple of numpy.ndarray of intp, shape (row,)
-        Position of the state, or of the two states, of each row.
-    states : int
-        Number of states of the world.
-    """
+    """Rows of a panel whose lagged year a world holds."""
 
     rows: slice | IntArray
-    year: IntArray
-    sides: tuple[IntArray, ...]
-    states: int
+    year: IntArray  # position of each row's lagged year, (row,)
+    sides: tuple[IntArray, ...]  # of the state, or of the two states, of each row, (row,)
+    states: int  # number of states of the world
 
     @classmethod
     def of(cls, panel: Panel, world: xr.Dataset) -> Positions:

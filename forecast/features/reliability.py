@@ -48,12 +48,8 @@ def record(
 ) -> tuple[IntArray, IntArray]:
     """Calls of the last `window` years (s included; None: all), and those honoured by the end of s.
 
-    A conflict is one call, however many allies it was about. The record of a relabelled state is
-    its successor's too.
-
-    Returns
-    -------
-    invoked, honoured : numpy.ndarray of int, shape (year, state)
+    Both (year, state). A conflict is one call, however many allies it was about. The record of a
+    relabelled state is its successor's too.
     """
     if level not in LEVELS:
         raise UnknownNameError("level of conflict", level, LEVELS, f"One of {', '.join(LEVELS)}.")

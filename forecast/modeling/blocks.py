@@ -136,10 +136,10 @@ class BlockCode(Code):
         """Integer key and weight of every use of a level, both of shape (n, uses per row)."""
         n = rows.sizes["row"]
         if self.is_slope:
-            part, parts = self._parts(rows, X, names)
+            part = self._parts(rows, X, names)
             width = len(self.columns)
             # Half the memory of the usual kind: there may be dozens for each row.
-            offset = np.arange(width, dtype=np.int32) * np.int32(parts)
+            offset = np.arange(width, dtype=np.int32) * np.int32(self._part_count)
             keys: npt.NDArray[np.integer] = offset + part[:, None].astype(np.int32)
             weights: FloatArray = X[:, [names.index(column) for column in self.columns]]
             return keys.reshape(n, width), weights
@@ -159,15 +159,12 @@ class BlockCode(Code):
                 keys = (a if self.name == "challenger" else b)[:, None]
         return keys, np.ones(keys.shape)
 
-    def _parts(
-        self, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]
-    ) -> tuple[IntArray, int]:
-        """In which part of the rows each row is, for its slopes, and the bound of the numbers."""
-        if self.structure == "random_walk":
-            return self.step_of(rows["year"].to_numpy()), _BASE
+    def _parts(self, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]) -> IntArray:
+        """In which part of the rows each row is, for its slopes."""
         if self.by:
-            return self.strata_of(X, names), 1 << len(self.by)
-        return self.era_of(rows["year"].to_numpy()), len(self.eras)
+            return self.strata_of(X, names)
+        year = rows["year"].to_numpy()
+        return self.step_of(year) if self.structure == "random_walk" else self.era_of(year)
 
     def part_label(self, part: int) -> str:
         """Label of an era, step or stratum."""
@@ -227,8 +224,8 @@ def fit_block(
         return replace(bare, levels=disputes)
     try:
         if bare.is_slope:  # of every column in every part
-            part, parts = bare._parts(rows, X, names)
-            keys = np.add.outer(np.arange(len(columns)) * parts, np.unique(part)).ravel()
+            part = np.unique(bare._parts(rows, X, names))
+            keys = np.add.outer(np.arange(len(columns)) * bare._part_count, part).ravel()
         else:
             keys = np.unique(bare._keys(rows, X, names)[0])
     except ArgumentError as error:
