@@ -126,7 +126,11 @@ def forecast_tables(
             seed=seed,
             level=level,
         ),
-        "fits": _fits(made),
+        "fits": pd.DataFrame(
+            {"origin": job.fitted, "horizon": job.horizons[0], "model": job.name} | record
+            for job in made.jobs
+            if (record := made.results[job.label].record) is not None
+        ),
         "recalibration": _by_origin(
             line.lines.reset_index().assign(horizon=horizon, model=name)
             for (horizon, name), line in lines.items()
@@ -186,16 +190,6 @@ def _moved(part: Part, line: Callable[[Any], Any]) -> Part:
         upper=np.fmax(*ends),
         draws=line(part.draws).astype(np.float32),
     )
-
-
-def _fits(made: Parts) -> pd.DataFrame:
-    """Diagnostics of every fit of a Bayesian model."""
-    found = [
-        {"origin": job.fitted, "horizon": job.horizons[0], "model": job.name} | record
-        for job in made.jobs
-        if (record := made.results[job.label].record) is not None
-    ]
-    return pd.DataFrame(found)
 
 
 def _nuts_table(made: Parts, own: Mapping[Step, Part]) -> pd.DataFrame:

@@ -78,13 +78,9 @@ def obligation_strength(world: xr.Dataset, weights: Weights = "defense") -> Floa
     for weight, index in sorted(zip(_weight_vector(weights), range(len(OBLIGATIONS)), strict=True)):
         if weight > 0:  # in rising order, so that the strongest class is written last
             strength[flags[..., index]] = weight
-    strength[:, *_diagonal(strength)] = 0
+    itself = np.arange(strength.shape[-1])
+    strength[:, itself, itself] = 0
     return strength
-
-
-def _diagonal(pairs: np.ndarray) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    index = np.arange(pairs.shape[-1])
-    return index, index
 
 
 @shared

@@ -243,7 +243,9 @@ def prior_predictive(
     Given as `onset_statistics` with dimension ``draw``, and the same of the observed outcome under
     ``observed_<name>``.
     """
-    parameters, outcomes = np.random.SeedSequence(_entropy(seed)).spawn(2)
+    if isinstance(seed, np.random.SeedSequence):
+        seed = int(seed.generate_state(1, np.uint64)[0])
+    parameters, outcomes = np.random.SeedSequence(seed).spawn(2)
     prior = prior_draws(design, draws=draws, seed=parameters)
     rng = np.random.default_rng(outcomes)
     parts: list[xr.Dataset] = []
@@ -288,9 +290,3 @@ def _sums(y: BoolArray, group: IntArray, size: int) -> IntArray:
     draw, row = np.nonzero(y)
     counts = np.bincount(draw * size + group[row], minlength=y.shape[0] * size)
     return counts.reshape(y.shape[0], size)
-
-
-def _entropy(seed: int | np.random.SeedSequence) -> int:
-    if isinstance(seed, np.random.SeedSequence):
-        return int(seed.generate_state(1, np.uint64)[0])
-    return seed

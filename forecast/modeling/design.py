@@ -187,7 +187,12 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
         notes=(*notes, *shared),
     )
     if spec.interactions:
-        encoding = _with_products(spec, encoding, encoding.apply(panel).X)
+        X = encoding.apply(panel).X
+        made = [fit_product(i, encoding.terms, X, encoding.names) for i in spec.interactions]
+        products = tuple(product for product, _ in made if product is not None)
+        more = [note for _, remarks in made for note in remarks]
+        encoding = replace(encoding, interactions=products, notes=(*encoding.notes, *more))
+        del X
     encoded = encoding.apply(panel)
     del panel, data  # the raw columns: as much memory as X
     close = _check_independent(encoded.X, encoded.names)
@@ -270,14 +275,6 @@ def _share_indicators(
                 seen[pattern] = code.name
         out.append(code)
     return out, notes
-
-
-def _with_products(spec: ModelSpec, encoding: Encoding, X: FloatArray) -> Encoding:
-    """The encoding with its interactions, fitted on the columns of the terms."""
-    fitted = [fit_product(i, encoding.terms, X, encoding.names) for i in spec.interactions]
-    products = tuple(product for product, _ in fitted if product is not None)
-    notes = [note for _, remarks in fitted for note in remarks]
-    return replace(encoding, interactions=products, notes=(*encoding.notes, *notes))
 
 
 def _centred_products(X: FloatArray) -> FloatArray:
