@@ -28,7 +28,6 @@ from forecast.evaluation.forecast_table import Parts, forecast_rows, forecast_ta
 from forecast.evaluation.origins import known_steps, target_panel, target_rows
 from forecast.evaluation.plan import CHECK, BacktestPlan
 from forecast.evaluation.rolling import Job, JobResult, Shared, jobs_of, run_jobs
-from forecast.evaluation.score_table import REFERENCE
 from forecast.files import (
     MANIFEST,
     check_file,
@@ -134,7 +133,6 @@ def _scored(
     """The forecasts of a plan with their tables."""
     tables, left_out = forecast_tables(
         parts,
-        reference=REFERENCE,
         first=origins[0],
         recalibrate=plan.recalibrate,
         stack=plan.stack,

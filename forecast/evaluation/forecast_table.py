@@ -21,6 +21,7 @@ from forecast.evaluation.recalibration import (
     stack_name,
 )
 from forecast.evaluation.rolling import Job, JobResult, Part
+from forecast.evaluation.score_table import REFERENCE
 from forecast.evaluation.scores import log_loss
 from forecast.evaluation.yearly_counts import count_table, simulate_counts
 
@@ -66,7 +67,6 @@ def forecast_rows(
 def forecast_tables(
     made: Parts,
     *,
-    reference: str,
     first: int,
     recalibrate: int | None,
     stack: Sequence[str] = (),
@@ -79,7 +79,7 @@ def forecast_tables(
     rows that could not be forecast, in all and by method.
 
     Only steps from the origin `first` on are scored. `recalibrate` are the years of forecasts from
-    which recalibration is learnt (never of the `reference`), `stack` the methods that are stacked
+    which recalibration is learnt (never of climatology), `stack` the methods that are stacked
     with the one under test: both stand beside the raw forecasts.
     """
     parts = {name: made.parts(name) for name in made.names}
@@ -92,7 +92,7 @@ def forecast_tables(
         name: {step: _kept(part, usable[step]) for step, part in parts[name].items()}
         for name in made.names
     }
-    again = () if recalibrate is None else [n for n in made.names if n != reference]
+    again = () if recalibrate is None else [n for n in made.names if n != REFERENCE]
     members = (made.names[0], *stack) if stack else ()
     lines, stacks = _learnt(rows, kept, again, recalibrate or 0, members)
     forecasts: list[pd.DataFrame] = []
