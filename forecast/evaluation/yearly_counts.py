@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.evaluation.origins import known_before
 from forecast.evaluation.scores import FloatArray, as_counts, crps_counts, interval_score
 from forecast.simulation.levels import LEVELS
-from forecast.simulation.severity import Severity
-from forecast.simulation.severity_rows import levels_reached
-from forecast.sources.tables import Tables
+
+if TYPE_CHECKING:
+    from forecast.simulation.severity import Severity
+    from forecast.sources.tables import Tables
 
 __all__ = [
     "FROM_DRAWS", "count_table", "counts_of_record", "ladder_forecasts", "ladder_table",
@@ -169,6 +170,10 @@ def ladder_forecasts(
     ``onset``, ``fatal``, ``deaths_25``, ``deaths_1000``, and what happened: ``is_onset`` …, 1 or 0,
     or NaN where an onset came to a number of deaths that is not known.
     """
+    from forecast.evaluation.origins import known_before
+    from forecast.simulation.severity import Severity
+    from forecast.simulation.severity_rows import levels_reached
+
     mine = forecasts[(forecasts["model"] == model) & (forecasts["horizon"] == 1)]
     about = [name for name in (*_KEYS, "relevance", "stratum") if name in mine]
     rows = mine[about].reset_index(drop=True)
