@@ -149,7 +149,7 @@ class Store:
         """
         if fit_id not in self:
             raise UnknownNameError("fit id", fit_id, self.ids(), "A record belongs to a saved fit.")
-        from forecast.evaluation.record_json import sealed
+        from forecast.evaluation.record_forms import sealed
 
         self._replace(f"{self._folder(fit_id)}/{_RECORD}", sealed(record, fit_id))
 
@@ -162,7 +162,7 @@ class Store:
             The record is damaged, of another fit, or of another version.
         """
         from forecast.evaluation.calibration_record import CalibrationRecord
-        from forecast.evaluation.record_json import unsealed
+        from forecast.evaluation.record_forms import unsealed
 
         where = f"{self._folder(fit_id)}/{_RECORD}"
         if not self.fs.exists(where):

@@ -1,4 +1,4 @@
-"""Numbers and names as text: two significant digits, the sign and the unit always there."""
+"""Numbers and names as text: two significant digits or as many as are known, sign and unit."""
 
 from __future__ import annotations
 
@@ -6,23 +6,17 @@ import math
 import re
 from collections.abc import Iterable
 
+from forecast.errors import ArgumentError
+
 __all__ = [
-    "count",
-    "group_words",
-    "interval",
-    "listed",
-    "number",
-    "number_interval",
-    "percent",
-    "points",
-    "points_interval",
-    "ratio",
-    "significant",
-    "slug",
-    "term_words",
-]
+    "count", "group_words", "interval", "listed", "number", "number_interval", "percent",
+    "percentage", "percentage_interval", "points", "points_interval", "ratio", "rounded",
+    "rounding_step", "significant", "slug", "term_words",
+]  # fmt: skip
 
 _MISSING = "–"
+_SHARE = 0.25  # of the widest uncertainty, which a step of rounding is at most
+_MOST = 2  # significant digits of a value with a known uncertainty
 #: Groups of pairs by what is on record between them, and by political relevance.
 _GROUPS = {
     "first ever": "no conflict on record",
@@ -135,3 +129,58 @@ def term_words(name: str) -> str:
     words = re.sub(r"(?<!politically)_(far|relevant)$", r" × \1", name).replace("_", " ")
     words = words.replace("defense", "defence")
     return f"{words}: {knot} against 0" if knot else words
+
+
+def rounding_step(value: float, widths: Iterable[float] = ()) -> float:
+    """Largest power of ten that loses nothing that is known.
+
+    The step is at most a quarter of the widest uncertainty, so that rounding moves a number by
+    at most an eighth of it; and it leaves `value` one or two significant digits, however wide or
+    narrow that is. (The rule of reports of measurements, for intervals instead of s.d.: Particle
+    Data Group, *Review of Particle Physics*, introduction, section 5.3.)
+
+    `widths` are those of whatever makes it uncertain: its interval, the interval of the record of
+    such forecasts, the bin over which that record is an average. Widths that are not finite are not
+    known; with none known one significant digit is left. A `value` of 0 has no digits: the widths
+    alone decide.
+    """
+    if not math.isfinite(value):
+        raise ArgumentError(f"A value that is not finite has no digits: {value}.")
+    known = [w for w in widths if math.isfinite(w) and w > 0.0]
+    size = None if value == 0.0 else math.floor(math.log10(abs(value)) + 1e-12)
+    if not known:
+        return 10.0 ** (size if size is not None else 0)
+    power = math.floor(math.log10(_SHARE * max(known)) + 1e-12)
+    if size is not None:
+        power = min(max(power, size - _MOST + 1), size)
+    return float(10.0**power)
+
+
+def rounded(value: float, step: float) -> float:
+    """Nearest multiple of a power of ten, as the float nearest to that decimal number."""
+    return round(value, -round(math.log10(step)))
+
+
+def percentage(probability: float, step: float) -> str:
+    """Probability as a percentage in multiples of `step` (a probability too): ``3.1%``.
+
+    What would round to 0 without being 0 is written as below the step, and likewise at 1.
+    """
+    return f"{_in_steps(probability, step)}%"
+
+
+def percentage_interval(lower: float, upper: float, step: float) -> str:
+    """Two probabilities as percentages in multiples of `step`: ``1.7–5.2%``."""
+    return f"{_in_steps(lower, step)}–{_in_steps(upper, step)}%"
+
+
+def _in_steps(probability: float, step: float) -> str:
+    if not 0.0 < step <= 1.0:
+        raise ArgumentError(f"`step` must lie in (0, 1], found {step}.")
+    places = max(0, -round(math.log10(step)) - 2)
+    times = round(probability / step)
+    if times == 0 and probability > 0.0:
+        return f"<{100.0 * step:.{places}f}"
+    if times * step >= 1.0 - 1e-12 and probability < 1.0:
+        return f">{100.0 * (1.0 - step):.{places}f}" if step < 0.5 else ">50"
+    return f"{100.0 * step * times:.{places}f}"

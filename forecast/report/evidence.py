@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from forecast.evaluation.record_text import band_words
-from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
+from forecast.evaluation.record_forms import band_words
 from forecast.modeling.spec import load_model
 from forecast.report.summary import alliance_gain
 from forecast.report.views import Row, Tables, View, view
-from forecast.text import count, group_words, number, number_interval, percent, significant
+from forecast.text import (
+    count,
+    group_words,
+    number,
+    number_interval,
+    percent,
+    percentage,
+    percentage_interval,
+    rounding_step,
+    significant,
+)
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest import Backtest

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.draws import Stream, estimates, generator
-from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 from forecast.features.strata import REMOTE
 from forecast.risk.outlook import Outlook
 from forecast.simulation.dynamics import STATUSES
 from forecast.simulation.levels import LEVEL_WORDS, LEVELS
+from forecast.text import percentage, percentage_interval, rounding_step
 
 if TYPE_CHECKING:
     from forecast.evaluation.calibration_record import CalibrationRecord

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
+from forecast.text import percentage, percentage_interval, rounding_step
 
 __all__ = ["Ended", "Risk", "UnderWay", "date_words"]
 

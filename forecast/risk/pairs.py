@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.draws import estimates
-from forecast.evaluation.rounding import percentage, percentage_interval, rounded, rounding_step
 from forecast.features.strata import OUTSIDE, population_words
 from forecast.risk.ladder import fighting_draws, ladder_draws, ladder_entries, told
 from forecast.risk.outlook import Outlook
@@ -18,6 +17,7 @@ from forecast.risk.pair_answer import Ended, Risk, UnderWay
 from forecast.simulation.dynamics import STATUSES
 from forecast.simulation.levels import LEVELS, RECORDED_AS, Level, of_level
 from forecast.simulation.paired import CAUTION
+from forecast.text import percentage, percentage_interval, rounded, rounding_step
 
 if TYPE_CHECKING:
     from forecast.evaluation.calibration_record import CalibrationRecord

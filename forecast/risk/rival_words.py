@@ -10,9 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.rounding import rounding_step
 from forecast.simulation.levels import as_severity, of_level
 from forecast.simulation.rivals import REFUTED
+from forecast.text import rounding_step
 
 __all__ = [
     "DEPENDS",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from forecast.evaluation.rounding import percentage, rounding_step
 from forecast.sources.tables import amended_words
+from forecast.text import percentage, rounding_step
 
 __all__ = ["SetRisk"]
 

@@ -11,7 +11,6 @@ import pandas as pd
 
 from forecast.draws import Stream, estimates, generator
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.rounding import percentage, percentage_interval, rounding_step
 from forecast.risk.outlook import Outlook
 from forecast.risk.pair_answer import date_words
 from forecast.risk.set_answer import SetRisk
@@ -27,6 +26,7 @@ from forecast.sources.codes import (
     member_codes,
     resolve_state,
 )
+from forecast.text import percentage, percentage_interval, rounding_step
 
 __all__ = ["any_answer"]
 

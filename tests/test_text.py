@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.rounding import percentage, percentage_interval, rounded, rounding_step
+from forecast.text import percentage, percentage_interval, rounded, rounding_step
 
 
 @pytest.mark.parametrize(
