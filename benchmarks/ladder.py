@@ -19,8 +19,8 @@ import pandas as pd
 
 import forecast as fc
 from forecast.evaluation.bootstrap import paired_difference
-from forecast.evaluation.ladder import ladder_forecasts, ladder_table
 from forecast.evaluation.scores import log_loss_rows
+from forecast.evaluation.yearly_counts import ladder_forecasts, ladder_table
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.run import panel_options
 

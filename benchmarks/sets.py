@@ -32,8 +32,8 @@ from forecast.modeling.spec import load_model
 from forecast.panel.build import load_panel
 from forecast.risk import risk
 from forecast.simulation.joint import Joint, none_begins, sizes_on_record
+from forecast.sources.codes import member_codes
 from forecast.sources.datasets import members, read_tables
-from forecast.sources.membership import member_codes
 from forecast.sources.tables import Tables
 
 SEED, DRAWS, WORLDS = 20261130, 400, 4000

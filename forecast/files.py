@@ -14,8 +14,9 @@ import json
 import shutil
 import uuid
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +27,10 @@ __all__ = [
     "MARKER",
     "SCHEMA_VERSION",
     "check_file",
+    "code_hash",
     "facts_of",
+    "fingerprint_files",
+    "fingerprint_values",
     "keep_newest",
     "manifest_of",
     "refuse_foreign",
@@ -51,6 +55,28 @@ def sha256_of(path: Path | zipfile.Path) -> str:
     """SHA-256 of a file (hex)."""
     with path.open("rb") as file:
         return hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
+
+
+def fingerprint_values(**values: object) -> str:
+    """SHA-256 of some named JSON values, independent of their order."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint_files(root: Path, paths: Iterable[Path]) -> str:
+    """SHA-256 over names and content of files below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+@cache
+def code_hash(*folders: str) -> str:
+    """SHA-256 of the code in folders of the package: another version makes other values."""
+    package = Path(__file__).parent
+    return fingerprint_files(package, (p for f in folders for p in (package / f).rglob("*.py")))
 
 
 def seal(folder: Path, name: str = MANIFEST, /, **about: Any) -> dict[str, Any]:

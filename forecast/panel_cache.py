@@ -18,24 +18,33 @@ import numpy as np
 
 from forecast.errors import ArgumentError, ArtifactError, UnknownNameError
 from forecast.features.gather import FeatureRequest, compute_features
-from forecast.files import MARKER, keep_newest, replace_folder, unseal
+from forecast.files import (
+    MARKER,
+    code_hash,
+    fingerprint_files,
+    fingerprint_values,
+    keep_newest,
+    replace_folder,
+    unseal,
+)
 from forecast.panel.build import load_panel
-from forecast.panel.options import (
+from forecast.panel.types import (
     CHOICES,
+    Deferred,
     Escalation,
     Outcome,
+    Panel,
     Population,
     Succession,
     UnderWay,
     Unit,
     choose,
+    read_rows,
+    write_rows,
 )
-from forecast.panel.parquet import read_rows, write_rows
-from forecast.panel.types import Deferred, Panel
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
-from forecast.sources.fingerprint import code_hash, fingerprint_files, fingerprint_values
-from forecast.sources.overlay.kept import Amend, chosen
+from forecast.sources.overlay.apply import Amend, chosen
 from forecast.sources.tables import Tables
 
 __all__ = ["PanelOptions", "cached_panel", "forget_panels", "panel_key"]
@@ -154,7 +163,7 @@ def _folder(given: Path | None) -> Path:
 def _content(data: str | Path | Tables, sources: Mapping[str, str] | None) -> str:
     """Hash of the data, without reading them into tables."""
     if sources and not (isinstance(data, str) and data == "historical"):
-        from forecast.sources.attach import attached_key
+        from forecast.sources.historical import attached_key
 
         return fingerprint_values(data=_content(data, None), attached=attached_key(sources))
     if isinstance(data, Tables):

@@ -19,8 +19,7 @@ import xarray as xr
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError
 from forecast.files import MANIFEST, seal, unseal, write_atomically
 from forecast.panel.build import load_panel
-from forecast.panel.options import choose
-from forecast.panel.types import Panel
+from forecast.panel.types import Panel, choose
 from forecast.sources.stored import read_tables, write_tables
 
 __all__ = ["open_panel", "save_panel"]

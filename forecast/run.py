@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from forecast.errors import UnknownNameError
-from forecast.panel.options import CHOICES
+from forecast.panel.types import CHOICES
 from forecast.parallel import beside
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ import xarray as xr
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError, UnknownNameError
 from forecast.files import MANIFEST, SCHEMA_VERSION, manifest_of, seal, unseal
-from forecast.panel.parquet import read_rows, write_rows
+from forecast.panel.types import read_rows, write_rows
 from forecast.sources.stored import read_tables, write_tables
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Store:
         """
         if fit_id not in self:
             raise UnknownNameError("fit id", fit_id, self.ids(), "A record belongs to a saved fit.")
-        from forecast.evaluation.record_json import sealed
+        from forecast.evaluation.record_forms import sealed
 
         self._replace(f"{self._folder(fit_id)}/{_RECORD}", sealed(record, fit_id))
 
@@ -162,7 +162,7 @@ class Store:
             The record is damaged, of another fit, or of another version.
         """
         from forecast.evaluation.calibration_record import CalibrationRecord
-        from forecast.evaluation.record_json import unsealed
+        from forecast.evaluation.record_forms import unsealed
 
         where = f"{self._folder(fit_id)}/{_RECORD}"
         if not self.fs.exists(where):
@@ -260,8 +260,7 @@ def _read_fit(folder: Path, fit_id: str) -> Fit:
 
 
 def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
-    from forecast.panel.options import CHOICES, choose
-    from forecast.panel.types import Panel
+    from forecast.panel.types import CHOICES, Panel, choose
     from forecast.panel.world import build_world
 
     path, facts = folder / "rows.parquet", about["tables"]

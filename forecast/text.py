@@ -1,4 +1,4 @@
-"""Numbers and names as text: as many digits as are known, the sign and the unit always there."""
+"""Numbers and names as text: two significant digits or as many as are known, sign and unit."""
 
 from __future__ import annotations
 
@@ -9,27 +9,14 @@ from collections.abc import Iterable
 from forecast.errors import ArgumentError
 
 __all__ = [
-    "count",
-    "group_words",
-    "interval",
-    "listed",
-    "number",
-    "number_interval",
-    "percent",
-    "percentage",
-    "percentage_interval",
-    "points",
-    "points_interval",
-    "ratio",
-    "rounded",
-    "rounding_step",
-    "significant",
-    "slug",
-    "term_words",
-]
-
+    "count", "group_words", "interval", "listed", "number", "number_interval", "percent",
+    "percentage", "percentage_interval", "points", "points_interval", "ratio", "rounded",
+    "rounding_step", "significant", "slug", "term_words",
+]  # fmt: skip
 
 _MISSING = "–"
+_SHARE = 0.25  # of the widest uncertainty, which a step of rounding is at most
+_MOST = 2  # significant digits of a value with a known uncertainty
 #: Groups of pairs by what is on record between them, and by political relevance.
 _GROUPS = {
     "first ever": "no conflict on record",
@@ -144,10 +131,6 @@ def term_words(name: str) -> str:
     return f"{words}: {knot} against 0" if knot else words
 
 
-_SHARE = 0.25
-_MOST = 2
-
-
 def rounding_step(value: float, widths: Iterable[float] = ()) -> float:
     """Largest power of ten that loses nothing that is known.
 
@@ -183,15 +166,15 @@ def percentage(probability: float, step: float) -> str:
 
     What would round to 0 without being 0 is written as below the step, and likewise at 1.
     """
-    return f"{_number(probability, step)}%"
+    return f"{_in_steps(probability, step)}%"
 
 
 def percentage_interval(lower: float, upper: float, step: float) -> str:
     """Two probabilities as percentages in multiples of `step`: ``1.7–5.2%``."""
-    return f"{_number(lower, step)}–{_number(upper, step)}%"
+    return f"{_in_steps(lower, step)}–{_in_steps(upper, step)}%"
 
 
-def _number(probability: float, step: float) -> str:
+def _in_steps(probability: float, step: float) -> str:
     if not 0.0 < step <= 1.0:
         raise ArgumentError(f"`step` must lie in (0, 1], found {step}.")
     places = max(0, -round(math.log10(step)) - 2)

@@ -25,6 +25,14 @@ os.environ["FORECAST_AMENDMENTS"] = "0"
 
 ROOT = Path(__file__).resolve().parent.parent
 
+#: Files that take longest, begun first, so that no process is left alone with one at the end.
+SLOWEST = ("test_run", "test_notebooks", "test_backtest_resume", "test_nuts", "test_split")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first; the order within a file stays."""
+    items.sort(key=lambda item: SLOWEST.index(item.path.stem) if item.path.stem in SLOWEST else 99)
+
 
 @pytest.fixture(scope="session")
 def reference() -> Path:

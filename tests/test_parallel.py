@@ -165,7 +165,7 @@ def test_an_error_of_the_caller_ends_the_workers():
 def test_a_script_needs_no_guard(tmp_path: Path):
     script = tmp_path / "script.py"
     script.write_text(
-        "import math, worker_tasks\n"
+        "import math\nfrom support import worker_tasks\n"
         "from forecast.parallel import run_tasks\n"
         "print(run_tasks(worker_tasks.slow, [(0.0,), (0.01,)], workers=2))\n"
     )

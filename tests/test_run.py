@@ -176,7 +176,7 @@ def test_the_public_names_are_there() -> None:
     import forecast
 
     for name in forecast.__all__:
-        assert callable(getattr(forecast, name)), name
+        assert callable(getattr(forecast, name)) or name == "plot", name
     with pytest.raises(AttributeError):
         forecast.no_such_name  # noqa: B018
 
@@ -259,6 +259,7 @@ def test_unknown_theories_are_refused_before_anything_is_loaded(
         run(folder=tmp_path / "report", store=tmp_path / "store", theories=["histry"])
 
 
+@pytest.mark.long
 def test_scenarios_under_theories_are_in_the_report_when_asked(
     done: Run, place: Path, tmp_path: Path
 ) -> None:

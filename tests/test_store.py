@@ -154,8 +154,7 @@ def test_extra_tables_go_with_a_fit(known_fit: Fit, tmp_path: Path) -> None:
     """Rivalries, say: read again as they were, with notes and amendments of the coverage."""
     import pandas as pd
 
-    from forecast.sources.capability import COMPUTED
-    from forecast.sources.embedded import tables_from_frames
+    from forecast.sources.embedded import COMPUTED, tables_from_frames
     from forecast.sources.tables import TABLES, Coverage
 
     tables = known_fit.panel.tables

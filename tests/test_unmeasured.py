@@ -12,7 +12,7 @@ from forecast.errors import ArgumentError, SpecificationError, UnknownNameError
 from forecast.features.registry import get_feature, registered_features
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.build import load_panel
-from forecast.panel.options import OUTCOMES
+from forecast.panel.types import OUTCOMES
 from forecast.unmeasured import why_unmeasured
 
 ASKED = [

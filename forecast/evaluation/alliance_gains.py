@@ -17,14 +17,9 @@ if TYPE_CHECKING:
     from forecast.modeling.spec import ModelSpec
 
 __all__ = [
-    "ALL",
-    "DIFFUSION",
-    "alliance_gains",
-    "alliance_variants",
-    "gain_words",
-    "group_label",
+    "ALL", "DIFFUSION", "alliance_gains", "alliance_variants", "gain_words", "group_label",
     "variant_label",
-]
+]  # fmt: skip
 
 #: What is left out when every alliance term is.
 ALL = "alliances"

@@ -2,32 +2,47 @@
 
 An origin o knows the years before o. A forecast at horizon h is of year o + h - 1 and rests on
 what was known before o: at horizon 1 on features of year o - 1. Beyond, a model is simulated
-forward from the origin with feedback (`forecast.evaluation.multistep`), and every other method
+forward from the origin with feedback (`forecast.evaluation.origins`), and every other method
 (a model too, on request) is fitted to features that are lagged h - 1 years more (direct
 forecasts). Nothing that happened in o or later can enter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import xarray as xr
 
-from forecast.errors import ArgumentError, DataError, MissingFileError
+from forecast.errors import ArgumentError, ArtifactError, DataError, MissingFileError
 from forecast.evaluation.backtest_result import Backtest
 from forecast.evaluation.forecast_table import Parts, forecast_rows, forecast_tables
 from forecast.evaluation.origins import known_steps, target_panel, target_rows
 from forecast.evaluation.plan import CHECK, BacktestPlan
 from forecast.evaluation.rolling import Job, JobResult, Shared, jobs_of, run_jobs
-from forecast.evaluation.run_folder import Progress, RunFolder
-from forecast.evaluation.score_table import REFERENCE
+from forecast.files import (
+    MANIFEST,
+    check_file,
+    facts_of,
+    manifest_of,
+    write_atomically,
+    write_manifest,
+)
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
-__all__ = ["Backtest", "BacktestPlan", "backtest", "complete_rows", "read_forecasts"]
+__all__ = [
+    "Backtest", "BacktestPlan", "RunFolder", "backtest", "complete_rows",
+    "read_forecasts",
+]  # fmt: skip
 
 
 def backtest(
@@ -116,9 +131,8 @@ def _scored(
     plan: BacktestPlan, parts: Parts, origins: tuple[int, ...], about: dict[str, Any]
 ) -> Backtest:
     """The forecasts of a plan with their tables."""
-    made = forecast_tables(
+    tables, left_out = forecast_tables(
         parts,
-        reference=REFERENCE,
         first=origins[0],
         recalibrate=plan.recalibrate,
         stack=plan.stack,
@@ -127,7 +141,7 @@ def _scored(
     )
     kept = ("seed", "resamples", "window", "refit", "multi_step", "recalibrate", "warm_up")
     return Backtest(
-        **made.tables,
+        **tables,
         model=parts.names[0],
         level=plan.level,
         settings={
@@ -136,8 +150,7 @@ def _scored(
             **{name: getattr(plan, name) for name in kept},
             "stack": list(plan.stack),
             "plan": plan.to_dict() | {"sha256": plan.sha256},
-            "rows_left_out": made.left_out,
-            "rows_left_out_by": made.left_out_by,
+            **left_out,
             **about,
         },
     )
@@ -191,9 +204,9 @@ def _results(
                 tables.setdefault(p.origin, []).append(made)
             every = {o: pd.concat(parts, ignore_index=True) for o, parts in tables.items()}
             folder.save(job.label, result.to_arrays(), every)
-        bar.advance(job.label)
+        tell(job.label)
 
-    with (bar := Progress(show, len(jobs), len(done))):
+    with _progress(show, len(jobs), len(done)) as tell:
         return run_jobs(shared, jobs, done=done, on_result=finished, workers=workers, client=client)
 
 
@@ -256,3 +269,109 @@ def complete_rows(forecasts: pd.DataFrame) -> pd.DataFrame:
     result: pd.DataFrame = ordered.drop(columns="_place").reset_index(drop=True)
     result.attrs["rows_left_out"] = left_out
     return result
+
+
+#: Version of the layout below.
+_LAYOUT = 4
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder that belongs to one configuration.
+
+    Layout::
+
+        MANIFEST.json           the configuration, and the SHA-256 of each file of a finished job
+        state/<job>.nc          everything that a finished job gave (NetCDF)
+        forecasts/origin=1960.<job>.parquet   its forecasts, row by row, for a reader
+
+    A file that the manifest does not name is that of a job that was killed: the job is run anew.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: str | Path, config: Mapping[str, Any]) -> RunFolder:
+        """Folder of a configuration: made, or found with the same; else an `ArtifactError`."""
+        folder = Path(path)
+        about = folder / MANIFEST
+        content = json.loads(json.dumps({"layout": _LAYOUT, **config}))
+        if not about.is_file():
+            if folder.is_dir() and any(folder.iterdir()):
+                old = " An earlier version may have begun one there: it cannot be gone on with."
+                raise ArtifactError(
+                    f"{folder} holds files but no backtest (there is no {MANIFEST} in it); "
+                    "expected a new or an empty folder, or that of the same backtest."
+                    + (old if (folder / "run.json").is_file() else "")
+                )
+            return cls(folder, write_manifest(folder, content | {"files": {}}))
+        manifest = manifest_of(about.read_bytes(), str(about))
+        found = {key: value for key, value in manifest.items() if key not in ("files", "sha256")}
+        differing = [key for key in {**content, **found} if found.get(key) != content.get(key)]
+        if differing:
+            shown = "; ".join(
+                f"{key} is {_short(found.get(key))}, asked for {_short(content.get(key))}"
+                for key in differing
+            )
+            raise ArtifactError(
+                f"{folder} holds the backtest of another configuration: {shown}. Use another "
+                "folder, or delete this one."
+            )
+        return cls(folder, manifest)
+
+    def load(self, job: str) -> dict[str, npt.NDArray[Any]] | None:
+        """Arrays of a finished job, None if it is not; an `ArtifactError` if damaged."""
+        name = _state(job)
+        if name not in self.manifest["files"] or not (self.path / name).is_file():
+            return None
+        check_file(self.path, name, self.manifest, remedy="Delete it to run it anew.")
+        with xr.open_dataset(self.path / name, engine="h5netcdf") as opened:
+            return {str(key): values.to_numpy() for key, values in opened.load().items()}
+
+    def save(
+        self, job: str, arrays: Mapping[str, npt.NDArray[Any]], rows: Mapping[int, pd.DataFrame]
+    ) -> None:
+        """Keep a finished job: its forecasts by origin, and last its state."""
+        made: dict[str, bytes] = {}
+        for origin, table in rows.items():
+            made[f"forecasts/origin={origin}.{_file_name(job)}.parquet"] = table.to_parquet(
+                index=False
+            )
+        # A dimension of its own for each axis: the arrays have nothing in common.
+        dataset = xr.Dataset(
+            {name: ([f"{name}.{k}" for k in range(a.ndim)], a) for name, a in arrays.items()}
+        )
+        made[_state(job)] = bytes(dataset.to_netcdf(engine="h5netcdf"))
+        for name, content in made.items():
+            write_atomically(self.path / name, content)
+            self.manifest["files"][name] = facts_of(content)
+        write_manifest(self.path, self.manifest)
+
+
+def _state(job: str) -> str:
+    return f"state/{_file_name(job)}.nc"
+
+
+def _file_name(job: str) -> str:
+    """The job's name in letters that every file system takes, unique through its checksum."""
+    plain = "".join(c if c.isalnum() or c in "-_=" else "_" for c in job)
+    return f"{plain}-{zlib.crc32(job.encode()):08x}"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 120 else f"{text[:117]}…"
+
+
+@contextmanager
+def _progress(show: bool, total: int, done: int) -> Iterator[Callable[[str], None]]:
+    """What is told of every finished job: a bar on the terminal, if asked for."""
+    if not show:
+        yield lambda _job: None
+        return
+    from rich.progress import Progress
+
+    with Progress() as bar:
+        task = bar.add_task("backtest", total=total, completed=done)
+        yield lambda job: bar.update(task, advance=1, description=job)

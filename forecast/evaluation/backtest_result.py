@@ -182,10 +182,10 @@ class Backtest:
         Returns
         -------
         pandas.DataFrame
-            As `forecast.evaluation.ladder.ladder_table` has it; empty for anything but onsets of
-            pairs and years.
+            As `forecast.evaluation.yearly_counts.ladder_table` has it; empty for anything but
+            onsets of pairs and years.
         """
-        from forecast.evaluation.ladder import ladder_forecasts, ladder_table
+        from forecast.evaluation.yearly_counts import ladder_forecasts, ladder_table
 
         about = self.settings.get("panel", {})
         if (about.get("unit"), about.get("outcome")) != ("dyad-year", "onset"):

@@ -17,7 +17,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import betaln
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.inputs import FloatArray
+from forecast.evaluation.scores import FloatArray
 from forecast.features import FeatureRequest, compute_features
 from forecast.panel.types import Panel
 
@@ -139,7 +139,23 @@ class _ShrunkRates:
 
 
 @dataclass(frozen=True)
-class Logit:
+class _OnColumns:
+    """A classifier of scikit-learn on columns of a panel; `name` is what tables call it."""
+
+    name: str
+    requests: tuple[FeatureRequest, ...]
+
+    def columns(self) -> Sequence[FeatureRequest]:
+        """The features of the method."""
+        return self.requests
+
+    def matrix(self, panel: Panel) -> FloatArray:
+        """Columns as they are, shape (rows, columns)."""
+        return np.column_stack(list(_columns(panel, self.name, self.requests).values()))
+
+
+@dataclass(frozen=True)
+class Logit(_OnColumns):
     r"""Logistic regression with a light ridge on standardised columns.
 
     A missing value is set to the training mean and marked by a column of its own. Maximises
@@ -163,18 +179,12 @@ class Logit:
         Lambda, in rows.
     """
 
-    name: str
-    requests: tuple[FeatureRequest, ...]
     own: tuple[str, ...] = ()
     logged: tuple[str, ...] = (
         "disputes_total", "disputes_recent", "joint_capability", "baseline_shared_allies",
     )  # fmt: skip
     powers: tuple[str, ...] = ("peace_years",)
     ridge: float = 1.0
-
-    def columns(self) -> Sequence[FeatureRequest]:
-        """The features of the regression."""
-        return self.requests
 
     def fit(self, panel: Panel, *, seed: int, previous: Predictor | None = None) -> Predictor:
         """Penalised maximum likelihood by Newton's method."""
@@ -221,7 +231,7 @@ def _columns(
 class _Classifier:
     """What scikit-learn fitted to the columns of a method."""
 
-    method: Logit | Boosting
+    method: _OnColumns
     fitted: Any
 
     def predict(self, panel: Panel, *, seed: int) -> FloatArray:
@@ -240,19 +250,12 @@ def boosted_trees(seed: int) -> Any:
 
 
 @dataclass(frozen=True)
-class Boosting:
+class Boosting(_OnColumns):
     """Gradient-boosted trees as a practitioner would try first.
 
     HistGradientBoosting with 200 trees, learning rate .04, 12 leaves, at least 100 rows a leaf,
     no early stopping; missing values go their own way in each split.
     """
-
-    name: str
-    requests: tuple[FeatureRequest, ...]
-
-    def columns(self) -> Sequence[FeatureRequest]:
-        """The columns of the trees."""
-        return self.requests
 
     def fit(self, panel: Panel, *, seed: int, previous: Predictor | None = None) -> Predictor:
         """Fit the trees; an error where the training rows have only one class."""
@@ -260,10 +263,6 @@ class Boosting:
         if y.min() == y.max():
             raise ArgumentError("Boosting needs training rows of both classes.")
         return _Classifier(self, boosted_trees(seed).fit(self.matrix(panel), y))
-
-    def matrix(self, panel: Panel) -> FloatArray:
-        """Columns as they are, shape (rows, columns)."""
-        return np.column_stack(list(_columns(panel, self.name, self.requests).values()))
 
 
 # Columns of the baselines, in the steps in which they are compared.

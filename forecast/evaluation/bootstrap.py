@@ -9,24 +9,25 @@ was drawn; it is computed from those counts, so that no row is ever copied.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.inputs import FloatArray, as_finite, as_forecasts, as_level
-from forecast.evaluation.scores import brier_rows, log_loss_rows
+from forecast.evaluation.scores import (
+    FloatArray,
+    as_finite,
+    as_forecasts,
+    as_level,
+    brier_rows,
+    log_loss_rows,
+)
 
 __all__ = [
-    "WEIGHTED",
-    "PairedDifference",
-    "ScoreInterval",
-    "block_bootstrap_mean",
-    "paired_difference",
+    "WEIGHTED", "PairedDifference", "ScoreInterval", "block_bootstrap_mean", "paired_difference",
     "score_intervals",
-]
+]  # fmt: skip
 
 _CHUNK = 2_000_000  # draws of blocks, or weights, held at once: 16 MB an array
 
@@ -36,8 +37,8 @@ class PairedDifference:
     """Mean difference of a score, first minus second, paired by row.
 
     Negative means that the first forecast scores better (lower). `lower` and `upper` are the
-    wider of the `intervals` by block, that of `block`; `kind` says how it was made, `level` is
-    its probability. An interval from few `blocks` deserves little trust.
+    wider of the `intervals` by block, that of `block`; `kind` says how it was made. An interval
+    from few `blocks` deserves little trust.
     """
 
     mean: float
@@ -45,16 +46,9 @@ class PairedDifference:
     upper: float
     block: str
     kind: str
-    level: float
     intervals: dict[str, tuple[float, float]]
     blocks: dict[str, int]
     rows: int
-    resamples: int
-    seed: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary."""
-        return asdict(self)
 
     def ends(self) -> dict[str, float]:
         """Ends of the interval of every block, as ``lower_by_<block>`` and ``upper_by_<block>``."""
@@ -66,11 +60,7 @@ class PairedDifference:
 
 
 def block_bootstrap_mean(
-    values: npt.ArrayLike,
-    block: npt.ArrayLike,
-    *,
-    resamples: int,
-    rng: np.random.Generator,
+    values: npt.ArrayLike, block: npt.ArrayLike, *, resamples: int, rng: np.random.Generator
 ) -> FloatArray:
     r"""Means of `values` when whole blocks of rows are drawn with replacement, (resamples,).
 
@@ -146,12 +136,9 @@ def paired_difference(
         upper=high,
         block=widest,
         kind=f"percentile of a block bootstrap by {widest}, the wider of {', '.join(intervals)}",
-        level=level,
         intervals=intervals,
         blocks=sizes,
         rows=int(difference.size),
-        resamples=resamples,
-        seed=seed,
     )
 
 
@@ -167,7 +154,6 @@ class ScoreInterval:
     upper: float
     block: str
     blocks: int
-    level: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,7 +265,7 @@ def score_intervals(
             before = widest[name]
             if not before[2] or high - low > before[1] - before[0]:
                 widest[name] = (low, high, kind, count)
-    return {name: ScoreInterval(values[name], *widest[name], level) for name in names}
+    return {name: ScoreInterval(values[name], *widest[name]) for name in names}
 
 
 def _resampled(

@@ -1,6 +1,6 @@
 """Calibration: CORP curves and decompositions, recalibration, expected over observed, Murphy.
 
-Rulings for degenerate input: NaN is an error everywhere (see `forecast.evaluation.inputs`). With no
+Rulings for degenerate input: NaN is an error everywhere (see `forecast.evaluation.scores`). With no
 events, or only events, the reliability curve is flat at 0 or 1 and the decomposition stays exact.
 Recalibration by logistic regression has no finite solution with one class, constant forecasts or
 forecasts that separate the outcomes, and is an error then. A ratio to nothing observed is NaN.
@@ -20,25 +20,25 @@ from scipy.special import expit, logit
 from scipy.stats import chi2, norm
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.inputs import FloatArray, as_finite, as_forecasts, as_level
-from forecast.evaluation.scores import brier_score, log_loss, log_odds
+from forecast.evaluation.scores import (
+    FloatArray,
+    as_finite,
+    as_forecasts,
+    as_level,
+    brier_score,
+    log_loss,
+    log_odds,
+)
 
 __all__ = [
-    "THETAS",
-    "Decomposition",
-    "Ratio",
-    "Recalibration",
-    "Reliability",
-    "decompose",
-    "expected_to_observed",
-    "isotonic",
-    "murphy",
-    "recalibrate",
-    "reliability",
-]
+    "THETAS", "Decomposition", "Ratio", "Recalibration", "Reliability", "decompose",
+    "expected_to_observed", "isotonic", "murphy", "recalibrate", "reliability",
+]  # fmt: skip
 
 THETAS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Decision thresholds of the Murphy diagram that matter for a rare event."""
+
+_POINTS = 200  # of a reliability curve
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,12 @@ def reliability(
     seed: int,
     level: float = 0.9,
     resamples: int = 200,
-    points: int = 200,
 ) -> Reliability:
     """CORP reliability curve with a consistency band.
 
     The band is what the curve of a perfectly calibrated forecaster would look like: outcomes are
     drawn from the forecasts themselves and the isotonic regression is repeated (Dimitriadis,
-    Gneiting and Jordan 2021, PNAS 118 (8) e2016191118). The curve is kept at no more than `points`
+    Gneiting and Jordan 2021, PNAS 118 (8) e2016191118). The curve is kept at no more than `_POINTS`
     forecasts: quantiles, half of them spread evenly in log odds so that the rare high forecasts
     are there too.
     """
@@ -147,7 +146,7 @@ def reliability(
     as_level(level)
     distinct, index, counts = np.unique(p, return_inverse=True, return_counts=True)
     rows = counts.astype(np.float64)
-    grid = _curve_points(distinct, counts, points)
+    grid = _curve_points(distinct, counts)
     observed = _pool(np.bincount(index, weights=y), rows)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     # rows with the same forecast are exchangeable: their events are one binomial draw
@@ -173,17 +172,15 @@ def reliability(
     )
 
 
-def _curve_points(
-    distinct: FloatArray, counts: npt.NDArray[np.int_], points: int
-) -> npt.NDArray[np.int_]:
+def _curve_points(distinct: FloatArray, counts: npt.NDArray[np.int_]) -> npt.NDArray[np.int_]:
     """Indices into the distinct forecasts at which the curve is kept, the last one included."""
-    if distinct.size <= points:
+    if distinct.size <= _POINTS:
         return np.arange(distinct.size)
-    half = points // 2
+    half = _POINTS // 2
     share = np.cumsum(counts) / counts.sum()
     by_rows = np.searchsorted(share, np.linspace(0.0, 1.0, half))
     odds = log_odds(distinct)
-    by_odds = np.searchsorted(odds, np.linspace(odds[0], odds[-1], points - half))
+    by_odds = np.searchsorted(odds, np.linspace(odds[0], odds[-1], _POINTS - half))
     last = distinct.size - 1
     return np.unique(np.minimum(np.concatenate([by_rows, by_odds, [last]]), last))
 

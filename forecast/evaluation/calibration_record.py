@@ -19,9 +19,9 @@ import pandas as pd
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation import score_table as st
 from forecast.evaluation.calibration import THETAS, Reliability, murphy, reliability
-from forecast.evaluation.inputs import as_level
-from forecast.evaluation.record_json import record_fields, record_to_dict
+from forecast.evaluation.record_forms import record_fields, record_to_dict
 from forecast.evaluation.score_table import REFERENCE
+from forecast.evaluation.scores import as_level
 from forecast.evaluation.yearly_counts import counts_of_record
 from forecast.features.strata import BaseRate
 
@@ -80,7 +80,7 @@ class CalibrationRecord:
         (Brown, Cai and DasGupta 2001). Without rows the last three are NaN.
     ladder : pandas.DataFrame
         Expected and observed at every level of severity, as
-        `forecast.evaluation.ladder.ladder_table` has it; empty where it was not asked for.
+        `forecast.evaluation.yearly_counts.ladder_table` has it; empty where it was not asked for.
     specification : str
         SHA-256 of the specification that was backtested; empty when not known.
     settings : dict
@@ -152,7 +152,7 @@ class CalibrationRecord:
         found = self._quotes.get((stratum, band))
         if found is not None:
             return dict(found)
-        from forecast.evaluation.record_text import no_quotation
+        from forecast.evaluation.record_forms import no_quotation
 
         known = stratum in set(self.bands["stratum"])
         return no_quotation(self, stratum, (edges[band], edges[band + 1]), known)
@@ -173,7 +173,7 @@ class CalibrationRecord:
             ``covered``, ``scope``, ``expected``, ``observed``, ``unknown``, ``lower``, ``upper``,
             ``source`` and ``text``.
         """
-        from forecast.evaluation.record_text import level_quotation
+        from forecast.evaluation.record_forms import level_quotation
 
         return level_quotation(self, severity, scope)
 
@@ -185,7 +185,7 @@ class CalibrationRecord:
     @cached_property
     def _quotes(self) -> dict[tuple[str, int], dict[str, Any]]:
         """Every quotation, made once, so that a query only looks it up."""
-        from forecast.evaluation.record_text import quotation
+        from forecast.evaluation.record_forms import quotation
 
         edges, made = self._edges, {}
         for row in self.bands.to_dict("records"):

@@ -7,6 +7,8 @@ if the model is true, so that observed less expected is a martingale, whose vari
 replicates. Statistics of the outcomes as a sequence (runs of peace, shares that recur, units
 with many onsets) are none of these: an onset makes the next one likelier in the record, but a
 replicated onset does not, and a true model with state dependence would fail.
+
+Reliability is judged out of sample, from a calibration record.
 """
 
 from __future__ import annotations
@@ -18,16 +20,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import norm
 
-from forecast.evaluation.inputs import FloatArray
+from forecast.evaluation.score_table import records
+from forecast.evaluation.scores import FloatArray
+from forecast.evaluation.yearly_counts import FROM_DRAWS
 from forecast.inference.diagnostics import khat_limit
 
 if TYPE_CHECKING:
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.evaluation.insample import InSample
 
 __all__ = [
     "LEVEL", "RATE", "CheckResult", "counts", "earlier_onsets", "judged", "listed", "loo_row",
-    "predictive_table", "replicated_statistics", "verdict",
+    "predictive_table", "reliability_of", "replicated_statistics", "verdict",
 ]  # fmt: skip
 
 IntArray = npt.NDArray[np.int64]
@@ -69,18 +75,8 @@ class CheckResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Name, verdict, sentences and table as plain values."""
-        return {
-            "name": self.name,
-            "passed": self.passed,
-            "text": self.text,
-            "table": [
-                {
-                    str(k): None if isinstance(v, float) and np.isnan(v) else v
-                    for k, v in row.items()
-                }
-                for row in self.table.astype(object).to_dict(orient="records")
-            ],
-        }
+        about = {"name": self.name, "passed": self.passed, "text": self.text}
+        return about | {"table": records(self.table)}
 
 
 def listed(names: Iterable[object]) -> str:
@@ -286,3 +282,74 @@ def verdict(table: pd.DataFrame, limit: float, members: str) -> str:
     )
     but = "" if bad.empty else f" but {listed(bad)}"
     return f"Observed values of {len(table)} within {rule}: all{but}."
+
+
+def reliability_of(record: CalibrationRecord) -> CheckResult:
+    """Check of the forecasts of a calibration record: yearly totals, recalibration slope.
+
+    Half of `RATE` each. Totals are held against predictive distributions with the uncertainty of
+    parameters and years, the slope is robust to years and pairs that hang together. The share of
+    the reliability curve outside of its band is told, not judged: rows of one year rise
+    and fall together, which the band does not know.
+    """
+    counts, line = record.counts, record.recalibration.iloc[0]
+    tests: list[tuple[str, float]] = []
+    totals = "No predictive distribution of yearly totals is on record. "
+    if (counts["kind"] == FROM_DRAWS).all():
+        tail = min(1.0, float(_tails(counts).min()) * len(counts))
+        tests.append(("yearly totals", tail))
+        totals = (
+            f"{int(counts['inside'].sum())} of {len(counts)} yearly totals lie inside their "
+            f"{counts['level'].iloc[0]:.0%} predictive intervals (tail probability of the "
+            f"farthest, for as many years: {tail:.3f}). "
+        )
+    if np.isfinite(line["slope"]):
+        error = (line["slope_upper"] - line["slope_lower"]) / 2.0 / norm.isf((1 - record.level) / 2)
+        tail = float(2.0 * norm.sf(abs(line["slope"] - 1.0) / error))
+        tests.append(("recalibration slope", tail))
+        slope = (
+            f"The recalibration slope is {line['slope']:.2f} ({record.level:.0%} interval "
+            f"{line['slope_lower']:.2f} to {line['slope_upper']:.2f}; tail probability {tail:.3f}; "
+            "below 1: too extreme, above: too timid). "
+        )
+    else:
+        slope = f"There is no recalibration slope: {line['remark']} "
+    ratio = record.ratios.iloc[0]
+    parts = record.reliability.decompositions["brier"]
+    least = RATE / max(len(tests), 1)
+    bad = [name for name, tail in tests if tail < least]
+    verdict = (
+        "Not judged: there is too little on record."
+        if not tests
+        else f"No tail probability is below {least:.3f}."
+        if not bad
+        else f"Below {least:.3f} is that of: {listed(bad)}."
+    )
+    text = (
+        f"Out of sample, {record.years}, {record.rows} {record.unit}, {record.events} onsets: "
+        f"expected over observed is {ratio['ratio']:.2f}. {totals}{slope}{verdict} The isotonic "
+        f"reliability curve leaves its {record.reliability.level:.0%} consistency band for "
+        f"{record.reliability.outside:.0%} of the rows (not judged: the band takes rows as "
+        f"independent). Brier score {parts.score:.5f} = miscalibration {parts.miscalibration:.5f} "
+        f"- discrimination {parts.discrimination:.5f} + uncertainty {parts.uncertainty:.5f}."
+    )
+    passed = None if not tests else not bad
+    curve = record.reliability
+    return CheckResult("reliability", passed, curve.curve, text, curve)
+
+
+def _tails(counts: pd.DataFrame) -> FloatArray:
+    """Two-sided tail probability of each yearly total in its predictive distribution.
+
+    The larger of that of the draws, which a total beyond all of a few hundred draws has none of,
+    and that of a normal distribution of the square root with the width of the interval.
+    """
+    pit = counts["pit"].to_numpy(dtype=np.float64)
+    root = {n: np.sqrt(counts[n].to_numpy(dtype=np.float64)) for n in ("lower", "upper", "mean")}
+    width = norm.isf((1.0 - counts["level"].to_numpy(dtype=np.float64)) / 2.0)
+    # the square root of a count has an s.d. of a half at least, unless next to none is expected
+    spread = np.maximum((root["upper"] - root["lower"]) / (2.0 * width), 0.25)
+    seen = np.sqrt(counts["observed"].to_numpy(dtype=np.float64))
+    smooth = 2.0 * norm.sf(np.abs(seen - root["mean"]) / spread)
+    tails: FloatArray = np.maximum(2.0 * np.minimum(pit, 1.0 - pit), smooth)
+    return tails

@@ -23,11 +23,11 @@ from forecast.evaluation.check_tables import (
     listed,
     loo_row,
     predictive_table,
+    reliability_of,
     replicated_statistics,
     verdict,
 )
 from forecast.evaluation.importance import power_scaling
-from forecast.evaluation.record_check import reliability_of
 from forecast.inference.diagnostics import khat_limit
 
 if TYPE_CHECKING:
@@ -115,15 +115,12 @@ def check(
         if name not in CHECKS:
             raise UnknownNameError("check", name, CHECKS)
     context = CheckContext(fit, seed)
-    return [CHECKS[name](context) for name in _tracked(names, progress)]
+    tracked: Iterable[str] = names
+    if progress:
+        from rich.progress import track
 
-
-def _tracked(names: list[str], progress: bool) -> Iterable[str]:
-    if not progress:
-        return names
-    from rich.progress import track
-
-    return track(names, description="checks")
+        tracked = track(names, description="checks")
+    return [CHECKS[name](context) for name in tracked]
 
 
 def check_diagnostics(context: CheckContext) -> CheckResult:

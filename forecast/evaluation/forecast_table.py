@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,10 +21,11 @@ from forecast.evaluation.recalibration import (
     stack_name,
 )
 from forecast.evaluation.rolling import Job, JobResult, Part
+from forecast.evaluation.score_table import REFERENCE
 from forecast.evaluation.scores import log_loss
 from forecast.evaluation.yearly_counts import count_table, simulate_counts
 
-__all__ = ["ForecastTables", "Parts", "forecast_rows", "forecast_tables"]
+__all__ = ["Parts", "forecast_rows", "forecast_tables"]
 
 Step = tuple[int, int]
 Lines = dict[tuple[int, str], RollingRecalibration]
@@ -52,15 +53,6 @@ class Parts:
         return {(p.origin, p.horizon): p for parts in made for p in parts}
 
 
-@dataclass(frozen=True, eq=False)
-class ForecastTables:
-    """Tables by the fields of a `Backtest`; rows that could not be forecast, and by whom."""
-
-    tables: dict[str, pd.DataFrame]
-    left_out: int
-    left_out_by: dict[str, int]
-
-
 def forecast_rows(
     rows: pd.DataFrame,
     name: str,
@@ -75,17 +67,19 @@ def forecast_rows(
 def forecast_tables(
     made: Parts,
     *,
-    reference: str,
     first: int,
     recalibrate: int | None,
     stack: Sequence[str] = (),
     seed: int,
     level: float,
-) -> ForecastTables:
+) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """Forecasts of every method on the rows that all of them forecast, and their yearly counts.
 
+    They are tables by the fields of a `Backtest`; with them, for its settings, come the numbers of
+    rows that could not be forecast, in all and by method.
+
     Only steps from the origin `first` on are scored. `recalibrate` are the years of forecasts from
-    which recalibration is learnt (never of the `reference`), `stack` the methods that are stacked
+    which recalibration is learnt (never of climatology), `stack` the methods that are stacked
     with the one under test: both stand beside the raw forecasts.
     """
     parts = {name: made.parts(name) for name in made.names}
@@ -98,7 +92,7 @@ def forecast_tables(
         name: {step: _kept(part, usable[step]) for step, part in parts[name].items()}
         for name in made.names
     }
-    again = () if recalibrate is None else [n for n in made.names if n != reference]
+    again = () if recalibrate is None else [n for n in made.names if n != REFERENCE]
     members = (made.names[0], *stack) if stack else ()
     lines, stacks = _learnt(rows, kept, again, recalibrate or 0, members)
     forecasts: list[pd.DataFrame] = []
@@ -123,34 +117,33 @@ def forecast_tables(
             child = np.random.SeedSequence(seed, spawn_key=(horizon, origin, key, 1))
             counts += _year_counts(about, label, part.draws, np.random.default_rng(child))
     gone = {n: sum((~np.isfinite(parts[n][s].mean)).sum() for s in scored) for n in made.names}
-    return ForecastTables(
-        tables={
-            "forecasts": pd.concat(forecasts, ignore_index=True).drop(columns="unit"),
-            "counts": count_table(
-                np.array([observed for _, observed, _ in counts]),
-                np.column_stack([draws for _, _, draws in counts]),
-                pd.DataFrame([key for key, _, _ in counts]),
-                seed=seed,
-                level=level,
-            ),
-            "fits": _fits(made),
-            "recalibration": _by_origin(
-                [
-                    line.lines.reset_index().assign(horizon=horizon, model=name)
-                    for (horizon, name), line in lines.items()
-                ]
-            ),
-            "stack": _by_origin(
-                [
-                    pool.lines.reset_index().assign(horizon=horizon)
-                    for horizon, pool in stacks.items()
-                ]
-            ),
-            "nuts": _nuts_table(made, parts[made.names[0]]),
-        },
-        left_out=int(sum((~usable[step]).sum() for step in scored)),
-        left_out_by={name: int(n) for name, n in gone.items() if n},
-    )
+    tables = {
+        "forecasts": pd.concat(forecasts, ignore_index=True).drop(columns="unit"),
+        "counts": count_table(
+            np.array([observed for _, observed, _ in counts]),
+            np.column_stack([draws for _, _, draws in counts]),
+            pd.DataFrame([key for key, _, _ in counts]),
+            seed=seed,
+            level=level,
+        ),
+        "fits": pd.DataFrame(
+            {"origin": job.fitted, "horizon": job.horizons[0], "model": job.name} | record
+            for job in made.jobs
+            if (record := made.results[job.label].record) is not None
+        ),
+        "recalibration": _by_origin(
+            line.lines.reset_index().assign(horizon=horizon, model=name)
+            for (horizon, name), line in lines.items()
+        ),
+        "stack": _by_origin(
+            pool.lines.reset_index().assign(horizon=h) for h, pool in stacks.items()
+        ),
+        "nuts": _nuts_table(made, parts[made.names[0]]),
+    }
+    return tables, {
+        "rows_left_out": int(sum((~usable[step]).sum() for step in scored)),
+        "rows_left_out_by": {name: int(n) for name, n in gone.items() if n},
+    }
 
 
 def _learnt(
@@ -175,21 +168,16 @@ def _learnt(
     return lines, stacks
 
 
-def _by_origin(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+def _by_origin(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(found, ignore_index=True) if (found := list(parts)) else pd.DataFrame()
 
 
 def _kept(part: Part, keep: npt.NDArray[np.bool_]) -> Part:
     """Forecasts of some of the rows."""
     if keep.all():
         return part
-    return replace(
-        part,
-        mean=part.mean[keep],
-        lower=part.lower[keep],
-        upper=part.upper[keep],
-        draws=part.draws[:, keep],
-    )
+    mean, lower, upper = part.mean[keep], part.lower[keep], part.upper[keep]
+    return replace(part, mean=mean, lower=lower, upper=upper, draws=part.draws[:, keep])
 
 
 def _moved(part: Part, line: Callable[[Any], Any]) -> Part:
@@ -202,16 +190,6 @@ def _moved(part: Part, line: Callable[[Any], Any]) -> Part:
         upper=np.fmax(*ends),
         draws=line(part.draws).astype(np.float32),
     )
-
-
-def _fits(made: Parts) -> pd.DataFrame:
-    """Diagnostics of every fit of a Bayesian model."""
-    found = [
-        {"origin": job.fitted, "horizon": job.horizons[0], "model": job.name} | record
-        for job in made.jobs
-        if (record := made.results[job.label].record) is not None
-    ]
-    return pd.DataFrame(found)
 
 
 def _nuts_table(made: Parts, own: Mapping[Step, Part]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.inputs import FloatArray
+from forecast.evaluation.scores import FloatArray
 
 if TYPE_CHECKING:
     from forecast.evaluation.insample import PosteriorDraws

@@ -18,9 +18,9 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.importance import loo_from_log_likelihood
-from forecast.evaluation.inputs import FloatArray
+from forecast.evaluation.scores import FloatArray
 from forecast.inference.gauss_hermite import CAP, node_values, rule
-from forecast.inference.predict import predictor
+from forecast.inference.predict import posterior_values, predictor
 from forecast.modeling.design import Block, Design
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ IntArray = npt.NDArray[np.int64]
 
 _CELLS = 4_000_000  # rows × draws held at once: 16 MB an array in float32
 _UNITS = 2_000  # units without an onset that are left out whole
+_UNIT_DRAWS = 500  # that leave out whole units with their effect integrated out
 _WIDE = 4  # a block with more uses per row than this is multiplied as a dense matrix
 
 
@@ -99,14 +100,7 @@ def posterior_draws(fit: Fit, design: Design, *, draws: int) -> PosteriorDraws:
             "this is not the panel that the fit was made on."
         )
 
-    def joined(name: str) -> FloatArray:
-        values = posterior[name].transpose("chain", "draw", ...).to_numpy()
-        return np.asarray(
-            values.reshape(values.shape[0] * values.shape[1], *values.shape[2:]), dtype=np.float64
-        )
-
-    beta = joined("beta")
-    chosen = np.unique(np.linspace(0, len(beta) - 1, min(draws, len(beta))).round().astype(int))
+    values = posterior_values(fit, min(draws, posterior.sizes["chain"] * posterior.sizes["draw"]))
     effects: dict[str, FloatArray] = {}
     for block in design.blocks:
         levels = posterior[f"level_{block.name}"].to_numpy().astype(str)
@@ -115,17 +109,15 @@ def posterior_draws(fit: Fit, design: Design, *, draws: int) -> PosteriorDraws:
                 f"The posterior has {levels.size} levels of {block.name!r}, the design "
                 f"{block.levels.size}, or in another order; this is not the panel of the fit."
             )
-        effects[block.name] = joined(f"effect_{block.name}")[chosen]
-    sigma = {block.name: joined(f"sigma_{block.name}")[chosen] for block in design.blocks}
-    return PosteriorDraws(beta[chosen], sigma, effects)
+        effects[block.name] = values(f"effect_{block.name}")
+    sigma = {block.name: values(f"sigma_{block.name}") for block in design.blocks}
+    return PosteriorDraws(values("beta"), sigma, effects)
 
 
-def in_sample(
-    design: Design, posterior: PosteriorDraws, *, seed: int, unit_draws: int = 500
-) -> InSample:
+def in_sample(design: Design, posterior: PosteriorDraws, *, seed: int) -> InSample:
     """Go once through the rows of a fit.
 
-    At most `unit_draws` draws leave out whole units where the unit's effect is integrated out. Of
+    At most `_UNIT_DRAWS` draws leave out whole units where the unit's effect is integrated out. Of
     more than `_UNITS` units without an onset, that many taken at random are left out.
     """
     year = design.rows["year"].to_numpy().astype(np.int64)
@@ -139,7 +131,7 @@ def in_sample(
     n, draws = y.size, posterior.draws
     probability, row_elpd, row_khat = np.empty(n), np.empty(n), np.empty(n)
     total = np.zeros(draws)
-    some = np.unique(np.linspace(0, draws - 1, min(unit_draws, draws)).round().astype(int))
+    some = np.unique(np.linspace(0, draws - 1, min(_UNIT_DRAWS, draws)).round().astype(int))
     by_unit = np.empty((some.size if own else draws, left.size))
     onsets: list[tuple[IntArray, IntArray]] = []
     predictors = _Predictor(design, posterior, own)

@@ -12,9 +12,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     StrictInt,
@@ -33,11 +31,10 @@ from forecast.evaluation.forecasters import (
     identity,
 )
 from forecast.evaluation.score_table import REFERENCE
-from forecast.modeling.messages import explain, read_toml
+from forecast.modeling.messages import Table, explain, read_toml
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.events import UnderWay
-from forecast.panel.options import CHOICES
-from forecast.panel.types import Panel
+from forecast.panel.types import CHOICES, Panel
 
 __all__ = ["CHECK", "DEFAULT_BASELINES", "BacktestPlan", "Origins", "Period"]
 
@@ -46,10 +43,6 @@ DEFAULT_BASELINES = ("climatology", "conflictology", "peace_years", "history", W
 
 CHECK = " (NUTS)"
 """Ending of the name of the model's check by NUTS."""
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 def _ascending(years: tuple[int, ...]) -> tuple[int, ...]:
@@ -71,7 +64,7 @@ _Count = Annotated[_Whole, Field(ge=1)]
 _Years = Annotated[tuple[_Whole, ...], BeforeValidator(_listed), AfterValidator(_ascending)]
 
 
-class Origins(_Table):
+class Origins(Table):
     """First years that are not known: from `first` to `last` (or the record's end), or `years`.
 
     A plan takes any iterable of years for it, such as ``range(2006, 2026)``.
@@ -98,7 +91,7 @@ class Origins(_Table):
         return self
 
 
-class Period(_Table):
+class Period(Table):
     """A span of target years with a part of the table of its own; without `last` it is open."""
 
     name: Annotated[str, Field(strict=True, min_length=1)]
@@ -124,7 +117,7 @@ _Method = Annotated[Any, PlainValidator(_method)]
 _Methods = Annotated[tuple[_Method, ...], Field(strict=False)]
 
 
-class BacktestPlan(_Table):
+class BacktestPlan(Table):
     """Everything that decides the numbers of a backtest, but the panel.
 
     Frozen. Attributes are the keys of the TOML file that `from_toml` reads, such as

@@ -14,8 +14,7 @@ from scipy.special import expit
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.calibration import recalibrate
-from forecast.evaluation.inputs import FloatArray
-from forecast.evaluation.scores import log_odds
+from forecast.evaluation.scores import FloatArray, log_odds
 
 __all__ = [
     "LEAST_YEARS", "SUFFIX", "RollingRecalibration", "RollingStack", "rolling_recalibration",
@@ -59,12 +58,9 @@ def _pasts(
 class RollingRecalibration:
     """One line, logit q = intercept + slope logit p, for each origin.
 
-    Attributes
-    ----------
-    lines : pandas.DataFrame
-        By origin: ``first``, ``last`` (target years it was learnt from), ``rows``, ``events``,
-        ``intercept``, ``slope``, ``remark``. Where nothing could be learnt (too few years, one
-        class) the line is the identity and the remark says why.
+    ``lines`` by origin: ``first``, ``last`` (target years it was learnt from), ``rows``,
+    ``events``, ``intercept``, ``slope``, ``remark``. Where nothing could be learnt (too few years,
+    one class) the line is the identity and the remark says why.
     """
 
     lines: pd.DataFrame
@@ -154,8 +150,6 @@ def rolling_stack(
     year: npt.ArrayLike,
     outcome: npt.ArrayLike,
     probabilities: Mapping[str, npt.ArrayLike],
-    *,
-    least: int = LEAST_YEARS,
 ) -> RollingStack:
     """Logistic pool of methods, its weights learnt at each origin from the years before it.
 
@@ -165,7 +159,7 @@ def rolling_stack(
     pools: Ranjan & Gneiting 2010, JRSS B 72:71.)
 
     All forecasts are of one horizon, finite, of shape (n,) by method; the first is used alone
-    while there are fewer than `least` distinct target years.
+    while there are fewer than `LEAST_YEARS` distinct target years.
     """
     o, t, y = np.asarray(origin), np.asarray(year), np.asarray(outcome, dtype=np.float64)
     members = tuple(probabilities)
@@ -174,8 +168,8 @@ def rolling_stack(
     table = []
     for past, seen, about in _pasts(o, t, y, np.ones(y.size, dtype=bool), np.inf):
         weights = np.append([0.0, 1.0], np.zeros(len(members) - 1))
-        remark = f"{seen} earlier forecast years, {least} needed: {members[0]} alone"
-        if seen >= least:
+        remark = f"{seen} earlier forecast years, {LEAST_YEARS} needed: {members[0]} alone"
+        if seen >= LEAST_YEARS:
             weights, remark = _weights(X[past], y[past], equal), ""
         learnt = dict(zip(("intercept", *members), map(float, weights), strict=True))
         table.append(about | learnt | {"remark": remark})

@@ -235,7 +235,7 @@ def run_job(shared: Shared, job: Job, start: WarmStart | None) -> JobResult:
 def _simulated(
     shared: Shared, job: Job, fitted: FittedModel, origin: int, wanted: list[int]
 ) -> list[Part]:
-    from forecast.evaluation.multistep import at_risk_draws, simulated_forecasts
+    from forecast.evaluation.origins import at_risk_draws, simulated_forecasts
 
     assert shared.tables is not None
     ahead = [h for h in wanted if h > 1]

@@ -17,31 +17,14 @@ import pandas as pd
 from forecast.errors import ArgumentError
 from forecast.evaluation.bootstrap import paired_difference, score_intervals
 from forecast.evaluation.calibration import decompose, expected_to_observed, murphy, recalibrate
-from forecast.evaluation.inputs import FloatArray
-from forecast.evaluation.scores import brier_rows, log_loss_rows, score_forecasts
+from forecast.evaluation.scores import FloatArray, brier_rows, log_loss_rows, score_forecasts
 from forecast.features.strata import LONG_PEACE
 
 __all__ = [
-    "EVERY",
-    "KEYS",
-    "REFERENCE",
-    "SLICES",
-    "Bootstrap",
-    "Cell",
-    "blocks_in",
-    "decomposition",
-    "difference_table",
-    "murphy_table",
-    "proper",
-    "ratio",
-    "ratio_lines",
-    "recalibration",
-    "records",
-    "resampled",
-    "score_table",
-    "slices",
-    "wide",
-]
+    "EVERY", "KEYS", "REFERENCE", "SLICES", "Bootstrap", "Cell", "blocks_in", "decomposition",
+    "difference_table", "murphy_table", "proper", "ratio", "ratio_lines", "recalibration",
+    "records", "resampled", "score_table", "slices", "wide",
+]  # fmt: skip
 
 EVERY = "all"
 """Kind and name of the slice of all rows."""
@@ -225,20 +208,12 @@ def difference_table(
     scores: Sequence[str] = ("log_loss",),
     level: float,
 ) -> pd.DataFrame:
-    """Differences of scores paired by row, in the layout of `score_table`.
+    """Differences of scores (``"log_loss"``, ``"brier"``) paired by row, laid out as `score_table`.
 
-    Parameters
-    ----------
-    forecasts, by, level
-        As for `score_table`.
-    pairs : iterable of (str, str)
-        Which model is compared with which (``against``); a negative estimate says that the first
-        is the better one. Pairs that a horizon does not have are left out there.
-    bootstrap : Bootstrap
-        One seed, so that all pairs of a slice share resamples. A slice without two blocks of any
-        kind has no interval and is left out.
-    scores : sequence of str
-        ``"log_loss"``, ``"brier"``.
+    `pairs` says which model is compared with which (``against``); a negative estimate says that
+    the first is the better one. Pairs that a horizon does not have are left out there. All pairs
+    of a slice share resamples; a slice without two blocks of any kind has no interval and is left
+    out.
     """
     lines = []
     chosen = list(pairs)

@@ -5,7 +5,6 @@ from forecast.features import (  # noqa: F401  (importing a module registers its
     dependency,
     deterrence,
     expansion,
-    geography,
     history,
     power,
     reliability,
@@ -13,24 +12,12 @@ from forecast.features import (  # noqa: F401  (importing a module registers its
     similarity,
     society,
     structure,
-    system,
 )
 from forecast.features.gather import FeatureRequest, compute_features, feature_arrays
-from forecast.features.registry import (
-    Feature,
-    feature_table,
-    features_markdown,
-    get_feature,
-)
+from forecast.features.registry import Feature, feature_table, features_markdown, get_feature
 from forecast.features.treaty import treaty_features
 
 __all__ = [
-    "Feature",
-    "FeatureRequest",
-    "compute_features",
-    "feature_arrays",
-    "feature_table",
-    "features_markdown",
-    "get_feature",
-    "treaty_features",
-]
+    "Feature", "FeatureRequest", "compute_features", "feature_arrays", "feature_table",
+    "features_markdown", "get_feature", "treaty_features",
+]  # fmt: skip

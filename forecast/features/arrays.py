@@ -1,7 +1,8 @@
-"""Plain arrays that features share: obligations, capabilities, treaty ties.
+"""Plain arrays that features share: obligations, capabilities, treaty ties, windows over years.
 
 Every function takes the dense world (`forecast.panel.world.build_world`) and returns numpy
-arrays whose first axis is the year. Obligation strengths are in [0, 1].
+arrays whose first axis is the year. Obligation strengths are in [0, 1]. Counts over windows of
+covered years restart when a state enters the system anew.
 """
 
 from __future__ import annotations
@@ -13,34 +14,24 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.arrays import BoolArray, IntArray
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.features.shared import shared
-from forecast.features.successions import count_once
+from forecast.features.successions import continued, count_once, past
+from forecast.panel import history
 from forecast.sources.tables import OBLIGATIONS
 
 __all__ = [
-    "CAPABILITY_FLOOR",
-    "OBLIGATION_WEIGHTS",
-    "Weights",
-    "allied",
-    "best_tie",
-    "capability",
-    "defence_pacts",
-    "defenders",
-    "either",
-    "mean_over_defenders",
-    "obligation_strength",
-    "outside",
-    "over",
-    "sum_over",
-    "ties_of_treaties",
-    "treaty_ties",
-]
+    "CAPABILITY_FLOOR", "OBLIGATION_WEIGHTS", "Weights", "allied", "best_tie", "capability",
+    "conflicts_of_states", "counted", "covered_events", "covered_years", "decayed_count",
+    "defence_pacts", "defenders", "dispute_onsets", "either", "half", "half_life_years",
+    "known_members", "known_past", "mean_over_defenders", "obligation_strength", "outside", "over",
+    "positive", "recent_count", "sum_over", "ties_of_treaties", "treaty_ties", "where_known",
+    "windowed_sum",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
 Weights = str | Mapping[str, float]
 
 #: A state with a zero or unknown-but-tiny share counts as this much, so that ratios exist.
@@ -87,13 +78,9 @@ def obligation_strength(world: xr.Dataset, weights: Weights = "defense") -> Floa
     for weight, index in sorted(zip(_weight_vector(weights), range(len(OBLIGATIONS)), strict=True)):
         if weight > 0:  # in rising order, so that the strongest class is written last
             strength[flags[..., index]] = weight
-    strength[:, *_diagonal(strength)] = 0
+    itself = np.arange(strength.shape[-1])
+    strength[:, itself, itself] = 0
     return strength
-
-
-def _diagonal(pairs: np.ndarray) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    index = np.arange(pairs.shape[-1])
-    return index, index
 
 
 @shared
@@ -221,3 +208,114 @@ def mean_over_defenders(
     number = (ties > 0).sum(axis=2)
     total = ties.sum(axis=2, dtype=np.float64)
     return over(total, number) + low - 1
+
+
+def positive(name: str, value: int) -> int:
+    """`value`, checked to be an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ArgumentError(f"{name} must be a whole number of years, at least 1; found {value!r}")
+    return int(value)
+
+
+def half_life_years(value: float) -> float:
+    """`value`, checked to be a positive number of years."""
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    if isinstance(value, bool) or not number or not 0 < value < np.inf:
+        raise ArgumentError(f"half_life must be a number of years greater than 0; found {value!r}")
+    return float(value)
+
+
+def known_past(world: xr.Dataset, need: str, window: int) -> BoolArray:
+    """Whether year s − window lies in the world and is covered by the source, shape (year,)."""
+    return np.asarray(past(world[f"{need}_covered"].to_numpy(), window))
+
+
+def where_known(values: np.ndarray, known: BoolArray) -> Float64Array:
+    """`values` as float, NaN in the years that are not known; `known` has shape (year,)."""
+    return np.where(_by_year(known, values), values, np.nan)
+
+
+def _by_year(of_year: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Numbers of years, to be broadcast against `values`."""
+    return of_year.reshape((-1,) + (1,) * (values.ndim - 1))
+
+
+def windowed_sum[T: np.generic](values: npt.NDArray[T], window: int) -> npt.NDArray[T]:
+    """Sum over the last `window` years (s included), shape as `values`."""
+    running = np.cumsum(values, axis=0)
+    return np.asarray(running - past(running, window))
+
+
+def covered_years(world: xr.Dataset, window: int) -> npt.NDArray[np.int_]:
+    """How many of the last `window` years (s included) have covered conflicts, shape (year,)."""
+    return windowed_sum(world["conflict_covered"].to_numpy().astype(np.int_), window)
+
+
+def half(world: xr.Dataset, window: int) -> BoolArray:
+    """Whether conflicts are covered in at least half of the last `window` years, shape (year,)."""
+    return np.asarray(2 * covered_years(world, window) >= window)
+
+
+def covered_events(world: xr.Dataset, events: np.ndarray) -> np.ndarray:
+    """`events` (year first) with 0 in the years whose conflicts are not covered."""
+    return np.where(_by_year(world["conflict_covered"].to_numpy(), events), events, 0)
+
+
+def counted(world: xr.Dataset, events: np.ndarray, window: int) -> npt.NDArray[np.int16]:
+    """Covered events of the last `window` years (s included), while the states are in the system.
+
+    `events` of each year: (year, state, other) or (year, state).
+    """
+    count = history.windowed_count(
+        covered_events(world, events),
+        window,
+        member=world["member"].to_numpy(),
+        entry_year=world["entry_year"].to_numpy(),
+    )
+    return np.asarray(count, dtype=np.int16)
+
+
+def recent_count(world: xr.Dataset, events: np.ndarray, window: int) -> Float64Array:
+    """As `counted`, for a full window.
+
+    Where the window is partly covered the count is scaled up from the covered years; where less
+    than half of it is covered, it is NaN.
+    """
+    years = covered_years(world, positive("window", window))
+    factor = np.where(half(world, window), window / np.maximum(years, 1), np.nan)
+    return np.asarray(counted(world, events, window) * _by_year(factor, events))
+
+
+def conflicts_of_states(world: xr.Dataset, window: int) -> Float64Array:
+    """Distinct conflicts that each state came into, as `recent_count`; (year, state)."""
+    world = continued(world)
+    return recent_count(world, world["dispute_onset_count"].to_numpy(), window)
+
+
+def known_members(world: xr.Dataset) -> BoolArray:
+    """Members of the system in covered years: clocks and counts start where coverage does."""
+    covered = world["conflict_covered"].to_numpy()
+    return np.asarray(world["member"].to_numpy() & covered[:, None])
+
+
+def decayed_count(world: xr.Dataset, events: np.ndarray, half_life: float) -> np.ndarray:
+    """Events so far, weighted by 2^(−age / half_life), while the states are in the system.
+
+    Never missing: what lies before coverage, or before a state's entry, is not counted. `events`
+    as in `counted`; the half-life in years.
+    """
+    return history.decayed_count(
+        covered_events(world, events),
+        half_life_years(half_life),
+        member=known_members(world),
+        entry_year=world["entry_year"].to_numpy(),
+    )
+
+
+def dispute_onsets(world: xr.Dataset) -> npt.NDArray[np.uint8]:
+    """How many disputes between the two began in the year; symmetric (year, state, other).
+
+    A pair's history is that of all its disputes, also when the outcome that is modelled is a
+    narrower one (``onset`` of a war, say).
+    """
+    return np.asarray(world["onset_count"].to_numpy())

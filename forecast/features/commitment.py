@@ -12,11 +12,11 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.features import arrays, rivalry, successions, windows
+from forecast.features import arrays, rivalry, successions
 from forecast.features.arrays import Weights
+from forecast.features.needs import as_at_origin
 from forecast.features.registry import feature
 from forecast.features.shared import shared
-from forecast.features.simulated import as_at_origin
 
 SOURCE = "project definition"
 _feature = partial(feature, family="commitment")
@@ -68,7 +68,7 @@ def commitments_owed_risk(
 
     A window that is partly covered uses its covered years if they are at least half of it.
     """
-    rate = windows.conflicts_of_states(world, window) / window
+    rate = arrays.conflicts_of_states(world, window) / window
     return arrays.sum_over(owed(world, weights), rate)
 
 
@@ -105,7 +105,7 @@ def overextension(
     itself = np.einsum("sik,ski->si", partners, threat, dtype=np.float64)
     own = np.where(itself > 0, itself * share, 0.0)
     ratio = np.where(total == 0, 0.0, np.maximum(total - own, 0.0) / share)
-    return windows.where_known(ratio, known)
+    return arrays.where_known(ratio, known)
 
 
 @_feature(

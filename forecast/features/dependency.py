@@ -19,9 +19,9 @@ import xarray as xr
 
 from forecast.features import arrays
 from forecast.features.arrays import Weights
+from forecast.features.needs import constant
 from forecast.features.registry import feature
 from forecast.features.shared import shared
-from forecast.features.simulated import constant
 from forecast.sources.codes import UNITED_STATES
 
 SOURCE = "project definition; Morrow 1991 and Lake 2009 on security reliance"

@@ -19,11 +19,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import UnknownNameError
-from forecast.features import arrays, successions, windows
+from forecast.features import arrays, successions
 from forecast.features.history import decayed_onsets
+from forecast.features.needs import Values, from_conflicts
 from forecast.features.registry import Sign, feature
 from forecast.features.shared import shared
-from forecast.features.simulated import Values, from_conflicts
 from forecast.sources.tables import OBLIGATIONS
 
 AGE = "Senese & Vasquez 2008; Kenwick, Vasquez & Powers 2015"
@@ -239,7 +239,7 @@ def disputes_with_allies(world: xr.Dataset, *, half_life: float = 3.0) -> np.nda
 
 def _old(world: xr.Dataset, window: int) -> BoolArray:
     """Treaties with a defence obligation formed `window` or more years ago, (year, treaty)."""
-    windows.positive("window", window)
+    arrays.positive("window", window)
     age = world["year"].to_numpy()[:, None] - world["treaty_start"].to_numpy()[None, :]
     return np.asarray(arrays.defence_pacts(world) & (age >= window))
 

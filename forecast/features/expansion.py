@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from forecast.features import arrays, rivalry, successions, windows
+from forecast.features import arrays, rivalry, successions
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
@@ -26,24 +26,18 @@ POINTS = "share of world capability"
 
 @shared
 def gained(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """N_w(i, s), and the years for which it is known.
-
-    Returns
-    -------
-    gained : numpy.ndarray of bool, shape (year, state, other)
-    known : numpy.ndarray of bool, shape (year,)
-    """
+    """N_w(i, s), (year, state, other), and the years for which it is known, (year,)."""
     now = arrays.defenders(world) > 0
-    before = successions.inherited(now, world, windows.positive("window", window))
-    return now & ~before, windows.known_past(world, "obligation", window)
+    before = successions.inherited(now, world, arrays.positive("window", window))
+    return now & ~before, arrays.known_past(world, "obligation", window)
 
 
 @shared
 def lost(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray]:
     r"""D(i, s − w) \ D(i, s), in the shapes of `gained`."""
     now = arrays.defenders(world) > 0
-    before = successions.inherited(now, world, windows.positive("window", window))
-    return before & ~now, windows.known_past(world, "obligation", window)
+    before = successions.inherited(now, world, arrays.positive("window", window))
+    return before & ~now, arrays.known_past(world, "obligation", window)
 
 
 @_feature(
@@ -56,7 +50,7 @@ def lost(world: xr.Dataset, window: int) -> tuple[np.ndarray, np.ndarray]:
 def own_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """States that are bound to defend the state and were not `window` years before."""
     new, known = gained(world, window)
-    return windows.where_known(new.sum(axis=2), known)
+    return arrays.where_known(new.sum(axis=2), known)
 
 
 @_feature(
@@ -70,7 +64,7 @@ def own_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
 def own_expansion_capability(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Capability (of year s) of the defenders gained within `window` years."""
     new, known = gained(world, window)
-    return windows.where_known(arrays.sum_over(new, arrays.capability(world)), known)
+    return arrays.where_known(arrays.sum_over(new, arrays.capability(world)), known)
 
 
 @_feature(
@@ -83,7 +77,7 @@ def own_expansion_capability(world: xr.Dataset, *, window: int = 5) -> np.ndarra
 def own_contraction(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """States that were bound to defend the state `window` years before and no longer are."""
     gone, known = lost(world, window)
-    return windows.where_known(gone.sum(axis=2), known)
+    return arrays.where_known(gone.sum(axis=2), known)
 
 
 @_feature(
@@ -101,8 +95,8 @@ def own_contraction_capability(world: xr.Dataset, *, window: int = 5) -> np.ndar
     """
     gone, known = lost(world, window)
     before = inherited_capability(world, window)
-    known = known & windows.known_past(world, "capability", window)
-    return windows.where_known(arrays.sum_over(gone, before), known)
+    known = known & arrays.known_past(world, "capability", window)
+    return arrays.where_known(arrays.sum_over(gone, before), known)
 
 
 def inherited_capability(world: xr.Dataset, window: int) -> np.ndarray:
@@ -121,7 +115,7 @@ def inherited_capability(world: xr.Dataset, window: int) -> np.ndarray:
 def expansion_by_formation(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Defenders gained through a new treaty."""
     new, old_treaty, newborn, known = _ways(world, window)
-    return windows.where_known((new & ~newborn & ~old_treaty).sum(axis=2), known)
+    return arrays.where_known((new & ~newborn & ~old_treaty).sum(axis=2), known)
 
 
 @_feature(
@@ -132,21 +126,17 @@ def expansion_by_formation(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
 def expansion_by_accession(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Defenders gained through an old treaty: one of the two acceded, or promised more."""
     new, old_treaty, newborn, known = _ways(world, window)
-    return windows.where_known((new & ~newborn & old_treaty).sum(axis=2), known)
+    return arrays.where_known((new & ~newborn & old_treaty).sum(axis=2), known)
 
 
-@_feature(
-    level="state",
-    unit=COUNT,
-    formula="|{k∈N_w(i): k entered the system within w years}|",
-)
+@_feature(level="state", unit=COUNT, formula="|{k∈N_w(i): k entered the system within w years}|")
 def expansion_by_succession(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Defenders gained that are themselves new states.
 
     Comes before the other two ways, so that the three add up to `own_expansion`.
     """
     new, _, newborn, known = _ways(world, window)
-    return windows.where_known((new & newborn).sum(axis=2), known)
+    return arrays.where_known((new & newborn).sum(axis=2), known)
 
 
 @shared
@@ -181,7 +171,7 @@ def rival_expansion(
     new, known = gained(world, window)
     rival, rival_known = rivalry.rivals_once(world, rivals, rival_window, rival_onsets)
     count = new.sum(axis=2).astype(np.float64)
-    return windows.where_known(arrays.sum_over(rival, count), known & rival_known)
+    return arrays.where_known(arrays.sum_over(rival, count), known & rival_known)
 
 
 @_feature(
@@ -205,7 +195,7 @@ def rival_expansion_capability(
     new, known = gained(world, window)
     rival, rival_known = rivalry.rivals_once(world, rivals, rival_window, rival_onsets)
     points = arrays.sum_over(new, arrays.capability(world))
-    return windows.where_known(arrays.sum_over(rival, points), known & rival_known)
+    return arrays.where_known(arrays.sum_over(rival, points), known & rival_known)
 
 
 @_feature(
@@ -218,7 +208,7 @@ def rival_expansion_capability(
 def frontier_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """New defenders of the other side at the state's own land border that are not its allies."""
     frontier, new, known = _frontier(world, window)
-    return windows.where_known(np.matmul(frontier, new.transpose(0, 2, 1)), known)
+    return arrays.where_known(np.matmul(frontier, new.transpose(0, 2, 1)), known)
 
 
 @_feature(
@@ -237,7 +227,7 @@ def frontier_expansion_capability(world: xr.Dataset, *, window: int = 5) -> np.n
     amount = np.where(missing, np.float32(0), frontier * share[:, None, :])
     total = np.matmul(amount, new.transpose(0, 2, 1))
     unknown = np.matmul(frontier * missing, new.transpose(0, 2, 1)) > 0
-    return windows.where_known(np.where(unknown, np.nan, total), known)
+    return arrays.where_known(np.where(unknown, np.nan, total), known)
 
 
 @shared
@@ -261,7 +251,7 @@ def mutual_expansion(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     """Whether both sides gained defenders within `window` years."""
     new, known = gained(world, window)
     grew = new.any(axis=2)
-    return windows.where_known(grew[:, :, None] & grew[:, None, :], known)
+    return arrays.where_known(grew[:, :, None] & grew[:, None, :], known)
 
 
 @_feature(
@@ -276,7 +266,7 @@ def new_pact(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
     A treaty's first year is known even when it lies before coverage, so there is no gap at the
     start. A renewal under the same treaty is not a formation.
     """
-    windows.positive("window", window)
+    arrays.positive("window", window)
     years, start = world["year"].to_numpy(), world["treaty_start"].to_numpy()
     age = years[:, None] - start[None, :]
     young = arrays.defence_pacts(world) & (age >= 0) & (age < window)

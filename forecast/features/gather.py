@@ -17,8 +17,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError
-from forecast.features.eras import eras
-from forecast.features.positions import COMBINE, Positions, Side
+from forecast.features.positions import COMBINE, Positions, Side, eras
 from forecast.features.registry import Feature, get_feature, ordered
 from forecast.features.shared import sharing
 from forecast.panel.types import Panel
@@ -214,10 +213,13 @@ def compute_features(
 
     Notes
     -----
-    Era by era (`forecast.features.eras`), features with the same look-back together, so that
+    Era by era (`forecast.features.positions`), features with the same look-back together, so that
     what they share is computed once and only the states of the time take part.
     """
-    _check_distinct(requests)
+    seen: dict[str, tuple[str, str, str]] = {}
+    for request in requests:
+        if seen.setdefault(request.name, request.made) != request.made:
+            raise ArgumentError(f"column {request.name!r} is requested twice, differently")
     wanted = [r for r in requests if not _is_there(panel, r)]
     if not wanted:
         return panel
@@ -228,7 +230,12 @@ def compute_features(
             f"columns found: {', '.join(map(str, panel.data.data_vars))}"
         )
     lagged = panel.data["year"].to_numpy() - panel.lag
-    columns = (_of_treaties if panel.unit == "alliance-year" else _of_rows)(panel, wanted, threads)
+    if panel.unit == "alliance-year":
+        from forecast.features.treaty import member_columns  # whose panels have a request's columns
+
+        columns = member_columns(panel, wanted)
+    else:
+        columns = _of_rows(panel, wanted, threads)
     rising = bool((lagged[1:] >= lagged[:-1]).all())
     made = {
         r.name: (
@@ -239,14 +246,6 @@ def compute_features(
         for r in wanted
     }
     return panel.with_data(panel.data.assign(made))
-
-
-def _of_treaties(
-    panel: Panel, wanted: Sequence[FeatureRequest], threads: int | None
-) -> dict[str, Float64Array]:
-    from forecast.features.treaty import member_columns  # whose panels have a request's columns
-
-    return member_columns(panel, wanted)
 
 
 def _of_rows(
@@ -340,13 +339,6 @@ def _check_unit(request: FeatureRequest, unit: str) -> None:
             f"column {request.name!r}: feature {request.feature!r} has one value for each side "
             "of a dyad; side must be one of a, b, sum, mean, min, max, product, absdiff"
         )
-
-
-def _check_distinct(requests: Sequence[FeatureRequest]) -> None:
-    seen: dict[str, tuple[str, str, str]] = {}
-    for request in requests:
-        if seen.setdefault(request.name, request.made) != request.made:
-            raise ArgumentError(f"column {request.name!r} is requested twice, differently")
 
 
 def _is_there(panel: Panel, request: FeatureRequest) -> bool:

@@ -18,10 +18,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.features import windows
-from forecast.features.registry import feature
-from forecast.features.shared import shared
-from forecast.features.simulated import (
+from forecast.features import arrays
+from forecast.features.needs import (
     Past,
     Values,
     as_at_origin,
@@ -30,6 +28,8 @@ from forecast.features.simulated import (
     from_status,
     tabulated,
 )
+from forecast.features.registry import feature
+from forecast.features.shared import shared
 from forecast.features.successions import continued
 from forecast.panel import history
 
@@ -52,7 +52,7 @@ def peace_years(world: xr.Dataset) -> np.ndarray:
     """Completed years without a dispute between the two; 0 in a dispute year."""
     world = continued(world)
     return history.peace_years(
-        world["dispute"].to_numpy(), windows.known_members(world), entry_year=world["entry_year"]
+        world["dispute"].to_numpy(), arrays.known_members(world), entry_year=world["entry_year"]
     )
 
 
@@ -92,7 +92,7 @@ def state_peace_years(world: xr.Dataset) -> np.ndarray:
     """Completed years without a dispute of the state with anybody; 0 in a dispute year."""
     world = continued(world)
     active = world["dispute"].to_numpy().any(axis=2)
-    member = windows.known_members(world)
+    member = arrays.known_members(world)
     return history.state_peace_years(active, member, entry_year=world["entry_year"])
 
 
@@ -139,8 +139,8 @@ def disputes_total(world: xr.Dataset) -> np.ndarray:
     Two that begin in one year are two, though the outcome of a dyad-year is one.
     """
     world = continued(world)
-    member = windows.known_members(world)
-    onsets = windows.dispute_onsets(world)
+    member = arrays.known_members(world)
+    onsets = arrays.dispute_onsets(world)
     return history.total_count(onsets, member=member, entry_year=world["entry_year"])
 
 
@@ -159,7 +159,7 @@ def disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
     they are at least half of it, and missing otherwise.
     """
     world = continued(world)
-    return windows.recent_count(world, windows.dispute_onsets(world), window)
+    return arrays.recent_count(world, arrays.dispute_onsets(world), window)
 
 
 @_feature(
@@ -176,7 +176,7 @@ def state_disputes_recent(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
     A war counts once, in the state's first year of it, however many enemies it has. A partly
     covered window is scaled up as in `disputes_recent`.
     """
-    return windows.conflicts_of_states(world, window)
+    return arrays.conflicts_of_states(world, window)
 
 
 def _per_100_states(onsets: np.ndarray, states: np.ndarray | float) -> np.ndarray:
@@ -202,17 +202,17 @@ def system_disputes_recent(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
 
     A partly covered window uses its covered years if they are at least half of it.
     """
-    window = windows.positive("window", window)
+    window = arrays.positive("window", window)
     covered = world["conflict_covered"].to_numpy()
     total, exposure = (
-        windows.windowed_sum(np.where(covered, values, 0), window) for values in _system(world)
+        arrays.windowed_sum(np.where(covered, values, 0), window) for values in _system(world)
     )
-    return windows.where_known(_per_100_states(total, exposure), windows.half(world, window))
+    return arrays.where_known(_per_100_states(total, exposure), arrays.half(world, window))
 
 
 def _system(world: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Dyadic onsets of every year, and states in the system, (year,)."""
-    onsets = windows.dispute_onsets(world).sum(axis=(1, 2)) / 2
+    onsets = arrays.dispute_onsets(world).sum(axis=(1, 2)) / 2
     return onsets, world["member"].to_numpy().sum(axis=1)
 
 
@@ -273,14 +273,14 @@ def _rate_faded(past: Past, half_life: float) -> Values:
 )
 def system_disputes_decayed(world: xr.Dataset, *, half_life: float = 2.0) -> np.ndarray:
     """Dyadic onsets of the whole system per 100 state-years, recent years weighing more."""
-    half_life = windows.half_life_years(half_life)
+    half_life = arrays.half_life_years(half_life)
     total, exposure = (
-        history.decayed_count(windows.covered_events(world, v)[:, None], half_life)[:, 0].astype(
+        history.decayed_count(arrays.covered_events(world, v)[:, None], half_life)[:, 0].astype(
             float
         )
         for v in _system(world)
     )
-    return windows.where_known(_per_100_states(total, exposure), exposure > 0)
+    return arrays.where_known(_per_100_states(total, exposure), exposure > 0)
 
 
 def activity(world: xr.Dataset, half_life: float) -> tuple[np.ndarray, np.ndarray]:
@@ -292,11 +292,11 @@ def activity(world: xr.Dataset, half_life: float) -> tuple[np.ndarray, np.ndarra
 def _decayed_conflicts(world: xr.Dataset, half_life: float) -> np.ndarray:
     """Decayed conflicts of each state, (year, state)."""
     world = continued(world)
-    return windows.decayed_count(world, world["dispute_onset_count"].to_numpy(), half_life)
+    return arrays.decayed_count(world, world["dispute_onset_count"].to_numpy(), half_life)
 
 
 @shared
 def decayed_onsets(world: xr.Dataset, half_life: float) -> np.ndarray:
     """Decayed onsets of each pair, (year, state, other): behind several features."""
     world = continued(world)
-    return windows.decayed_count(world, windows.dispute_onsets(world), half_life)
+    return arrays.decayed_count(world, arrays.dispute_onsets(world), half_life)

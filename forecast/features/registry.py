@@ -15,20 +15,22 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.features.known import NEEDS, known_classes, known_years, mask, needed
-from forecast.features.simulated import Moves, Rule, moves_of
+from forecast.features.needs import (
+    NEEDS,
+    Moves,
+    Rule,
+    known_classes,
+    known_years,
+    mask,
+    moves_of,
+    needed,
+)
 from forecast.unmeasured import UNMEASURABLE, why_unmeasured
 
 __all__ = [
-    "FAMILIES",
-    "LEVELS",
-    "Feature",
-    "feature",
-    "feature_table",
-    "features_markdown",
-    "get_feature",
+    "FAMILIES", "LEVELS", "Feature", "feature", "feature_table", "features_markdown", "get_feature",
     "registered_features",
-]
+]  # fmt: skip
 
 Level = Literal["system", "state", "dyad", "directed"]
 Sign = Literal["+", "-", "free"]
@@ -156,10 +158,7 @@ class Feature:
             if name not in self.options:
                 known = ", ".join(sorted(self.options)) or "none"
                 raise UnknownNameError(
-                    f"option of feature {self.name!r}",
-                    name,
-                    self.options,
-                    f"Its options: {known}.",
+                    f"option of feature {self.name!r}", name, self.options, f"Its options: {known}."
                 )
 
 

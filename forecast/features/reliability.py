@@ -2,7 +2,7 @@
 
 A call is a conflict in which an ally that a state was bound to defend was attacked from outside
 the pact; it is honoured when the state joins the fight against an opponent of that ally
-(`forecast.panel.calls` has the rules). The record of a state in s holds the calls of conflicts
+(`forecast.panel.treaties` has the rules). The record of a state in s holds the calls of conflicts
 that began by the end of s, and what it had done about them by then:
 
     ρ_i = (a + honoured_i) / (a + b + invoked_i),
@@ -21,12 +21,12 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.features import arrays, windows
+from forecast.features import arrays
 from forecast.features.arrays import Weights
 from forecast.features.dependency import Security
+from forecast.features.needs import as_at_origin
 from forecast.features.registry import feature, get_feature
 from forecast.features.shared import shared
-from forecast.features.simulated import as_at_origin
 from forecast.features.successions import SUCCESSIONS
 from forecast.sources.schemas import LEVELS
 
@@ -48,12 +48,8 @@ def record(
 ) -> tuple[IntArray, IntArray]:
     """Calls of the last `window` years (s included; None: all), and those honoured by the end of s.
 
-    A conflict is one call, however many allies it was about. The record of a relabelled state is
-    its successor's too.
-
-    Returns
-    -------
-    invoked, honoured : numpy.ndarray of int, shape (year, state)
+    Both (year, state). A conflict is one call, however many allies it was about. The record of a
+    relabelled state is its successor's too.
     """
     if level not in LEVELS:
         raise UnknownNameError("level of conflict", level, LEVELS, f"One of {', '.join(LEVELS)}.")
@@ -104,7 +100,7 @@ def expected(
         if not value > 0:
             raise ArgumentError(f"{name} must be greater than 0; found {value!r}")
     if window is not None:
-        windows.positive("window", window)
+        arrays.positive("window", window)
     if not world.attrs.get("initiators_coded", 1):
         # Without attackers there are no calls: the prior alone is not a record.
         return np.full((world.sizes["year"], world.sizes["state"]), np.nan)

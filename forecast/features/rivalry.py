@@ -13,11 +13,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import UnknownNameError
-from forecast.features import arrays, successions, windows
+from forecast.features import arrays, successions
 from forecast.features.history import activity
+from forecast.features.needs import Moves, as_at_origin, flagged
 from forecast.features.registry import feature
 from forecast.features.shared import shared
-from forecast.features.simulated import Moves, as_at_origin, flagged
 from forecast.panel.history import windowed_count
 
 BoolArray = npt.NDArray[np.bool_]
@@ -57,15 +57,15 @@ def rival_pairs(
     """
     _check_source(source)
     world = successions.continued(world)
-    window = windows.positive("rival_window", window)
-    minimum = windows.positive("rival_onsets", minimum)
+    window = arrays.positive("rival_window", window)
+    minimum = arrays.positive("rival_onsets", minimum)
     listed = np.zeros(world.sizes["year"], dtype=bool)
     if source != "disputes" and "rivalry" in world:
         listed = world["rivalry_covered"].to_numpy()
     if source == "strategic" or listed.all():
         return strategic(world), listed
-    onsets = windows.dispute_onsets(world)
-    rival, known = windows.counted(world, onsets, window) >= minimum, windows.half(world, window)
+    onsets = arrays.dispute_onsets(world)
+    rival, known = arrays.counted(world, onsets, window) >= minimum, arrays.half(world, window)
     if listed.any():
         rival[listed] = strategic(world)[listed]
     return rival, np.asarray(known | listed)
@@ -122,7 +122,7 @@ def rivalry(
     rival_window, rival_onsets : int
         Years and number of onset-years of a rivalry by disputes.
     """
-    return windows.where_known(
+    return arrays.where_known(
         *rival_pairs(world, rivals, window=rival_window, minimum=rival_onsets)
     )
 
@@ -139,7 +139,7 @@ def rival_count(
 ) -> np.ndarray:
     """Number of the state's rivals; a relabelled rival is one."""
     rival, known = rivals_once(world, rivals, rival_window, rival_onsets)
-    return windows.where_known(rival.sum(axis=2), known)
+    return arrays.where_known(rival.sum(axis=2), known)
 
 
 @_feature(
@@ -176,7 +176,7 @@ def rival_disputes(
 ) -> np.ndarray:
     """Recent conflicts of the state's rivals other than the opponent; rivals as in `rivalry`."""
     rival, known = rivals_once(world, rivals, rival_window, rival_onsets)
-    return windows.where_known(_of_third_states(rival, *activity(world, half_life)), known)
+    return arrays.where_known(_of_third_states(rival, *activity(world, half_life)), known)
 
 
 def _of_third_states(tie: np.ndarray, level: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -207,17 +207,14 @@ def signed_edges(
     past = successions.continued(world)
     covered = world["conflict_covered"].to_numpy()
     hostile = past["dispute"].to_numpy() & covered[:, None, None]
-    known = windows.half(world, window)
+    known = arrays.half(world, window)
     if rivals != "disputes":
         listed = strategic(past)
         hostile = listed if rivals == "strategic" else hostile | listed
         if rivals == "strategic":
             known = world["rivalry_covered"].to_numpy() if "rivalry" in world else known & False
     recent = windowed_count(
-        hostile,
-        window,
-        member=past["member"].to_numpy(),
-        entry_year=past["entry_year"].to_numpy(),
+        hostile, window, member=past["member"].to_numpy(), entry_year=past["entry_year"].to_numpy()
     )
     enemy = successions.count_once(recent > 0, world)
     friend = successions.count_once(arrays.allied(world), world) & ~enemy
@@ -260,10 +257,10 @@ def structural_balance(
     """
     if which not in TRIADS:
         raise UnknownNameError("which triads:", which, TRIADS, f"One of {', '.join(TRIADS)}.")
-    friend, enemy, known = signed_edges(world, windows.positive("window", window), rivals)
+    friend, enemy, known = signed_edges(world, arrays.positive("window", window), rivals)
     first = (enemy if which == "enemy_enemy" else friend).astype(np.float32)
     second = (friend if which == "ally_ally" else enemy).astype(np.float32)
     number = np.matmul(first, second.transpose(0, 2, 1))
     if which == "ally_enemy":  # friend and enemy exclude each other: no state is counted twice
         number = number + number.transpose(0, 2, 1)
-    return windows.where_known(number, known)
+    return arrays.where_known(number, known)

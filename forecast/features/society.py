@@ -33,12 +33,7 @@ SCALES = ("log", "count")
 _feature = partial(feature, family="society", needs=("regime", "member"))
 
 
-@_feature(
-    level="state",
-    unit="index",
-    formula="electoral democracy index of i",
-    source=VDEM,
-)
+@_feature(level="state", unit="index", formula="electoral democracy index of i", source=VDEM)
 def polyarchy(world: xr.Dataset) -> np.ndarray:
     """How democratic the state is, from 0 to 1."""
     return np.asarray(world["polyarchy"].to_numpy())

@@ -15,19 +15,9 @@ from forecast.panel.events import UnderWay
 from forecast.panel.rows import pairs_of, relevant_pairs
 
 __all__ = [
-    "LONG_PEACE",
-    "NEW",
-    "OUTSIDE",
-    "REMOTE",
-    "STRATA",
-    "STRATA_WORDS",
-    "STRATUM_COLUMNS",
-    "UNDER_WAY",
-    "BaseRate",
-    "base_rates",
-    "population_words",
-    "stratum_of",
-]
+    "LONG_PEACE", "NEW", "OUTSIDE", "REMOTE", "STRATA", "STRATA_WORDS", "STRATUM_COLUMNS",
+    "UNDER_WAY", "BaseRate", "base_rates", "population_words", "stratum_of",
+]  # fmt: skip
 
 #: Completed years of peace beyond which a pair counts as quiet.
 LONG_PEACE = 10

@@ -27,35 +27,19 @@ import xarray as xr
 from forecast.features.shared import shared
 
 __all__ = [
-    "SUCCESSIONS",
-    "Succession",
-    "continued",
-    "count_once",
-    "entry_year",
-    "inherited",
-    "past",
+    "SUCCESSIONS", "Succession", "continued", "count_once", "entry_year", "inherited", "past",
     "relabelled_past",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Succession:
-    """A state that continues under another code: its allies neither gained nor lost an ally.
+    """A state that continues under another code: its allies neither gained nor lost an ally."""
 
-    Attributes
-    ----------
-    predecessor, successor : int
-        COW state numbers.
-    year : int
-        First calendar year of the successor (both codes hold in it).
-    reason : str
-        Why the successor is the same ally.
-    """
-
-    predecessor: int
+    predecessor: int  # COW state numbers
     successor: int
-    year: int
-    reason: str
+    year: int  # first calendar year of the successor (both codes hold in it)
+    reason: str  # why the successor is the same ally
 
 
 #: Relabelled states only. A state that breaks away (the Soviet and Yugoslav republics, the

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, DataError
-from forecast.features import successions, windows
+from forecast.features import arrays, successions
 from forecast.features.commitment import pact_concentration
 from forecast.features.registry import ordered
 from forecast.features.shared import sharing
@@ -62,7 +62,7 @@ def treaty_features(world: xr.Dataset, *, window: int = 5) -> xr.Dataset:
           member owes it.
         - ``in_force`` (bool): at least two members.
     """
-    windows.positive("window", window)
+    arrays.positive("window", window)
     world = ordered(world)
     dims = ("year", "treaty")
     years, start = world["year"].to_numpy(), world["treaty_start"].to_numpy()

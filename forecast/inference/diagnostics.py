@@ -15,15 +15,9 @@ from forecast.arrays import BoolArray, FloatArray
 from forecast.errors import ArgumentError
 
 __all__ = [
-    "GATE",
-    "KHAT_LIMIT",
-    "Diagnostics",
-    "GateResult",
-    "Thresholds",
-    "gate",
-    "khat_limit",
+    "GATE", "KHAT_LIMIT", "Diagnostics", "GateResult", "Thresholds", "gate", "khat_limit",
     "peak_memory_mb",
-]
+]  # fmt: skip
 
 KHAT_LIMIT = 0.7
 """Pareto shape above which no number of draws makes an importance-sampling estimate usable."""
@@ -72,10 +66,7 @@ def khat_limit(draws: int) -> float:
     min(1 - 1 / log10(S), 0.7) for S draws: .58 for 250, .63 for 500, .67 for 1,000 and .7 from
     2,155 on (Vehtari, Simpson, Gelman, Yao and Gabry 2024, JMLR 25:72, section 3.2.4).
 
-    Raises
-    ------
-    ArgumentError
-        Not more than ten draws, which no tail can be told from.
+    Raises `ArgumentError`: Not more than ten draws, which no tail can be told from.
     """
     if draws <= 10:
         raise ArgumentError(f"draws={draws}, expected more than 10 draws for a limit of Pareto k.")

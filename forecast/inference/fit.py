@@ -37,17 +37,9 @@ if TYPE_CHECKING:
     from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = [
-    "GATE",
-    "Diagnostics",
-    "Fit",
-    "GateResult",
-    "Thresholds",
-    "fit",
-    "fit_id",
-    "fit_id_of",
-    "gate",
+    "GATE", "Diagnostics", "Fit", "GateResult", "Thresholds", "fit", "fit_id", "fit_id_of", "gate",
     "rows_fingerprint",
-]
+]  # fmt: skip
 
 _PACKAGES = ("alliance-forecast", "numpy", "scipy", "numba", "xarray", "arviz", "pymc", "nutpie")
 

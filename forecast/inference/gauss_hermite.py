@@ -36,14 +36,8 @@ from forecast.inference.row_kernels import (
 )
 
 __all__ = [
-    "CAP",
-    "group_modes",
-    "node_products",
-    "node_values",
-    "polynomials",
-    "row_moments",
-    "rule",
-]
+    "CAP", "group_modes", "node_products", "node_values", "polynomials", "row_moments", "rule",
+]  # fmt: skip
 
 # Above this, exp(a) is taken of the cap and the excess is added linearly: log(1+e^x) = x there.
 CAP = 200.0

@@ -188,8 +188,16 @@ def smooth_weights(log_weights: FloatArray) -> tuple[FloatArray, float]:
     """
     from arviz_stats import base
 
+    good = np.isfinite(log_weights)
+    if not good.any():
+        raise DataError(
+            "No proposal has a finite posterior density: the columns of the design are on wildly "
+            "different scales. Standardise them (a unit of order one)."
+        )
+    # An impossible proposal has a negligible weight instead of none.
+    finite = np.where(good, log_weights, log_weights[good].min() - 50.0)
     # psislw smooths the weights exp(-x): it takes log likelihoods to leave out.
-    smoothed, k = cast(Any, base).array_stats.psislw(-_finite(log_weights))
+    smoothed, k = cast(Any, base).array_stats.psislw(-finite)
     share = np.exp(smoothed - smoothed.max())
     return share / share.sum(), float(k)
 
@@ -217,14 +225,3 @@ def resample(share: FloatArray, draws: int, rng: np.random.Generator) -> IntArra
     places = (rng.random() + np.arange(draws)) / draws
     chosen = np.minimum(np.searchsorted(np.cumsum(share), places), share.size - 1)
     return np.asarray(rng.permutation(chosen), dtype=np.int64)
-
-
-def _finite(log_weights: FloatArray) -> FloatArray:
-    """Log weights in which an impossible proposal has a negligible weight instead of none."""
-    good = np.isfinite(log_weights)
-    if not good.any():
-        raise DataError(
-            "No proposal has a finite posterior density: the columns of the design are on wildly "
-            "different scales. Standardise them (a unit of order one)."
-        )
-    return np.where(good, log_weights, log_weights[good].min() - 50.0)

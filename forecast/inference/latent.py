@@ -71,16 +71,9 @@ class Moments:
 class Latent:
     """Likelihood and prior of a design, with its rows sorted by the level of the group block.
 
-    Attributes
-    ----------
-    group : int or None
-        Position in ``design.blocks`` of the block that is integrated out.
-    kept : tuple of int
-        Positions of the other blocks, in the order in which their effects stand in ``w``.
-    p, m, size : int
-        Coefficients, kept effects, and their sum.
-    slices : dict of int to slice
-        Where the effects of each kept block stand in ``w``.
+    `group` is the position in ``design.blocks`` of the block that is integrated out, or None;
+    `kept` are those of the others, in the order in which their effects stand in ``w``, each in its
+    one of the `slices`. `p` coefficients and `m` kept effects are `size` in all.
     """
 
     def __init__(self, design: Design) -> None:

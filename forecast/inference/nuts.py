@@ -72,12 +72,8 @@ def sample_nuts(
     folder. Given are ``posterior`` and ``sample_stats`` as in `Fit`, and the fields of
     `Diagnostics` that NUTS has.
 
-    Raises
-    ------
-    DataError
-        An array that no sampler could use.
-    ArgumentError
-        The folder `store` exists.
+    Raises `DataError`: An array that no sampler could use. `ArgumentError`: The folder `store`
+    exists.
     """
     check_design(design)
     tell = report or (lambda _what, _share: None)

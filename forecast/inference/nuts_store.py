@@ -30,10 +30,7 @@ _GROUPS = ("posterior", "sample_stats")
 def create(store: str | Path, *, draws: int, tune: int, seeds: Sequence[int]) -> None:
     """Make the folder of a run.
 
-    Raises
-    ------
-    ArgumentError
-        It exists: draws of another run are not overwritten.
+    Raises `ArgumentError`: It exists: draws of another run are not overwritten.
     """
     folder = Path(store)
     if folder.exists():

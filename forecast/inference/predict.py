@@ -29,18 +29,10 @@ if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
 __all__ = [
-    "PriorDraws",
-    "design_predictor",
-    "linear_predictor",
-    "memberships",
-    "new_level",
-    "onset_statistics",
-    "posterior_values",
-    "predict",
-    "predictor",
-    "prior_draws",
+    "PriorDraws", "design_predictor", "linear_predictor", "memberships", "new_level",
+    "onset_statistics", "posterior_values", "predict", "predictor", "prior_draws",
     "prior_predictive",
-]
+]  # fmt: skip
 
 _CHUNK = 4096  # rows of a posterior predictor at a time
 #: Draws of a prior predictor that are held at a time: 25 x 100,000 rows are 20 MB.
@@ -180,10 +172,7 @@ def new_level(seed: int, block: str, label: str, draws: int) -> FloatArray:
 def posterior_values(fit: Fit, draws: int | None) -> Callable[[str], FloatArray]:
     """Reader of the draws of a variable of the posterior, (draws, …), evenly spaced; None for all.
 
-    Raises
-    ------
-    ArgumentError
-        More draws than the fit has, or none.
+    Raises `ArgumentError`: More draws than the fit has, or none.
     """
     posterior = fit.posterior["posterior"].to_dataset()
     available = posterior.sizes["chain"] * posterior.sizes["draw"]
@@ -254,7 +243,9 @@ def prior_predictive(
     Given as `onset_statistics` with dimension ``draw``, and the same of the observed outcome under
     ``observed_<name>``.
     """
-    parameters, outcomes = np.random.SeedSequence(_entropy(seed)).spawn(2)
+    if isinstance(seed, np.random.SeedSequence):
+        seed = int(seed.generate_state(1, np.uint64)[0])
+    parameters, outcomes = np.random.SeedSequence(seed).spawn(2)
     prior = prior_draws(design, draws=draws, seed=parameters)
     rng = np.random.default_rng(outcomes)
     parts: list[xr.Dataset] = []
@@ -299,9 +290,3 @@ def _sums(y: BoolArray, group: IntArray, size: int) -> IntArray:
     draw, row = np.nonzero(y)
     counts = np.bincount(draw * size + group[row], minlength=y.shape[0] * size)
     return counts.reshape(y.shape[0], size)
-
-
-def _entropy(seed: int | np.random.SeedSequence) -> int:
-    if isinstance(seed, np.random.SeedSequence):
-        return int(seed.generate_state(1, np.uint64)[0])
-    return seed

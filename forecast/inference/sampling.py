@@ -142,10 +142,8 @@ def checked_options(
 ) -> NutsOptions:
     """Options of NUTS with their defaults; refuses those of `fit` that cannot be used.
 
-    Raises
-    ------
-    ArgumentError, UnknownNameError
-        Names the option, what was found and what was expected.
+    Raises `ArgumentError`, `UnknownNameError`: Names the option, what was found and what was
+    expected.
     """
     for name in nuts:
         if name not in _DEFAULTS:

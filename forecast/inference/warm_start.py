@@ -110,22 +110,13 @@ class WarmStart:
     """Posterior means of a fit, and the outline of its posterior.
 
     Small, so that it can be kept on disk and sent to other processes.
-
-    Attributes
-    ----------
-    id : str
-        Id of the fit.
-    means : mapping of str to numpy.ndarray
-        Variable of the posterior to its mean.
-    names : mapping of str to numpy.ndarray of str
-        Names of the entries of ``beta`` and of each group of effects, by dimension.
-    outline : Outline, optional
-        What the fit had to find out about the posterior around its mode; NUTS leaves none.
     """
 
-    id: str
-    means: Mapping[str, FloatArray]
+    id: str  # of the fit
+    means: Mapping[str, FloatArray]  # of each variable of the posterior
+    #: Names of the entries of ``beta`` and of each group of effects, by dimension.
     names: Mapping[str, npt.NDArray[np.str_]]
+    #: What the fit had to find out about the posterior around its mode; NUTS leaves none.
     outline: Outline | None
 
     @classmethod

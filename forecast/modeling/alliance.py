@@ -114,10 +114,8 @@ def fit_alliance(
 ) -> AllianceCode:
     """Levels and standardisation of the alliance-level regression.
 
-    Raises
-    ------
-    SpecificationError
-        Unknown treaty feature, or one that is the same for every treaty-year.
+    Raises `SpecificationError`: Unknown treaty feature, or one that is the same for every
+    treaty-year.
     """
     options = tuple(sorted(level.options.items()))
     table = _treaties(world, options, tuple(f.feature for f in level.feature))

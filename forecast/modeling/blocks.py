@@ -77,10 +77,7 @@ class BlockCode(Code):
     def apply(self, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]) -> RowBlock:
         """Weights of rows, with design columns X (n, p), on the levels of the fit and on new ones.
 
-        Raises
-        ------
-        ArgumentError
-            A row lies before the first step of the walk, or in no era.
+        Raises `ArgumentError`: A row lies before the first step of the walk, or in no era.
         """
         if self.name == "dispute":
             return self._disputes(rows)
@@ -116,10 +113,7 @@ class BlockCode(Code):
     def era_of(self, years: npt.ArrayLike) -> IntArray:
         """Position in `eras` of each year.
 
-        Raises
-        ------
-        ArgumentError
-            A year is in no era.
+        Raises `ArgumentError`: A year is in no era.
         """
         year = np.asarray(years)
         found = np.full(year.shape, -1, dtype=np.int64)
@@ -142,10 +136,10 @@ class BlockCode(Code):
         """Integer key and weight of every use of a level, both of shape (n, uses per row)."""
         n = rows.sizes["row"]
         if self.is_slope:
-            part, parts = self._parts(rows, X, names)
+            part = self._parts(rows, X, names)
             width = len(self.columns)
             # Half the memory of the usual kind: there may be dozens for each row.
-            offset = np.arange(width, dtype=np.int32) * np.int32(parts)
+            offset = np.arange(width, dtype=np.int32) * np.int32(self._part_count)
             keys: npt.NDArray[np.integer] = offset + part[:, None].astype(np.int32)
             weights: FloatArray = X[:, [names.index(column) for column in self.columns]]
             return keys.reshape(n, width), weights
@@ -165,15 +159,12 @@ class BlockCode(Code):
                 keys = (a if self.name == "challenger" else b)[:, None]
         return keys, np.ones(keys.shape)
 
-    def _parts(
-        self, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]
-    ) -> tuple[IntArray, int]:
-        """In which part of the rows each row is, for its slopes, and the bound of the numbers."""
-        if self.structure == "random_walk":
-            return self.step_of(rows["year"].to_numpy()), _BASE
+    def _parts(self, rows: xr.Dataset, X: FloatArray, names: tuple[str, ...]) -> IntArray:
+        """In which part of the rows each row is, for its slopes."""
         if self.by:
-            return self.strata_of(X, names), 1 << len(self.by)
-        return self.era_of(rows["year"].to_numpy()), len(self.eras)
+            return self.strata_of(X, names)
+        year = rows["year"].to_numpy()
+        return self.step_of(year) if self.structure == "random_walk" else self.era_of(year)
 
     def part_label(self, part: int) -> str:
         """Label of an era, step or stratum."""
@@ -233,8 +224,8 @@ def fit_block(
         return replace(bare, levels=disputes)
     try:
         if bare.is_slope:  # of every column in every part
-            part, parts = bare._parts(rows, X, names)
-            keys = np.add.outer(np.arange(len(columns)) * parts, np.unique(part)).ravel()
+            part = np.unique(bare._parts(rows, X, names))
+            keys = np.add.outer(np.arange(len(columns)) * bare._part_count, part).ravel()
         else:
             keys = np.unique(bare._keys(rows, X, names)[0])
     except ArgumentError as error:
@@ -316,10 +307,7 @@ def _codes(rows: xr.Dataset, name: str) -> IntArray:
 def dispute_of(rows: xr.Dataset) -> npt.NDArray[np.str_]:
     """Dispute of each row: the id without the suffix that counts a pair's spells in it.
 
-    Raises
-    ------
-    ArgumentError
-        The rows are not of disputes.
+    Raises `ArgumentError`: The rows are not of disputes.
     """
     if "conflict_id" not in rows:
         raise ArgumentError(

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from forecast.errors import ArgumentError, SpecificationError, UnknownNameError, nearest
-from forecast.panel.options import ways_of
+from forecast.panel.types import ways_of
 
 if TYPE_CHECKING:
     from forecast.modeling.spec import ModelSpec
@@ -35,10 +35,8 @@ _RESERVED = frozenset(
 def check_consistency(spec: ModelSpec) -> None:
     """Refuse contradictions between tables that are each valid on their own.
 
-    Raises
-    ------
-    ValueError
-        Window, eras, terms or varying effects that cannot be; pydantic carries the message.
+    Raises `ValueError`: Window, eras, terms or varying effects that cannot be; pydantic carries the
+    message.
     """
     first, last = spec.years
     if first is not None and last is not None and last < first:
@@ -166,13 +164,10 @@ def refuse_unmeasured(content: Mapping[str, Any], source: str = "model") -> None
 
     `content` is that of a model file, not yet validated.
 
-    Raises
-    ------
-    SpecificationError
-        Names file and term, and gives the reason.
+    Raises `SpecificationError`: Names file and term, and gives the reason.
     """
     from forecast.features.registry import registered_features
-    from forecast.panel.options import OUTCOMES
+    from forecast.panel.types import OUTCOMES
     from forecast.unmeasured import why_unmeasured
 
     features = [feature.name for feature in registered_features()]
@@ -195,10 +190,7 @@ def check_features(spec: ModelSpec, source: str = "model") -> None:
 
     A term without `feature` reads a column that the panel holds already, and is not checked.
 
-    Raises
-    ------
-    SpecificationError
-        Names file, term and the nearest valid name.
+    Raises `SpecificationError`: Names file, term and the nearest valid name.
     """
     from forecast.features.gather import FeatureRequest
 

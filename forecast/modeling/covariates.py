@@ -16,15 +16,9 @@ from forecast.errors import SpecificationError
 from forecast.modeling.terms import Interaction, Side, Smooth, Term
 
 __all__ = [
-    "Code",
-    "ColumnCode",
-    "ProductCode",
-    "fit_columns",
-    "fit_product",
-    "location_scale",
-    "natural_cubic",
-    "transform",
-]
+    "Code", "ColumnCode", "ProductCode", "fit_columns", "fit_product", "location_scale",
+    "natural_cubic", "transform",
+]  # fmt: skip
 
 
 def transform(values: npt.ArrayLike, name: str) -> FloatArray:
@@ -157,11 +151,8 @@ class ColumnCode(Code):
 def fit_columns(term: Term | Smooth, raw: FloatArray) -> tuple[ColumnCode, list[str]]:
     """Code of one term from its raw values (n,), and remarks on what had to be left out.
 
-    Raises
-    ------
-    SpecificationError
-        The column is constant and the term does not say ``if_constant = "drop"``, or the
-        transformation is not defined for a value.
+    Raises `SpecificationError`: The column is constant and the term does not say ``if_constant =
+    "drop"``, or the transformation is not defined for a value.
     """
     bare = ColumnCode(
         name=term.name, feature=term.feature, options=tuple(sorted(term.options.items())),
@@ -248,11 +239,8 @@ def fit_product(
 
     X (n, p) holds the columns of all terms, with their names.
 
-    Raises
-    ------
-    SpecificationError
-        The product is a combination of the two terms (no row has both, say), or one of them has
-        no column, and the interaction does not say ``if_constant = "drop"``.
+    Raises `SpecificationError`: The product is a combination of the two terms (no row has both,
+    say), or one of them has no column, and the interaction does not say ``if_constant = "drop"``.
     """
     first, second = (next(t for t in terms if t.name == name) for name in interaction.of)
     pairs = [(a, b) for a in first.value_names for b in second.value_names]

@@ -127,11 +127,8 @@ class Design:
 def check_design(design: Design) -> None:
     """Refuse what `Design` lets pass but no sampler could use.
 
-    Raises
-    ------
-    DataError
-        No rows; a group without levels, or with weights that are not finite; a prior that is
-        not proper.
+    Raises `DataError`: No rows; a group without levels, or with weights that are not finite; a
+    prior that is not proper.
     """
     n = design.y.size
     if n == 0:
@@ -156,14 +153,9 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
     Rows are those with a known outcome inside the window of the specification; features that the
     panel lacks are computed from its world.
 
-    Raises
-    ------
-    ArgumentError
-        Panel and specification differ in unit, population, outcome, lag or `under_way`.
-    DataError
-        Missing values under policy ``error``; no row, no onset or nothing but onsets.
-    SpecificationError
-        A constant column, or columns that are linearly dependent.
+    Raises `ArgumentError`: Panel and specification differ in unit, population, outcome, lag or
+    `under_way`. `DataError`: Missing values under policy ``error``; no row, no onset or nothing but
+    onsets. `SpecificationError`: A constant column, or columns that are linearly dependent.
     """
     panel, dropped = _sample(spec, panel)
     data = panel.data
@@ -195,7 +187,12 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
         notes=(*notes, *shared),
     )
     if spec.interactions:
-        encoding = _with_products(spec, encoding, encoding.apply(panel).X)
+        X = encoding.apply(panel).X
+        made = [fit_product(i, encoding.terms, X, encoding.names) for i in spec.interactions]
+        products = tuple(product for product, _ in made if product is not None)
+        more = [note for _, remarks in made for note in remarks]
+        encoding = replace(encoding, interactions=products, notes=(*encoding.notes, *more))
+        del X
     encoded = encoding.apply(panel)
     del panel, data  # the raw columns: as much memory as X
     close = _check_independent(encoded.X, encoded.names)
@@ -216,10 +213,7 @@ def encode_as(
     known; one that is not stands as 0. A ``marginal_base_rate`` intercept has the prior that the
     spread of these rows gives.
 
-    Raises
-    ------
-    ArgumentError
-        The encoding is of another specification; see also `Encoding.apply`.
+    Raises `ArgumentError`: The encoding is of another specification; see also `Encoding.apply`.
     """
     wanted = [entry.name for entry in spec.entries]
     if (found := [code.name for code in encoding.terms]) != wanted:
@@ -281,14 +275,6 @@ def _share_indicators(
                 seen[pattern] = code.name
         out.append(code)
     return out, notes
-
-
-def _with_products(spec: ModelSpec, encoding: Encoding, X: FloatArray) -> Encoding:
-    """The encoding with its interactions, fitted on the columns of the terms."""
-    fitted = [fit_product(i, encoding.terms, X, encoding.names) for i in spec.interactions]
-    products = tuple(product for product, _ in fitted if product is not None)
-    notes = [note for _, remarks in fitted for note in remarks]
-    return replace(encoding, interactions=products, notes=(*encoding.notes, *notes))
 
 
 def _centred_products(X: FloatArray) -> FloatArray:

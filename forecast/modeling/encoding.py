@@ -24,14 +24,8 @@ if TYPE_CHECKING:
     from forecast.features.gather import FeatureRequest
 
 __all__ = [
-    "EncodedRows",
-    "Encoding",
-    "complete",
-    "coordinates",
-    "raw_values",
-    "requests",
-    "usable_rows",
-]
+    "EncodedRows", "Encoding", "complete", "coordinates", "raw_values", "requests", "usable_rows",
+]  # fmt: skip
 
 _COORDINATES = ("year", "ccode", "ccode_a", "ccode_b", "conflict_id")
 
@@ -206,12 +200,8 @@ def requests(terms: Iterable[Term | Smooth | ColumnCode]) -> list[FeatureRequest
 def complete(panel: Panel, terms: Iterable[Term | Smooth | ColumnCode]) -> Panel:
     """Panel with the raw column of every term, computing those that it lacks.
 
-    Raises
-    ------
-    ArgumentError
-        A term without a registered feature is not a column of the panel.
-    DataError
-        A column is missing and the panel has no world to compute it from.
+    Raises `ArgumentError`: A term without a registered feature is not a column of the panel.
+    `DataError`: A column is missing and the panel has no world to compute it from.
     """
     from forecast.features.gather import compute_features
 
@@ -232,12 +222,8 @@ def complete(panel: Panel, terms: Iterable[Term | Smooth | ColumnCode]) -> Panel
 def raw_values(data: xr.Dataset, name: str) -> FloatArray:
     """Raw column as float64.
 
-    Raises
-    ------
-    ArgumentError
-        The column is not there.
-    DataError
-        It does not hold one number per row.
+    Raises `ArgumentError`: The column is not there. `DataError`: It does not hold one number per
+    row.
     """
     if name not in data:
         raise ArgumentError(f"The rows have no column {name!r}")
@@ -260,10 +246,7 @@ def usable_rows(
 ) -> tuple[IntArray, dict[str, int]]:
     """Positions of rows that can be encoded, and how many a term of policy ``drop`` leaves out.
 
-    Raises
-    ------
-    DataError
-        A missing value in a term of policy ``error``.
+    Raises `DataError`: A missing value in a term of policy ``error``.
     """
     keep = np.ones(data.sizes["row"], dtype=bool)
     dropped: dict[str, int] = {}

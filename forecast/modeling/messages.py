@@ -27,10 +27,8 @@ class Document(Table):
     def from_dict(cls, content: Mapping[str, Any], *, source: str = "file") -> Self:
         """Validate a mapping as read from TOML or JSON, which an error calls `source`.
 
-        Raises
-        ------
-        SpecificationError
-            One line for each unknown key, wrong value or contradiction, with the nearest valid key.
+        Raises `SpecificationError`: One line for each unknown key, wrong value or contradiction,
+        with the nearest valid key.
         """
         try:
             return cls.model_validate(dict(content))
@@ -41,10 +39,8 @@ class Document(Table):
     def from_file(cls, file: str | Path, folder: Path, what: str) -> Self:
         """Read a file, given by its path or, of those in a folder of shipped ones, by its name.
 
-        Raises
-        ------
-        UnknownNameError, MissingFileError, SpecificationError
-            No shipped one has that name; there is no such file; it is not right.
+        Raises `UnknownNameError`, `MissingFileError`, `SpecificationError`: No shipped one has that
+        name; there is no such file; it is not right.
         """
         path = Path(file)
         if isinstance(file, str) and path.suffix != ".toml" and path.name == file:
@@ -62,10 +58,7 @@ class Document(Table):
 def read_toml(path: Path, what: str) -> dict[str, Any]:
     """Content of a TOML file; `what` it is, in the message when there is none.
 
-    Raises
-    ------
-    MissingFileError, SpecificationError
-        There is no such file; it is not TOML.
+    Raises `MissingFileError`, `SpecificationError`: There is no such file; it is not TOML.
     """
     if not path.is_file():
         raise MissingFileError(f"There is no {what} file {str(path)!r}.")
@@ -97,6 +90,8 @@ def _explained(problem: Any, content: Mapping[str, Any], model: type[BaseModel])
         return where, f"unknown key {key!r}{_meant(key, valid)} Valid keys: {', '.join(valid)}."
     if kind == "missing" and isinstance(problem["loc"][-1], str):
         return where, f"the key {problem['loc'][-1]!r} is missing"
+    if kind == "string_pattern_mismatch":  # names of models, terms and their like
+        text = "expected lower-case letters, digits and underscores, a letter first"
     if kind == "value_error":
         return where, text.removeprefix("Value error, ")
     if kind == "literal_error":

@@ -28,7 +28,7 @@ from forecast.modeling.terms import (
     Term,
     Varying,
 )
-from forecast.panel.options import Population, Succession, UnderWay, ways_of
+from forecast.panel.types import Population, Succession, UnderWay, ways_of
 from forecast.paths import models_folder
 
 if TYPE_CHECKING:

@@ -10,23 +10,10 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr, StringConstraints,
 from forecast.modeling.messages import Table
 
 __all__ = [
-    "ALLIANCE_FAMILIES",
-    "OTHER_FAMILIES",
-    "AllianceFeature",
-    "AllianceLevel",
-    "Era",
-    "Exclusion",
-    "Interaction",
-    "Intercept",
-    "Name",
-    "Prior",
-    "Prose",
-    "Scale",
-    "Side",
-    "Smooth",
-    "Term",
+    "ALLIANCE_FAMILIES", "OTHER_FAMILIES", "AllianceFeature", "AllianceLevel", "Era", "Exclusion",
+    "Interaction", "Intercept", "Name", "Prior", "Prose", "Scale", "Side", "Smooth", "Term",
     "Varying",
-]
+]  # fmt: skip
 
 _AllianceFamily = Literal[
     "expansion", "dependency", "commitment", "deterrence", "reliability", "structure"

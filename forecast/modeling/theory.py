@@ -221,10 +221,7 @@ def write_scores(scores: Sequence[TheoryScore], path: Path | None = None) -> Non
 def score_of(spec: ModelSpec, path: Path | None = None) -> TheoryScore | None:
     """Score of exactly this specification, or None: one of another would say nothing of it.
 
-    Raises
-    ------
-    ArtifactError
-        The file is damaged: names it and what is wrong.
+    Raises `ArtifactError`: The file is damaged: names it and what is wrong.
     """
     file = path or scores_file()
     if not file.is_file():

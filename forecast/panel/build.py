@@ -45,31 +45,31 @@ import xarray as xr
 from forecast.errors import ArgumentError, CoverageError, DataError
 from forecast.panel.dispute_rows import dispute_rows, month_rows
 from forecast.panel.events import initiators_coded
-from forecast.panel.options import (
-    Choices,
-    Ending,
-    Escalation,
-    Outcome,
-    Population,
-    Succession,
-    UnderWay,
-    Unit,
-    choose,
-)
 from forecast.panel.rows import (
     alliance_rows,
     dyad_rows,
     state_rows,
     under_way_on_1_january,
 )
-from forecast.panel.types import Panel
+from forecast.panel.types import (
+    Choices,
+    Ending,
+    Escalation,
+    Outcome,
+    Panel,
+    Population,
+    Succession,
+    UnderWay,
+    Unit,
+    choose,
+)
 from forecast.panel.window import coverage_window
 from forecast.panel.world import build_world
 from forecast.sources.datasets import read_tables
 from forecast.sources.tables import TABLES, Tables
 
 if TYPE_CHECKING:
-    from forecast.sources.overlay.kept import Amend
+    from forecast.sources.overlay.apply import Amend
 
 __all__ = ["future_panel", "load_panel"]
 
@@ -102,7 +102,7 @@ def load_panel(
     sources : mapping of str to str, optional
         For ``"historical"``: kind of fact to source of the catalogue, instead of the newest in the
         cache, e.g. ``{"conflicts": "ucdp_acd_25_1"}``. For other data: tables to have besides, e.g.
-        ``{"troops": "us_troops_2024"}`` (`forecast.sources.attach.ATTACHABLE`).
+        ``{"troops": "us_troops_2024"}`` (`forecast.sources.historical.ATTACHABLE`).
     unit : str
         ``"dyad-year"``: unordered pairs (``ccode_a < ccode_b``). ``"directed-dyad-year"``: an onset
         is that `a` began one. ``"state-year"``; ``"dispute-dyad"``: pair and spell of a dispute, by
@@ -221,7 +221,7 @@ _HAPPENED = ("continues", "onsets", "onsets_begun_by_member", "onsets_between_me
 def _panel(
     tables: Tables, world: xr.Dataset, choices: Choices, rows: xr.Dataset, first: int, last: int
 ) -> Panel:
-    from forecast.sources.fingerprint import fingerprint_values
+    from forecast.files import fingerprint_values
 
     own = asdict(choices)
     fingerprint = fingerprint_values(tables=tables.fingerprint, first=first, last=last, **own)

@@ -36,25 +36,13 @@ UnderWay = Literal["stratum", "drop", "convention"]
 Succession = Literal["continue", "restart"]
 
 
-def _every(table: pd.DataFrame) -> BoolArray:
-    return np.ones(len(table), dtype=bool)
-
-
-def _originators(table: pd.DataFrame) -> BoolArray:
-    both = (table["role_a"] == "originator") & (table["role_b"] == "originator")
-    return both.to_numpy(dtype=bool)
-
-
 def _force(table: pd.DataFrame) -> BoolArray:
     return table["level"].isin(("use_of_force", "clash", "war")).to_numpy(dtype=bool)
 
 
-def _fatal(table: pd.DataFrame) -> BoolArray:
-    return (table["deaths_class"] >= 1).fillna(False).to_numpy(dtype=bool)
-
-
-def _deaths_25(table: pd.DataFrame) -> BoolArray:
-    return (table["deaths_class"] >= 2).fillna(False).to_numpy(dtype=bool)
+def _deaths(table: pd.DataFrame, least: int) -> BoolArray:
+    """Class of deaths of at least `least`; a class that is not known is not."""
+    return (table["deaths_class"] >= least).fillna(False).to_numpy(dtype=bool)
 
 
 def _war(table: pd.DataFrame) -> BoolArray:
@@ -64,11 +52,13 @@ def _war(table: pd.DataFrame) -> BoolArray:
 #: Which conflicts count as an onset of each outcome: all; both sides there from the first day;
 #: use of force or more; at least one battle death; more than 25; war.
 OUTCOMES: Mapping[Outcome, Callable[[pd.DataFrame], BoolArray]] = {
-    "onset": _every,
-    "originator_onset": _originators,
+    "onset": lambda table: np.ones(len(table), dtype=bool),
+    "originator_onset": lambda table: np.asarray(
+        (table[["role_a", "role_b"]] == "originator").all(axis=1), dtype=bool
+    ),
     "force_onset": _force,
-    "fatal_onset": _fatal,
-    "deaths_25_onset": _deaths_25,
+    "fatal_onset": lambda table: _deaths(table, 1),
+    "deaths_25_onset": lambda table: _deaths(table, 2),
     "war_onset": _war,
 }
 
@@ -78,7 +68,7 @@ OF_DEATHS: frozenset[str] = frozenset({"fatal_onset", "deaths_25_onset"})
 #: Which disputes rose that far at any time between the two.
 ESCALATIONS: Mapping[Escalation, Callable[[pd.DataFrame], BoolArray]] = {
     "escalation_to_force": _force,
-    "escalation_to_fatality": _fatal,
+    "escalation_to_fatality": lambda table: _deaths(table, 1),
     "escalation_to_war": _war,
 }
 

@@ -9,16 +9,13 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError, ForecastError
-from forecast.panel.events import UnderWay
+from forecast.panel.events import OF_DEATHS, OUTCOMES, Outcome, UnderWay
 from forecast.panel.window import BoolArray, IntArray
+from forecast.sources.spells import span_years
+from forecast.sources.tables import Tables
 
 if TYPE_CHECKING:
     from forecast.panel.types import Panel
-
-
-from forecast.panel.events import OF_DEATHS, OUTCOMES, Outcome
-from forecast.sources.spells import span_years
-from forecast.sources.tables import Tables
 
 __all__ = [
     "account",

@@ -91,12 +91,8 @@ def contiguity(window: Window, together: BoolArray) -> dict[str, Variable]:
     n = len(window.states)
     none = np.int8(9)
     closest = np.full((len(window.years), n, n), none, dtype=np.int8)
-    row, t = window.expand("contiguity", *span_years(table))
-    a, has_a = window.positions(table["ccode_a"].to_numpy()[row])
-    b, has_b = window.positions(table["ccode_b"].to_numpy()[row])
-    here = has_a & has_b & together[t, a, b]
-    t, a, b = t[here], a[here], b[here]
-    kind = table["type"].to_numpy()[row][here].astype(np.int8)
+    row, t, a, b = _pair_years(window, "contiguity", table, together)
+    kind = table["type"].to_numpy()[row].astype(np.int8)
     np.minimum.at(closest, (t, a, b), kind)
     np.minimum.at(closest, (t, b, a), kind)
     closest[closest == none] = 0
@@ -108,20 +104,14 @@ def capability(window: Window, member: BoolArray) -> dict[str, Variable]:
 
     A state that left keeps no capability.
     """
-    table = window.tables.capabilities
+    table, t = _rows(window, "capabilities")
     shape = (len(window.years), len(window.states))
     share = np.full(shape, np.nan)
     floored = np.zeros(shape, dtype=bool)
-    covers = window.tables.coverage["capabilities"]
-    year = table["year"].to_numpy()
     at, here = window.positions(table["ccode"].to_numpy())
-    here &= (year >= max(window.first, covers.first)) & (year <= min(window.last, covers.last))
-    share[year[here] - window.first, at[here]] = table["capability"].to_numpy()[here]
-    floored[year[here] - window.first, at[here]] = table["capability_floored"].to_numpy()[here]
-    past = window.years > covers.last
-    if window.carry_forward and past.any() and covers.last >= window.first:
-        source = covers.last - window.first
-        share[past], floored[past] = share[source], floored[source]
+    share[t[here], at[here]] = table["capability"].to_numpy()[here]
+    floored[t[here], at[here]] = table["capability_floored"].to_numpy()[here]
+    share, floored = (_carry(window, "capabilities", values) for values in (share, floored))
     share[~member] = np.nan
     floored &= member
     return {
@@ -212,13 +202,20 @@ def _masks(window: Window) -> dict[str, Variable]:
 def _rivalry(window: Window, together: BoolArray) -> BoolArray:
     table = window.tables.extra["rivalries"]
     found = np.zeros(together.shape, dtype=bool)
-    row, t = window.expand("rivalries", *span_years(table))
+    _, t, a, b = _pair_years(window, "rivalries", table, together)
+    found[t, a, b] = found[t, b, a] = True
+    return found
+
+
+def _pair_years(
+    window: Window, name: str, table: pd.DataFrame, together: BoolArray
+) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    """Spell, year and states (indices) of the years of a table of pairs in which both are there."""
+    row, t = window.expand(name, *span_years(table))
     a, has_a = window.positions(table["ccode_a"].to_numpy()[row])
     b, has_b = window.positions(table["ccode_b"].to_numpy()[row])
-    here = has_a & has_b
-    t, a, b = t[here], a[here], b[here]
-    found[t, a, b] = found[t, b, a] = True
-    return found & together
+    here = has_a & has_b & together[t, a, b]
+    return row[here], t[here], a[here], b[here]
 
 
 def _rows(window: Window, table: str) -> tuple[pd.DataFrame, IntArray]:

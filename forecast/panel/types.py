@@ -1,21 +1,52 @@
-"""`Panel`: the rows at risk, what happened in them, and the world they were read from."""
+"""`Panel`: the rows at risk, what happened in them, the world behind them; what it can be made of.
+
+Units, populations and outcomes, and which go together (`choose`); rows as one Parquet file, from
+which each column is read when it is first used (`read_rows`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal, get_args
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from forecast.panel.options import CHOICES
+from forecast.errors import ArgumentError, ArtifactError, nearest
+from forecast.panel.dispute_rows import Ending
+from forecast.panel.events import Escalation, Outcome, Succession, UnderWay
 from forecast.sources.tables import Tables
+from forecast.unmeasured import why_unmeasured
 
-__all__ = ["Deferred", "OnDemand", "Panel", "lazily"]
+__all__ = [
+    "CHOICES",
+    "OUTCOMES",
+    "Choices",
+    "Deferred",
+    "Ending",
+    "Escalation",
+    "OnDemand",
+    "Outcome",
+    "Panel",
+    "Population",
+    "Succession",
+    "UnderWay",
+    "Unit",
+    "choose",
+    "lazily",
+    "read_rows",
+    "ways_of",
+    "write_rows",
+]
 
 
 class Deferred[T]:
@@ -147,3 +178,178 @@ class Panel:
 
 for _name in ("world", "tables"):  # may be given as `Deferred`; read, they are what it makes
     setattr(Panel, _name, OnDemand(_name))
+
+
+#: Key of the file's metadata: types, attributes and which columns are coordinates, as JSON.
+_ABOUT = b"forecast"
+
+
+def write_rows(data: xr.Dataset, path: Path) -> None:
+    """Write a dataset of the dimension ``row``; a column is of numbers or text, or refused."""
+    arrays: dict[str, pa.Array] = {}
+    columns: dict[str, Any] = {}
+    for key, variable in data.variables.items():
+        name, values = str(key), variable.to_numpy()
+        try:
+            arrays[name] = pa.array(values)
+        except pa.ArrowException:
+            arrays[name] = pa.nulls(0)
+        if values.dtype.kind not in "biufUO" or (
+            values.dtype.kind in "UO" and values.size and not pa.types.is_string(arrays[name].type)
+        ):
+            raise ArtifactError(f"Column {name!r} is of {values.dtype}: expected numbers or text.")
+        columns[name] = {
+            "dtype": values.dtype.str,
+            "coordinate": key in data.coords,
+            "attrs": _plain(variable.attrs),
+        }
+    about = json.dumps({"attrs": _plain(data.attrs), "columns": columns}, ensure_ascii=False)
+    table = pa.table(arrays).replace_schema_metadata({_ABOUT: about.encode()})
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, path, compression="zstd", compression_level=1)
+
+
+def _plain(attrs: Any) -> dict[str, Any]:
+    return {str(k): v.item() if hasattr(v, "item") else v for k, v in attrs.items()}
+
+
+def read_rows(path: Path) -> xr.Dataset:
+    """Dataset of `write_rows`; the packed content stays in memory, columns are read when used."""
+    import pyarrow.parquet as pq
+
+    content = path.read_bytes()
+    file = pq.ParquetFile(pa.BufferReader(content))
+    rows = file.metadata.num_rows
+    about = json.loads(file.schema_arrow.metadata[_ABOUT])
+    columns = about["columns"]
+    made = {
+        name: xr.Variable("row", lazily(_Column(content, name, rows, how["dtype"])), how["attrs"])
+        for name, how in columns.items()
+    }
+    names = [name for name, how in columns.items() if how["coordinate"]]
+    return xr.Dataset(made, attrs=about["attrs"]).set_coords(names)
+
+
+class _Column(BackendArray):
+    """A column of a Parquet file in memory, in the type that it had."""
+
+    def __init__(self, content: bytes, name: str, rows: int, dtype: str) -> None:
+        self.content, self.name, self.shape, self.dtype = content, name, (rows,), np.dtype(dtype)
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> npt.NDArray[Any]:
+        found: npt.NDArray[Any] = indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.OUTER_1VECTOR, lambda at: self._read()[at]
+        )
+        return found
+
+    def _read(self) -> npt.NDArray[Any]:
+        import pyarrow.parquet as pq
+
+        file = pq.ParquetFile(pa.BufferReader(self.content))
+        column = file.read([self.name]).column(0)
+        if self.dtype.kind == "U":  # each text once
+            codes = column.combine_chunks().dictionary_encode()
+            labels = np.asarray(codes.dictionary.to_pylist(), dtype=self.dtype)
+            return labels[codes.indices.to_numpy()] if len(labels) else np.empty(0, self.dtype)
+        return np.array(column.to_numpy(), dtype=self.dtype)
+
+
+Unit = Literal[
+    "dyad-year",
+    "directed-dyad-year",
+    "state-year",
+    "dispute-dyad",
+    "dispute-dyad-month",
+    "alliance-year",
+]
+Population = Literal[
+    "politically_relevant", "all", "contiguous", "major_power", "same_region", "originators"
+]
+
+#: Of pairs of states, whether or not they are in a dispute.
+_OF_PAIRS = tuple(p for p in get_args(Population) if p != "originators")
+#: Populations of each unit, its default first.
+_POPULATIONS: Mapping[str, tuple[str, ...]] = {
+    "dyad-year": ("all", *(p for p in _OF_PAIRS if p != "all")),
+    "directed-dyad-year": _OF_PAIRS,
+    "state-year": ("all", "major_power"),
+    "dispute-dyad": ("all", *(p for p in get_args(Population) if p != "all")),
+    "dispute-dyad-month": ("all", *(p for p in get_args(Population) if p != "all")),
+    "alliance-year": ("all",),
+}
+
+#: Outcomes of each unit that has its own, its default first.
+_OUTCOMES: Mapping[str, tuple[str, ...]] = {
+    "dispute-dyad": tuple(reversed(get_args(Escalation))),
+    "dispute-dyad-month": get_args(Ending),
+}
+#: Outcomes of all units.
+OUTCOMES: tuple[str, ...] = (*get_args(Outcome), *get_args(Escalation), *get_args(Ending))
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Options of a panel that go together."""
+
+    unit: Unit
+    population: Population
+    outcome: Outcome | Escalation | Ending
+    lag: int
+    under_way: UnderWay
+    succession: Succession = "continue"
+
+    @property
+    def events(self) -> Outcome:
+        """Which conflicts are onsets in the world behind the panel."""
+        return "onset" if self.unit in _OUTCOMES else self.outcome  # type: ignore[return-value]
+
+
+#: Names of the options: what a panel, and a model that asks for one, say of the rows.
+CHOICES: tuple[str, ...] = tuple(option.name for option in fields(Choices))
+
+
+def choose(
+    unit: str,
+    population: str | None,
+    outcome: str | None,
+    lag: int,
+    under_way: str = "stratum",
+    succession: str = "continue",
+) -> Choices:
+    """Checked options, with the defaults of the unit; an error names what is allowed."""
+    if unit not in get_args(Unit):
+        raise _wrong("unit", unit, get_args(Unit))
+    populations = _POPULATIONS[unit]
+    outcomes = _OUTCOMES.get(unit, get_args(Outcome))
+    population = populations[0] if population is None else population
+    outcome = outcomes[0] if outcome is None else outcome
+    for name, value, valid, known in (
+        ("population", population, populations, get_args(Population)),
+        ("outcome", outcome, outcomes, OUTCOMES),
+        ("under_way", under_way, ways_of(unit), get_args(UnderWay)),
+        ("succession", succession, get_args(Succession), get_args(Succession)),
+    ):
+        if value not in valid:
+            raise _wrong(name, value, valid, unit if value in known else None)
+    if lag < 1:
+        raise ArgumentError(f"lag={lag}: expected at least 1; every feature is lagged.")
+    return Choices(unit, population, outcome, lag, under_way, succession)  # type: ignore[arg-type]
+
+
+def ways_of(unit: str) -> tuple[str, ...]:
+    """What a pair with a dispute under way may be in a panel of a unit, the default first.
+
+    Rows that are no years of pairs are never left out for a dispute that goes on: a state in one
+    can begin another.
+    """
+    return get_args(UnderWay) if unit in ("dyad-year", "directed-dyad-year") else ("stratum",)
+
+
+def _wrong(name: str, value: str, valid: tuple[str, ...], unit: str | None = None) -> ArgumentError:
+    if name == "outcome" and unit is None and (reason := why_unmeasured(str(value), OUTCOMES)):
+        raise ArgumentError(f"{name}={value!r}: {reason} The outcomes are {', '.join(valid)}.")
+    of = f" for unit={unit!r}" if unit else ""
+    near = None if unit else nearest(str(value), valid)
+    hint = f" Did you mean {near!r}?" if near else ""
+    return ArgumentError(f"{name}={value!r}: expected one of {', '.join(valid)}{of}.{hint}")

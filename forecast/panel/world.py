@@ -26,7 +26,7 @@ and ``treaty_latent_depth`` float32: see `forecast.panel.treaties`.
 
 ``call_year``, ``call_honoured_year``, ``call_conflict``, ``call_bound``, ``call_target``,
 ``call_level`` (call) int: when states that were owed defence were attacked, who was bound and who
-came; see `forecast.panel.calls.calls`.
+came; see `forecast.panel.treaties.calls`.
 
 ``onset``, ``dispute``, ``open``, ``at_risk``, ``initiated``, ``initiator_unknown``,
 ``onset_unknown`` (year, state, other) bool and ``dispute_onset_count`` (year, state) int16: see
@@ -51,10 +51,9 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.panel.calls import calls
 from forecast.panel.events import Outcome, Succession, conflict_variables, initiators_coded
 from forecast.panel.statuses import capability, contiguity, extra_variables, membership
-from forecast.panel.treaties import DESIGN_ITEMS, obligations, treaties, treaty_design
+from forecast.panel.treaties import DESIGN_ITEMS, calls, obligations, treaties, treaty_design
 from forecast.panel.window import Window
 from forecast.sources.tables import OBLIGATIONS, TABLES, Tables
 

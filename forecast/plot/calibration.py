@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from scipy.stats import beta
 
 from forecast.errors import ArgumentError
-from forecast.evaluation.record_text import FEW
+from forecast.evaluation.record_forms import FEW
 from forecast.plot.intervals import (
     BLUE,
     GREY,
@@ -197,8 +197,8 @@ def pit(counts: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Figure
 def ladder(table: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Figure:
     """Events observed at every level of severity, with interval, and what was expected (ticks).
 
-    `forecast.evaluation.ladder.ladder_table`: ``scope``, ``severity``, ``observed``, ``expected``,
-    ``lower``, ``upper``.
+    `forecast.evaluation.yearly_counts.ladder_table`: ``scope``, ``severity``, ``observed``,
+    ``expected``, ``lower``, ``upper``.
     """
     bars = table[["lower", "upper"]].assign(
         value=table["observed"].astype(float),

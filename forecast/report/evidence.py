@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from forecast.evaluation.record_text import band_words
+from forecast.evaluation.record_forms import band_words
 from forecast.modeling.spec import load_model
 from forecast.report.summary import alliance_gain
 from forecast.report.views import Row, Tables, View, view

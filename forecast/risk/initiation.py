@@ -203,7 +203,7 @@ def initiations(
     from forecast.inference.fit import fit as fit_model
     from forecast.modeling.spec import load_model
     from forecast.panel import build
-    from forecast.panel.options import CHOICES
+    from forecast.panel.types import CHOICES
 
     tables = fit.panel.tables
     if not scenarios or tables is None:

@@ -134,7 +134,7 @@ class Risk:
         which the pair has a level that is new to the fit; ``outside_range``, features whose value
         in the first year lies outside of the range seen in the fit: ``term``, ``value``,
         ``range``; ``distance_percentile``, 0 to 100: how unusual the pair's alliances are among
-        the rows of the fit (`forecast.simulation.support.Support`).
+        the rows of the fit (`forecast.simulation.comparison.Support`).
     calibration : dict
         How forecasts like that of the first year did, in this stratum and band of probability:
         ``covered`` (whether there is a record of such forecasts out of sample), ``source``,

@@ -173,7 +173,7 @@ def risk_of_sides(
     Each of `a` and `b` is a state or an alliance; without `b` it is every other state (with
     `any_`).
     """
-    from forecast.sources.membership import alliance_named
+    from forecast.sources.codes import alliance_named
 
     tables = fit.panel.tables
     named = [tables is not None and alliance_named(tables, x) for x in (a, b) if x is not None]

@@ -17,8 +17,14 @@ from forecast.risk.set_answer import SetRisk
 from forecast.simulation.dynamics import STATUSES
 from forecast.simulation.joint import any_begins
 from forecast.simulation.levels import LEVELS, Level
-from forecast.sources.codes import ALIASES, resolve_state
-from forecast.sources.membership import ALLIANCE_ALIASES, alliance_of, find_alliance, member_codes
+from forecast.sources.codes import (
+    ALIASES,
+    ALLIANCE_ALIASES,
+    alliance_of,
+    find_alliance,
+    member_codes,
+    resolve_state,
+)
 from forecast.text import percentage, percentage_interval, rounding_step
 
 __all__ = ["any_answer"]

@@ -11,8 +11,7 @@ import pandas as pd
 
 from forecast.errors import ArgumentError, DataError
 from forecast.simulation.scenario import Edit, Scenario
-from forecast.sources.codes import resolve_state
-from forecast.sources.membership import find_alliance
+from forecast.sources.codes import find_alliance, resolve_state
 from forecast.sources.tables import OBLIGATIONS, Tables
 
 __all__ = ["apply_scenario"]

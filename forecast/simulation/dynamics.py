@@ -17,8 +17,8 @@ import xarray as xr
 
 from forecast.errors import ArgumentError
 from forecast.features.history import disputes_total, peace_years
+from forecast.features.needs import Rule
 from forecast.features.registry import get_feature
-from forecast.features.simulated import Rule
 from forecast.features.successions import continued
 from forecast.simulation import kernels
 from forecast.simulation.ending import disputes_at

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.errors import ArgumentError
+from forecast.features.needs import Past, Rows, Values
 from forecast.features.positions import COMBINE, Side
 from forecast.features.registry import get_feature
-from forecast.features.simulated import Past, Rows, Values
 from forecast.simulation import kernels
 from forecast.simulation.dynamics import Allies, Record, Track, rule_of
 
@@ -83,7 +83,7 @@ def lookup(
 
 @dataclass(frozen=True, eq=False)
 class _Simulated:
-    """The past of some rows, on record and simulated: `forecast.features.simulated.Past`."""
+    """The past of some rows, on record and simulated: `forecast.features.needs.Past`."""
 
     record: Record
     own: Track

@@ -347,13 +347,9 @@ def _accept(
 def read_files(source: str, files: Mapping[str, Path]) -> list[Reading]:
     """Tidy readings of files, by role, that are said to be those of a source.
 
-    Raises
-    ------
-    DataError
-        A file breaks its layout or schema (names file, line and column), a spell of it ends
-        before it starts or overlaps another of its key, or it is of another release: it is the
-        published file of another source, or its column ``version`` does not hold what the
-        catalogue states.
+    A file that breaks its layout or schema, a spell that ends before it starts or overlaps another
+    of its key, and a file of another release (the published file of another source, or with another
+    ``version`` than the catalogue states) are DataErrors.
     """
     # The release first: a cell that this one does not have would be said to be wrong.
     refuse_other_release(source, files)

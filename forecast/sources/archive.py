@@ -35,19 +35,13 @@ def extract(
     max_bytes: int,
     rank: Callable[[str], int | None] = lambda name: None,
 ) -> str:
-    """Write one member of a zip archive to a file.
+    """Write one member of a zip archive to a file; gives its file name without folders.
 
     Several names lead through archives inside the archive. `target` never gets its name from the
-    archive. Where the archive has no member of the last name (a release may rename its folder),
-    the one that `rank` puts first among the known, if it is unique, is taken; None is unknown.
-    Returned is the file name of the member, without folders.
-
-    Raises
-    ------
-    DataError
-        Not a zip archive or a damaged one; an unsafe name in it (absolute, ``..``, a link); an
-        encrypted member; one larger than `max_bytes` or shrunk by more than a factor of 200;
-        no such member.
+    archive. Where the archive has no member of the last name (a release may rename its folder), the
+    one that `rank` puts first among the known, if it is unique, is taken; None is unknown. Refused
+    is what is no zip archive or a damaged one, an unsafe name in it (absolute, ``..``, a link), and
+    a member that is encrypted, larger than `max_bytes` or shrunk by more than a factor of 200.
     """
     name, *inner = member
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpack") as scratch:

@@ -6,22 +6,25 @@ lies outside them is cut, and the coverage of the table says how much.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from forecast.errors import ForecastError
-from forecast.sources.capability import COMPUTED, with_capability
+from forecast.sources.embedded import COMPUTED, with_capability
 from forecast.sources.gw import NO_STATE, to_cow_codes
-from forecast.sources.official.dates import year_dates
+from forecast.sources.official.readings import year_dates
 from forecast.sources.spells import clip_spells, cut_members, span_years
 from forecast.sources.tables import OTHER_SIDE, Coverage, Reading
 
 __all__ = ["Sourced", "assemble"]
 
 Cut = tuple[pd.DataFrame, list[str]]
+
+
+Frames = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,9 @@ class Sourced:
         )
 
 
+Facts = Mapping[str, Sourced]
+
+
 def assemble(facts: Mapping[str, Sourced]) -> tuple[dict[str, pd.DataFrame], dict[str, Coverage]]:
     """Tables of all facts and what each covers, cut to the state system, with notes on the cuts.
 
@@ -61,7 +67,7 @@ def assemble(facts: Mapping[str, Sourced]) -> tuple[dict[str, pd.DataFrame], dic
         table = "capabilities" if fact == "material_capabilities" else fact
         frame, notes = _in_cow(sourced)
         if fact == "members":
-            alliances, frame, more = _alliances(facts["alliances"].reading.frame, frame, states)
+            alliances, frame, more = _alliances(frame, frames, facts)
             frames["alliances"] = alliances
             coverage["alliances"] = facts["alliances"].coverage(more[-1:])
             notes += more
@@ -75,26 +81,10 @@ def assemble(facts: Mapping[str, Sourced]) -> tuple[dict[str, pd.DataFrame], dic
                     f"{more}."
                 )
             notes += more
-        elif "start" in frame and "ccode_a" in frame:
-            frame, more = _pair_spells(frame, states)
-            notes += more
-        elif fact == "powers":
-            frame, more = _clipped(frame, states, ["ccode"])
-            notes += more
-        elif fact == "material_capabilities":
-            frame, more = _known_codes(frame, states)
-            notes += more
-            frame, more = _carried_back(frame, states, sourced.reading.last)
-            notes += more
-        elif fact == "treaty_design":
-            frame, more = _of_ids(frame, "alliance_id", frames.get("alliances"))
-            notes += more
-        elif fact in ("disputes", "participants"):
-            frame, more = _of_disputes(frame, facts["conflicts"].reading.frame)
-            notes += more
         else:
-            frame, more = _known_codes(frame, states)
-            notes += more
+            for step in _STEPS.get(fact, (_known_codes,)):
+                frame, more = step(frame, frames, facts)
+                notes += more
         frames[table], coverage[table] = frame.reset_index(drop=True), sourced.coverage(notes)
     return frames, coverage
 
@@ -135,54 +125,46 @@ def _smaller_first(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{c: frame[c].mask(turned, other) for c, other in swap.items()})
 
 
-def _known_codes(frame: pd.DataFrame, states: pd.DataFrame) -> Cut:
+def _known_codes(frame: pd.DataFrame, frames: Frames, facts: Facts) -> Cut:
     columns = [c for c in frame if str(c).startswith("ccode")]
-    known = frame[columns].isin(states["ccode"].to_numpy()).all(axis=1)
+    known = frame[columns].isin(frames["states"]["ccode"].to_numpy()).all(axis=1)
     lost = int((~known).sum())
     return frame[known], _note(lost, "rows left out: of states that the state system never lists")
 
 
-def _clipped(frame: pd.DataFrame, within: pd.DataFrame, on: Sequence[str]) -> Cut:
-    """Spells cut to those they must lie in."""
-    keyed = within[[*on, "start", "end"]]
-    out = clip_spells(frame.assign(_row=np.arange(len(frame))), keyed, on=on)
-    left = out["_row"].nunique()
-    whole = _same_spells(frame, out)
-    what = "state system" if on != ["alliance_id"] else "alliance"
-    notes = _note(len(frame) - left, f"spells left out: outside the {what}")
-    notes += _note(left - whole, f"spells shortened to the {what}")
-    return out.drop(columns="_row"), notes
+def _in_system(frame: pd.DataFrame, frames: Frames, facts: Facts) -> Cut:
+    """Spells cut to the days on which the state, or both of a pair, are in the system."""
+    own = frames["states"][["ccode", "start", "end"]]
+    columns = [c for c in map(str, frame) if c.startswith("ccode")]
+    within = [own.rename(columns={"ccode": column}) for column in columns]
+    both = "never on a day when both are in the system"
+    out = both if len(columns) == 2 else "outside the state system"
+    return _clipped(frame, *within, out=out, to="state system")
 
 
-def _same_spells(before: pd.DataFrame, after: pd.DataFrame) -> int:
-    """Number of spells that were not touched."""
-    old = before.iloc[after["_row"].to_numpy()]
-    same = np.ones(len(after), dtype=bool)
+def _clipped(frame: pd.DataFrame, *within: pd.DataFrame, out: str, to: str) -> Cut:
+    """Spells cut to those of the same key, in turn, that they must lie in."""
+    cut = frame.assign(_row=np.arange(len(frame)))
+    for outer in within:
+        cut = clip_spells(cut, outer, on=list(outer.columns.drop(["start", "end"])))
+    left, before = cut["_row"].nunique(), frame.iloc[cut["_row"].to_numpy()]
+    whole = np.ones(len(cut), dtype=bool)
     for column in ("start", "end"):
-        a, b = old[column].to_numpy(), after[column].to_numpy()
-        same &= (a == b) | (np.isnat(a) & np.isnat(b))
-    return int(same.sum())
-
-
-def _pair_spells(frame: pd.DataFrame, states: pd.DataFrame) -> Cut:
-    """Spells of pairs (contiguity, rivalry) cut to the days on which both are in the system."""
-    row = np.arange(len(frame))
-    out = frame.assign(_row=row)
-    for column in ("ccode_a", "ccode_b"):
-        own = states[["ccode", "start", "end"]].rename(columns={"ccode": column})
-        out = clip_spells(out, own, on=[column])
-    left = out["_row"].nunique()
-    notes = _note(len(frame) - left, "spells left out: never on a day when both are in the system")
-    notes += _note(left - _same_spells(frame, out), "spells shortened to the state system")
-    return out.drop(columns="_row"), notes
+        x, y = before[column].to_numpy(), cut[column].to_numpy()
+        whole &= (x == y) | (np.isnat(x) & np.isnat(y))
+    notes = _note(len(frame) - left, f"spells left out: {out}")
+    notes += _note(left - int(whole.sum()), f"spells shortened to the {to}")
+    return cut.drop(columns="_row"), notes
 
 
 def _alliances(
-    alliances: pd.DataFrame, members: pd.DataFrame, states: pd.DataFrame
+    members: pd.DataFrame, frames: Frames, facts: Facts
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Treaties that ever bound two members of the system, and the spells of their members."""
-    out, notes = _clipped(members, alliances, ["alliance_id"])
-    out, more = _clipped(out, states, ["ccode"])
+    alliances = facts["alliances"].reading.frame
+    lives = alliances[["alliance_id", "start", "end"]]
+    out, notes = _clipped(members, lives, out="outside the alliance", to="alliance")
+    out, more = _in_system(out, frames, facts)
     notes += more
     sizes = out.groupby("alliance_id")["ccode"].nunique()
     lonely = alliances["alliance_id"].map(sizes).fillna(0) < 2
@@ -191,7 +173,7 @@ def _alliances(
     kept = alliances[~lonely].reset_index(drop=True)
     text = "alliances left out: fewer than two of their members were ever in the state system"
     notes += _note(int(lonely.sum()), text)
-    return kept, cut_members(out, states), notes
+    return kept, cut_members(out, frames["states"]), notes
 
 
 def _conflicts(conflicts: pd.DataFrame, states: pd.DataFrame) -> Cut:
@@ -205,9 +187,10 @@ def _conflicts(conflicts: pd.DataFrame, states: pd.DataFrame) -> Cut:
     return conflicts[~apart], _note(int(apart.sum()), text)
 
 
-def _carried_back(frame: pd.DataFrame, states: pd.DataFrame, last: int) -> Cut:
+def _carried_back(frame: pd.DataFrame, frames: Frames, facts: Facts) -> Cut:
     """CINC carried back to entry, counted."""
-    full = with_capability(frame, states, last_year=last)
+    last = facts["material_capabilities"].reading.last
+    full = with_capability(frame, frames["states"], last_year=last)
     full = full[[c for c in full if c not in COMPUTED]]
     filled = int(full["cinc"].notna().sum() - frame["cinc"].notna().sum())
     unknown = int(frame["cinc"].isna().sum())
@@ -215,12 +198,22 @@ def _carried_back(frame: pd.DataFrame, states: pd.DataFrame, last: int) -> Cut:
     return full, notes + _note(unknown, "state-years without an index in the source")
 
 
-def _of_ids(frame: pd.DataFrame, column: str, known: pd.DataFrame | None) -> Cut:
-    there = frame[column].isin([] if known is None else known[column])
+def _of_alliances(frame: pd.DataFrame, frames: Frames, facts: Facts) -> Cut:
+    known = list(frames["alliances"]["alliance_id"]) if "alliances" in frames else []
+    there = frame["alliance_id"].isin(known)
     return frame[there], _note(int((~there).sum()), "treaties left out: not among the alliances")
 
 
-def _of_disputes(frame: pd.DataFrame, conflicts: pd.DataFrame) -> Cut:
-    ids = conflicts["conflict_id"].str.replace(r"\.\d+$", "", regex=True)
-    there = frame["conflict_id"].isin(ids)
+def _of_disputes(frame: pd.DataFrame, frames: Frames, facts: Facts) -> Cut:
+    conflicts = facts["conflicts"].reading.frame["conflict_id"]
+    there = frame["conflict_id"].isin(conflicts.str.replace(r"\.\d+$", "", regex=True))
     return frame[there], _note(int((~there).sum()), "rows left out: no such dispute in conflicts")
+
+
+#: How the rows of a kind of fact are cut to what there is, in steps; else `_known_codes`.
+_STEPS: Mapping[str, tuple[Callable[[pd.DataFrame, Frames, Facts], Cut], ...]] = {
+    **dict.fromkeys(("powers", "contiguity", "rivalries"), (_in_system,)),
+    "material_capabilities": (_known_codes, _carried_back),
+    "treaty_design": (_of_alliances,),
+    **dict.fromkeys(("disputes", "participants"), (_of_disputes,)),
+}

@@ -49,21 +49,11 @@ _DECIDES = {"obligation_years": "who owes whom in treaties of more than two memb
 
 @dataclass(frozen=True)
 class LockedFile:
-    """One file as it was first accepted.
+    """One file as it was first accepted, at the time `first` (ISO 8601, UTC).
 
-    Attributes
-    ----------
-    name : str
-        File name in the cache (of a download: the name at the end of its address).
-    size : int
-        Bytes.
-    sha256 : str
-        Hash of the bytes.
-    origin : str
-        Address it came from, with the member after ``#``; or ``"file:"`` and the name of the
-        user's own file.
-    first : str
-        Time of the first acceptance, ISO 8601, UTC.
+    `name` is that in the cache (of a download: the end of its address), `size` in bytes; `origin`
+    the address it came from, with the member after ``#``, or ``"file:"`` and the name of the user's
+    own.
     """
 
     name: str
@@ -115,11 +105,8 @@ def claimed(source: str, root: Path) -> Iterator[None]:
 def read_lock(cache: Path, source: str) -> Lock:
     """Lock of a source; empty when nothing of it was accepted yet.
 
-    Raises
-    ------
-    ChangedFileError
-        The lock file is not one that we wrote. It is never taken for an empty one: that would
-        accept any bytes.
+    A lock file that we did not write is a ChangedFileError. It is never taken for an empty one:
+    that would accept any bytes.
     """
     path = cache / "locks" / f"{source}.json"
     try:
@@ -165,19 +152,8 @@ def refuse_changed(source: str, what: str, locked: LockedFile, found: str) -> No
 def files_of(source: str, *, cache: Path | None = None) -> dict[str, Path]:
     """Files of a source in the cache, keyed by role.
 
-    Parameters
-    ----------
-    source : str
-        Key in the catalogue, e.g. ``"atop_5_1"``.
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
-
-    Raises
-    ------
-    UnknownNameError
-        No such source.
-    MissingFileError
-        A file that the reader needs is not in the cache; says how to get it.
+    A file that the reader needs and that is not there is a MissingFileError that says how to get
+    it.
     """
     entry, folder = catalogue()[source], cache_folder(cache)
     lock = read_lock(folder, source)
@@ -225,13 +201,7 @@ def known(cache: Path | None = None) -> list[str]:
 
 
 def preferred(fact: str, cache: Path | None = None) -> tuple[str, ...]:
-    """Sources of a kind of fact, preferred first; last the releases in the cache only.
-
-    Raises
-    ------
-    UnknownNameError
-        No such kind of fact; names the nearest.
-    """
+    """Sources of a kind of fact, preferred first; last the releases in the cache only."""
     entries = catalogue()
     unlisted = [s for s in known(cache) if s not in entries.sources]
     further = (s for s in unlisted if fact in entries[s].provides)

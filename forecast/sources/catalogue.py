@@ -68,25 +68,8 @@ def read_source(source: str, cache: Path | None = None) -> list[Reading]:
     """Tidy readings of a source in the cache.
 
     The notes of a reading name the files of it that are not known to be the published ones
-    (`unproven`).
-
-    Parameters
-    ----------
-    source : str
-        Key in the catalogue.
-    cache : pathlib.Path, optional
-        Cache folder; `cache_folder` by default.
-
-    Raises
-    ------
-    UnknownNameError
-        No such source.
-    MissingFileError
-        It is not in the cache.
-    ChangedFileError
-        A file is not the one that was locked.
-    DataError
-        A file breaks its layout or schema, or is of another release.
+    (`unproven`). A file that is not the one that was locked is a ChangedFileError; one that breaks
+    its layout or schema, or is of another release, a DataError.
     """
     readings = read_files(source, verify(source, cache=cache))
     facts_of, doubts = catalogue()[source].facts_of, unproven(source, cache=cache)
@@ -192,12 +175,9 @@ def status(cache: Path | None = None) -> dict[str, dict[str, Any]]:
 def check_source(source: str, cache: Path | None = None) -> list[dict[str, Any]]:
     """Read a source in the cache under every check of `read_source`, and say what it holds.
 
-    Returns
-    -------
-    list of dict
-        One per kind of fact: `source`, `table`, `rows`, `first` and `last` year, `files`, and
-        `copy`: ``"published"`` when every file has the hash that the catalogue states, ``"other"``
-        when one has another (saved anew, shortened), ``"unknown"`` when none is stated.
+    For each kind of fact `source`, `table`, `rows`, `first` and `last` year, `files`, and `copy`:
+    ``"published"`` when every file has the hash that the catalogue states, ``"other"`` when one has
+    another (saved anew, shortened), ``"unknown"`` when none is stated.
     """
     readings = read_source(source, cache)
     entry, lock = catalogue()[source], read_lock(cache_folder(cache), source)

@@ -72,13 +72,7 @@ class Catalogue(Entry):
         return self
 
     def __getitem__(self, name: str) -> Source:
-        """Source with this key; for a release that is not listed, by the layout of its family.
-
-        Raises
-        ------
-        UnknownNameError
-            No such source; names the nearest.
-        """
+        """Source with this key; for a release that is not listed, by the layout of its family."""
         found = self.sources.get(name) or self._unlisted(name)
         if found is not None:
             return found

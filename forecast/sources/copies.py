@@ -59,16 +59,9 @@ class UnrecognisedError(DataError):
 class Copy:
     """Where the bytes of one role come from: a file, or a member of an archive.
 
-    Attributes
-    ----------
-    path : pathlib.Path
-        File or archive.
-    member : tuple of str
-        Name inside the archive, through archives in it; empty for a plain file.
-    origin : str
-        What the lock says about where it came from.
-    sure : bool
-        Whether it is an error when an archive does not have the member.
+    `member` is the name inside the archive, through archives in it, empty for a plain file;
+    `origin` what the lock says; `sure`, whether it is an error when an archive does not have the
+    member.
     """
 
     path: Path
@@ -127,13 +120,9 @@ def releases_among(
 ) -> dict[str, dict[str, Path]]:
     """Files of a family among a user's, by the release that they say they are, and by role.
 
-    `only_unlisted` leaves out the listed releases, and files that do not say which they are.
-
-    Raises
-    ------
-    DataError
-        Nothing is recognised; or a file does not say which release it is, holds two, cannot be
-        read, or two are the same role of one release.
+    `only_unlisted` leaves out the listed releases, and files that do not say which they are. A file
+    that does not say which release it is, holds two, cannot be read, or is the same role of one
+    release as another is a DataError.
     """
     entries = catalogue()
     entry = entries.layout(family)
@@ -324,13 +313,7 @@ def _members(archive: Path, entry: Source) -> dict[str, Copy]:
 
 
 def stage(copy: Copy, file: OfficialFile, folder: Path) -> Path:
-    """Bytes of one role in a folder of its own, under the name that its publisher gave it.
-
-    Raises
-    ------
-    DataError
-        They are not a table; or as in `forecast.sources.archive.extract`.
-    """
+    """Bytes of one role in a folder of its own, under its publisher's name; a table."""
     folder.mkdir()
     if copy.member:
         limit = file.max_megabytes * 1_000_000

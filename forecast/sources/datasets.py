@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from forecast.errors import ArgumentError, CoverageError
-from forecast.sources.codes import state_label
-from forecast.sources.membership import find_alliance, member_codes
+from forecast.sources.codes import find_alliance, member_codes, state_label
 from forecast.sources.tables import Tables
 
 if TYPE_CHECKING:
-    from forecast.sources.overlay.kept import Amend
+    from forecast.sources.overlay.apply import Amend
 
 __all__ = ["members", "read_tables"]
 
@@ -23,7 +22,7 @@ def read_tables(
     data: str | Path | Tables, *, sources: Mapping[str, str] | None = None, amend: Amend = "kept"
 ) -> Tables:
     """Tables of a data set given as in `load_panel`, with the amendments that `amend` asks for."""
-    from forecast.sources.overlay.kept import amended, chosen
+    from forecast.sources.overlay.apply import amended, chosen
 
     return amended(_read_plain(data, sources), chosen(data, amend))
 
@@ -40,7 +39,7 @@ def _read_plain(data: str | Path | Tables, sources: Mapping[str, str] | None) ->
 
         tables = load_tables(None if data == "embedded" else data)
     if sources:
-        from forecast.sources.attach import attach
+        from forecast.sources.historical import attach
 
         tables = attach(tables, sources)
     return tables

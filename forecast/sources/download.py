@@ -82,13 +82,6 @@ def fetch(url: str, target: Path, *, network: Network, report: Report | None = N
 
     An attempt that fails leaves nothing, and the next starts with the first byte: no two answers
     are ever joined.
-
-    Raises
-    ------
-    DownloadError
-        The address does not answer, or not with a whole file; says what else can be done.
-    ArgumentError
-        The file of certificates cannot be used.
     """
     import requests
 

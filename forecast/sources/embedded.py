@@ -1,23 +1,34 @@
-"""Reading a data set in the layout of the embedded one: seven CSV files and a datapackage.json."""
+"""Reading a data set in the layout of the embedded one: seven CSV files and a datapackage.json.
+
+`finish_tables` completes the tables of any data set: checks, capability, fingerprint.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from forecast.errors import ArgumentError, DataError, MissingFileError
 from forecast.paths import data_folder
-from forecast.sources.capability import COMPUTED, with_capability
-from forecast.sources.fingerprint import fingerprint_tables
-from forecast.sources.recall import Recall
-from forecast.sources.spells import cut_members, merge_memberships
-from forecast.sources.tables import EXTRA_TABLES, OBLIGATIONS, TABLES, Coverage, Tables
+from forecast.sources.spells import cut_members, expand_years, merge_memberships, span_years
+from forecast.sources.tables import EXTRA_TABLES, OBLIGATIONS, TABLES, Coverage, Recall, Tables
 
-__all__ = ["finish_tables", "load_tables", "read_coverage", "tables_from_frames"]
+__all__ = [
+    "CARRY_BACK_YEARS",
+    "COMPUTED",
+    "FLOOR",
+    "finish_tables",
+    "load_tables",
+    "read_coverage",
+    "tables_from_frames",
+    "with_capability",
+]
 
 DESCRIPTOR = "datapackage.json"
 
@@ -119,6 +130,35 @@ def finish_tables(
     return Tables(**ready, coverage=dict(coverage), name=name, fingerprint=fingerprint, extra=more)
 
 
+def fingerprint_tables(
+    tables: Mapping[str, pd.DataFrame],
+    coverage: Mapping[str, Coverage],
+    extra: Mapping[str, pd.DataFrame] | None = None,
+) -> str:
+    """SHA-256 (hex) over the seven tables, the `extra` ones, and what they cover.
+
+    The order of rows and the index do not matter, values do.
+    """
+    digest = hashlib.sha256()
+    for name in TABLES:
+        frame = tables[name]
+        digest.update(_header(name, frame, coverage[name]))
+        lines = frame.to_csv(index=False, header=False, lineterminator="\n").splitlines()
+        digest.update("\n".join(sorted(lines)).encode())
+    for name, frame in sorted((extra or {}).items()):
+        digest.update(_header(name, frame, coverage[name]))
+        # Millions of dyad-years: a hash for each row is a hundred times faster than its text.
+        rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+        digest.update(np.sort(rows).tobytes())
+    return digest.hexdigest()
+
+
+def _header(name: str, frame: pd.DataFrame, cover: Coverage) -> bytes:
+    # What is not amended keeps the fingerprint that it had before there were amendments.
+    own = [part for part in (dict(cover.columns), list(cover.amended_by)) if part]
+    return json.dumps([name, list(frame.columns), cover.first, cover.last, *own]).encode()
+
+
 def _with_optional(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with every column of its schema: an optional one that is absent is all missing."""
     from forecast.sources.schemas import SCHEMAS
@@ -132,7 +172,7 @@ def read_coverage(folder: Path) -> dict[str, Coverage]:
 
     Each resource of the descriptor states ``"coverage": {"first": 1946, "last": 2025}``, and for a
     column that is covered for less ``"columns": {"neutrality": {"first": 1946, "last": 1990}}`` in
-    it; that of conflicts may state ``"recall"``, the fields of `forecast.sources.recall.Recall`.
+    it; that of conflicts may state ``"recall"``, the fields of `forecast.sources.tables.Recall`.
     What a table covers cannot be read off its rows.
     """
     path = folder / DESCRIPTOR
@@ -174,7 +214,7 @@ def _coverage(table: str, package: Mapping[str, Any]) -> Coverage:
         except (TypeError, ArgumentError) as error:
             raise DataError(
                 f"{DESCRIPTOR}, resource {table!r}, property 'recall': {error}; expected the fields"
-                " of forecast.sources.recall.Recall."
+                " of forecast.sources.tables.Recall."
             ) from None
     licences = _dicts(package.get("licenses")) or [{}]
     return Coverage(
@@ -209,3 +249,71 @@ def _column_years(table: str, years: Mapping[str, Any]) -> dict[str, tuple[int, 
             f"{strange[0]!r}, expected obligations of 'members' ({', '.join(OBLIGATIONS)})."
         )
     return {name: (span["first"], span["last"]) for name, span in found.items()}
+
+
+#: Smallest share; a smaller one is set to it and flagged (logarithms are taken of it).
+FLOOR = 1e-6
+#: Largest gap at a state's entry over which its first observed value is carried back.
+CARRY_BACK_YEARS = 3
+#: Columns that `with_capability` adds.
+COMPUTED: tuple[str, ...] = ("capability", "capability_floored")
+
+
+def with_capability(
+    capabilities: pd.DataFrame, states: pd.DataFrame, *, last_year: int
+) -> pd.DataFrame:
+    r"""The table with columns ``capability`` and ``capability_floored``, one row per (ccode, year).
+
+    With a column ``cinc`` (Singer, Bremer and Stuckey 1972; Correlates of War, national material
+    capabilities) that index as published: the mean of a state's shares of world military
+    expenditure and personnel, iron and steel, energy, population and urban population. Else
+
+    .. math:: c_{it} = \frac{1}{2} \left( \frac{pop_{it}}{\sum_j pop_{jt}}
+              + \frac{gdp_{it}}{\sum_j gdp_{jt}} \right)
+
+    with the sums over the states that are members of the system in year t, which is not CINC: it
+    has no military personnel, expenditure, energy or steel in it. Population is in persons, GDP in
+    constant international dollars.
+
+    What is missing at a state's entry is carried back at most `CARRY_BACK_YEARS` years (and flagged
+    ``extrapolated`` where there are flags); rows are added for that where there
+    are none. ``capability`` is a share (0–1), NaN where its inputs are missing or the state is not
+    a member; ``capability_floored`` is True where it was below `FLOOR`.
+    """
+    first, last = span_years(states)
+    window = (int(capabilities["year"].min()) if len(capabilities) else last_year, last_year)
+    row, year = expand_years(first, last, window=window)
+    member = pd.DataFrame({"ccode": states["ccode"].to_numpy()[row], "year": year})
+    member["entry"] = first[row]
+    # A state that leaves and returns within one year has two spells in it; the later one counts.
+    member = member.sort_values("entry").drop_duplicates(["ccode", "year"], keep="last")
+    table = capabilities.merge(member, on=["ccode", "year"], how="outer", sort=True)
+    inputs = ["cinc"] if "cinc" in capabilities else ["population", "gdp"]
+    inside = table["entry"].notna()
+    shares = []
+    for column in inputs:
+        table = _carry_back(table, column)
+        value = table[column].where(inside)
+        # CINC is a share already, of a world that may hold states without components.
+        total = 1.0 if column == "cinc" else value.groupby(table["year"]).transform("sum")
+        shares.append(value / total)
+    share = sum(shares[1:], shares[0]) / len(shares)
+    table["capability"] = share.clip(lower=FLOOR)
+    table["capability_floored"] = (share < FLOOR).to_numpy()
+    known = table[inputs].notna().any(axis=1)
+    return table.loc[known].drop(columns="entry").reset_index(drop=True)
+
+
+def _carry_back(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    value = table[column]
+    group = [table["ccode"], table["entry"]]
+    observed = table["year"].where(value.notna())
+    first_seen = observed.groupby(group).transform("min")
+    gap = first_seen - table["entry"]
+    fill = value.isna() & (table["year"] < first_seen) & (gap <= CARRY_BACK_YEARS)
+    later = value.groupby(group).bfill()
+    out = table.copy()
+    out[column] = np.where(fill, later, value)
+    if f"{column}_flag" in table:
+        out[f"{column}_flag"] = table[f"{column}_flag"].mask(fill, "extrapolated")
+    return out

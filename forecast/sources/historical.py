@@ -1,22 +1,43 @@
-"""The historical data set: official files in the cache, put together as tables from 1816."""
+"""Tables of official files in the cache: the historical data from 1816, or beside other data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache as once
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from forecast.errors import ArgumentError, MissingFileError, UnknownNameError
-from forecast.sources import derived
-from forecast.sources.cache import available, cache_folder, files_of, how_to_get, preferred
+from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownNameError
+from forecast.files import code_hash, fingerprint_values, sha256_of
+from forecast.paths import data_folder
+from forecast.sources.assembly import Sourced, assemble
+from forecast.sources.cache import (
+    available,
+    cache_folder,
+    files_of,
+    how_to_get,
+    preferred,
+    read_lock,
+    unproven,
+)
+from forecast.sources.catalogue import read_source
 from forecast.sources.catalogue_file import catalogue
-from forecast.sources.tables import EXTRA_TABLES, TABLES, Tables
+from forecast.sources.checking import read
+from forecast.sources.embedded import COMPUTED, finish_tables, load_tables
+from forecast.sources.official import reader
+from forecast.sources.stored import open_tables, save_tables
+from forecast.sources.tables import EXTRA_TABLES, TABLES, Reading, Tables
+from forecast.sources.treaties import amend_alliances, read_counterparts
 
-if TYPE_CHECKING:
-    from forecast.sources.assembly import Sourced
-    from forecast.sources.tables import Reading
-
-__all__ = ["FACTS", "historical_key", "load_historical"]
+__all__ = [
+    "ATTACHABLE",
+    "FACTS",
+    "attach",
+    "attached_key",
+    "historical_key",
+    "key_of",
+    "load_historical",
+]
 
 #: Kinds of fact by the name of their table, where they differ.
 _OF_TABLE = {"capabilities": "material_capabilities"}
@@ -60,12 +81,12 @@ def load_historical(
     """
     folder = cache_folder() if cache is None else Path(cache)
     candidates = _candidates(folder, sources or {})
-    key = derived.key_of(folder, candidates, amend=amend)
-    saved = derived.open_tables(folder, key)
+    key = key_of(folder, candidates, amend=amend)
+    saved = open_tables(folder, key)
     if saved is not None:
         return saved
     tables = _put_together(folder, candidates, amend=amend)
-    derived.save_tables(folder, key, tables)
+    save_tables(folder, key, tables)
     return tables
 
 
@@ -74,7 +95,7 @@ def historical_key(
 ) -> str:
     """Key of the tables that `load_historical` gives: a hash of all that they are made from."""
     folder = cache_folder() if cache is None else Path(cache)
-    return derived.key_of(folder, _candidates(folder, sources or {}), amend=amend)
+    return key_of(folder, _candidates(folder, sources or {}), amend=amend)
 
 
 def _candidates(folder: Path, chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -130,29 +151,13 @@ def _refuse_silent(fact: str, sources: tuple[str, ...], folder: Path) -> None:
     )
 
 
-class _Shelf:
-    """Readings of the sources in the cache, each source read once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._read: dict[str, dict[str, Reading]] = {}
-
-    def find(self, fact: str, source: str) -> Reading | None:
-        """What a source says on a kind of fact; None if the files at hand do not tell."""
-        from forecast.sources.catalogue import read_source
-
-        if source not in self._read:
-            self._read[source] = {r.table: r for r in read_source(source, self.folder)}
-        return self._read[source].get(fact)
-
-
 def _put_together(
     folder: Path, candidates: Mapping[str, tuple[str, ...]], *, amend: bool
 ) -> Tables:
-    from forecast.sources.assembly import assemble
-    from forecast.sources.embedded import finish_tables
+    @once
+    def readings(source: str) -> dict[str, Reading]:
+        return {reading.table: reading for reading in read_source(source, folder)}
 
-    shelf = _Shelf(folder)
     facts: dict[str, Sourced] = {}
     origin: dict[str, str] = {}
     for fact, sources in candidates.items():
@@ -162,7 +167,8 @@ def _put_together(
             rest = () if fact in _SAME else tuple(s for s in sources if s != lead)
             order = (lead, *rest) if fact in catalogue()[lead].provides else rest
         for source in order:
-            reading = shelf.find(fact, source)
+            # None if the files at hand do not tell.
+            reading = readings(source).get(fact)
             if reading is None or not _fits(fact, reading, facts):
                 continue
             facts[fact], origin[fact] = sourced(source, reading), source
@@ -176,8 +182,6 @@ def _put_together(
         notes, after = (), None
     frames, coverage = assemble(facts)
     if after is not None:
-        from dataclasses import replace
-
         for table in ("alliances", "members"):
             have = coverage[table]
             coverage[table] = replace(have, amended_after=after, notes=(*have.notes, *notes))
@@ -204,9 +208,6 @@ def _fits(fact: str, reading: Reading, facts: Mapping[str, Sourced]) -> bool:
 
 def sourced(source: str, reading: Reading) -> Sourced:
     """A reading with what the catalogue says of its source."""
-    from forecast.sources.assembly import Sourced
-    from forecast.sources.official import reader
-
     entry = catalogue()[source]
     return Sourced(
         reading=reading,
@@ -219,11 +220,6 @@ def sourced(source: str, reading: Reading) -> Sourced:
 
 def _with_iso3(states: Sourced) -> Sourced:
     """ISO 3166 codes, which official lists lack, from our own list by state number."""
-    from dataclasses import replace
-
-    from forecast.paths import data_folder
-    from forecast.sources.checking import read
-
     own = read("states", data_folder()).dropna(subset=["iso3"])
     codes = own.drop_duplicates("ccode", keep="last").set_index("ccode")["iso3"]
     frame = states.reading.frame
@@ -234,11 +230,6 @@ def _with_iso3(states: Sourced) -> Sourced:
 
 def _amend(facts: dict[str, Sourced]) -> tuple[tuple[str, ...], int | None]:
     """Alliances carried to the present in place; the notes, and the last year of the source."""
-    from dataclasses import replace
-
-    from forecast.sources.amendments import amend_alliances, read_counterparts
-    from forecast.sources.embedded import load_tables
-
     own = load_tables()
     alliances, members = facts["alliances"].reading, facts["members"].reading
     after, last = alliances.last, own.coverage["members"].last
@@ -256,3 +247,93 @@ def _amend(facts: dict[str, Sourced]) -> tuple[tuple[str, ...], int | None]:
         reading = replace(facts[fact].reading, frame=frame, last=last)
         facts[fact] = replace(facts[fact], reading=reading)
     return notes, after
+
+
+#: Kinds of fact that speak of the alliances or the conflicts of their own source.
+_OF_THEIR_OWN = ("treaty_design", "disputes", "participants")
+#: Kinds of fact that stand for themselves.
+ATTACHABLE: tuple[str, ...] = tuple(t for t in EXTRA_TABLES if t not in _OF_THEIR_OWN)
+
+
+def attach(tables: Tables, sources: Mapping[str, str], *, cache: Path | None = None) -> Tables:
+    """The data set with tables of sources in the cache beside its own.
+
+    `sources` of the catalogue by kind of fact, e.g. ``{"troops": "us_troops_2024"}``. The tables
+    are cut to the states of the data set, with notes in their coverage, and are part of its
+    fingerprint. One that is there already is replaced. A kind of fact that makes no sense beside
+    the alliances and conflicts of another data set is an ArgumentError, a source that is not in the
+    cache a MissingFileError that says how to get it.
+    """
+    folder = cache_folder() if cache is None else Path(cache)
+    _refuse(sources, folder)
+    own = tables.coverage["states"]
+    states = Reading("states", tables.states, own.first, own.last)
+    facts = {"states": Sourced(states, own.source, own.version, own.licence)}
+    for source in dict.fromkeys(sources.values()):
+        readings = {reading.table: reading for reading in read_source(source, folder)}
+        for fact in (fact for fact, chosen in sources.items() if chosen == source):
+            if fact not in readings:
+                raise MissingFileError(
+                    f"{fact}: the files of {source} in the cache hold none. {how_to_get(source)}"
+                )
+            facts[fact] = sourced(source, readings[fact])
+    frames, coverage = assemble(facts)
+    added = {fact: frames[fact] for fact in sources}
+    if empty := [fact for fact, frame in added.items() if frame.empty]:
+        raise DataError(
+            f"{empty[0]}: no row of {sources[empty[0]]} is of a state of the data {tables.name!r}."
+        )
+    base = {table: getattr(tables, table) for table in TABLES}
+    base["capabilities"] = tables.capabilities.drop(columns=list(COMPUTED), errors="ignore")
+    return finish_tables(
+        base,
+        coverage={**tables.coverage, **{fact: coverage[fact] for fact in sources}},
+        name=tables.name,
+        extra={**tables.extra, **added},
+        check=False,
+    )
+
+
+def attached_key(sources: Mapping[str, str], *, cache: Path | None = None) -> str:
+    """Hash of all that the tables are made from which `attach` adds, without reading them."""
+    folder = cache_folder() if cache is None else Path(cache)
+    _refuse(sources, folder)
+    return key_of(folder, {fact: (source,) for fact, source in sources.items()}, amend=False)
+
+
+def _refuse(sources: Mapping[str, str], folder: Path) -> None:
+    entries = catalogue()
+    for fact, source in sources.items():
+        if fact not in ATTACHABLE:
+            if fact in entries.facts:
+                raise ArgumentError(
+                    f"sources[{fact!r}]={source!r}: only data='historical' is put together from"
+                    f" sources of {fact}; other data take {', '.join(ATTACHABLE)}."
+                )
+            raise UnknownNameError("kind of fact in sources:", fact, ATTACHABLE)
+        entries.refuse_unless_provided(fact, source)
+        files_of(source, cache=folder)
+
+
+def key_of(folder: Path, candidates: Mapping[str, tuple[str, ...]], *, amend: bool) -> str:
+    """Key of the tables that these files make.
+
+    SHA-256 over names, roles and locked SHA-256 of all files of the `candidates` (by kind of fact,
+    in the order of preference), what is not known of them, the code, and our own data if they
+    `amend`.
+    """
+    sources = sorted({source for order in candidates.values() for source in order})
+    files = {
+        source: {role: file.sha256 for role, file in read_lock(folder, source).files.items()}
+        for source in sources
+    }
+    # Whether a file is known to be the published one is in the notes, and follows from where the
+    # same bytes came from and from the catalogue.
+    doubts = {source: unproven(source, cache=folder) for source in sources}
+    more = ("amendments.toml", "alliances.csv", "members.csv", "datapackage.json")
+    names = ("states.csv", *(more if amend else ()))
+    own = {name: sha256_of(data_folder() / name) for name in names}
+    order = {fact: list(sources) for fact, sources in candidates.items()}
+    return fingerprint_values(
+        code=code_hash("sources"), files=files, doubts=doubts, order=order, own=own
+    )

@@ -123,35 +123,12 @@ def read_official(
 ) -> pd.DataFrame:
     """Typed frame of some columns of an official file, indexed by line number in it.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        Comma-separated text with a header line, as it is or as ``.gz``; Stata's ``.dta``; R's
-        ``.rds`` or ``.rda``; or an old ``.xls`` workbook.
-    columns : mapping of str to Kind
-        Official names of the columns that the file must have, in any case, and how each is
-        parsed. Further columns are ignored.
-    optional : mapping of str to Kind
-        Columns that some releases do not have; there all values are missing, so the kinds end
-        with ``?``.
-    rename : mapping of str to str
-        Names in the result, by official name.
-    na : mapping of str to sequence of str
-        Texts that mean "missing", by official name of a column or by kind (``"int"``,
-        ``"float"``, ``"date"``, ``"str"``); the rest as in `NA`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `columns`, then `optional`, in that order: types as of `read_table`.
-
-    Raises
-    ------
-    MissingFileError
-        If there is no such file.
-    DataError
-        If a record has too few or too many fields, the separator is not a comma, a column is
-        missing or a cell cannot be parsed: names the file, line and column, and what is near.
+    Comma-separated text with a header line, as it is or as ``.gz``; Stata's ``.dta``; R's ``.rds``
+    or ``.rda``; or an old ``.xls`` workbook. `columns` and `optional` (which some releases do not
+    have: all missing, so their kinds end with ``?``) are official names, in any case, and how each
+    is parsed; in this order they are the result, with the names of `rename`. `na` has the texts
+    that mean "missing", by official name of a column or by kind (``"int"``, ``"float"``,
+    ``"date"``, ``"str"``); the rest as in `NA`.
     """
     optional, rename, na = optional or {}, rename or {}, na or {}
     raw = _normalised(path)

@@ -1,4 +1,4 @@
-"""The tables of a data set as Parquet files in a folder, one a table."""
+"""The tables of a data set as Parquet files in a folder, one a table; those kept in the cache."""
 
 from __future__ import annotations
 
@@ -10,11 +10,24 @@ from zipfile import Path as ZipPath
 import pandas as pd
 
 from forecast.errors import ArtifactError
-from forecast.sources.capability import COMPUTED
-from forecast.sources.embedded import tables_from_frames
+from forecast.files import MARKER, keep_newest, replace_folder, unseal
+from forecast.sources.embedded import COMPUTED, tables_from_frames
 from forecast.sources.tables import TABLES, Coverage, Tables
 
-__all__ = ["about_tables", "frames_of", "read_tables", "tables_of", "write_tables"]
+__all__ = [
+    "about_tables",
+    "frames_of",
+    "open_tables",
+    "read_tables",
+    "save_tables",
+    "tables_of",
+    "write_tables",
+]
+
+#: Below the cache folder, by the content that they were made from.
+FOLDER = "derived/tables"
+#: Sets of tables that are kept there; the oldest go first.
+_KEPT = 6
 
 
 def frames_of(tables: Tables) -> dict[str, pd.DataFrame]:
@@ -45,16 +58,8 @@ def read_tables(
 ) -> Tables:
     """Tables of `write_tables`.
 
-    Parameters
-    ----------
-    computed : bool
-        Whether columns that are computed from others are taken as they are, by the code that
-        wrote them; else they are made anew, and the content is held against its fingerprint.
-
-    Raises
-    ------
-    ArtifactError
-        The tables do not have their own fingerprint.
+    With `computed`, columns that are computed from others are taken as they are, by the code that
+    wrote them; else they are made anew, and the content must have its fingerprint (ArtifactError).
     """
     frames = {}
     for name in (*TABLES, *about.get("extra", ())):
@@ -87,3 +92,20 @@ def tables_of(frames: Mapping[str, pd.DataFrame], about: Mapping[str, Any]) -> T
         extra={name: frames[name] for name in about.get("extra", ())},
         known=about["fingerprint"],
     )
+
+
+def open_tables(folder: Path, key: str) -> Tables | None:
+    """Tables with this key, or None if there are none in the cache, or they are not whole."""
+    place = folder / FOLDER / key
+    try:
+        return read_tables(place, unseal(place, MARKER), computed=True)
+    except (FileNotFoundError, ArtifactError):
+        return None
+
+
+def save_tables(folder: Path, key: str, tables: Tables) -> None:
+    """Keep tables with their computed columns under a key: whole or not at all."""
+    ours = [f"{name}.parquet" for name in frames_of(tables)]
+    with replace_folder(folder / FOLDER / key, ours=ours, about=about_tables(tables)) as staging:
+        write_tables(tables, staging)
+    keep_newest(folder / FOLDER, _KEPT)

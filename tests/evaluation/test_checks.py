@@ -19,9 +19,14 @@ from forecast.evaluation import checks as ck
 from forecast.evaluation import insample
 from forecast.evaluation.backtest import BacktestPlan, backtest
 from forecast.evaluation.calibration_record import calibration_record, record_of
-from forecast.evaluation.check_tables import counts, earlier_onsets, judged, replicated_statistics
+from forecast.evaluation.check_tables import (
+    counts,
+    earlier_onsets,
+    judged,
+    reliability_of,
+    replicated_statistics,
+)
 from forecast.evaluation.insample import in_sample, posterior_draws
-from forecast.evaluation.record_check import reliability_of
 from forecast.inference.diagnostics import khat_limit
 from forecast.inference.fit import fit as fit_model
 from forecast.modeling.design import encode

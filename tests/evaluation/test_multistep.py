@@ -8,8 +8,13 @@ import pytest
 
 from forecast.errors import ArgumentError, CoverageError
 from forecast.evaluation.backtest import BacktestPlan, backtest
-from forecast.evaluation.multistep import at_risk_draws, simulated_forecasts
-from forecast.evaluation.origins import known_before, target_panel, training_panel
+from forecast.evaluation.origins import (
+    at_risk_draws,
+    known_before,
+    simulated_forecasts,
+    target_panel,
+    training_panel,
+)
 from forecast.inference.fit import fit
 from forecast.inference.predict import predict
 from forecast.modeling.encoding import complete

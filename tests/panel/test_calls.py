@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.tiny import make_coverage
 
-from forecast.panel.calls import alliance_calls
+from forecast.panel.treaties import alliance_calls
 from forecast.panel.world import build_world
 from forecast.sources.embedded import tables_from_frames
 from forecast.sources.schemas import LEVELS

@@ -15,7 +15,7 @@ from support.findings import make_backtest, make_checks, make_fit, make_risks, m
 import forecast as fc
 from forecast import plot
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.evaluation.ladder import ladder_table
+from forecast.evaluation.yearly_counts import ladder_table
 from forecast.plot.intervals import BLUE, Picture, new_axes, themed_svg
 from forecast.plot.world import EXTENTS, geometry, rings
 from forecast.report.model import term_table

@@ -25,7 +25,7 @@ from forecast.inference.fit import Fit
 from forecast.inference.predict import predict
 from forecast.modeling.spec import load_model
 from forecast.panel.events import UnderWay
-from forecast.panel.options import Population
+from forecast.panel.types import Population
 from forecast.panel.world import build_world
 from forecast.risk import risk
 from forecast.risk.pair_answer import Risk

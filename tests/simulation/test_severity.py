@@ -14,7 +14,7 @@ import forecast as fc
 from forecast.cli import main
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.calibration_record import CalibrationRecord, record_of
-from forecast.evaluation.ladder import ladder_forecasts, ladder_table
+from forecast.evaluation.yearly_counts import ladder_forecasts, ladder_table
 from forecast.inference.fit import Fit
 from forecast.modeling.spec import load_model
 from forecast.risk import risk

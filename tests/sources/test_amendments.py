@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from forecast.errors import DataError, MissingFileError
-from forecast.sources.amendments import amend_alliances, read_counterparts
 from forecast.sources.embedded import tables_from_frames
+from forecast.sources.treaties import amend_alliances, read_counterparts
 
 
 @pytest.fixture

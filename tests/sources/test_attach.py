@@ -13,7 +13,7 @@ from forecast.features import FeatureRequest, compute_features
 from forecast.panel.build import future_panel, load_panel
 from forecast.panel_cache import panel_key
 from forecast.sources.acquire import add
-from forecast.sources.attach import attach
+from forecast.sources.historical import attach
 from forecast.sources.tables import Tables
 
 SOURCE = {"troops": "us_troops_2024"}

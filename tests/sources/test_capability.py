@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecast.sources.capability import FLOOR, with_capability
-from forecast.sources.embedded import tables_from_frames
+from forecast.sources.embedded import FLOOR, tables_from_frames, with_capability
 
 
 def share(tables, ccode, year):

@@ -16,7 +16,7 @@ from forecast.modeling.encoding import complete
 from forecast.modeling.spec import load_model
 from forecast.panel.build import load_panel
 from forecast.panel.world import build_world
-from forecast.sources import derived, historical
+from forecast.sources import historical, stored
 from forecast.sources.acquire import add
 from forecast.sources.assembly import Sourced, assemble
 from forecast.sources.codes import resolve_state, state_label
@@ -315,26 +315,26 @@ def test_kept_tables_are_the_same(tables, historical_cache, monkeypatch):
 
 
 def test_damaged_or_other_content_is_not_opened(tables, tmp_path):
-    derived.save_tables(tmp_path, "k", tables)
-    assert derived.open_tables(tmp_path, "other") is None
-    assert derived.open_tables(tmp_path, "k").fingerprint == tables.fingerprint
-    path = tmp_path / derived.FOLDER / "k" / "states.parquet"
+    stored.save_tables(tmp_path, "k", tables)
+    assert stored.open_tables(tmp_path, "other") is None
+    assert stored.open_tables(tmp_path, "k").fingerprint == tables.fingerprint
+    path = tmp_path / stored.FOLDER / "k" / "states.parquet"
     path.write_bytes(path.read_bytes()[:-8] + b"damaged!")
-    assert derived.open_tables(tmp_path, "k") is None
+    assert stored.open_tables(tmp_path, "k") is None
 
 
 def test_the_key_is_of_content(historical_cache, tmp_path):
     order = {"states": ("cow_states_2016",)}
-    key = derived.key_of(historical_cache, order, amend=True)
-    assert derived.key_of(historical_cache, order, amend=False) != key
+    key = historical.key_of(historical_cache, order, amend=True)
+    assert historical.key_of(historical_cache, order, amend=False) != key
     copy = tmp_path / "copy"
     shutil.copytree(historical_cache / "locks", copy / "locks")
-    assert derived.key_of(copy, order, amend=True) == key
+    assert historical.key_of(copy, order, amend=True) == key
     lock = copy / "locks" / "cow_states_2016.json"
     text = lock.read_text()
-    digest = derived.read_lock(copy, "cow_states_2016").files["states"].sha256
+    digest = historical.read_lock(copy, "cow_states_2016").files["states"].sha256
     lock.write_text(text.replace(digest, "0" * 64))
-    assert derived.key_of(copy, order, amend=True) != key
+    assert historical.key_of(copy, order, amend=True) != key
 
 
 # --------------------------------------------------------------------------------- assembly

@@ -6,14 +6,14 @@ import forecast
 from forecast.errors import ArgumentError, CoverageError, ForecastError, UnknownNameError
 from forecast.simulation.apply import apply_scenario
 from forecast.simulation.scenario import Scenario
-from forecast.sources.codes import resolve_state
-from forecast.sources.datasets import members
-from forecast.sources.membership import (
+from forecast.sources.codes import (
     ALLIANCE_ALIASES,
     alliance_named,
     alliance_of,
     member_codes,
+    resolve_state,
 )
+from forecast.sources.datasets import members
 from forecast.sources.tables import Tables
 
 GULF = {"ARE", "BHR", "KWT", "OMN", "QAT", "SAU"}

@@ -12,11 +12,11 @@ from forecast.errors import ArgumentError, ChangedFileError, DataError, UnknownN
 from forecast.panel_cache import panel_key
 from forecast.report.summary import data_notices
 from forecast.risk import risk
-from forecast.sources.capability import COMPUTED
 from forecast.sources.datasets import read_tables
+from forecast.sources.embedded import COMPUTED
 from forecast.sources.overlay import Amendment, amend, amendment_from_frames, read_amendment
+from forecast.sources.overlay.apply import example_text, keep, kept, remove
 from forecast.sources.overlay.changes import CHANGES
-from forecast.sources.overlay.kept import example_text, keep, kept, remove
 from forecast.sources.stored import about_tables, frames_of, tables_of
 from forecast.sources.tables import OBLIGATIONS, amended_words
 

@@ -12,7 +12,7 @@ from support.reference_files import REFERENCE_FILES
 from forecast.errors import DataError
 from forecast.paths import data_folder
 from forecast.sources.embedded import read_coverage
-from forecast.sources.recall import Recall
+from forecast.sources.tables import Recall
 
 SHARE = {"any": 0.5, "fatal": 0.8, "deaths_25": 0.9}
 PRIOR = Recall(

@@ -10,8 +10,7 @@ from forecast import cli
 from forecast.errors import ArgumentError
 from forecast.files import MARKER
 from forecast.paths import data_folder
-from forecast.sources.amendments import read_counterparts
-from forecast.sources.treaties import write_treaties
+from forecast.sources.treaties import read_counterparts, write_treaties
 
 TABLES = ("states", "alliances", "members", "amendments")
 

@@ -52,18 +52,10 @@ import pandas as pd
 
 from forecast.errors import DataError
 from forecast.sources.cells import Kind
-from forecast.sources.official.atop_design import (
-    CONDITIONS,
-    DESIGN,
-    PROVISION_FLAGS,
-    PROVISIONS,
-    conditions_of,
-    provisions_of,
-)
-from forecast.sources.official.dates import dates_of
 from forecast.sources.official.readings import (
     OfficialReader,
     combine_obligations,
+    dates_of,
     given_roles,
     reading_of,
 )
@@ -86,14 +78,8 @@ _HIGHEST_CODE = 999
 _MANY = 100
 _DAY = np.timedelta64(1, "D")
 
-_OFFICIAL: Mapping[str, str] = {
-    "neutral": "neutrality",
-    "nonagg": "nonaggression",
-    "consul": "consultation",
-}
-_OBLIGED: dict[str, Kind] = dict.fromkeys(
-    ("defense", "offense", "neutral", "nonagg", "consul"), "int"
-)
+_OFFICIAL = {"neutral": "neutrality", "nonagg": "nonaggression", "consul": "consultation"}
+_OBLIGED: dict[str, Kind] = dict.fromkeys(("defense", "offense", *_OFFICIAL), "int")
 
 
 def read(files: Mapping[str, Path]) -> list[Reading]:
@@ -127,12 +113,8 @@ def alliance_level(path: Path) -> pd.DataFrame:
     columns: dict[str, Kind] = {"atopid": "int", "begyr": "int", "endyr": "int"}
     columns |= {"bilat": "int", "wartime": "int", **_OBLIGED}
     optional: dict[str, Kind] = dict.fromkeys(("begmo", "begday", "endmo", "endday"), "int?")
-    raw = read_official(
-        path,
-        columns,
-        optional=optional | dict.fromkeys(PROVISIONS, "int?") | {"version": "str?"},
-        rename=_OFFICIAL,
-    )
+    optional |= {**dict.fromkeys(PROVISIONS, "int?"), "version": "str?"}
+    raw = read_official(path, columns, optional=optional, rename=_OFFICIAL)
     _refuse_partial(raw, path)
     start, _ = dates_of(raw, ("begyr", "begmo", "begday"), file=path.name)
     end, _ = dates_of(raw, ("endyr", "endmo", "endday"), last=True, file=path.name)
@@ -171,16 +153,10 @@ def _from_members(
     members = _spells(raw[known], path)
     treaties = _treaties(raw, alliances)
     own = {"alliances": treaties, "members": members, "treaty_design": treaties}
+    said = {"members": tuple(notes)}
     return [
-        reading_of(
-            table,
-            frame,
-            file=path.name,
-            first=_FIRST,
-            last=last,
-            notes=tuple(notes) if table == "members" else (),
-        )
-        for table, frame in own.items()
+        reading_of(t, f, file=path.name, first=_FIRST, last=last, notes=said.get(t, ()))
+        for t, f in own.items()
     ]
 
 
@@ -240,10 +216,7 @@ def _spells(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Spells of a member that neither overlap nor repeat what the one before says."""
     key = ["alliance_id", "member"]
     rows = raw.sort_values([*key, "start", "phase"], kind="stable")
-    same = np.zeros(len(rows), dtype=bool)
-    for name in key:
-        column = rows[name].to_numpy()
-        same[1:] = (column[1:] == column[:-1]) & (same[1:] if name != key[0] else True)
+    same = rows.duplicated(key).to_numpy()
     start = rows["start"].to_numpy().astype("datetime64[D]")
     end = rows["end"].to_numpy().astype("datetime64[D]")
     # The day on which one phase ends and the next begins is the next one's.
@@ -274,9 +247,8 @@ def _treaties(raw: pd.DataFrame, alliances: pd.DataFrame | None) -> pd.DataFrame
     out["start"] = by_id["start"].min()
     out["end"] = by_id["end"].max().mask(by_id["end"].count() < by_id.size())
     out["wartime"] = by_id["wartime"].max()
-    out["kind"] = np.where(
-        (by_id["bilat"].max() == 1) | (members <= 2), "bilateral", "multilateral"
-    )
+    two = (by_id["bilat"].max() == 1) | (members <= 2)
+    out["kind"] = np.where(two, "bilateral", "multilateral")
     provisions = pd.concat([raw["alliance_id"], provisions_of(raw), conditions_of(raw)], axis=1)
     out = out.join(provisions.groupby("alliance_id", sort=False).max())
     if alliances is not None:
@@ -284,9 +256,8 @@ def _treaties(raw: pd.DataFrame, alliances: pd.DataFrame | None) -> pd.DataFrame
         # has none, and parallel phases have no row there.
         own = alliances.set_index("alliance_id")
         for name in ("start", "wartime", *PROVISION_FLAGS, *DESIGN):
-            out[name] = (
-                own[name].reindex(out.index).combine_first(out[name]).astype(out[name].dtype)
-            )
+            known = own[name].reindex(out.index).combine_first(out[name])
+            out[name] = known.astype(out[name].dtype)
         whole = out.index.isin(own.index)
         out["end"] = own["end"].reindex(out.index).where(whole, out["end"])
     release = raw["version"].dropna()
@@ -297,9 +268,8 @@ def _treaties(raw: pd.DataFrame, alliances: pd.DataFrame | None) -> pd.DataFrame
     )
     out["name"] = "ATOP alliance " + number + phase
     out["short_name"] = "ATOP " + number + phase
-    out["source"] = (
-        f"Alliance Treaty Obligations and Provisions{version}, alliance " + number + phase
-    )
+    source = f"Alliance Treaty Obligations and Provisions{version}, alliance "
+    out["source"] = source + number + phase
     for name in ("name", "short_name", "source", "kind"):
         out[name] = out[name].astype("str")
     for name in (*PROVISION_FLAGS, *CONDITIONS):
@@ -323,10 +293,9 @@ def _directed(path: Path) -> Reading:
     else:
         raw = read_official(path, {"ddyad": "int", "year": "int", **_OBLIGED}, rename=_OFFICIAL)
         raw = raw.assign(ccode_owing=raw["ddyad"] // 1000, ccode_owed=raw["ddyad"] % 1000)
-    states = (raw["ccode_owing"] <= _HIGHEST_CODE) & (raw["ccode_owed"] <= _HIGHEST_CODE)
-    notes = (
-        () if states.all() else (f"{int((~states).sum())} rows with codes of no state left out",)
-    )
+    states = (raw[["ccode_owing", "ccode_owed"]] <= _HIGHEST_CODE).all(axis=1)
+    text = f"{int((~states).sum())} rows with codes of no state left out"
+    notes = () if states.all() else (text,)
     frame = combine_obligations(raw[states])
     first, last = (int(y) for y in frame["year"].agg(["min", "max"]).fillna(0))
     return reading_of(
@@ -371,6 +340,59 @@ def _refuse_other_layouts(path: Path, role: str) -> None:
             return
         found = other[0]
     raise DataError(f"{path.name}: found {found}, expected {expected}: take {example}.")
+
+
+#: Official columns that `provisions_of` reads.
+PROVISIONS: tuple[str, ...] = (
+    "intcom", "milcon", "base", "milaid", "organ1", "organ2", "medarb", "conwtin", "subord",
+    "contrib", "compag",
+)  # fmt: skip
+
+#: Flags of the table ``alliances``.
+PROVISION_FLAGS: tuple[str, ...] = (
+    "integrated_command", "military_coordination", "basing", "military_aid", "organization",
+    "peaceful_settlement",
+)  # fmt: skip
+
+#: Flags of the table ``treaty_design``.
+DESIGN: tuple[str, ...] = ("subordination", "contribution", "companion_agreements")
+
+#: Official columns by flag of the table ``alliances``: conditions on the pledge of help.
+CONDITIONS: Mapping[str, tuple[str, ...]] = {
+    "cond_adversary": ("defcoadv", "offcoadv"),
+    "cond_location": ("defcoloc", "offcoloc"),
+    "cond_conflict": ("defcocon", "offcocon"),
+    "cond_number": ("defconum", "offconum"),
+    "cond_demands": ("defcodem", "offcodem"),
+    "cond_nonprovocation": ("defconpr",),
+}
+
+
+def provisions_of(raw: pd.DataFrame) -> pd.DataFrame:
+    """`PROVISION_FLAGS` and `DESIGN` as 0/1 (``Int64``), missing where the text is lost."""
+    settles = raw["conwtin"].isin([1, 3]).astype("Int64").mask(raw["conwtin"].isna())
+    body = raw[["organ1", "organ2"]].max(axis=1)
+    flags = {
+        "integrated_command": raw["intcom"] == 1,
+        "military_coordination": raw["milcon"] >= 2,
+        "basing": raw["base"] > 0,
+        "military_aid": raw["milaid"] > 0,
+        "organization": body >= 2,
+        "peaceful_settlement": (settles == 1) | (raw["medarb"] == 1),
+        "subordination": raw["subord"] > 0,
+        "contribution": raw["contrib"] == 1,
+        "companion_agreements": raw["compag"] > 0,
+    }
+    return pd.DataFrame({name: flag.astype("Int64") for name, flag in flags.items()})
+
+
+def conditions_of(raw: pd.DataFrame) -> pd.DataFrame:
+    """Conditions on the pledge of help as 0/1 (``int64``), from the columns of `CONDITIONS`."""
+    flags = {
+        name: (raw[list(columns)] == 1).fillna(False).any(axis=1).astype(np.int64)
+        for name, columns in CONDITIONS.items()
+    }
+    return pd.DataFrame(flags, index=raw.index)
 
 
 READERS: Mapping[str, OfficialReader] = {"atop": OfficialReader(_ROLES, read)}

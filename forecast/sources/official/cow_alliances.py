@@ -49,10 +49,10 @@ import pandas as pd
 
 from forecast.errors import DataError
 from forecast.sources.cells import Kind
-from forecast.sources.official.dates import dates_of
 from forecast.sources.official.readings import (
     OfficialReader,
     combine_obligations,
+    dates_of,
     given_roles,
     reading_of,
 )

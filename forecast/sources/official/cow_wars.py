@@ -13,15 +13,22 @@ import numpy as np
 import pandas as pd
 
 from forecast.sources.cells import Kind, cell_error
-from forecast.sources.official.dates import dates_of, refuse_end_before_start, year_dates
 from forecast.sources.official.disputes import (
     coded,
     conflicts_of,
     deaths_to_class,
     merged_spells,
     opposed_pairs,
+    without_mirror,
 )
-from forecast.sources.official.readings import OfficialReader, given_roles, reading_of
+from forecast.sources.official.readings import (
+    OfficialReader,
+    dates_of,
+    given_roles,
+    reading_of,
+    refuse_end_before_start,
+    year_dates,
+)
 from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import Reading
 
@@ -56,16 +63,9 @@ _WARS: Mapping[str, Kind] = {
 }
 _NAMES = {"WarNum": "number", "WarName": "name", "BatDeath": "deaths"}
 #: Outcome for a state. 4 and 7: the war turned into another kind, 8: the state changed sides.
-_OUTCOMES = {
-    1: "victory",
-    2: "defeat",
-    3: "compromise",
-    4: "unclear",
-    5: "ongoing",
-    6: "stalemate",
-    7: "unclear",
-    8: "unclear",
-}
+_OUTCOMES = dict(enumerate((
+    "victory", "defeat", "compromise", "unclear", "ongoing", "stalemate", "unclear", "unclear",
+), start=1))  # fmt: skip
 #: -8 not applicable, -9 unknown; -7 is still going on.
 _UNKNOWN = ("", "NA", "-9", "-8")
 _DYADIC: Mapping[str, Kind] = {
@@ -177,9 +177,7 @@ def _disputes(participants: pd.DataFrame) -> pd.DataFrame:
 def _read_dyadic(path: Path) -> Reading:
     table = read_official(path, _DYADIC, na={"batdths": _UNKNOWN})
     low = table["statea"] < table["stateb"]
-    key = ["warnum", "year", "statea", "stateb"]
-    one = pd.MultiIndex.from_frame(table[key])
-    alone = ~one.isin(pd.MultiIndex.from_frame(table[["warnum", "year", "stateb", "statea"]]))
+    alone = without_mirror(table, ["warnum", "year"], [["statea", "stateb"]])
     if alone.any():
         row = table.iloc[int(np.flatnonzero(alone)[0])]
         found = (int(row["statea"]), int(row["stateb"]))

@@ -20,7 +20,6 @@ import pandas as pd
 
 from forecast.errors import DataError
 from forecast.sources.cells import Kind, refuse_cells
-from forecast.sources.official.dates import dates_of, refuse_end_before_start, year_dates
 from forecast.sources.official.disputes import (
     HOSTILITY,
     OUTCOMES,
@@ -28,12 +27,21 @@ from forecast.sources.official.disputes import (
     coded,
     conflicts_of,
     fatality_class,
+    is_dyad_years,
     merged_spells,
     opposed_pairs,
+    read_dyad_years,
     until,
+    without_mirror,
 )
-from forecast.sources.official.dyad_years import is_dyad_years, read_dyad_years
-from forecast.sources.official.readings import OfficialReader, given_roles, reading_of
+from forecast.sources.official.readings import (
+    OfficialReader,
+    dates_of,
+    given_roles,
+    reading_of,
+    refuse_end_before_start,
+    year_dates,
+)
 from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import Reading
 
@@ -281,9 +289,7 @@ def _read_dyadic(path: Path) -> Reading:
 
 def _check_mirrored(table: pd.DataFrame, path: Path) -> None:
     """Every pair is there in both directions, or the file is not directed."""
-    one = pd.MultiIndex.from_frame(table[["disno", "year", "statea", "stateb"]])
-    two = pd.MultiIndex.from_frame(table[["disno", "year", "stateb", "statea"]])
-    alone = ~one.isin(two)
+    alone = without_mirror(table, ["disno", "year"], [["statea", "stateb"]])
     if alone.any():
         row = table.iloc[int(np.flatnonzero(alone)[0])]
         raise DataError(

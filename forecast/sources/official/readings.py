@@ -1,4 +1,7 @@
-"""What the readers of official files share: roles, declared layouts, the reading they give."""
+"""What the readers of official files share: roles, declared layouts, dates, the reading they give.
+
+Dates are made from what official files hold: years, months and days, some of them unknown.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError
-from forecast.sources.cells import Kind
+from forecast.sources.cells import Kind, refuse_cells
 from forecast.sources.checking import validate
 from forecast.sources.reader import read_official
 from forecast.sources.schemas import SCHEMAS
@@ -20,11 +24,16 @@ __all__ = [
     "Layout",
     "OfficialReader",
     "combine_obligations",
+    "dates_of",
     "given_roles",
+    "month_dates",
     "one_per_state_year",
     "ordered_pairs",
     "read_layout",
     "reading_of",
+    "refuse_end_before_start",
+    "spells_of_years",
+    "year_dates",
 ]
 
 
@@ -32,16 +41,9 @@ __all__ = [
 class OfficialReader:
     """How the files of a source are read.
 
-    Attributes
-    ----------
-    roles : mapping of str to str
-        What the file of each role is, and the columns it has.
-    read : callable
-        Takes the path of each file by role; gives one `Reading` per kind of fact, checked against
-        its schema. Raises ArgumentError if no layout is complete, UnknownNameError for an unknown
-        role, MissingFileError and DataError for a file that cannot be read.
-    code_system : {"cow", "gw"}
-        Whose state numbers the readings have.
+    `roles` say what the file of each is, and the columns it has. `read` takes the path of each file
+    by role and gives one `Reading` per kind of fact, checked against its schema. `code_system` is
+    "cow" or "gw": whose state numbers the readings have.
     """
 
     roles: Mapping[str, str]
@@ -160,3 +162,114 @@ def combine_obligations(frame: pd.DataFrame) -> pd.DataFrame:
     data = {name: key[order][start] for name, key in zip(pair, keys, strict=True)}
     data |= {name: (owed >> i) & 1 for i, name in enumerate(OBLIGATIONS)}
     return pd.DataFrame(data, index=frame.index[order[start]])
+
+
+def dates_of(
+    frame: pd.DataFrame,
+    columns: Sequence[str],
+    *,
+    last: bool = False,
+    file: str = "",
+    coarsen: bool = False,
+) -> tuple[pd.Series, pd.Series]:
+    """Dates (``datetime64[s]``), and how precisely each is known (day, month, year).
+
+    `columns` name the year, the month (1-12) and the day; the last or the last two may be left
+    out. A part is unknown if it is missing, zero or negative (COW writes -9, ATOP 0). An unknown
+    day becomes the first of the month, an unknown month the first of the year; with `last`, for
+    dates that end something, the last. Where the year is unknown the date is ``NaT``.
+
+    A part that no calendar has (month 31) is refused with `file` and line; with `coarsen` it counts
+    as unknown: GML has five such cells.
+    """
+    parts = [_part(frame, column) for column in columns]
+    unknown_part = np.zeros(len(frame), dtype=np.int64)
+    year, month, day = (parts + [unknown_part] * 2)[:3]
+    wrong_month = (month > 12) & (year > 0)
+    if not coarsen and len(columns) > 1:
+        expected = "a month from 1 to 12"
+        refuse_cells(frame, columns[1], wrong_month, file=file, expected=expected)
+    month = np.where(wrong_month, 0, month)
+    first_of = _month_starts(year, np.where(month > 0, month, 1))
+    days = _month_starts(year, np.where(month > 0, month, 1) + 1) - first_of
+    wrong_day = (month > 0) & (year > 0) & (day > days)
+    if not coarsen and len(columns) > 2:
+        refuse_cells(frame, columns[2], wrong_day, file=file, expected="a day of that month")
+    day = np.where(wrong_day | (month == 0), 0, day)
+    coarse = _month_starts(year, np.where(month > 0, month + 1, 13)) - 1 if last else first_of
+    number = np.where(day > 0, first_of + day - 1, coarse)
+    dates = number.astype("datetime64[D]").astype("datetime64[s]")
+    dates[year <= 0] = np.datetime64("NaT", "s")
+    precision = np.select([day > 0, month > 0], ["day", "month"], "year")
+    precision[year <= 0] = "year"
+    return (
+        pd.Series(dates, index=frame.index),
+        pd.Series(pd.array(precision, dtype="str"), index=frame.index),
+    )
+
+
+def month_dates(
+    frame: pd.DataFrame, column: str, *, last: bool = False, file: str = "", coarsen: bool = False
+) -> pd.Series:
+    """First (or last) day of months written as YYYYMM, as in the contiguity files.
+
+    With `coarsen` a month that no calendar has counts as unknown, and its year is kept; contiguity
+    3.1 has one such cell (198190).
+    """
+    code = _part(frame, column)
+    wrong = (code > 0) & ((code < 100_000) | (code >= 1_000_000))
+    if not coarsen:
+        wrong |= (code > 0) & ((code % 100 < 1) | (code % 100 > 12))
+    refuse_cells(frame, column, wrong, file=file, expected="a month as YYYYMM")
+    parts = pd.DataFrame({"year": code // 100, "month": code % 100}, index=frame.index)
+    return dates_of(parts, ("year", "month"), last=last, file=file, coarsen=coarsen)[0]
+
+
+def _part(frame: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:
+    """Whole numbers; zero where unknown."""
+    values = pd.to_numeric(frame[column]).to_numpy(dtype=np.float64, na_value=0.0)
+    number: npt.NDArray[np.int64] = np.maximum(np.nan_to_num(values), 0).astype(np.int64)
+    return number
+
+
+def _month_starts(
+    year: npt.NDArray[np.int64], month: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """First day of months as days since 1970-01-01; month 13 is the next year's first."""
+    known = np.where(year > 0, year, 1970)
+    months = ((known - 1970) * 12 + (month - 1)).astype("datetime64[M]")
+    return months.astype("datetime64[D]").astype(np.int64)
+
+
+def refuse_end_before_start(spells: pd.DataFrame, file: str) -> None:
+    """Raise for the first spell, by line number in the file, that ends before it starts."""
+    wrong = (spells["end"] < spells["start"]).to_numpy(dtype=bool)
+    if wrong.any():
+        row = spells.iloc[int(np.flatnonzero(wrong)[0])]
+        raise DataError(
+            f"{file}, row {row.name}: found an end ({row['end'].date()}) before the start "
+            f"({row['start'].date()}), expected a day no earlier."
+        )
+
+
+def year_dates(years: pd.Series, *, last: bool = False) -> pd.Series:
+    """First (or last) day of calendar years as ``datetime64[s]``."""
+    start = (years.to_numpy(dtype=np.int64) - 1970 + last).astype("datetime64[Y]")
+    days = start.astype("datetime64[D]") - np.timedelta64(int(last), "D")
+    return pd.Series(days.astype("datetime64[s]"), index=years.index)
+
+
+def spells_of_years(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Runs of consecutive years with the same `keys`.
+
+    The row of each run's first year, with ``first`` and ``last`` (calendar years) in place of
+    ``year``; the index is that of the row.
+    """
+    rows = frame.drop_duplicates([*keys, "year"]).sort_values([*keys, "year"], kind="stable")
+    group = rows.groupby(list(keys), sort=False).ngroup().to_numpy()
+    year = rows["year"].to_numpy()
+    starts = np.ones(len(rows), dtype=bool)
+    starts[1:] = (group[1:] != group[:-1]) | (year[1:] != year[:-1] + 1)
+    ends = np.append(starts[1:], True) if len(rows) else starts
+    spells = rows.loc[starts].rename(columns={"year": "first"})
+    return spells.assign(last=year[ends])

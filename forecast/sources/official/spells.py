@@ -34,8 +34,15 @@ import pandas as pd
 from forecast.errors import DataError
 from forecast.sources.cells import Kind
 from forecast.sources.codes import region_of
-from forecast.sources.official.dates import dates_of, month_dates, spells_of_years, year_dates
-from forecast.sources.official.readings import OfficialReader, given_roles, reading_of
+from forecast.sources.official.readings import (
+    OfficialReader,
+    dates_of,
+    given_roles,
+    month_dates,
+    reading_of,
+    spells_of_years,
+    year_dates,
+)
 from forecast.sources.reader import columns_of, read_official
 from forecast.sources.spells import expand_years, merge_memberships
 from forecast.sources.tables import Reading

@@ -14,9 +14,8 @@ import pandas as pd
 
 from forecast.errors import DataError
 from forecast.sources.cells import Kind, cell_error, refuse_cells
-from forecast.sources.official.dates import year_dates
 from forecast.sources.official.disputes import conflicts_of
-from forecast.sources.official.readings import OfficialReader, given_roles, reading_of
+from forecast.sources.official.readings import OfficialReader, given_roles, reading_of, year_dates
 from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import Reading
 

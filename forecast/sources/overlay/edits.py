@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.sources.amendments import read_counterparts, usual_pledge
 from forecast.sources.checking import kinds
 from forecast.sources.overlay.changes import Change
 from forecast.sources.tables import OBLIGATIONS, OTHER_SIDE
+from forecast.sources.treaties import read_counterparts, usual_pledge
 
 if TYPE_CHECKING:
     from forecast.sources.overlay.apply import Work

@@ -10,7 +10,7 @@ import pytest
 
 from forecast.errors import ArgumentError, DataError
 from forecast.sources.official import atop, reader
-from forecast.sources.official.atop_design import CONDITIONS, PROVISIONS
+from forecast.sources.official.atop import CONDITIONS, PROVISIONS
 from forecast.sources.official.cow_alliances import expand_obligations
 from forecast.sources.spells import (
     clip_spells,

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from forecast.errors import DataError, MissingFileError, UnknownNameError
 from forecast.sources.official.cow_alliances import expand_obligations
-from forecast.sources.official.dates import (
+from forecast.sources.official.readings import (
+    combine_obligations,
     dates_of,
+    given_roles,
     month_dates,
     spells_of_years,
     year_dates,
 )
-from forecast.sources.official.readings import combine_obligations, given_roles
 from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import OBLIGATIONS
 

@@ -9,7 +9,7 @@ from support.feature_worlds import DEFENSE, NONAGGRESSION, Story, Treaty, random
 
 from forecast.errors import ArgumentError
 from forecast.features import get_feature
-from forecast.features.system import blocs, communities
+from forecast.features.structure import blocs, communities
 
 seeds = st.integers(0, 10**9)
 SIX = dict.fromkeys((2, 20, 200, 290, 310, 365), 0.1)

@@ -1,4 +1,4 @@
-"""How features move in a simulated year: the rules that stand beside their formulas.
+"""What a feature needs: the years in which that is known, and how it moves in a simulated year.
 
 A rule reads what a simulation knows of the past (`Past`), for some rows R and all its draws D, and
 gives the values of the feature at the end of the last year (`Values`). The simulation hands every
@@ -9,31 +9,108 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
+
+from forecast.errors import UnknownNameError
+from forecast.features.arrays import OBLIGATION_WEIGHTS
+from forecast.features.shared import shared
 
 __all__ = [
-    "Moves",
-    "Past",
-    "Rule",
-    "Status",
-    "Values",
-    "as_at_origin",
-    "constant",
-    "flagged",
-    "from_conflicts",
-    "from_status",
-    "moves_of",
-    "tabulated",
-    "with_calendar",
-]
+    "MEASURES", "NEEDS", "Moves", "Past", "Rule", "Status", "Values", "as_at_origin", "constant",
+    "flagged", "from_conflicts", "from_status", "known_classes", "known_years", "mask", "moves_of",
+    "needed", "tabulated", "with_calendar",
+]  # fmt: skip
+
+Float32Array = npt.NDArray[np.float32]
+
+#: What a feature may need, with its mask of covered years; "member" has none. The masks from
+#: "rivalry" on belong to tables that a data set may lack.
+NEEDS: Mapping[str, str | None] = MappingProxyType(
+    {
+        "obligation": "obligation_covered",
+        "treaty": "obligation_covered",
+        "capability": "capability_covered",
+        "conflict": "conflict_covered",
+        "contiguity": "contiguity_covered",
+        "neutrality": "neutrality_covered",
+        "member": None,
+        "rivalry": "rivalry_covered",
+        "regime": "regime_covered",
+        "polity": "polity_covered",
+        "troops": "troops_covered",
+        "trade": "trade_covered",
+        "igo": "igo_covered",
+        "distance": "distance_covered",
+    }
+)
+
+#: Measures of democracy, as the option ``measure`` names them, with the need that each is.
+MEASURES: Mapping[str, str] = MappingProxyType({"polyarchy": "regime", "polity": "polity"})
+
+
+def needed(needs: frozenset[str], options: Mapping[str, Any]) -> frozenset[str]:
+    """What is needed under these options: another measure of democracy is another table."""
+    if "measure" not in options or not needs & set(MEASURES.values()):
+        return needs  # other features measure other things
+    if options["measure"] not in MEASURES:
+        raise UnknownNameError("measure of democracy", options["measure"], MEASURES)
+    return needs - set(MEASURES.values()) | {MEASURES[options["measure"]]}
+
+
+def known_years(world: xr.Dataset, needs: frozenset[str]) -> npt.NDArray[np.bool_]:
+    """Years that all needed sources cover; none if the world lacks the table of one."""
+    known = np.ones(world.sizes["year"], dtype=bool)
+    for need in needs:
+        if (mask := NEEDS[need]) is not None:
+            known &= np.asarray(world[mask]) if mask in world else np.False_
+    return known
+
+
+def known_classes(world: xr.Dataset, options: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+    """Years that cover every obligation class that the options ask for by name or by weight."""
+    known = np.ones(world.sizes["year"], dtype=bool)
+    for option in ("obligation", "weights"):
+        asked = options.get(option, {})
+        weights = OBLIGATION_WEIGHTS.get(asked, {}) if isinstance(asked, str) else asked
+        for name, weight in weights.items():
+            if weight and (mask := f"{name}_covered") in world:
+                known &= world[mask].to_numpy()
+    return known
+
+
+def mask(
+    values: Float32Array,
+    world: xr.Dataset,
+    known: npt.NDArray[np.bool_],
+    level: str,
+    needs: frozenset[str],
+) -> Float32Array:
+    """Write NaN where a source does not cover the year or a state is not in the system."""
+    if not known.all():
+        values[~known] = np.nan
+    if "member" in needs and level == "state":
+        values[~world["member"].to_numpy()] = np.nan
+    elif "member" in needs and level != "system":
+        np.copyto(values, np.float32(np.nan), where=_no_pairs(world))
+    return values
+
+
+@shared
+def _no_pairs(world: xr.Dataset) -> npt.NDArray[np.bool_]:
+    """All but pairs of two different members of the system, (year, state, other)."""
+    member = world["member"].to_numpy()
+    different = ~np.eye(member.shape[1], dtype=bool)
+    return np.asarray(~(member[:, :, None] & member[:, None, :] & different))
+
 
 Rows = slice | npt.NDArray[np.integer[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 BoolArray = npt.NDArray[np.bool_]
-Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,16 +119,10 @@ class Values:
 
     A count is an index into a short list of raw values, so that its design columns are looked up
     and not computed two million times; what fades with the years is a value each.
-
-    Attributes
-    ----------
-    index : numpy.ndarray, shape (R, D or 1), or None
-        Position of each value in `raw`; None if `raw` holds the values themselves.
-    raw : numpy.ndarray, shape (V,), or (R, D or 1)
     """
 
-    index: IntArray | None
-    raw: npt.NDArray[np.floating[Any]]
+    index: IntArray | None  # of each value in `raw`, (R, D or 1); None: `raw` holds the values
+    raw: npt.NDArray[np.floating[Any]]  # (V,), or (R, D or 1)
 
     def array(self) -> npt.NDArray[np.floating[Any]]:
         """The values, (R, D or 1)."""
@@ -143,23 +214,13 @@ Rule = Callable[..., Values]
 
 @dataclass(frozen=True)
 class Moves:
-    """How a feature moves in a simulated year.
+    """How a feature moves in a simulated year."""
 
-    Attributes
-    ----------
-    words : str
-        In words, for the documentation.
-    rule : callable, optional
-        Its values in the simulated world; None if it is computed from the world carried forward.
-    of_status : bool
-        The rule reads the `Status` of the pair alone.
-    when : callable, optional
-        Options under which the rule holds; under others conflicts stay as at the origin.
-    """
-
-    words: str
+    words: str  # for the documentation
+    #: Its values in the simulated world; None if it is computed from the world carried forward.
     rule: Rule | None = None
-    of_status: bool = False
+    of_status: bool = False  # the rule reads the `Status` of the pair alone
+    #: Options under which the rule holds; under others conflicts stay as at the origin.
     when: Callable[[Mapping[str, Any]], bool] | None = None
 
 

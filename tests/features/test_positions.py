@@ -8,7 +8,7 @@ import xarray as xr
 from support.feature_worlds import random_world
 
 from forecast.features import FeatureRequest, compute_features, gather
-from forecast.features.eras import eras, excerpt
+from forecast.features.positions import eras, excerpt
 from forecast.features.registry import ordered, registered_features
 from forecast.features.shared import shared, sharing
 from forecast.panel.build import load_panel

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from forecast.features.simulated import (
+from forecast.features.needs import (
     as_at_origin,
     flagged,
     from_conflicts,
