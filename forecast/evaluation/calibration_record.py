@@ -306,6 +306,7 @@ def calibration_record(
     line = table["score"].isin(["intercept", "slope"])
     ratios = st.score_table(rows, by=("relevance", "stratum", "decade", "region"),
                             scores=(st.ratio,), level=level)  # fmt: skip
+    scores = table[~line].rename(columns={"estimate": "value"})[_SCORES].reset_index(drop=True)
     return CalibrationRecord(
         model=model,
         horizon=horizon,
@@ -322,7 +323,7 @@ def calibration_record(
         murphy=murphy(y, p, reference=base, thetas=_THETAS),
         counts=counts_of_record(rows, counts, seed=count_seed, level=level),
         ratios=st.ratio_lines(ratios).drop(columns=["horizon", "model", "level"]),
-        scores=table[~line].rename(columns={"estimate": "value"})[_SCORES].reset_index(drop=True),
+        scores=scores.astype({"blocks": "int64"}),
         bands=_band_rows(rows, level),
         specification=specification,
     )

@@ -105,6 +105,7 @@ def test_scores_have_values_and_intervals_by_stratum(record):
     assert one["value"] == pytest.approx(average_precision(quiet["outcome"], quiet["probability"]))
     assert one["lower"] <= one["value"] <= one["upper"]
     assert {"log_loss_skill", "brier_skill"} <= set(record.scores["score"])
+    assert record.scores["blocks"].dtype == np.int64
 
 
 def test_counts_of_a_backtest_are_taken_as_they_are(record):

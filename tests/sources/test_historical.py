@@ -191,7 +191,9 @@ def test_without_amendments_the_alliances_end_with_their_source(core_cache):
 # ------------------------------------------------------------------ one state list and the next
 
 
-@pytest.mark.parametrize("conflicts", ["gml_2_2_1", "ucdp_acd_25_1"])
+@pytest.mark.parametrize(
+    "conflicts", ["gml_2_2_1", pytest.param("ucdp_acd_25_1", marks=pytest.mark.long)]
+)
 def test_panels_to_2016_do_not_depend_on_the_release_of_the_state_list(historical_cache, conflicts):
     """Release 2024 has Yugoslavia and Serbia as two spells that share a day: one membership."""
     spec = load_model("dyad_onset_historical")
