@@ -42,6 +42,11 @@ def test_page_has_the_tree_as_it_is():
     assert PAGE.read_text(encoding="utf-8").partition(MARK)[2] == tree()
 
 
+def test_the_quick_lane_names_files_that_are_there():
+    named = (ROOT / "tests" / "quick.txt").read_text(encoding="utf-8").split()
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
 def test_every_module_says_what_it_is():
     assert "|  |" not in tree()
 
