@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Stream", "equal_tailed", "estimates", "generator", "thinned"]
+from forecast.errors import ArgumentError
+
+__all__ = ["Stream", "check_level", "equal_tailed", "estimates", "generator", "thinned"]
 
 
 class Stream(IntEnum):
@@ -56,6 +58,12 @@ def equal_tailed(draws: npt.NDArray[Any], level: float) -> npt.NDArray[Any]:
 def estimates(draws: npt.NDArray[Any], level: float) -> npt.NDArray[np.float64]:
     """Mean, and lower and upper end of the equal-tailed interval, over the last axis; (3, …)."""
     return np.stack([draws.mean(axis=-1, dtype=np.float64), *equal_tailed(draws, level)])
+
+
+def check_level(level: float) -> None:
+    """Refuse what is no probability of an interval."""
+    if not 0.0 < level < 1.0:
+        raise ArgumentError(f"level={level}: expected a probability between 0 and 1, such as 0.9.")
 
 
 def thinned(available: int, wanted: int | None) -> npt.NDArray[np.int64]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import xarray as xr
 
+from forecast.draws import thinned
 from forecast.errors import ArgumentError
 from forecast.evaluation.importance import loo_from_log_likelihood
 from forecast.evaluation.scores import FloatArray
@@ -131,7 +132,7 @@ def in_sample(design: Design, posterior: PosteriorDraws, *, seed: int) -> InSamp
     n, draws = y.size, posterior.draws
     probability, row_elpd, row_khat = np.empty(n), np.empty(n), np.empty(n)
     total = np.zeros(draws)
-    some = np.unique(np.linspace(0, draws - 1, min(_UNIT_DRAWS, draws)).round().astype(int))
+    some = thinned(draws, _UNIT_DRAWS)
     by_unit = np.empty((some.size if own else draws, left.size))
     onsets: list[tuple[IntArray, IntArray]] = []
     predictors = _Predictor(design, posterior, own)

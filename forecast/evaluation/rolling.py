@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from forecast.draws import thinned
 from forecast.errors import ArgumentError, ForecastError
 from forecast.evaluation.forecasters import FittedModel, Forecaster, ModelForecaster
 from forecast.evaluation.origins import panel_at_horizon, target_panel, training_panel, views_of
@@ -271,8 +272,7 @@ def _part(
         lower, upper = np.quantile(draws, [tail, 1.0 - tail], axis=0).astype(np.float64)
     else:
         lower = upper = np.full(mean.shape, np.nan)
-    kept = np.linspace(0, draws.shape[0] - 1, min(draws.shape[0], _KEPT_DRAWS)).round()
-    few = np.ascontiguousarray(draws[kept.astype(np.intp)], dtype=np.float32)
+    few = np.ascontiguousarray(draws[thinned(len(draws), _KEPT_DRAWS)], dtype=np.float32)
     return Part(origin, horizon, mean, lower, upper, few)
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.arrays import BoolArray, FloatArray, IntArray
-from forecast.draws import generator
+from forecast.draws import generator, thinned
 from forecast.errors import ArgumentError
 from forecast.modeling.blocks import RowBlock
 from forecast.modeling.design import Design
@@ -178,7 +178,7 @@ def posterior_values(fit: Fit, draws: int | None) -> Callable[[str], FloatArray]
     available = posterior.sizes["chain"] * posterior.sizes["draw"]
     if draws is not None and not 1 <= draws <= available:
         raise ArgumentError(f"draws={draws}: the fit has {available}; expected 1-{available}.")
-    chosen = np.linspace(0, available - 1, draws or available).round().astype(np.int64)
+    chosen = thinned(available, draws)
 
     def values(name: str) -> FloatArray:
         array = posterior[name].transpose("chain", "draw", ...).to_numpy()

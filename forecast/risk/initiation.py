@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from forecast.draws import estimates
+from forecast.draws import check_level, estimates
 from forecast.errors import ArgumentError, CoverageError, ForecastError
 from forecast.inference.predict import predict
 from forecast.panel.build import future_panel
@@ -119,8 +119,7 @@ def initiation(
         A fit of another unit, an edit that cannot be, an argument out of range.
     """
     tables, origin = _directed_tables(fit), origin_of(fit)
-    if not 0.0 < level < 1.0:
-        raise ArgumentError(f"level={level}: expected a probability between 0 and 1, such as 0.9.")
+    check_level(level)
     first = scenario.first_year
     chosen = year if year is not None else first if first is not None else origin + 1
     if not origin < chosen <= origin + 20:

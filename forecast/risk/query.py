@@ -116,10 +116,9 @@ def risk(
         unknown `how`, a set without ``how``, an empty set, a set within itself of one state, a fit
         of another unit or outcome than onsets of pairs and years.
     """
-    if not 1 <= horizon <= 20:
-        raise ArgumentError(f"horizon={horizon}: expected 1 to 20 years.")
-    if not 0.0 < level < 1.0:
-        raise ArgumentError(f"level={level}: expected a probability between 0 and 1, such as 0.9.")
+    from forecast.simulation.paired import check_span
+
+    check_span(horizon, level)
     if how not in (None, "any"):
         raise UnknownNameError("how", how, ["any"], "Expected 'any', or nothing.")
     if how is None and (isinstance(a, Set) or isinstance(b, Set)):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.draws import check_level
 from forecast.errors import ArgumentError
 from forecast.simulation.apply import apply_scenario
 from forecast.simulation.comparison import (
@@ -40,6 +41,7 @@ __all__ = [
     "CAPABILITY_PATHS",
     "CAUTION",
     "StatusQuo",
+    "check_span",
     "origin_of",
     "record_of",
     "simulate_all",
@@ -110,6 +112,13 @@ CAUTION = (
 )
 
 
+def check_span(horizon: int, level: float) -> None:
+    """Refuse years ahead, or a probability of intervals, that nothing can be asked with."""
+    if not 1 <= horizon <= 20:
+        raise ArgumentError(f"horizon={horizon}: expected 1 to 20 years.")
+    check_level(level)
+
+
 def simulate_all(
     fit: Fit,
     scenarios: Sequence[Scenario],
@@ -127,10 +136,7 @@ def simulate_all(
     Arguments as of `simulate`; `now` is the status quo of the same fit, horizon, draws and seed, if
     it is simulated already. First the status quo alone, then each scenario with it.
     """
-    if not 1 <= horizon <= 20:
-        raise ArgumentError(f"horizon={horizon}: expected 1 to 20 years.")
-    if not 0.0 < level < 1.0:
-        raise ArgumentError(f"level={level}: expected a probability between 0 and 1, such as 0.9.")
+    check_span(horizon, level)
     seed = fit.seed if seed is None else seed
     tables, origin = tables_of(fit), origin_of(fit)
     years = {"first_year": origin + 1, "last_year": origin + horizon}

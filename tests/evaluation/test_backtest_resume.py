@@ -209,7 +209,6 @@ def test_a_killed_process_loses_only_what_it_was_at(panel, tmp_path):
     same(resumed, backtest_of([baseline("history"), Climatology(), Slow()], panel, **OPTIONS))
 
 
-@pytest.mark.long
 def test_a_cluster_gives_the_same_numbers(panel):
     distributed = pytest.importorskip("distributed")
     methods = [baseline("history"), Climatology()]

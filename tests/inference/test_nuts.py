@@ -95,7 +95,6 @@ def test_two_worker_processes_give_the_same_numbers(small, here):
     assert found == here[1]
 
 
-@pytest.mark.long
 def test_a_cluster_gives_the_same_numbers_for_nuts_and_laplace(small, here, tmp_path):
     distributed = pytest.importorskip("distributed")
     with (
