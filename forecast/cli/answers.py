@@ -17,6 +17,7 @@ from forecast.cli.terminal import (
     print_json,
     print_table,
     records,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ def risk(
     if as_json:
         print_json(answer.to_dict())
     else:
-        typer.echo(str(answer))
-        typer.echo(answer.caution)
+        say(str(answer))
+        say(answer.caution)
 
 
 def simulate(
@@ -118,8 +119,8 @@ def simulate(
             print_json({"scenario": edits.to_dict(), "theories": under})
         else:
             for sentence in (*rival_answers(result, top=top), *rival_reasons(result)):
-                typer.echo(sentence)
-            typer.echo(result.attrs["caution"])
+                say(sentence)
+            say(result.attrs["caution"])
         return
     explained = None if pair is None else explain(result, *pair)
     changes = largest_changes(result, top=top)
@@ -130,7 +131,7 @@ def simulate(
             answer["pair"] = explained.to_dict()
         print_json({"scenario": edits.to_dict(), "changes": records(changes), **answer})
     elif explained is not None:
-        typer.echo(str(explained))
+        say(str(explained))
     else:
         what = "" if asked == "onset" else f" of an {of_level('onset', asked)}"
         columns = {"pair": changes["state_a"] + "–" + changes["state_b"]}
@@ -141,7 +142,7 @@ def simulate(
             title=f"{edits.name}: change of risk{what} within {horizon} years, in points, of which"
             " by the pair's own alliances and by contagion",
         )
-        typer.echo(" ".join(result.attrs[name] for name in told if result.attrs[name]))
+        say(" ".join(result.attrs[name] for name in told if result.attrs[name]))
 
 
 def initiation(
@@ -174,7 +175,7 @@ def initiation(
         pd.DataFrame(columns | _differences(shown, "difference_lower", "difference_upper")),
         title=f"{edits.name}: who would begin",
     )
-    typer.echo(f"{answer.text} {answer.caution}")
+    say(f"{answer.text} {answer.caution}")
 
 
 def _points(difference: float) -> str:

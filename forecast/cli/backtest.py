@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from forecast.cli.terminal import AsJson, Data, Quiet, print_json, print_table
+from forecast.cli.terminal import AsJson, Data, Quiet, print_json, print_table, say
 from forecast.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def panel(
         print_json({"file": str(out), "panel": about})
     else:
         first, last = about["years"]
-        typer.echo(
+        say(
             f"{out}: {about['rows']:,} rows, {first}–{last}, {about['onsets']:,} onsets, "
             f"fingerprint {about['fingerprint'][:12]}"
         )
@@ -124,7 +124,7 @@ def backtest(
         told = {} if levels is None else {"severity": levels.to_dict("records")}
         print_json(result.to_dict() | {"table": table.to_dict()} | told)
     elif config is not None:
-        typer.echo(table.to_text(), nl=False)
+        say(table.to_text(), nl=False)
     else:
         print_table(result.scores[result.scores["group"] == "all"], title="Scores")
         print_table(result.differences, title="Paired differences")
