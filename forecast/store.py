@@ -9,15 +9,18 @@ Layout of one artifact, ``<root>/fits/<id>/``::
     MANIFEST.json       SHA-256 and size of each file above and of itself; written last
     RECORD.json         calibration record with its own SHA-256; comes later, may be replaced
 
-A folder without a manifest is not an artifact: an interrupted save leaves nothing that loads. The
+A folder without a manifest is not an artifact: an interrupted save leaves nothing that loads. On
+this machine a fit is saved as `forecast.folders.replace_folder` writes; elsewhere its manifest
+comes last, in one piece, and nothing of it is put on the disk when it is read. The
 calibration record is what was learnt about a fit after it was made, so it is not part of the id.
 """
 
 from __future__ import annotations
 
+import io
 import json
-import tempfile
 import uuid
+import zipfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,9 +31,19 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError, UnknownNameError
-from forecast.files import MANIFEST, SCHEMA_VERSION, manifest_of, seal, unseal
-from forecast.panel.types import read_rows, write_rows
-from forecast.sources.stored import read_tables, write_tables
+from forecast.exchange import told, write_atomically
+from forecast.files import (
+    DAMAGES,
+    MANIFEST,
+    SCHEMA_VERSION,
+    facts_of,
+    manifest_bytes,
+    manifest_of,
+    unseal,
+)
+from forecast.folders import replace_folder, write_all
+from forecast.panel.types import packed_rows, read_rows
+from forecast.sources.stored import about_tables, packed_tables, read_tables
 
 if TYPE_CHECKING:
     import fsspec
@@ -71,6 +84,13 @@ class Store:
         found = self.fs.glob(f"{self.root}/fits/*/MANIFEST.json")
         return sorted(str(path).rsplit("/", 2)[1] for path in found)
 
+    @property
+    def local(self) -> Path | None:
+        """Folder of the store, where it is one of this machine."""
+        from fsspec.implementations.local import LocalFileSystem
+
+        return Path(self.root) if isinstance(self.fs, LocalFileSystem) else None
+
     def newest(self) -> str:
         """Id of the fit that was saved last.
 
@@ -79,16 +99,25 @@ class Store:
         MissingFileError
             The store has no fit.
         """
-        created = {
-            fit_id: json.loads(self.fs.cat_file(f"{self._folder(fit_id)}/MANIFEST.json"))["created"]
-            for fit_id in self.ids()
-        }
+        created = {fit_id: self._created(fit_id) for fit_id in self.ids()}
         if not created:
             raise MissingFileError(
                 f"The store {self.root} has no fit. Make one with `forecast fit` or `forecast run`,"
                 " or name another store."
             )
         return max(created, key=lambda fit_id: (created[fit_id], fit_id))
+
+    def _created(self, fit_id: str) -> str:
+        """When a fit was saved; when its manifest was last written, if that is damaged."""
+        path = f"{self._folder(fit_id)}/{MANIFEST}"
+        try:
+            return str(manifest_of(self.fs.cat_file(path), path)["created"])
+        except (ArtifactError, KeyError, OSError):
+            # Its own error comes when it is loaded; that it is damaged hides no other.
+            try:
+                return str(self.fs.modified(path).astimezone(UTC).isoformat())
+            except (OSError, NotImplementedError):
+                return ""
 
     def __contains__(self, fit_id: object) -> bool:
         return isinstance(fit_id, str) and self.fs.exists(f"{self._folder(fit_id)}/MANIFEST.json")
@@ -118,26 +147,38 @@ class Store:
         return fit.id
 
     def _save_fit(self, fit: Fit) -> None:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / fit.id
-            folder.mkdir()
-            _write_fit(fit, folder)
-            created = datetime.now(UTC).isoformat()
-            manifest = seal(folder, id=fit.id, schema_version=SCHEMA_VERSION, created=created)
-            target = self._folder(fit.id)
-            for name in manifest["files"]:
-                remote = f"{target}/{name}"
-                self.fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
-                self.fs.put_file(str(folder / name), remote)
+        files = _files_of(fit)
+        about = {
+            "id": fit.id,
+            "schema_version": SCHEMA_VERSION,
+            "created": datetime.now(UTC).isoformat(),
+        }
+        target = self._folder(fit.id)
+        if self.local is not None:
+            # Ours whatever is in them: without a manifest they are what a kill has left.
+            with replace_folder(
+                Path(target), ours=list(files), keep=True, about=about, name=MANIFEST
+            ) as staging:
+                write_all(staging, files)
+            return
+        with told(target):
+            for name, content in files.items():
+                self._put(f"{target}/{name}", content)
+            known = {name: facts_of(content) for name, content in sorted(files.items())}
             # Last, and in one piece: from now on the artifact exists.
-            self._replace(f"{target}/{MANIFEST}", (folder / MANIFEST).read_text(encoding="utf-8"))
+            self._put(f"{target}/{MANIFEST}", manifest_bytes(about | {"files": known}))
 
-    def _replace(self, target: str, text: str) -> None:
-        """Write a file beside its place first, then move it there."""
+    def _put(self, target: str, content: bytes) -> None:
+        """Write a file whole or not at all: beside its place first, then moved there."""
+        if self.local is not None:
+            write_atomically(Path(target), content)
+            return
         folder, name = target.rsplit("/", 1)
         staging = f"{folder}/.{name}.{uuid.uuid4().hex}"
-        self.fs.pipe_file(staging, text.encode())
-        self.fs.mv(staging, target)
+        with told(target):
+            self.fs.makedirs(folder, exist_ok=True)
+            self.fs.pipe_file(staging, content)
+            self.fs.mv(staging, target)
 
     def save_record(self, fit_id: str, record: CalibrationRecord) -> None:
         """Put a calibration record beside a saved fit, in the place of the one that is there.
@@ -151,7 +192,7 @@ class Store:
             raise UnknownNameError("fit id", fit_id, self.ids(), "A record belongs to a saved fit.")
         from forecast.evaluation.record_forms import sealed
 
-        self._replace(f"{self._folder(fit_id)}/{_RECORD}", sealed(record, fit_id))
+        self._put(f"{self._folder(fit_id)}/{_RECORD}", sealed(record, fit_id).encode())
 
     def load_record(self, fit_id: str) -> CalibrationRecord | None:
         """Calibration record of a saved fit (its full id); None when it has none.
@@ -185,32 +226,42 @@ class Store:
             detail = f"{len(matches)} artifacts of {self.root} have it as their prefix."
             raise UnknownNameError("fit id", fit_id, self.ids(), detail)
         fit_id = matches[0]
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "fit"
-            remote = self._folder(fit_id)
+        remote = self._folder(fit_id)
+        folder = self._readable(fit_id)
+        manifest = unseal(folder, only=(), where=remote)
+        if (found := manifest.get("schema_version")) != SCHEMA_VERSION:
+            raise ArtifactError(
+                f"{remote}/MANIFEST.json: schema_version is {found}, expected {SCHEMA_VERSION}:"
+                " another version of the library saved this fit, with other rows and terms. Make"
+                f" it anew: `forecast fit {_model_in(folder)}`."
+            )
+        _expect(manifest, "id", fit_id, remote)
+        unseal(folder, where=remote, remedy="Fit again.")
+        return replace(_read_fit(folder, fit_id), record=self.load_record(fit_id))
+
+    def _readable(self, fit_id: str) -> Path | zipfile.Path:
+        """Folder of a fit; of one that is elsewhere, its files in memory."""
+        remote = self._folder(fit_id)
+        if self.local is not None:
+            return Path(remote)
+        archive = zipfile.ZipFile(io.BytesIO(), "w")
+        with told(remote, "cannot be read"):
             content = self.fs.cat_file(f"{remote}/{MANIFEST}")
-            manifest = manifest_of(content, f"{remote}/{MANIFEST}")
-            if (found := manifest.get("schema_version")) != SCHEMA_VERSION:
-                model = json.loads(self.fs.cat_file(f"{remote}/fit.json"))["spec"]["name"]
-                raise ArtifactError(
-                    f"{remote}/MANIFEST.json: schema_version is {found}, expected"
-                    f" {SCHEMA_VERSION}: another version of the library saved this fit, with other"
-                    f" rows and terms. Make it anew: `forecast fit {model}`."
-                )
-            _expect(manifest, "id", fit_id, remote)
-            folder.mkdir()
-            (folder / MANIFEST).write_bytes(content)
-            for name in manifest["files"]:
-                path = (folder / name).resolve()
-                if path.is_relative_to(folder.resolve()):  # else refused below
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    with suppress(FileNotFoundError):
-                        self.fs.get_file(f"{remote}/{name}", str(path))
-            unseal(folder, where=remote, remedy="Fit again.")
-            return replace(_read_fit(folder, fit_id), record=self.load_record(fit_id))
+            archive.writestr(MANIFEST, content)
+            for name in manifest_of(content, f"{remote}/{MANIFEST}")["files"]:
+                with suppress(FileNotFoundError):
+                    archive.writestr(name, self.fs.cat_file(f"{remote}/{name}"))
+        return zipfile.Path(archive)
 
 
-def _write_fit(fit: Fit, folder: Path) -> None:
+def _model_in(folder: Path | zipfile.Path) -> str:
+    try:
+        return str(json.loads((folder / "fit.json").read_bytes())["spec"]["name"])
+    except (*DAMAGES, KeyError, TypeError):
+        return "MODEL"
+
+
+def _files_of(fit: Fit) -> dict[str, bytes]:
     """Every file of an artifact but the manifest."""
     panel, tables = fit.panel, fit.panel.tables
     about = {
@@ -222,15 +273,20 @@ def _write_fit(fit: Fit, folder: Path) -> None:
         "encoding": fit.encoding.to_dict(),
         "diagnostics": fit.diagnostics.to_dict(),
         "panel": panel.choices | {"fingerprint": panel.fingerprint},
-        "tables": None if tables is None else write_tables(tables, folder / "tables"),
+        "tables": None if tables is None else about_tables(tables),
     }
     text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / "fit.json").write_text(text, encoding="utf-8")
-    fit.posterior.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
-    write_rows(panel.data, folder / "rows.parquet")
+    files = {
+        "fit.json": text.encode(),
+        "posterior.nc": bytes(fit.posterior.to_netcdf(engine="h5netcdf")),
+        "rows.parquet": packed_rows(panel.data),
+    }
+    if tables is not None:
+        files |= {f"tables/{name}": content for name, content in packed_tables(tables).items()}
+    return files
 
 
-def _read_fit(folder: Path, fit_id: str) -> Fit:
+def _read_fit(folder: Path | zipfile.Path, fit_id: str) -> Fit:
     """Fit from the files of an artifact, held against its id."""
     from forecast.inference.diagnostics import Diagnostics
     from forecast.inference.fit import Fit, fit_id_of
@@ -238,7 +294,8 @@ def _read_fit(folder: Path, fit_id: str) -> Fit:
     from forecast.modeling.spec import ModelSpec
 
     about = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
-    with xr.open_datatree(folder / "posterior.nc", engine="h5netcdf") as opened:
+    content = io.BytesIO((folder / "posterior.nc").read_bytes())
+    with xr.open_datatree(content, engine="h5netcdf") as opened:
         posterior = opened.load()
     fit = Fit(
         id=fit_id,
@@ -259,7 +316,7 @@ def _read_fit(folder: Path, fit_id: str) -> Fit:
     return fit
 
 
-def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
+def _read_panel(folder: Path | zipfile.Path, about: dict[str, Any]) -> Panel:
     from forecast.panel.types import CHOICES, Panel, choose
     from forecast.panel.world import build_world
 
@@ -280,9 +337,9 @@ def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
     )
 
 
-def _earlier_rows(path: Path, about: dict[str, Any]) -> xr.Dataset:
+def _earlier_rows(path: Path | zipfile.Path, about: dict[str, Any]) -> xr.Dataset:
     """Rows of an artifact of before December 2026, whose attributes are in ``fit.json``."""
-    rows = pd.read_parquet(path)
+    rows = pd.read_parquet(io.BytesIO(path.read_bytes()))
     data = xr.Dataset.from_dataframe(rows.rename_axis("row")).drop_vars("row")
     names = [n for n in ("year", *_ROW_KEYS) if n in data]
     for name, attrs in about["columns"].items():
