@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -211,8 +212,18 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         change.last = (MARKER,)
 
 
-def discard(folder: Path) -> bool:
-    """Delete a folder of ours in one piece; False where another is writing it, or we may not."""
+def discard(folder: Path, names: Collection[str] = ("*",)) -> bool:
+    """Delete a folder of ours in one piece, if all in it is of these names (patterns).
+
+    False where there is more in it, another is writing it, or we may not.
+    """
+    strange = [
+        n
+        for n, path in leaves(folder).items()
+        if path.is_symlink() or not (is_passing(n) or any(fnmatch(n, name) for name in names))
+    ]
+    if strange:
+        return False
     gone = folder.with_name(passing_name())
     try:
         with held(folder, wait=0):
