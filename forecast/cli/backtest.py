@@ -35,12 +35,14 @@ def panel(
     as_json: AsJson = False,
 ) -> None:
     """Write a panel with its world into one file, from which `backtest --panel` runs."""
+    from forecast.folders import check_file_target
     from forecast.modeling.spec import load_model
     from forecast.panel.build import load_panel
     from forecast.panel_file import save_panel
     from forecast.run import default_model, panel_options
 
-    spec = load_model(model or default_model(data))
+    check_file_target(out)
+    spec = load_model(default_model(data) if model is None else model)
     made = load_panel(data=data, **panel_options(spec, under_way))
     save_panel(made, out)
     about = made.to_dict()
@@ -73,12 +75,14 @@ def backtest(
     method: Annotated[
         Literal["laplace", "nuts"], typer.Option("--method", help="Inference of every fit.")
     ] = "laplace",
-    refit: Annotated[int, typer.Option("--refit", help="Years between refits.")] = 1,
+    refit: Annotated[int, typer.Option("--refit", min=1, help="Years between refits.")] = 1,
     seed: Annotated[
         int, typer.Option("--seed", help="Every random number descends from it.")
     ] = 20251231,
     draws: Annotated[int, typer.Option("--draws", help="Posterior draws of each fit.")] = 500,
-    workers: Annotated[int, typer.Option("--workers", help="Processes of this machine.")] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=1000, help="Processes of this machine.")
+    ] = 1,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -14,12 +14,14 @@ from forecast.cli.ending import CODES
 from forecast.cli.store import app as store_app
 from forecast.cli.terminal import (
     AsJson,
+    BacktestYears,
     Data,
     Draws,
     FitId,
     Quiet,
     Seed,
     StoreUrl,
+    fit_of,
     print_json,
     print_table,
     records,
@@ -66,9 +68,7 @@ def run(
     ] = None,
     seed: Seed = 20251231,
     draws: Draws = 500,
-    backtest_years: Annotated[
-        int, typer.Option("--backtest-years", help="Last years forecast anew; 0 for none.")
-    ] = 3,
+    backtest_years: BacktestYears = 3,
     theories: Annotated[
         bool,
         typer.Option("--theories", help="Answer the scenarios under rival theories too; minutes."),
@@ -185,10 +185,8 @@ def fit_command(
 def check(fit: FitId = None, store: StoreUrl = "artifacts", as_json: AsJson = False) -> None:
     """Run the checks of a saved fit."""
     from forecast.evaluation.checks import check as check_fit
-    from forecast.store import open_store
 
-    opened = open_store(store)
-    fitted = opened.load(fit or opened.newest())
+    fitted = fit_of(store, fit)
     results = check_fit(fitted, seed=fitted.seed)
     if as_json:
         print_json([result.to_dict() for result in results])
@@ -210,19 +208,15 @@ def report(
     out: Annotated[Path, typer.Option("--out", help="Folder of the report.")] = Path(
         "forecast-report"
     ),
-    backtest_years: Annotated[
-        int, typer.Option("--backtest-years", help="Last years forecast anew; 0 for none.")
-    ] = 3,
+    backtest_years: BacktestYears = 3,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Write the report of a saved fit; exit code 2 if the gate refuses it."""
     from forecast.run import report_of
-    from forecast.store import open_store
 
-    opened = open_store(store)
     written = report_of(
-        opened.load(fit or opened.newest()),
+        fit_of(store, fit),
         folder=out,
         backtest_years=backtest_years,
         store=store,

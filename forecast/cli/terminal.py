@@ -9,12 +9,13 @@ import os
 import sys
 import unicodedata
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 __all__ = [
     "AsJson",
+    "BacktestYears",
     "Data",
     "Draws",
     "FitId",
@@ -24,6 +25,8 @@ __all__ = [
     "Seed",
     "SeverityLevel",
     "StoreUrl",
+    "Top",
+    "fit_of",
     "open_closed",
     "print_json",
     "print_table",
@@ -31,6 +34,9 @@ __all__ = [
     "say",
     "use_stand_ins",
 ]
+
+if TYPE_CHECKING:
+    from forecast.inference.fit import Fit
 
 #: What a legacy code page lacks, in ASCII; letters with accents lose them, the rest is "?".
 _STAND_INS = str.maketrans(
@@ -62,8 +68,13 @@ FitId = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Every random number descends from it.")]
 Draws = Annotated[int, typer.Option("--draws", help="Posterior draws.")]
-Horizon = Annotated[int, typer.Option("--horizon", help="Years ahead.")]
+Horizon = Annotated[int, typer.Option("--horizon", min=1, max=20, help="Years ahead.")]
 Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]
+Top = Annotated[int, typer.Option("--top", min=1, help="Rows to print.")]
+BacktestYears = Annotated[
+    int,
+    typer.Option("--backtest-years", min=0, max=100, help="Last years forecast anew; 0 for none."),
+]
 SeverityLevel = Annotated[
     str,
     typer.Option(
@@ -120,6 +131,14 @@ def say(text: str, *, err: bool = False, nl: bool = True) -> None:
 
 def _plain(text: str) -> str:
     return text if text.isprintable() else text.translate(_COMMANDS)
+
+
+def fit_of(store: str, fit: str | None) -> Fit:
+    """The fit that is asked for, by default the newest."""
+    from forecast.store import open_store
+
+    opened = open_store(store)
+    return opened.load(opened.newest() if fit is None else fit)
 
 
 def print_json(content: Any) -> None:

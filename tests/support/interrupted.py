@@ -19,7 +19,7 @@ from forecast.cli import main
 def run(call: int, number: int, times: int, command: list[str], err: int) -> None:
     """The command as a process of its own, with the signal `times` times from that call on."""
     os.dup2(err, 2)
-    sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.argv = ["forecast", *command]
     seen = 0
