@@ -10,7 +10,7 @@ import typer
 from forecast.cli.answers import initiation, risk, simulate
 from forecast.cli.backtest import backtest, panel
 from forecast.cli.data import app as data_app
-from forecast.cli.ending import CODES
+from forecast.cli.exit_codes import CODES
 from forecast.cli.store import app as store_app
 from forecast.cli.terminal import (
     AsJson,

@@ -16,21 +16,17 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
-__all__ = ["CODES", "main"]
+from forecast.cli.exit_codes import (
+    BAD_INPUT,
+    CLOSED,
+    DONE,
+    INTERNAL,
+    INTERRUPTED,
+    REFUSED,
+    TERMINATED,
+)
 
-DONE, BAD_INPUT, REFUSED, INTERNAL = 0, 1, 2, 3
-INTERRUPTED, CLOSED, TERMINATED = 130, 141, 143
-
-#: Every exit code with its meaning, as the help says it.
-CODES = {
-    DONE: "done",
-    BAD_INPUT: "bad input, or something that cannot be read, written or held in memory",
-    REFUSED: "the publication gate refused the fit",
-    INTERNAL: "internal error",
-    INTERRUPTED: "interrupted (Ctrl-C)",
-    CLOSED: "whoever read the output has left (`| head`)",
-    TERMINATED: "terminated",
-}
+__all__ = ["main"]
 
 #: Seconds that an interrupted command has to tidy up.
 _GRACE = 3.0
