@@ -70,7 +70,7 @@ Seed = Annotated[int, typer.Option("--seed", help="Every random number descends 
 Draws = Annotated[int, typer.Option("--draws", help="Posterior draws.")]
 Horizon = Annotated[int, typer.Option("--horizon", min=1, max=20, help="Years ahead.")]
 Level = Annotated[float, typer.Option("--level", help="Probability of the intervals.")]
-Top = Annotated[int, typer.Option("--top", min=1, help="Rows to print.")]
+Top = Annotated[int, typer.Option("--top", min=1, max=1_000_000, help="Rows to print.")]
 BacktestYears = Annotated[
     int,
     typer.Option("--backtest-years", min=0, max=100, help="Last years forecast anew; 0 for none."),

@@ -56,7 +56,7 @@ _MOST_YEARS = 10_000
 
 def _listed(value: Any) -> Any:
     """A range, an array or a generator of years as a list."""
-    if isinstance(value, range) and len(value) > _MOST_YEARS:
+    if isinstance(value, range) and value and abs(value[-1] - value[0]) > _MOST_YEARS:
         return [value[0], value[-1]]  # one of them is no year, as the error says
     return value if isinstance(value, str | Mapping) or not np.iterable(value) else list(value)
 
