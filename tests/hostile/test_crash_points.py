@@ -16,15 +16,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.crash import Outcome, attempt, copy_tree, points
+from support.crash import Outcome, attempt, copy_tree, leaves, points
 from support.kept import KEPT, Kept
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs fork and /proc")
 
 #: Tries of one kind in every run.
 SAMPLE = 40
-#: Locks stay: what is waited for must not go away.
-LOCK = ".lock"
 
 
 def look(path: Path) -> tuple[object, ...]:
@@ -32,16 +30,11 @@ def look(path: Path) -> tuple[object, ...]:
     about = path.lstat()
     content = ""
     if stat.S_ISLNK(about.st_mode):
-        content = os.readlink(path)
+        content = str(path.readlink())
     elif stat.S_ISREG(about.st_mode):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
     when = about.st_mtime_ns
     return about.st_ino, about.st_mode, about.st_uid, about.st_gid, when, content
-
-
-def leaves(root: Path) -> set[str]:
-    """Names of all that is below a folder, but locks."""
-    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.name.endswith(LOCK)}
 
 
 def put_foreign(folder: Path, elsewhere: Path) -> None:

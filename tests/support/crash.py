@@ -6,6 +6,8 @@ rmdir, mkdir, link, truncate. One of them can be harmed (`MODES`). What C code w
 no event; `Outcome.unseen` names it, so that a test can refuse it.
 """
 
+# ruff: noqa: PTH - what stands between pathlib and the system is written with `os`
+
 from __future__ import annotations
 
 import builtins
@@ -19,6 +21,7 @@ import signal
 import stat
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +29,10 @@ from typing import Any, NoReturn
 
 from forecast.errors import ForecastError
 
-__all__ = ["MODES", "Child", "Outcome", "attempt", "points", "start"]
+__all__ = ["MODES", "Child", "Outcome", "attempt", "copy_tree", "leaves", "points", "start"]
+
+#: Locks stay: what is waited for must not go away.
+LOCK = ".lock"
 
 #: An ended process, as the shell tells it of one that was killed.
 KILLED = 137
@@ -222,10 +228,8 @@ class _Disk:
         if self.mode == "blackout":
             for _, undo in reversed(self.pending):
                 # What a later and flushed change builds upon is no longer there to be undone.
-                try:
+                with suppress(FileNotFoundError):
                     undo()
-                except FileNotFoundError:
-                    pass
         for folder, _, names in os.walk(self.root):
             for name in names:
                 path = os.path.join(folder, name)
@@ -481,3 +485,8 @@ def copy_tree(source: Path, to: Path) -> None:
             os.mkfifo(own)
             shutil.copystat(path, own)
     shutil.copystat(source, to)
+
+
+def leaves(root: Path) -> set[str]:
+    """Names of all that is below a folder, but locks."""
+    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.name.endswith(LOCK)}
