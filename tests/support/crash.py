@@ -6,7 +6,8 @@ rmdir, mkdir, link, truncate. One of them can be harmed (`MODES`). What C code w
 no event; `Outcome.unseen` names it, so that a test can refuse it.
 """
 
-# ruff: noqa: PTH - what stands between pathlib and the system is written with `os`
+# What stands between pathlib and the system is written with `os`.
+# ruff: noqa: PTH115, PTH116, PTH118, PTH109, PTH208
 
 from __future__ import annotations
 
@@ -30,9 +31,6 @@ from typing import Any, NoReturn
 from forecast.errors import ForecastError
 
 __all__ = ["MODES", "Child", "Outcome", "attempt", "copy_tree", "leaves", "points", "start"]
-
-#: Locks stay: what is waited for must not go away.
-LOCK = ".lock"
 
 #: An ended process, as the shell tells it of one that was killed.
 KILLED = 137
@@ -488,5 +486,5 @@ def copy_tree(source: Path, to: Path) -> None:
 
 
 def leaves(root: Path) -> set[str]:
-    """Names of all that is below a folder, but locks."""
-    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.name.endswith(LOCK)}
+    """Names of all that is below a folder."""
+    return {str(path.relative_to(root)) for path in root.rglob("*")}

@@ -64,6 +64,8 @@ class Kept:
     shared: str = ""
     #: Whether the next run is the same one; else reading is all that follows.
     again: bool = True
+    #: Whether it is only kept to save time: where it cannot be, that is no error.
+    optional: bool = False
 
 
 SMALL = """
@@ -268,18 +270,19 @@ def _read_derived(root: Path) -> object:
 
 
 def _resume(root: Path, which: str) -> None:
-    folder = RunFolder.open(root / "run", {"model": "m"})
-    for job in ("A", "B")[: 1 if which == "A" else 2]:
-        if folder.load(job) is None:
-            rows = {year: pd.DataFrame({"year": [year], "job": [job]}) for year in (1990, 1991)}
-            folder.save(job, {"mean": np.full(5, ord(job))}, rows)
+    with RunFolder.opened(root / "run", {"model": "m"}) as folder:
+        for job in ("A", "B")[: 1 if which == "A" else 2]:
+            if folder.load(job) is None:
+                rows = {year: pd.DataFrame({"year": [year], "job": [job]}) for year in (1990, 1991)}
+                folder.save(job, {"mean": np.full(5, ord(job))}, rows)
 
 
 def _read_run(root: Path) -> object:
-    if not (root / "run").is_dir() or not any((root / "run").iterdir()):
+    if not (root / "run" / MANIFEST).is_file():
         return None
-    folder = RunFolder.open(root / "run", {"model": "m"})
-    found = {job: folder.load(job) for job in ("A", "B")}
+    unseal(root / "run")
+    with RunFolder.opened(root / "run", {"model": "m"}) as folder:
+        found = {job: folder.load(job) for job in ("A", "B")}
     return {job: None if a is None else a["mean"].tolist() for job, a in found.items()}
 
 
@@ -364,11 +367,12 @@ KEPT = (
         _read_source,
         before="A",
     ),
-    Kept("panel in the cache", _cache_panel, _read_cached, before="A"),
+    Kept("panel in the cache", _cache_panel, _read_cached, before="A", optional=True),
     Kept(
         "derived tables",
         lambda root, which: save_tables(root, "key", _tables()),
         _read_derived,
+        optional=True,
     ),
     Kept("backtest resumed", _resume, _read_run, before="A"),
     Kept("panel file", _save_panel, _read_panel, before="A", shared="mine"),
