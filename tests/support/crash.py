@@ -20,6 +20,7 @@ import os
 import shutil
 import signal
 import stat
+import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -156,7 +157,8 @@ def attempt(
         if mode in _POWER:
             disk.event("end", str(root))
         if at:
-            return outcome
+            with disk.lock:  # not while another thread loses the power
+                return outcome
         after = _contents(root)
         changed = {name for name, seen in after.items() if before.get(name) != seen}
         unseen = sorted(name for name in changed if after[name][0] not in disk.flushed)
@@ -196,6 +198,7 @@ class _Disk:
         self.pending: list[tuple[int, Callable[[], None]]] = []
         self.folders: dict[int, int] = {}  # inode of a folder: a descriptor of it
         self.saved = 0
+        self.lock = threading.RLock()  # of threads that write, one loses the power for all
         self.real = SimpleNamespace(**{name: getattr(os, name) for name in _WRAPPED})
         self.real_open = io.open
 
@@ -203,14 +206,15 @@ class _Disk:
 
     def event(self, kind: str, path: str) -> bool:
         """Count an event; at the one to be harmed: end, raise, or (a write) say so."""
-        self.events.append((kind, os.path.relpath(path, self.root)))
-        number = len(self.events)
-        full = self.mode == "ENOSPC" and number > self.at and kind in _GROWS
-        if not self.at or (number != self.at and not full):
-            return False
-        if kind == "write" and not full and self.mode not in ("kill", *_POWER):
-            return True
-        self.harm(path)
+        with self.lock:
+            self.events.append((kind, os.path.relpath(path, self.root)))
+            number = len(self.events)
+            full = self.mode == "ENOSPC" and number > self.at and kind in _GROWS
+            if not self.at or (number != self.at and not full):
+                return False
+            if kind == "write" and not full and self.mode not in ("kill", *_POWER):
+                return True
+            self.harm(path)
 
     def harm(self, path: str) -> NoReturn:
         if self.mode in ("kill", "half"):
