@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,10 @@ from support.crash import Outcome, leaves, start
 from support.kept import KEPT, SOURCE, Kept, accept
 from support.tries import TRIES
 
-from forecast.files import MARKER, sha256_of, unseal, write_files
+from forecast import exchange
+from forecast.errors import StorageError
+from forecast.files import MARKER, sha256_of, unseal
+from forecast.folders import write_files
 from forecast.sources.cache import read_lock
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -102,3 +106,38 @@ def test_files_of_several_writers_in_one_folder_are_all_there(number: int, tmp_p
         assert not problems(together([partial(write_files, folder, own) for own in files]))
         assert set(unseal(folder, MARKER)["files"]) == {name for own in files for name in own}
         assert leaves(folder) == {MARKER, *(name for own in files for name in own)}
+
+
+def test_a_second_writer_waits_and_goes_on_or_is_told_who_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, files = tmp_path / "out", {"a.txt": b"a"}
+    holding, told = os.pipe()
+    reader, writer = os.pipe()
+
+    def hold() -> None:
+        os.close(writer)
+        with exchange.held(folder):
+            os.write(told, b"!")
+            os.read(reader, 1)  # until the other end is closed
+
+    child = start(hold)
+    assert os.read(holding, 1) == b"!"
+    monkeypatch.setattr(exchange, "WAIT", 0.1)
+    who = f"{re.escape(str(folder))} is being written by another.* process {child.pid} on .*UTC"
+    with pytest.raises(StorageError, match=who):
+        write_files(folder, files)
+    assert leaves(folder) == {".alliance-forecast.lock"}
+    monkeypatch.setattr(exchange, "WAIT", 60.0)
+
+    def wait() -> None:
+        os.close(writer)
+        write_files(folder, files)
+
+    waiting = start(wait)
+    os.close(writer)
+    for number in (holding, told, reader):
+        os.close(number)
+    assert child.end().done
+    assert waiting.end().done
+    assert leaves(folder) == {"a.txt", MARKER}
