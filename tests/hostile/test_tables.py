@@ -151,7 +151,9 @@ def test_an_amendment_is_applied_or_refused(tiny_tables: Tables) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "mine.csv"
             path.write_bytes(raw)
-            return reading_or_error(lambda: amend(tiny_tables, read_amendment(path)), "mine.csv")
+            return reading_or_error(
+                lambda: amend(tiny_tables, read_amendment(path)), "mine.csv", "'mine'"
+            )
 
     assert isinstance(made(AMENDMENT.encode()), Tables)
 

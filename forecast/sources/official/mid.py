@@ -142,7 +142,7 @@ def _participants_and_disputes(
     unknown = ~participants["number"].isin(disputes["number"])
     expected = f"a dispute that is in {mida.name}"
     refuse_cells(
-        participants, "number", unknown, file=midb.name, expected=expected, shown="dispnum"
+        participants, "number", unknown, file=midb.name, expected=expected, name="dispnum"
     )
     about = disputes.set_index("number")[["level", "deaths_class", "outcome", "settlement"]]
     own = participants.drop(columns=["level", "deaths_class"])
