@@ -94,11 +94,13 @@ def _refuse_unsafe(opened: zipfile.ZipFile, archive: str) -> None:
         absolute = name.startswith("/") or name[1:2] == ":"
         if absolute or ".." in name.split("/") or "\0" in name:
             raise DataError(
-                f"{archive}: the member {shown(info.orig_filename)} would be written outside its folder;"
-                " the archive is refused. It is not what a publisher of data makes."
+                f"{archive}: the member {shown(info.orig_filename)} would be written outside its"
+                " folder; the archive is refused. It is not what a publisher of data makes."
             )
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise DataError(f"{archive}: the member {shown(name)} is a link; the archive is refused.")
+            raise DataError(
+                f"{archive}: the member {shown(name)} is a link; the archive is refused."
+            )
 
 
 def _member(
@@ -129,11 +131,13 @@ def _member(
 
 def _refuse_bomb(info: zipfile.ZipInfo, archive: str, max_bytes: int) -> None:
     if info.flag_bits & 0x1:
-        raise DataError(f"{archive}: {shown(info.filename)} is encrypted; unpack it and use --from.")
+        raise DataError(
+            f"{archive}: {shown(info.filename)} is encrypted; unpack it and use --from."
+        )
     if info.file_size > max_bytes:
         raise DataError(
-            f"{archive}: {shown(info.filename)} unpacks to {info.file_size:,} bytes, expected at most"
-            f" {max_bytes:,}."
+            f"{archive}: {shown(info.filename)} unpacks to {info.file_size:,} bytes, expected at"
+            f" most {max_bytes:,}."
         )
     if info.file_size > max(RATIO_FROM, MAX_RATIO * info.compress_size):
         raise DataError(

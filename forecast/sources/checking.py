@@ -6,7 +6,7 @@ error names file, row, column, what was found and what was expected.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -273,8 +273,8 @@ def _check_members(frames: Frames) -> None:
     ids = alliances["alliance_id"]
     _refuse(
         ids.map(sizes).fillna(0) < 2, "alliances.csv", alliances, "alliance_id",
-        lambda at: f"{shown(ids.iloc[at])} has fewer than two states in members.csv, expected two or"
-        " more",
+        lambda at: f"{shown(ids.iloc[at])} has fewer than two states in members.csv, expected two"
+        " or more",
     )  # fmt: skip
 
 

@@ -105,9 +105,7 @@ def _date(*, nullable: bool = False) -> pa.Column:
 
 
 def _schema(name: str, columns: dict[str, pa.Column], **options: Any) -> pa.DataFrameSchema:
-    return pa.DataFrameSchema(
-        columns, name=name, strict=True, ordered=True, **options
-    )
+    return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True, **options)
 
 
 def _state_year(name: str, **values: pa.Column) -> pa.DataFrameSchema:

@@ -141,9 +141,7 @@ def _participants_and_disputes(
     participants, notes = _participant_spells(midb, coarsen=coarsen)
     unknown = ~participants["number"].isin(disputes["number"])
     expected = f"a dispute that is in {mida.name}"
-    refuse_cells(
-        participants, "number", unknown, file=midb.name, expected=expected, name="dispnum"
-    )
+    refuse_cells(participants, "number", unknown, file=midb.name, expected=expected, name="dispnum")
     about = disputes.set_index("number")[["level", "deaths_class", "outcome", "settlement"]]
     own = participants.drop(columns=["level", "deaths_class"])
     spells = opposed_pairs(own).join(about, on="number")
