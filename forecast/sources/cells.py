@@ -63,7 +63,7 @@ _ARROW: Mapping[str, pa.DataType] = {
     "str": pa.string(),
 }
 #: Smallest and largest value of a kind; sums of numbers in them are still exact, or finite.
-_RANGE: Mapping[str, tuple[float, float]] = {
+_RANGE: Mapping[str, tuple[Any, Any]] = {
     "int": (-(10**15), 10**15),
     "year": (-9999, LAST_YEAR),
     "flag": (0, 1),
@@ -123,7 +123,7 @@ def refuse_cells(
     elif isinstance(found, np.generic):
         found = found.item()
     line = int(frame.index[at[0]])
-    raise cell_error(file, line, shown or column, found, expected, more=len(at) - 1)
+    raise cell_error(file, line, name or column, found, expected, more=len(at) - 1)
 
 
 def refuse_repeated(frame: pd.DataFrame, key: Sequence[str], *, file: str) -> None:

@@ -100,7 +100,7 @@ def _translate(
             f"{_structure(str(case['check']))}; the columns are {', '.join(schema.columns)}",
             valid=schema.columns,
         )
-    positions = cases["index"].astype(int)
+    positions = cases["index"].to_numpy(dtype=np.int64)
     located = cases.assign(line=frame.index[positions]).sort_values("line", kind="stable")
     case = located.iloc[0]
     row, check = case["line"], str(case["check"])

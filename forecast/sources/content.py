@@ -7,28 +7,47 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, cast
 
 from forecast.errors import DataError, ForecastError, MissingFileError
 from forecast.sources.archive import MAX_RATIO, RATIO_FROM
 from forecast.sources.formats import CONVERTED, as_text
 
-__all__ = ["bomb", "content", "largest_of", "newlines", "reading"]
+__all__ = ["content", "newlines", "opened", "reading"]
 
 
 def content(path: Path, *, at_most: int = -1, hint: str = "") -> bytes:
     """Bytes of a file, unpacked and converted to text; `hint` follows where there is none."""
     with reading(path, hint):
-        if path.suffix == ".gz":
-            largest = largest_of(path)
-            with gzip.open(path) as stream:
-                raw = stream.read(largest + 1 if at_most < 0 else at_most)
-            if len(raw) > largest:
-                raise bomb(path, largest)
-            return raw
         if path.suffix.lower() in CONVERTED:
             return as_text(path, path.stat().st_mtime_ns)
-        with path.open("rb") as plain:
-            return plain.read(at_most)
+        with opened(path) as stream:
+            return stream.read(at_most)
+
+
+def opened(path: Path) -> IO[bytes]:
+    """The file as a stream, unpacked if its name ends in ``.gz``."""
+    return cast(IO[bytes], _Packed(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+class _Packed(gzip.GzipFile):
+    """A packed file that gives no more bytes than a table that shrank to it can have."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._path, self._largest = path, max(RATIO_FROM, MAX_RATIO * path.stat().st_size)
+        self._left = self._largest
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes; a DataError after the most that there can be."""
+        raw = super().read(self._left + 1 if size is None or size < 0 else size)
+        self._left -= len(raw)
+        if self._left < 0:
+            raise DataError(
+                f"{self._path.name}: it unpacks to more than {self._largest:,} bytes; no table of"
+                " data shrinks that much."
+            )
+        return raw
 
 
 @contextmanager
@@ -43,22 +62,7 @@ def reading(path: Path, hint: str = "") -> Iterator[None]:
     except ForecastError:
         raise
     except OSError as error:
-        # Arrow's own errors of a packed stream have no number.
-        what = "not a whole gzip file" if error.errno is None else "it cannot be read"
-        raise DataError(f"{path.name}: {what} ({str(error)[:200]}).") from None
-
-
-def largest_of(path: Path) -> int:
-    """Bytes that a packed table may unpack to."""
-    return max(RATIO_FROM, MAX_RATIO * path.stat().st_size)
-
-
-def bomb(path: Path, largest: int) -> DataError:
-    """The error for a file that unpacks to more than `largest_of` it."""
-    return DataError(
-        f"{path.name}: it unpacks to more than {largest:,} bytes; no table of data shrinks that"
-        " much."
-    )
+        raise DataError(f"{path.name}: it cannot be read ({str(error)[:200]}).") from None
 
 
 def newlines(raw: bytes) -> bytes:

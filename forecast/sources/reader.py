@@ -27,7 +27,7 @@ import pyarrow.csv
 
 from forecast.errors import DataError, nearest, shown
 from forecast.sources.cells import NA, Kind, empty_column, parse_column
-from forecast.sources.content import bomb, content, largest_of, newlines, reading
+from forecast.sources.content import content, newlines, opened, reading
 
 __all__ = [
     "columns_of",
@@ -302,9 +302,8 @@ def stream_blocks(
     names = columns_of(path)
     types = {i: t for i, name in enumerate(names) if (t := type_of(name)) is not None}
     wanted = [str(i) for i in types]
-    largest = largest_of(path) if path.suffix == ".gz" else None
     try:
-        with reading(path), pa.input_stream(str(path), compression="detect") as stream:
+        with reading(path), opened(path) as stream:
             reader = pa.csv.open_csv(
                 stream,
                 read_options=pa.csv.ReadOptions(
@@ -323,8 +322,6 @@ def stream_blocks(
                 ),
             )
             for batch in reader:
-                if largest is not None and stream.tell() > largest:
-                    raise bomb(path, largest)
                 yield {names[int(column)]: batch.column(column) for column in wanted}
     except pa.ArrowException as error:
         raise DataError(_message(path.name, str(error), names)) from None
