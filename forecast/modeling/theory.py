@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, StrictInt, model_validator
 
 from forecast.errors import ArtifactError, SpecificationError, nearest
-from forecast.files import write_atomically
+from forecast.exchange import write_atomically
 from forecast.modeling.messages import Document, Table
 from forecast.modeling.terms import ALLIANCE_FAMILIES, Name, Prior, Prose
 from forecast.paths import models_folder
