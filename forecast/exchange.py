@@ -203,14 +203,16 @@ def held(folder: Path, stem: str = STEM, *, wait: float | None = None) -> Iterat
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     path = folder / f"{stem}{_LOCK}"
-    lock = _acquired(path, WAIT if wait is None else wait)
     try:
-        yield
+        lock = _acquired(path, WAIT if wait is None else wait)
+        try:
+            yield
+        finally:
+            # Removed while it is held: who waits sees that it is gone, and makes another.
+            with suppress(OSError):
+                path.unlink()
+            lock.release()
     finally:
-        # Removed while it is held: who waits sees that it is gone, and makes another.
-        with suppress(OSError):
-            path.unlink()
-        lock.release()
         for empty in made:
             with suppress(OSError):
                 empty.rmdir()
@@ -371,7 +373,8 @@ def _apply(folder: Path, journal: Path) -> None:
         if path.is_file() and not path.is_symlink() and sha256 in (None, sha256_of(path)):
             path.unlink()
             touched.add(path.parent)
-    for path in touched:
+    # A folder before those in it: what is in one whose own name is lost is lost with it.
+    for path in sorted(touched):
         flush(path)
     for name in content["remove"]:
         for path in [p for p in (folder / name).parents if folder in p.parents]:

@@ -46,6 +46,10 @@ def keep_newest(folder: Path, count: int, name: str = MARKER) -> int:
     if not folder.is_dir():
         return 0
     sweep(folder)
+    for path in folder.glob("*/"):  # begun, and never completed
+        inside = [found.name for found in path.iterdir()]
+        if inside and all(map(is_passing, inside)):
+            discard(path, ())
     found = {path: path.stat().st_mtime for path in folder.glob("*") if (path / name).is_file()}
     old = sorted(found, key=lambda path: found[path], reverse=True)[count:]
     return sum(not _foreign(path, (), name) and discard(path) for path in old)
@@ -223,7 +227,8 @@ def discard(folder: Path, names: Collection[str] = ("*",)) -> bool:
     strange = [
         n
         for n, path in leaves(folder).items()
-        if path.is_symlink() or not (is_passing(n) or any(fnmatch(n, name) for name in names))
+        if path.is_symlink()
+        or not (is_passing(n.split("/")[0]) or any(fnmatch(n, name) for name in names))
     ]
     if strange:
         return False

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError, ArtifactError
+from forecast.exchange import is_passing
 from forecast.files import DAMAGES, MARKER, unseal
 from forecast.folders import check_target
 
@@ -154,7 +155,8 @@ def read_earlier(folder: Path) -> Earlier | None:
         The report there cannot be read.
     """
     check_target(folder, ())
-    if not folder.exists() or not any(folder.iterdir()):
+    # What a kill left of a first one is no report.
+    if not folder.exists() or all(is_passing(path.name) for path in folder.iterdir()):
         return None
     path, where = folder / "report.json", f"folder={str(folder)!r}"
     try:

@@ -18,8 +18,9 @@ from support.tiny import make_tiny_frames
 from support.tries import hostile
 
 from forecast.errors import DataError, ForecastError
+from forecast.sources import checking
 from forecast.sources.checking import check_spells, validate
-from forecast.sources.embedded import load_tables
+from forecast.sources.embedded import finish_tables, read_coverage
 from forecast.sources.official import reader
 from forecast.sources.overlay import amend, read_amendment
 from forecast.sources.tables import TABLES, Reading, Tables
@@ -93,9 +94,51 @@ def test_text_among_numbers_is_named_with_row_and_column(
         assert "expected" in str(error)
 
 
+_FAR = "292277026597"
+
+
+def _again(text: str) -> str:
+    """The first record once more at the end."""
+    return text + text.split("\n")[1] + "\n"
+
+
+def _with(old: str, new: str) -> Callable[[str], str]:
+    def changed(text: str) -> str:
+        assert old in text
+        return text.replace(old, new, 1)
+
+    return changed
+
+
 #: What the audit found, and its kin: layout, change of its file, what the error says.
 KNOWN: list[tuple[tuple[str, str], Callable[[str], str], str]] = [
     *((layout, lambda text: text.split("\n")[0] + "\n", "no record") for layout in OFFICIAL),
+    *(
+        (layout, lambda text: "x" * 140_000 + "," + text, "row 1: field larger than field limit")
+        for layout in OFFICIAL
+    ),
+    (("atop", "members"), _again, "rows 2, 8: the key (atopid=3220, member=2, phase=1"),
+    (("atop", "alliances"), _again, "rows 2, 4: the key (atopid=3220) is there 2 times"),
+    (("cow_mid", "mida"), _again, "rows 2, 4: the key (dispnum=9) is there 2 times"),
+    (("cow_igo", "state_years"), _again, "rows 2, 5: the key (ccode=20, year=1950)"),
+    (("polity", "country_years"), _again, "rows 2, 5: the key (unit=2, year=1900)"),
+    (("vdem", "country_years"), _again, "rows 2, 6: the key (country_id=373, year=1861)"),
+    (("cow_mid", "mida"), _with("1940", _FAR), "row 2, column 'styear': found '292277026597', e"),
+    (("gml", "directed"), _with("1951", _FAR), "row 4, column 'year': found '292277026597', exp"),
+    (("rivalries", "td"), _with("1494", _FAR), "row 2, column 'styear': found '292277026597', e"),
+    (("cow_wars", "wars"), _with("1947", _FAR), "row 2, column 'StartYear1': found '29227702659"),
+    (("ucdp", "conflicts"), _with("2004,1", f"{_FAR},1"), "row 3, column 'year': found '292277"),
+    (("vdem", "country_years"), _with("1862", _FAR), "row 4, column 'year': found 292277026597"),
+    (("cow_igo", "state_years"), _with("2,1950", f"2,{_FAR}"), "row 3, column 'year': found 2922"),
+    (("cow_mid", "mida"), _with("2,6,5,1,5", "2,6,text,1,5"), "row 2, column 'hostlev': found 't"),
+    (("ucdp", "dyads"), _with(",2,2,2003-03", ",text,2,2003-03"), "row 2, column 'intensity_lev"),
+    (("vdem", "country_years"), _with("1862", "1862.5"), "row 4, column 'year': found '1862.5'"),
+    (("vdem", "country_years"), _with("1862", ""), "row 4, column 'year': found '', expected"),
+    (("vdem", "country_years"), _with(",325,0.20", ",325.5,0.20"), "column 'cowcode': found 325.5"),
+    (("cow_igo", "dyad_years"), _with("2,usa,", ",usa,"), "row 2, column 'ccode1': found '', exp"),
+    (("atop", "directed"), _with("740,1,0", "740,2,0"), "column 'defense': found '2', expected 0"),
+    (("gml", "directed"), _with("midonset", "onset"), "row 1: the column 'midonset' is missing"),
+    (("ucdp", "conflicts"), _with("2003,2", "421,2"), "row 2, column 'start': found 421, expect"),
 ]
 
 
@@ -116,13 +159,20 @@ OWN = {**{f"{table}.csv": table for table in TABLES}, "datapackage.json": ""}
 def test_our_own_tables_are_right_or_refused(tmp_path: Path) -> None:
     own = write_tables(tmp_path / "tiny", make_tiny_frames())
     texts = {file: (own / file).read_text(encoding="utf-8") for file in OWN}
+    frames = {table: checking.read(table, own) for table in TABLES}
+
+    def load(table: str) -> Tables:
+        """As `load_tables`, without reading again what is whole."""
+        covers = read_coverage(own)
+        changed = {table: checking.read(table, own)} if table else {}
+        return finish_tables(frames | changed, coverage=covers, name="tiny")
 
     @hostile
     @given(st.sampled_from(list(OWN)), st.data())
     def damaged(file: str, data: st.DataObject) -> None:
         damage = damaged_table if OWN[file] else damaged_json
         (own / file).write_bytes(data.draw(damage(texts[file])))
-        tables = reading_or_error(lambda: load_tables(own), *OWN)
+        tables = reading_or_error(lambda: load(OWN[file]), *OWN)
         (own / file).write_text(texts[file], encoding="utf-8")
         if not isinstance(tables, ForecastError):
             check_own(tables)
@@ -151,7 +201,9 @@ def test_an_amendment_is_applied_or_refused(tiny_tables: Tables) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "mine.csv"
             path.write_bytes(raw)
-            return reading_or_error(lambda: amend(tiny_tables, read_amendment(path)), "mine.csv")
+            return reading_or_error(
+                lambda: amend(tiny_tables, read_amendment(path)), "mine.csv", "'mine'"
+            )
 
     assert isinstance(made(AMENDMENT.encode()), Tables)
 
