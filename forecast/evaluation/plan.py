@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )  # fmt: skip
 
+from forecast.draws import SEEDS
 from forecast.errors import ArgumentError, CoverageError, SpecificationError, UnknownNameError
 from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.forecasters import (
@@ -49,8 +50,14 @@ def _ascending(years: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(years)))
 
 
+#: More than there are years of four digits.
+_MOST_YEARS = 10_000
+
+
 def _listed(value: Any) -> Any:
     """A range, an array or a generator of years as a list."""
+    if isinstance(value, range) and value and abs(value[-1] - value[0]) > _MOST_YEARS:
+        return [value[0], value[-1]]  # one of them is no year, as the error says
     return value if isinstance(value, str | Mapping) or not np.iterable(value) else list(value)
 
 
@@ -60,8 +67,10 @@ def _whole(value: Any) -> Any:
 
 
 _Whole = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
-_Count = Annotated[_Whole, Field(ge=1)]
-_Years = Annotated[tuple[_Whole, ...], BeforeValidator(_listed), AfterValidator(_ascending)]
+_Count = Annotated[_Whole, Field(ge=1, le=1_000_000_000)]
+_Year = Annotated[_Whole, Field(ge=1000, le=9999)]
+_Ahead = Annotated[_Whole, Field(ge=1, le=100)]
+_Years = Annotated[tuple[_Year, ...], BeforeValidator(_listed), AfterValidator(_ascending)]
 
 
 class Origins(Table):
@@ -70,8 +79,8 @@ class Origins(Table):
     A plan takes any iterable of years for it, such as ``range(2006, 2026)``.
     """
 
-    first: _Whole | None = None
-    last: StrictInt | Literal["latest"] = "latest"
+    first: _Year | None = None
+    last: _Year | Literal["latest"] = "latest"
     step: _Count = 1
     years: _Years | None = None
 
@@ -184,9 +193,9 @@ class BacktestPlan(Table):
 
     model: _Method
     origins: Origins
-    seed: Annotated[_Whole, Field(ge=0)]
+    seed: Annotated[_Whole, Field(ge=0, le=SEEDS)]
     horizons: Annotated[
-        tuple[_Count, ...],
+        tuple[_Ahead, ...],
         Field(min_length=1),
         BeforeValidator(_listed),
         AfterValidator(_ascending),
@@ -195,13 +204,13 @@ class BacktestPlan(Table):
     draws: _Count = 500
     baselines: _Methods = DEFAULT_BASELINES
     level: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.9
-    resamples: _Count = 1000
+    resamples: Annotated[_Count, Field(le=10_000_000)] = 1000
     window: _Count | None = None
     refit: _Count = 1
     multi_step: Literal["simulate", "direct"] = "simulate"
     recalibrate: _Count | None = None
     stack: tuple[StrictStr, ...] = ()
-    warm_up: Annotated[_Whole, Field(ge=0)] = 0
+    warm_up: Annotated[_Whole, Field(ge=0, le=1000)] = 0
     nuts_at: _Years = ()
     nuts_draws: _Count = 500
     under_way: UnderWay | None = None
