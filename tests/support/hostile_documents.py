@@ -1,4 +1,4 @@
-"""Damaged TOML and JSON: valid documents with something hostile at a random place, or raw damage."""
+"""Damaged TOML and JSON: valid documents with something hostile in them, or raw damage."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ class Damaged(NamedTuple):
 #: Values in the place of others.
 HOSTILE: tuple[Any, ...] = (
     True, False, 0, -1, 1.5, 1e308, 2**31, 2**63 - 1, -(2**63), 10**18, 10**30, 99999,
-    "", " ", "x" * 300, "x" * 300_000, "é\u202e\U0001f600", "\x00\n", "../../etc/passwd", "None",
-    "2027-13-45", "\udcff".encode("utf-8", "replace").decode(),
+    "", " ", "x" * 300, "x" * 300_000, "é\u202e\U0001f600", "\x00\n", "\x7f", "../../etc/passwd", "None",
+    "2027-13-45", "\ufffd",
     date(2027, 5, 1), date(1, 1, 1), date(9999, 12, 31), datetime(2027, 5, 1, 1, 2), time(1, 2),
     [], {}, [[]], [{}], {"a": {}}, {"": 1}, ["x", "x"], ["x", 1, True], [1] * 5000, [[1, 2], ["a"]],
     ["USA", ["CHN", {"x": 1}]], {"x" * 300_000: 1}, {f"k{i}": i for i in range(3000)},
     float("nan"), float("inf"), float("-inf"),
     Raw("[" * 3000 + "]" * 3000), Raw("[" * 300 + "1" + "]" * 300), Raw("9" * 10_000),
-    Raw("-" + "9" * 5_000), Raw("1e99999"), Raw("0." + "1" * 10_000), Raw("{a = " * 300 + "1" + "}" * 300),
+    Raw("-" + "9" * 5_000), Raw("1e99999"), Raw("0." + "1" * 10_000),
+    Raw("{a = " * 300 + "1" + "}" * 300), Raw("{a" + ".b" * 3000 + " = 1}"),
 )  # fmt: skip
 #: Bytes put into a file.
 RAW = (
@@ -118,7 +119,8 @@ def damaged(
     def raw(draw: st.DrawFn) -> Damaged:
         text = draw(st.sampled_from(texts))
         at = draw(st.integers(0, len(text)))
-        to = draw(st.one_of(st.just(at), st.integers(at, len(text)), st.just(min(at + 1, len(text)))))
+        ends = (st.just(at), st.just(min(at + 1, len(text))), st.integers(at, len(text)))
+        to = draw(st.one_of(*ends))
         put = draw(st.one_of(st.just(b""), st.sampled_from(RAW), st.binary(max_size=4)))
         return Damaged(text[:at] + put + text[to:], "raw")
 
@@ -151,6 +153,8 @@ def _change(draw: st.DrawFn, content: Any) -> tuple[str, tuple[str | int, ...]]:
     elif what == "rename":
         parent[draw(st.sampled_from([f"{key}s", "", "x" * 300, f" {key}"]))] = parent.pop(key)
     else:
-        name = draw(st.sampled_from(["", "x" * 300, "x" * 300_000, "é", "name", "nam", "0"]))
+        name = draw(
+            st.sampled_from(["", "x" * 300, "x" * 300_000, "é", "name", "nam", "0", "_source"])
+        )
         parent[name] = value
     return what, tuple(path)
