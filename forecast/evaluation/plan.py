@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )  # fmt: skip
 
+from forecast.documents import Table, Year, explain, read_toml
 from forecast.errors import (
     ArgumentError,
     CoverageError,
@@ -36,7 +37,6 @@ from forecast.evaluation.forecasters import (
     identity,
 )
 from forecast.evaluation.score_table import REFERENCE
-from forecast.documents import Table, Year, explain, read_toml
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.events import UnderWay
 from forecast.panel.types import CHOICES, Panel

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from forecast.documents import Document, Year
 from forecast.errors import UnknownNameError
 from forecast.modeling.consistency import check_consistency, check_features, refuse_unmeasured
-from forecast.documents import Document, Year
 from forecast.modeling.terms import (
     ALLIANCE_FAMILIES,
     OTHER_FAMILIES,

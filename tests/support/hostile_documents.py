@@ -38,8 +38,8 @@ class Damaged(NamedTuple):
 #: Values in the place of others.
 HOSTILE: tuple[Any, ...] = (
     True, False, 0, -1, 1.5, 1e308, 2**31, 2**63 - 1, -(2**63), 10**18, 10**30, 99999,
-    "", " ", "x" * 300, "x" * 300_000, "é\u202e\U0001f600", "\x00\n", "\x7f", "../../etc/passwd", "None",
-    "2027-13-45", "\ufffd",
+    "", " ", "x" * 300, "x" * 300_000, "é\u202e\U0001f600", "\x00\n", "\x7f", "None",
+    "../../etc/passwd", "2027-13-45", "\ufffd",
     date(2027, 5, 1), date(1, 1, 1), date(9999, 12, 31), datetime(2027, 5, 1, 1, 2), time(1, 2),
     [], {}, [[]], [{}], {"a": {}}, {"": 1}, ["x", "x"], ["x", 1, True], [1] * 5000, [[1, 2], ["a"]],
     ["USA", ["CHN", {"x": 1}]], {"x" * 300_000: 1}, {f"k{i}": i for i in range(3000)},
