@@ -26,12 +26,19 @@ __all__ = [
     "shown",
 ]
 
-#: Characters of a value that a message shows.
-_SHOWN = 60
+#: Characters of a value that a message shows, and of a message.
+_SHOWN, _MESSAGE = 60, 2000
 
 
 class ForecastError(Exception):
     """Base of every error that this library raises on purpose."""
+
+    def __str__(self) -> str:
+        """Message, without its middle where it is too long to be read."""
+        text = super().__str__()
+        if len(text) <= _MESSAGE:
+            return text
+        return f"{text[:1400]} … ({len(text):,} characters) … {text[-500:]}"
 
 
 class DataError(ForecastError, ValueError):

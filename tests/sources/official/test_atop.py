@@ -227,7 +227,7 @@ def test_what_is_refused(write: Write) -> None:
     with pytest.raises(DataError, match=r"found the file of the role 'members'.*atop5_1a\.csv"):
         read_atop({"alliances": backwards})
     flag = write("m.csv", header, _row(1, 2, "1960-1-1", "0-0-0", "20000"))
-    with pytest.raises(DataError, match=r"m\.csv, row 2, column 'defense': found 2"):
+    with pytest.raises(DataError, match=r"m\.csv, row 2, column 'defense': found '2'"):
         read_atop({"members": flag})
     with pytest.raises(ArgumentError, match="The files given have the roles none; expected"):
         read_atop({})
