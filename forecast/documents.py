@@ -6,12 +6,14 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, BinaryIO, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from forecast.errors import (
+    ArtifactError,
     ForecastError,
     MissingFileError,
     SpecificationError,
@@ -21,7 +23,8 @@ from forecast.errors import (
 )
 
 __all__ = [
-    "Document", "Table", "Year", "explain", "read_json", "read_text", "read_toml", "toml_of",
+    "Document", "Table", "Year", "checked", "explain", "json_of", "opened", "read_json",
+    "read_text", "read_toml", "toml_of",
 ]  # fmt: skip
 
 Year = Annotated[int, Field(strict=True, ge=1, le=9999)]
@@ -92,20 +95,10 @@ def read_text(
     path: Path, what: str, *, wrong: type[ForecastError] = SpecificationError, remedy: str = ""
 ) -> str:
     """Text of a file in UTF-8, as `read_toml`."""
-    place = shown(str(path), 300)
-    try:
-        if path.is_dir():
-            raise wrong(f"{place} is a folder; expected a {what}.")
-        if not path.is_file():
-            raise MissingFileError(f"There is no {what} {place}.{remedy}")
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-    except ForecastError:
-        raise
-    except OSError as error:
-        raise wrong(f"{place} cannot be read: {error.strerror or error}.") from None
+    with opened(path, what, wrong=wrong, remedy=remedy) as file:
+        content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
-        raise wrong(f"{place} has more than {_LARGEST:,} bytes; expected a {what}.")
+        raise wrong(f"{path} has more than {_LARGEST:,} bytes; expected a {what}.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -114,6 +107,25 @@ def read_text(
             f"{path}: not a valid TOML file: line {line} has the byte 0x{content[error.start]:02x},"
             " expected UTF-8"
         ) from None
+
+
+@contextmanager
+def opened(
+    path: Path, what: str, *, wrong: type[ForecastError] = SpecificationError, remedy: str = ""
+) -> Iterator[BinaryIO]:
+    """A file to read, as `read_toml`; `wrong`, too, for a folder and what the system refuses."""
+    place = shown(str(path), 300)
+    try:
+        if path.is_dir():
+            raise wrong(f"{place} is a folder; expected a {what}.")
+        if not path.is_file():
+            raise MissingFileError(f"There is no {what} {place}.{remedy}")
+        with path.open("rb") as file:
+            yield file
+    except ForecastError:
+        raise
+    except OSError as error:
+        raise wrong(f"{place} cannot be read: {error.strerror or error}.") from None
 
 
 def toml_of(
@@ -138,7 +150,15 @@ def toml_of(
     return content
 
 
-def read_json(content: bytes | str, where: str, *, wrong: type[ForecastError]) -> Any:
+def read_json(
+    path: Path, what: str, *, wrong: type[ForecastError] = ArtifactError, remedy: str = ""
+) -> Any:
+    """Content of a file of JSON, as `read_toml`."""
+    with opened(path, what, wrong=wrong, remedy=remedy) as file:
+        return json_of(file.read(), str(path), wrong=wrong)
+
+
+def json_of(content: bytes | str, where: str, *, wrong: type[ForecastError] = ArtifactError) -> Any:
     """Content of a text in JSON, which an error calls `where`.
 
     Raises `wrong`: It is not JSON, or has numbers or nesting that nothing here needs.
@@ -153,6 +173,23 @@ def read_json(content: bytes | str, where: str, *, wrong: type[ForecastError]) -
         raise wrong(f"{where} cannot be read: {_cut(str(error), 300)}; expected JSON.") from None
     _refuse_extremes(found, where, wrong)
     return found
+
+
+def checked[T](
+    kind: type[T], content: object, where: str, *, wrong: type[ForecastError] = SpecificationError
+) -> T:
+    """A dataclass from the content of a table, which an error calls `where`.
+
+    Raises `wrong`: Names the first key with a wrong value.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        why = _cut(first["msg"].removeprefix("Value error, "), _LINE)
+        place = f"{where}, key {shown(key)}" if key else where
+        raise wrong(f"{place}: {why}; found {shown(first['input'])}.") from None
 
 
 def _refuse_extremes(content: Any, where: str, wrong: type[ForecastError]) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from forecast.errors import ArtifactError
+from forecast.documents import json_of
+from forecast.errors import ArtifactError, shown
 from forecast.evaluation.calibration import Decomposition, Reliability
 from forecast.simulation.levels import DEATHS
 from forecast.text import percentage, percentage_interval, rounding_step
@@ -113,10 +114,10 @@ def record_fields(content: Mapping[str, Any]) -> dict[str, Any]:
             outside=float(curve["outside"]),
         )
         return parts | {"settings": dict(content["settings"])}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, ArtifactError):
             raise
-        raise ArtifactError(f"Calibration record: damaged ({error!r}).") from error
+        raise ArtifactError(f"Calibration record: damaged ({shown(error, 200)}).") from error
 
 
 def _canonical(content: object) -> str:
@@ -135,17 +136,17 @@ def sealed(record: CalibrationRecord, fit_id: str) -> str:
 
 def unsealed(text: bytes, fit_id: str, where: str) -> dict[str, Any]:
     """Plain values of the record in such a text; an `ArtifactError` if damaged or another fit's."""
-    try:
-        seal = json.loads(text)
-        found, content = (seal["fit"], seal["sha256"]), seal["record"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{where} cannot be read ({error!r}).") from error
-    if found != (fit_id, _digest(content)):
+    seal = json_of(text, where)
+    content = seal.get("record") if isinstance(seal, dict) else None
+    if not isinstance(content, dict) or (seal.get("fit"), seal.get("sha256")) != (
+        fit_id,
+        _digest(content),
+    ):
         raise ArtifactError(
             f"{where} is not the calibration record that was saved with this fit. Delete it, or"
             " make it again with `forecast report`."
         )
-    return dict(content)
+    return content
 
 
 #: Rows below which a cell says little; its sentence says so.

@@ -13,9 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from forecast.documents import Document, Table, Year, read_json
+from forecast.documents import Document, Table, Year, checked, read_json
 from forecast.errors import ArtifactError, SpecificationError, nearest, shown
 from forecast.files import write_atomically
 from forecast.modeling.terms import ALLIANCE_FAMILIES, Name, Prior, Prose
@@ -231,21 +231,14 @@ def score_of(spec: ModelSpec, path: Path | None = None) -> TheoryScore | None:
 
 @lru_cache(maxsize=4)
 def _read(file: Path, _changed: int) -> dict[str, TheoryScore]:
-    content = read_json(file.read_bytes(), str(file), wrong=ArtifactError)
+    content = read_json(file, "file")
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise ArtifactError(f"{file} holds no scores of theories: found {shown(content)}.")
-    names, scores = {field.name for field in fields(TheoryScore)}, TypeAdapter(TheoryScore)
+    names = {field.name for field in fields(TheoryScore)}
     found: dict[str, TheoryScore] = {}
     for i, entry in enumerate(content):
         if odd := sorted(set(entry) ^ names):
             raise ArtifactError(f"{file}: entry {i + 1} lacks, or has besides: {shown(odd)}.")
-        try:
-            score = scores.validate_python(entry)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise ArtifactError(
-                f"{file}: entry {i + 1}, {first['loc'][0]!r}: {first['msg']}; found"
-                f" {shown(first['input'])}."
-            ) from None
+        score = checked(TheoryScore, entry, f"{file}: entry {i + 1}", wrong=ArtifactError)
         found[score.specification] = score
     return found

@@ -135,7 +135,7 @@ CASES = [
     ("model", "years = [1e400, 1000000]", ["years[0]", "years[1] = 1000000"]),
     ("plan", 'model = "m"\nseed = 1\n[origins]\nfirst = 2000\nlast = {}', ["[origins.last]", "{}"]),
     ("plan", f"_source = 1\nseed = {10**30}", ["seed = 1000000000", "64 bits"]),
-    ("plan", 'model = "m"\nseed = 1\norigins = [2000]\nwarm_up = 1000000000', ["warm_up = 1000000000"]),
+    ("plan", 'model = "m"\nseed = 1\norigins = 2000\nwarm_up = 100000', ["warm_up = 100000"]),
     ("catalogue", "sources = 2027-05-01", ["sources"]),
     ("amendment", "[[exit]]\nstate = inf", ["row 1"]),
     ("counterparts", "[atop]\na = 1\nb = 1", ["[atop]: 'b' = 1"]),

@@ -19,8 +19,8 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from forecast.documents import read_text, toml_of
-from forecast.errors import ArgumentError, DataError, MissingFileError, nearest, shown
+from forecast.documents import opened, read_text, toml_of
+from forecast.errors import ArgumentError, DataError, nearest, shown
 from forecast.sources.cells import Kind, cell_error, parse_column
 from forecast.sources.checking import kinds
 from forecast.sources.reader import read_cells
@@ -176,12 +176,11 @@ def read_amendment(
         Names file, row and column, what was found and what was expected.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(
-            f"There is no file {str(path)!r}. `forecast data amend --example` prints one to start "
-            "from."
-        )
-    kind = path.suffix.lower()
+    with opened(
+        path, "file", wrong=DataError,
+        remedy=" `forecast data amend --example` prints one to start from.",
+    ):  # fmt: skip
+        kind = path.suffix.lower()
     if kind not in (".csv", ".toml"):
         raise ArgumentError(f"{path.name}: expected a file that ends in .csv or .toml.")
     top: dict[str, str] = {}
