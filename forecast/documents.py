@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Self, get_args
 
@@ -158,7 +159,7 @@ def read_json(
         return json_of(file.read(), str(path), wrong=wrong)
 
 
-def json_of(content: bytes | str, where: str, *, wrong: type[ForecastError] = ArtifactError) -> Any:
+def json_of(content: bytes, where: str, *, wrong: type[ForecastError] = ArtifactError) -> Any:
     """Content of a text in JSON, which an error calls `where`.
 
     Raises `wrong`: It is not JSON, or has numbers or nesting that nothing here needs.
@@ -169,9 +170,11 @@ def json_of(content: bytes | str, where: str, *, wrong: type[ForecastError] = Ar
 
     try:
         found = json.loads(content, parse_constant=refuse)
+        if b"\\u" in content:  # half of a character, which cannot be written again
+            json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise wrong(f"{where} cannot be read: {_cut(str(error), 300)}; expected JSON.") from None
-    _refuse_extremes(found, where, wrong)
+    _refuse_extremes(found, where, wrong, strict=True)
     return found
 
 
@@ -192,7 +195,9 @@ def checked[T](
         raise wrong(f"{place}: {why}; found {shown(first['input'])}.") from None
 
 
-def _refuse_extremes(content: Any, where: str, wrong: type[ForecastError]) -> None:
+def _refuse_extremes(
+    content: Any, where: str, wrong: type[ForecastError], *, strict: bool = False
+) -> None:
     """Raise for a whole number beyond 64 bits, and for lists and tables nested too deep."""
     stack: list[tuple[tuple[str | int, ...], Any]] = [((), content)]
     while stack:
@@ -202,10 +207,13 @@ def _refuse_extremes(content: Any, where: str, wrong: type[ForecastError]) -> No
             inner = value.items()
         elif isinstance(value, list):
             inner = enumerate(value)
-        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        elif (isinstance(value, int) and not -(2**63) <= value < 2**63) or (
+            # TOML has inf and nan, and what they stand for is its reader's to say; JSON has not.
+            strict and isinstance(value, float) and not isfinite(value)
+        ):
             place = ": ".join(filter(None, _place(location, content)[:2]))
             raise wrong(f"{where}: {place} = {shown(value)}: expected a number of 64 bits")
-        if value and len(location) >= _DEEPEST and inner:
+        if inner and value and len(location) >= _DEEPEST:
             place = ": ".join(filter(None, _place(location[:4], content)[:2]))
             raise wrong(f"{where}: {place}: nested more than {_DEEPEST} deep")
         stack += [((*location, part), found) for part, found in inner]

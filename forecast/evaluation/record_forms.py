@@ -81,8 +81,8 @@ def _read(name: str, content: Mapping[str, Any]) -> pd.DataFrame:
     for column, part in content.items():
         if part["dtype"] not in _DTYPES:
             raise ArtifactError(
-                f"Calibration record: column {column!r} of {name!r} has the kind"
-                f" {part['dtype']!r}, expected one of {', '.join(_DTYPES)}."
+                f"Calibration record: column {shown(column)} of {name!r} has the kind"
+                f" {shown(part['dtype'])}, expected one of {', '.join(_DTYPES)}."
             )
         columns[column] = pd.Series(part["values"], dtype=_DTYPES[part["dtype"]])
     return pd.DataFrame(columns)
@@ -91,11 +91,11 @@ def _read(name: str, content: Mapping[str, Any]) -> pd.DataFrame:
 def record_fields(content: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a record from plain values; an `ArtifactError` if it is none, or damaged."""
     if content.get("kind") != KIND:
-        raise ArtifactError(f"Not a calibration record: kind is {content.get('kind')!r}.")
+        raise ArtifactError(f"Not a calibration record: kind is {shown(content.get('kind'))}.")
     if content.get("schema_version") != RECORD_VERSION:
         raise ArtifactError(
-            f"Calibration record: schema_version is {content.get('schema_version')!r}, expected"
-            f" {RECORD_VERSION}. Make it again from the backtest."
+            f"Calibration record: schema_version is {shown(content.get('schema_version'))},"
+            f" expected {RECORD_VERSION}. Make it again from the backtest."
         )
     needed = (*_PLAIN, "reliability", *_TABLES, "settings")
     missing = [name for name in needed if name not in content]
@@ -138,9 +138,8 @@ def unsealed(text: bytes, fit_id: str, where: str) -> dict[str, Any]:
     """Plain values of the record in such a text; an `ArtifactError` if damaged or another fit's."""
     seal = json_of(text, where)
     content = seal.get("record") if isinstance(seal, dict) else None
-    if not isinstance(content, dict) or (seal.get("fit"), seal.get("sha256")) != (
-        fit_id,
-        _digest(content),
+    if not isinstance(content, dict) or (
+        [seal.get("fit"), seal.get("sha256")] != [fit_id, _digest(content)]
     ):
         raise ArtifactError(
             f"{where} is not the calibration record that was saved with this fit. Delete it, or"

@@ -17,7 +17,7 @@ from forecast.modeling.theory import TheoryScore, scores_file
 from forecast.modeling.theory import _read as read_scores
 from forecast.paths import data_folder
 from forecast.sources.embedded import DESCRIPTOR, read_coverage
-from forecast.sources.overlay.apply import Kept, kept_amendments
+from forecast.sources.overlay.apply import Kept, kept
 from forecast.sources.overlay.changes import read_amendment
 
 
@@ -72,20 +72,20 @@ def test_a_damaged_amendment_of_the_cache(folder: Path) -> None:
     path.parent.mkdir()
     content = {"version": 1, **whole.to_dict()}
     path.write_bytes(dump_json(content))
-    assert kept_amendments(cache=folder)[0].to_dict() == whole.to_dict()
+    assert kept(cache=folder)[0].to_dict() == whole.to_dict()
     source = folder / "whole.json"
     source.write_bytes(dump_json(content))
 
     @hostile
     @given(damaged([source], json.loads, dump_json))
-    def tried(found: Damaged) -> None:
-        path.write_bytes(found.content)
+    def tried(damage: Damaged) -> None:
+        path.write_bytes(damage.content)
         try:
-            kept = kept_amendments(cache=folder)
+            found = kept(cache=folder)[0]
         except ForecastError as error:
             _refused(error, path.name)
         else:
-            assert kept[0].amendment.records()
+            assert found.amendment.records()
 
     tried()
 
@@ -102,7 +102,7 @@ def test_a_damaged_record_of_calibration(folder: Path) -> None:
             "curve": table, "level": 0.9, "kind": "k", "outside": 0.0,
             "decompositions": {
                 "equal": {"score": 1.0, "miscalibration": 0.1, "discrimination": 0.1,
-                          "uncertainty": 1.0}
+                          "uncertainty": 1.0, "rule": "brier"}
             },
         },
     }  # fmt: skip

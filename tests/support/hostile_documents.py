@@ -52,7 +52,7 @@ HOSTILE: tuple[Any, ...] = (
 RAW = (
     b"\xff\xfe", b"\xef\xbb\xbf", b"\x00", b"[[", b"]]", b"=", b'"', b"'''", b'"""', b"\r", b"\r\n",
     b"\n[a.b]\n", b"\na.b.c = 1\n", b"#", b"\xc3", b"{", b"}", b",", b"-", b"9" * 5000,
-    b"[" * 3000, b".a" * 500, b"\na = 1\na = 1\n", b"\\", b"\\u0000", b"\xed\xa0\x80",
+    b"[" * 3000, b".a" * 500, b"\na = 1\na = 1\n", b"\\", b"\\u0000", b"\\ud800", b"\xed\xa0\x80",
 )  # fmt: skip
 
 
