@@ -20,6 +20,7 @@ __all__ = [
     "GateRefusedError",
     "MissingFileError",
     "SpecificationError",
+    "StorageError",
     "UnknownNameError",
     "WorkerLostError",
     "nearest",
@@ -67,6 +68,37 @@ class ArtifactError(ForecastError, ValueError):
 
 class ChangedFileError(ForecastError, ValueError):
     """A file is not the one that was locked; the message has both hashes and the way out."""
+
+
+class StorageError(ForecastError, OSError):
+    """The system refuses to keep or give back a file, or another process is writing it.
+
+    Parameters
+    ----------
+    path : path or str
+        What was to be written or read.
+    what : str
+        What cannot be done with it.
+    why : OSError or str
+        What the system says, or who is at it.
+    after : str
+        What holds now, and what to do.
+    """
+
+    def __init__(self, path: object, what: str, why: OSError | str, after: str = "") -> None:
+        self.parts = (str(path), what, why if isinstance(why, str) else _said(why, path), after)
+        super().__init__(f"{path} {what}: {self.parts[2]}. {after}".rstrip())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Built from its own arguments again when a worker process sends it home."""
+        return type(self), self.parts
+
+
+def _said(error: OSError, path: object) -> str:
+    """What the system says, and of which file if it is another."""
+    text = (error.strerror or str(error) or type(error).__name__).rstrip(".")
+    named = error.filename
+    return text if named in (None, path, str(path)) else f"{text} ({named})"
 
 
 class DownloadError(ForecastError, OSError):

@@ -96,11 +96,11 @@ def backtest(
     from forecast.evaluation.backtest import BacktestPlan
     from forecast.evaluation.backtest import backtest as run_backtest
     from forecast.evaluation.skill_table import FILES, skill_table
-    from forecast.files import refuse_foreign
+    from forecast.folders import check_target
 
     if out is not None:
-        refuse_foreign(out, FILES)
-        refuse_foreign(out / "tables")
+        check_target(out, FILES)
+        check_target(out / "tables")
     if config is None:
         plan = BacktestPlan(
             model=model, origins=range(first, last + 1), horizons=tuple(horizon or (1,)),

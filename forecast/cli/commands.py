@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 from forecast.cli.answers import initiation, risk, simulate
 from forecast.cli.backtest import backtest, panel
 from forecast.cli.data import app as data_app
+from forecast.cli.store import app as store_app
 from forecast.cli.terminal import (
     AsJson,
     Data,
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 
 app.add_typer(data_app, name="data")
+app.add_typer(store_app, name="store")
 app.command()(panel)
 app.command()(backtest)
 

@@ -100,7 +100,7 @@ class SkillTable:
         """
         import json
 
-        from forecast.files import write_files
+        from forecast.folders import write_files
 
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         csv = {

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from forecast.documents import Document, Table, Year, checked, read_json
 from forecast.errors import ArtifactError, SpecificationError, nearest, shown
-from forecast.files import write_atomically
+from forecast.exchange import write_atomically
 from forecast.modeling.terms import ALLIANCE_FAMILIES, Name, Prior, Prose
 from forecast.paths import models_folder
 

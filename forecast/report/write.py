@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from forecast.files import replace_folder
+from forecast.folders import replace_folder, write_all
 from forecast.report import Report
 from forecast.report.files import (
     KIND,
@@ -19,8 +19,8 @@ from forecast.report.files import (
     as_csv,
     digest,
     edition_after,
+    packed_tables,
     read_earlier,
-    write_tables,
 )
 from forecast.report.page import render_page
 from forecast.report.summary import summarise
@@ -67,16 +67,18 @@ def write_report(findings: Findings, folder: Path) -> Report:
     )
     summary = (*findings.notices, *sentences)
     page = render_page(findings, tables, summary, edition)
-    ours = earlier.facts["files"] if earlier else ()
-    with replace_folder(folder, ours=ours, keep=True) as staging:
-        written = write_tables(tables, csv, staging)
-        if edition.changes is not None:
-            since_then = {"changes": edition.changes}
-            written |= write_tables(since_then, as_csv(since_then), staging)
-        (staging / "index.html").write_text(page, encoding="utf-8")
-        facts = _facts(findings, edition, summary, tables, written)
-        text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
-        (staging / "report.json").write_text(text + "\n", encoding="utf-8")
+    packed = packed_tables(tables, csv)
+    if edition.changes is not None:
+        since_then = {"changes": edition.changes}
+        packed |= packed_tables(since_then, as_csv(since_then))
+    written = {name: list(files) for name, files in packed.items()}
+    facts = _facts(findings, edition, summary, tables, written)
+    text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    files = {"index.html": page.encode(), "report.json": text.encode()}
+    for content in packed.values():
+        files |= content
+    with replace_folder(folder, keep=True) as staging:
+        write_all(staging, files)
     return Report(
         page=folder / "index.html",
         tables=tuple(folder / name for names in written.values() for name in names),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError
-from forecast.files import write_atomically
+from forecast.exchange import write_atomically
 from forecast.simulation.comparison import part_columns
 from forecast.simulation.levels import Level, as_severity
 from forecast.simulation.paired import CAPABILITY_PATHS, simulate_all
@@ -180,7 +179,4 @@ def save_result(result: xr.Dataset, path: Path) -> None:
         key: value if isinstance(value, str | int | float) else json.dumps(value)
         for key, value in result.attrs.items()
     }
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "result.nc"
-        result.assign_attrs(plain).to_netcdf(file, engine="h5netcdf")
-        write_atomically(path, file.read_bytes())
+    write_atomically(path, bytes(result.assign_attrs(plain).to_netcdf(engine="h5netcdf")))

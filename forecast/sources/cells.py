@@ -65,7 +65,7 @@ _ARROW: Mapping[str, pa.DataType] = {
 #: Smallest and largest value of a kind; sums of numbers in them are still exact, or finite.
 _RANGE: Mapping[str, tuple[Any, Any]] = {
     "int": (-(10**15), 10**15),
-    "year": (-9999, LAST_YEAR),
+    "year": (-LAST_YEAR, LAST_YEAR),
     "flag": (0, 1),
     "float": (-1e18, 1e18),
     "date": (date.min, date(LAST_YEAR, 12, 31)),
@@ -180,7 +180,7 @@ def parse_column(
                 raise cell_error(file, int(line), column, cell, expected) from None
             if not gone and not _parses(cell, base, exact):
                 if base in _RANGE and base != "flag" and _parses(cell, base, exact, ranged=False):
-                    expected += " from {} to {}".format(*_RANGE[base])
+                    expected += f", at most {_RANGE[base][1]}"
                 raise cell_error(file, int(line), column, cell, expected) from None
         raise
 

@@ -107,6 +107,8 @@ def _translate(
     at = int(case["index"])
     same = located[located["check"] == case["check"]]
     more = same["index"].nunique() - 1
+    if check == "field_uniqueness":  # a whole row that is repeated is said to be one
+        refuse_repeated(frame, KEYS[str(schema.name)], file=file)
     if check == "ccode_a < ccode_b":
         pair = tuple(_plain(frame[name].iloc[at]) for name in ("ccode_a", "ccode_b"))
         return cell_error(file, row, "ccode_a, ccode_b", pair, "ccode_a < ccode_b", more=more)

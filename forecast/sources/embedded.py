@@ -17,6 +17,7 @@ import pandas as pd
 from forecast.documents import checked, read_json
 from forecast.errors import DataError, MissingFileError, shown
 from forecast.paths import data_folder
+from forecast.sources.cells import LAST_YEAR
 from forecast.sources.spells import cut_members, expand_years, merge_memberships, span_years
 from forecast.sources.tables import EXTRA_TABLES, OBLIGATIONS, TABLES, Coverage, Recall, Tables
 
@@ -193,10 +194,10 @@ def _dicts(values: object) -> list[dict[str, Any]]:
 def _coverage(table: str, package: Mapping[str, Any]) -> Coverage:
     resources = [r for r in _dicts(package.get("resources")) if r.get("name") == table]
     years: Any = resources[0].get("coverage") if resources else None
-    if not _is_span(years, 1, 9999):
+    if not _is_span(years, 1, LAST_YEAR):
         raise DataError(
             f"{DESCRIPTOR}, resource {table!r}, property 'coverage': found {shown(years)}, expected"
-            ' {"first": <year>, "last": <year>}, the calendar years covered.'
+            f' {{"first": <year>, "last": <year>}}, the calendar years covered, to {LAST_YEAR}.'
         )
     declared, recall = resources[0].get("recall"), None
     if declared is not None:

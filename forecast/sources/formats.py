@@ -66,7 +66,7 @@ def _of_r(path: Path) -> bytes:
     frames = [value for value in objects.values() if isinstance(value, pd.DataFrame)]
     if len(frames) != 1:
         held = ", ".join(f"{name} ({type(value).__name__})" for name, value in objects.items())
-        raise DataError(f"{path.name}: found {shown(held)}, expected one data frame.")
+        raise DataError(f"{path.name}: found {held[:200]}, expected one data frame.")
     return _csv(frames[0])
 
 

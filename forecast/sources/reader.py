@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from forecast.errors import DataError, nearest, shown
-from forecast.sources.cells import NA, Kind, empty_column, parse_column
+from forecast.sources.cells import NA, Kind, cell_error, empty_column, parse_column
 from forecast.sources.content import content, newlines, opened, reading
 
 __all__ = [
@@ -292,12 +292,12 @@ def _lines(raw: bytes, rows: int, file: str) -> npt.NDArray[np.int64]:
 
 
 def stream_blocks(
-    path: Path, type_of: Callable[[str], pa.DataType | None]
+    path: Path, type_of: Callable[[str], pa.DataType | None], *, needed: Collection[str] = ()
 ) -> Iterator[dict[str, pa.Array]]:
     """Columns of a file too large to hold, one block of records after the other.
 
     By name in lower case, as far as `type_of` gives an Arrow type for that name; an empty field and
-    NA are null.
+    NA are null, which those `needed` may not have.
     """
     names = columns_of(path)
     types = {i: t for i, name in enumerate(names) if (t := type_of(name)) is not None}
@@ -321,8 +321,16 @@ def stream_blocks(
                     strings_can_be_null=True,
                 ),
             )
+            line = 2
             for batch in reader:
-                yield {names[int(column)]: batch.column(column) for column in wanted}
+                block = {names[int(column)]: batch.column(column) for column in wanted}
+                for name in needed:
+                    if block[name].null_count:
+                        at = block[name].is_null().index(True).as_py()
+                        expected = "a whole number (it may not be missing)"
+                        raise cell_error(path.name, line + at, name, "", expected)
+                line += batch.num_rows
+                yield block
     except pa.ArrowException as error:
         raise DataError(_message(path.name, str(error), names)) from None
 

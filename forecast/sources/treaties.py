@@ -22,7 +22,7 @@ import pandas as pd
 
 from forecast.documents import read_toml
 from forecast.errors import ArgumentError, DataError, shown
-from forecast.files import replace_folder
+from forecast.folders import replace_folder, write_all
 from forecast.paths import data_folder
 from forecast.sources.tables import OBLIGATIONS
 
@@ -50,8 +50,7 @@ def write_treaties(folder: str | Path, *, homepage: str | None = None) -> Path:
     files = _files(homepage)
     target = Path(folder)
     with replace_folder(target) as staging:
-        for name, content in files.items():
-            (staging / name).write_bytes(content)
+        write_all(staging, files)
     return target / "datapackage.json"
 
 

@@ -94,9 +94,51 @@ def test_text_among_numbers_is_named_with_row_and_column(
         assert "expected" in str(error)
 
 
+_FAR = "292277026597"
+
+
+def _again(text: str) -> str:
+    """The first record once more at the end."""
+    return text + text.split("\n")[1] + "\n"
+
+
+def _with(old: str, new: str) -> Callable[[str], str]:
+    def changed(text: str) -> str:
+        assert old in text
+        return text.replace(old, new, 1)
+
+    return changed
+
+
 #: What the audit found, and its kin: layout, change of its file, what the error says.
 KNOWN: list[tuple[tuple[str, str], Callable[[str], str], str]] = [
     *((layout, lambda text: text.split("\n")[0] + "\n", "no record") for layout in OFFICIAL),
+    *(
+        (layout, lambda text: "x" * 140_000 + "," + text, "row 1: field larger than field limit")
+        for layout in OFFICIAL
+    ),
+    (("atop", "members"), _again, "rows 2, 8: the key (atopid=3220, member=2, phase=1"),
+    (("atop", "alliances"), _again, "rows 2, 4: the key (atopid=3220) is there 2 times"),
+    (("cow_mid", "mida"), _again, "rows 2, 4: the key (dispnum=9) is there 2 times"),
+    (("cow_igo", "state_years"), _again, "rows 2, 5: the key (ccode=20, year=1950)"),
+    (("polity", "country_years"), _again, "rows 2, 5: the key (unit=2, year=1900)"),
+    (("vdem", "country_years"), _again, "rows 2, 6: the key (country_id=373, year=1861)"),
+    (("cow_mid", "mida"), _with("1940", _FAR), "row 2, column 'styear': found '292277026597', e"),
+    (("gml", "directed"), _with("1951", _FAR), "row 4, column 'year': found '292277026597', exp"),
+    (("rivalries", "td"), _with("1494", _FAR), "row 2, column 'styear': found '292277026597', e"),
+    (("cow_wars", "wars"), _with("1947", _FAR), "row 2, column 'StartYear1': found '29227702659"),
+    (("ucdp", "conflicts"), _with("2004,1", f"{_FAR},1"), "row 3, column 'year': found '292277"),
+    (("vdem", "country_years"), _with("1862", _FAR), "row 4, column 'year': found 292277026597"),
+    (("cow_igo", "state_years"), _with("2,1950", f"2,{_FAR}"), "row 3, column 'year': found 2922"),
+    (("cow_mid", "mida"), _with("2,6,5,1,5", "2,6,text,1,5"), "row 2, column 'hostlev': found 't"),
+    (("ucdp", "dyads"), _with(",2,2,2003-03", ",text,2,2003-03"), "row 2, column 'intensity_lev"),
+    (("vdem", "country_years"), _with("1862", "1862.5"), "row 4, column 'year': found '1862.5'"),
+    (("vdem", "country_years"), _with("1862", ""), "row 4, column 'year': found '', expected"),
+    (("vdem", "country_years"), _with(",325,0.20", ",325.5,0.20"), "column 'cowcode': found 325.5"),
+    (("cow_igo", "dyad_years"), _with("2,usa,", ",usa,"), "row 2, column 'ccode1': found '', exp"),
+    (("atop", "directed"), _with("740,1,0", "740,2,0"), "column 'defense': found '2', expected 0"),
+    (("gml", "directed"), _with("midonset", "onset"), "row 1: the column 'midonset' is missing"),
+    (("ucdp", "conflicts"), _with("2003,2", "421,2"), "row 2, column 'start': found 421, expect"),
 ]
 
 

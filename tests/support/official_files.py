@@ -299,10 +299,10 @@ waroleb,outcomea,batdths
     ("cow_wars", "table"): {
         "dyadic": """\
 warnum,ccode1,ccode2,year,cowinteronset,sidea1,initiator1,initiator2,outcome1,outcome2
-1,2,20,1812,1,1,1,0,3,3
-1,20,2,1812,1,0,0,1,3,3
-1,2,20,1813,0,1,1,0,3,3
-1,20,2,1813,0,0,0,1,3,3
+1,2,20,1816,1,1,1,0,3,3
+1,20,2,1816,1,0,0,1,3,3
+1,2,20,1817,0,1,1,0,3,3
+1,20,2,1817,0,0,0,1,3,3
 """
     },
     ("ucdp", "conflicts"): {

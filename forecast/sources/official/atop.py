@@ -58,6 +58,7 @@ from forecast.sources.official.readings import (
     dates_of,
     given_roles,
     reading_of,
+    refuse_end_before_start,
     years_covered,
 )
 from forecast.sources.reader import columns_of, read_official
@@ -174,14 +175,8 @@ def _member_rows(path: Path) -> pd.DataFrame:
     _refuse_partial(raw, path)
     start, _ = dates_of(raw, ("yrent", "moent", "dayent"), file=path.name)
     end, _ = dates_of(raw, ("yrexit", "moexit", "dayexit"), last=True, file=path.name)
-    wrong = raw.index[(end < start).to_numpy()]
-    if len(wrong):
-        line = int(wrong[0])
-        raise DataError(
-            f"{path.name}, row {line}: the member leaves ({end[line].date()}) before it enters "
-            f"({start[line].date()})."
-        )
     rows = raw.assign(start=start, end=end, alliance_id=_ids(raw["atopid"]))
+    refuse_end_before_start(rows, path.name)
     refuse_repeated(rows, ["atopid", "member", "phase", "start"], file=path.name)
     return rows
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from forecast.errors import DataError
-from forecast.sources.cells import Kind, cell_error, refuse_repeated
+from forecast.sources.cells import LAST_YEAR, Kind, cell_error, refuse_cells, refuse_repeated
 from forecast.sources.official.readings import (
     OfficialReader,
     given_roles,
@@ -92,7 +92,7 @@ def _from_states(path: Path) -> pd.DataFrame:
     organisations = _organisations(path, keys)
     types = {**dict.fromkeys(keys, pa.int64()), **dict.fromkeys(organisations, pa.int8())}
     codes, years, memberships, line = [], [], [], 2
-    for block in stream_blocks(path, types.get):
+    for block in stream_blocks(path, types.get, needed=keys):
         status = _statuses(block, organisations, path.name, line)
         line += len(status)
         codes.append(block["ccode"].to_numpy())
@@ -102,6 +102,9 @@ def _from_states(path: Path) -> pd.DataFrame:
         raise no_records(path.name)
     code, year, member = (np.concatenate(x) for x in (codes, years, memberships))
     states = pd.DataFrame({"ccode": code, "year": year}, index=pd.RangeIndex(2, len(code) + 2))
+    for key, least, most in (("ccode", 2, 999), ("year", 1800, LAST_YEAR)):
+        expected, wrong = f"a number from {least} to {most}", ~states[key].between(least, most)
+        refuse_cells(states, key, wrong, file=path.name, expected=expected)
     refuse_repeated(states, keys, file=path.name)
     parts: list[tuple[IntArray, IntArray, IntArray, IntArray]] = []
     for t in np.unique(year):
@@ -129,7 +132,7 @@ def _from_dyads(path: Path) -> pd.DataFrame:
     organisations = _organisations(path, keys)
     types = {**dict.fromkeys(keys, pa.int64()), **dict.fromkeys(organisations, pa.int8())}
     parts, line = [], 2
-    for block in stream_blocks(path, types.get):
+    for block in stream_blocks(path, types.get, needed=keys):
         status = _statuses(block, organisations, path.name, line)
         frame = pd.DataFrame(
             {

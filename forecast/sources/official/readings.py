@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError
-from forecast.sources.cells import LAST_YEAR, Kind, refuse_cells
+from forecast.sources.cells import LAST_YEAR, Kind, refuse_cells, refuse_repeated
 from forecast.sources.checking import validate
 from forecast.sources.reader import read_official
 from forecast.sources.schemas import SCHEMAS
@@ -147,8 +147,9 @@ def years_covered(values: pd.Series, file: str) -> tuple[int, int]:
     return int(years.min()), int(years.max())
 
 
-def one_per_state_year(table: pd.DataFrame, *, unit: str) -> pd.DataFrame:
+def one_per_state_year(table: pd.DataFrame, *, unit: str, file: str) -> pd.DataFrame:
     """Rows by state and year: of two units that have one number in a year, the one that goes on."""
+    refuse_repeated(table, [unit, "year"], file=file)
     until = table.groupby(unit)["year"].transform("max")
     order = table.assign(_until=until).sort_values(["ccode", "year", "_until"], kind="stable")
     return order.drop_duplicates(["ccode", "year"], keep="last").drop(columns="_until")

@@ -218,7 +218,7 @@ def _read_polity(files: Mapping[str, Path]) -> list[Reading]:
     if "scode" in names:
         table["ccode"] = own.map(lambda code: _POLITY_TO_COW.get(code, code))
     first, last = int(table["year"].min()), int(table["year"].max())
-    kept = one_per_state_year(table, unit="unit")
+    kept = one_per_state_year(table, unit="unit", file=path.name)
     notes = [f"The score is the column {score}."]
     if "p5" in names:
         notes.append("The file is Polity5 (it has the column p5).")
@@ -263,7 +263,7 @@ def _read_vdem(files: Mapping[str, Path]) -> list[Reading]:
             raise DataError(f"{path.name}, row 1: the column {shown!r} is missing.{hint}")
     types = {code: pa.float64(), "year": pa.int64(), _INDEX: pa.float64(), "country_id": pa.int64()}
     blocks, line = [], 2
-    for block in stream_blocks(path, types.get):
+    for block in stream_blocks(path, types.get, needed=["year"]):
         frame = pd.DataFrame({k: v.to_numpy(zero_copy_only=False) for k, v in block.items()})
         frame.index = pd.RangeIndex(line, line + len(frame))
         line += len(frame)
@@ -276,7 +276,7 @@ def _read_vdem(files: Mapping[str, Path]) -> list[Reading]:
     table[["ccode", "year"]] = table[["ccode", "year"]].astype(np.int64)
     first, last = int(table["year"].min()), int(table["year"].max())
     if "country_id" in table:
-        table = one_per_state_year(table, unit="country_id")
+        table = one_per_state_year(table, unit="country_id", file=path.name)
     table = table.sort_values(["ccode", "year"], kind="stable")
     return [reading_of("regimes", table, file=path.name, first=first, last=last)]
 
