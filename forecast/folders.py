@@ -47,7 +47,8 @@ def keep_newest(folder: Path, count: int, name: str = MARKER) -> int:
         return 0
     sweep(folder)
     for path in folder.glob("*/"):  # begun, and never completed
-        if all(is_passing(inside.name) for inside in path.iterdir()):
+        inside = [found.name for found in path.iterdir()]
+        if inside and all(map(is_passing, inside)):
             discard(path, ())
     found = {path: path.stat().st_mtime for path in folder.glob("*") if (path / name).is_file()}
     old = sorted(found, key=lambda path: found[path], reverse=True)[count:]

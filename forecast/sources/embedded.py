@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecast.errors import ArgumentError, DataError, MissingFileError
+from forecast.errors import DataError, MissingFileError, shown
 from forecast.paths import data_folder
+from forecast.sources.cells import LAST_YEAR
 from forecast.sources.spells import cut_members, expand_years, merge_memberships, span_years
 from forecast.sources.tables import EXTRA_TABLES, OBLIGATIONS, TABLES, Coverage, Recall, Tables
 
@@ -184,8 +185,8 @@ def read_coverage(folder: Path) -> dict[str, Coverage]:
         )
     try:
         package = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{DESCRIPTOR}: {error}; expected a JSON object.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{DESCRIPTOR}: {str(error)[:200]}; expected a JSON object.") from None
     if not isinstance(package, dict):
         raise DataError(f"{DESCRIPTOR}: found a {type(package).__name__}, expected an object.")
     return {table: _coverage(table, package) for table in TABLES}
@@ -198,23 +199,19 @@ def _dicts(values: object) -> list[dict[str, Any]]:
 def _coverage(table: str, package: Mapping[str, Any]) -> Coverage:
     resources = [r for r in _dicts(package.get("resources")) if r.get("name") == table]
     years = resources[0].get("coverage") if resources else None
-    if (
-        not isinstance(years, dict)
-        or not all(type(years.get(key)) is int for key in ("first", "last"))
-        or years["first"] > years["last"]
-    ):
+    if not isinstance(years, dict) or not _is_span(years, 1, LAST_YEAR):
         raise DataError(
-            f"{DESCRIPTOR}, resource {table!r}, property 'coverage': found {years!r}, expected "
-            '{"first": <year>, "last": <year>}, the calendar years covered.'
+            f"{DESCRIPTOR}, resource {table!r}, property 'coverage': found {shown(years)}, expected"
+            f' {{"first": <year>, "last": <year>}}, the calendar years covered, to {LAST_YEAR}.'
         )
     declared, recall = resources[0].get("recall"), None
     if declared is not None:
         try:
             recall = Recall(**declared)
-        except (TypeError, ArgumentError) as error:
+        except (TypeError, ValueError) as error:
             raise DataError(
-                f"{DESCRIPTOR}, resource {table!r}, property 'recall': {error}; expected the fields"
-                " of forecast.sources.tables.Recall."
+                f"{DESCRIPTOR}, resource {table!r}, property 'recall': {str(error)[:200]}; expected"
+                " the fields of forecast.sources.tables.Recall."
             ) from None
     licences = _dicts(package.get("licenses")) or [{}]
     return Coverage(
@@ -228,25 +225,29 @@ def _coverage(table: str, package: Mapping[str, Any]) -> Coverage:
     )
 
 
+def _is_span(years: Mapping[str, Any], first: int, last: int) -> bool:
+    """Whether the first and the last of some years are given, and lie inside others."""
+    begin, end = years.get("first"), years.get("last")
+    return type(begin) is int and type(end) is int and first <= begin <= end <= last
+
+
 def _column_years(table: str, years: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     """Years of the columns that the descriptor says are covered for less than the table."""
     found = years.get("columns", {})
     valid = isinstance(found, dict) and all(
-        isinstance(span, dict)
-        and all(type(span.get(key)) is int for key in ("first", "last"))
-        and years["first"] <= span["first"] <= span["last"] <= years["last"]
+        isinstance(span, dict) and _is_span(span, years["first"], years["last"])
         for span in found.values()
     )
     if not valid:
         raise DataError(
-            f"{DESCRIPTOR}, resource {table!r}, property 'coverage.columns': found {found!r}, "
+            f"{DESCRIPTOR}, resource {table!r}, property 'coverage.columns': found {shown(found)}, "
             'expected {"<column>": {"first": <year>, "last": <year>}} inside '
             f"{years['first']}-{years['last']}."
         )
     if strange := [name for name in found if table != "members" or name not in OBLIGATIONS]:
         raise DataError(
             f"{DESCRIPTOR}, resource {table!r}, property 'coverage.columns': found "
-            f"{strange[0]!r}, expected obligations of 'members' ({', '.join(OBLIGATIONS)})."
+            f"{shown(strange[0])}, expected obligations of 'members' ({', '.join(OBLIGATIONS)})."
         )
     return {name: (span["first"], span["last"]) for name, span in found.items()}
 
