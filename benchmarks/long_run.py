@@ -37,7 +37,7 @@ def memory() -> float:
 def fits() -> list[Fit]:
     """Fits of one model to the same rows with other draws, each with a data set of its own."""
     spec = fc.load_model("dyad_onset").with_population("politically_relevant")
-    options = {"population": "politically_relevant", "years": (1980, 2025)}
+    options = {"population": "politically_relevant", "years": (2000, 2025)}
     return [
         fc.fit(spec, load_panel(**options), seed=seed, draws=DRAWS)  # type: ignore[arg-type]
         for seed in range(FITS)
@@ -54,7 +54,7 @@ def ask(fit: Fit, kind: str, rng: np.random.Generator, pairs: np.ndarray) -> Non
         fc.risk(fit, a, how="any", horizon=horizon, severity=level)
     else:
         scenarios = stock_scenarios()
-        fc.simulate(fit, scenarios[rng.integers(len(scenarios))], horizon=5)
+        fc.simulate(fit, scenarios[rng.integers(len(scenarios))], horizon=5, draws=50)
 
 
 def main(queries: int = 100_000) -> None:

@@ -21,7 +21,7 @@ from forecast.errors import ArgumentError, DownloadError
 if TYPE_CHECKING:
     import requests
 
-    from forecast.sources.wire import Frame, Line
+    from forecast.sources.wire import Frame, Line, Session
 
 __all__ = ["Network", "bars", "fetch"]
 
@@ -128,11 +128,11 @@ def _attempt(
     import requests
     import urllib3
 
-    from forecast.sources.wire import BrokenAnswerError, Line
+    from forecast.sources.wire import BrokenAnswerError, Line, Session
 
     line = Line(deadline, network.read)
     try:
-        with requests.Session() as session:
+        with Session() as session:
             session.mount("http://", line)
             session.mount("https://", line)
             # Bytes as they are stored, so that their number can be compared with the announced one.
@@ -171,7 +171,7 @@ def _attempt(
 
 
 def _open(
-    session: requests.Session, url: str, verify: str | bool, network: Network, deadline: float
+    session: Session, url: str, verify: str | bool, network: Network, deadline: float
 ) -> requests.Response:
     """The first answer that does not redirect; what a redirection says besides is not read."""
     at = url
@@ -179,14 +179,20 @@ def _open(
         left = max(deadline - time.monotonic(), 0.001)
         limits = (min(network.connect, left), min(network.read, left))
         # `verify` is given with the request: that of a session loses against the environment.
-        answer = session.get(at, timeout=limits, verify=verify, stream=True, allow_redirects=False)
-        to = session.get_redirect_target(answer)
+        answer = session.get(at, timeout=limits, verify=verify, stream=True)
+        try:
+            to = session.redirection_of(answer)
+        except ValueError:
+            answer.close()
+            raise DownloadError(f"{url}: redirected to an address that is no text.") from None
         if to is None:
             return answer
         answer.close()
         at = urljoin(at, to)
         if not at.lower().startswith(("https:", "http:")):
-            raise DownloadError(f"{url}: redirected to {_shown(at)}, which is no web page; refused.")
+            raise DownloadError(
+                f"{url}: redirected to {_shown(at)}, which is no web page; refused."
+            )
         if url.startswith("https:") and not at.lower().startswith("https:"):
             raise DownloadError(f"{url}: redirected to {_shown(at)}, without TLS; refused.")
     raise DownloadError(f"{url}: redirected more than {_REDIRECTIONS} times.")

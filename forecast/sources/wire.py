@@ -13,14 +13,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import requests
 from requests.adapters import HTTPAdapter
 
-if TYPE_CHECKING:
-    import requests
-
-__all__ = ["BrokenAnswerError", "Bytes", "Frame", "Line", "frame_of"]
+__all__ = ["BrokenAnswerError", "Bytes", "Frame", "Line", "Session", "frame_of"]
 
 _BLOCK = 1 << 16
 #: Longest line between the chunks of an answer, and most lines after the last.
@@ -67,7 +65,8 @@ class Answer(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         raw: Any = Bytes(sock, self.fp.detach(), self.line)  # type: ignore[attr-defined]
-        self.fp = self.line.reader = io.BufferedReader(raw)
+        self.fp = io.BufferedReader(raw)
+        self.line.answer = self
 
     def begin(self) -> None:
         """Read them."""
@@ -80,14 +79,20 @@ class Answer(HTTPResponse):
 class Line(HTTPAdapter):
     """Connections whose every byte, of headers too, comes before a `deadline` (monotonic clock).
 
-    `reader` gives what follows the headers of the last answer.
+    `answer` is the last one.
     """
 
     def __init__(self, deadline: float, patience: float) -> None:
         super().__init__()
         self.deadline, self.patience = deadline, patience
-        self.reader: io.BufferedReader
+        self.answer: HTTPResponse | None = None
         self._answer = type("Answer", (Answer,), {"line": self})
+
+    def close(self) -> None:
+        """End the connections, also one whose answer was given up while its headers were read."""
+        super().close()
+        if self.answer is not None:
+            self.answer.close()
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """As of requests, with answers that are read by `Bytes`."""
@@ -96,6 +101,18 @@ class Line(HTTPAdapter):
             own = {"response_class": self._answer}
             pool.ConnectionCls = type("Connection", (pool.ConnectionCls,), own)
         return pool
+
+
+class Session(requests.Session):
+    """A session that follows no redirection: before it did, it would read the whole page of it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """None, also for an answer that redirects."""
+        return None
+
+    def redirection_of(self, answer: requests.Response) -> str | None:
+        """Where an answer redirects to, or None."""
+        return super().get_redirect_target(answer)
 
 
 @dataclass(frozen=True)
@@ -113,20 +130,22 @@ class Frame:
         BrokenAnswerError
             It ends too early or too late, or something else is between its chunks.
         """
+        assert line.answer is not None
+        reader: io.BufferedReader = line.answer.fp
         try:
             if self.chunked:
-                yield from _chunks(line.reader)
+                yield from _chunks(reader)
             elif self.length is not None:
-                yield from _exactly(line.reader, self.length)
+                yield from _exactly(reader, self.length)
             else:
-                while block := line.reader.read1(_BLOCK):
+                while block := reader.read1(_BLOCK):
                     yield block
                 return
         except OSError as error:  # of the socket, and of TLS
             raise BrokenAnswerError(_words(error, line)) from None
         line.patience = min(line.patience, _LINGER)
         try:
-            more = line.reader.peek(1)
+            more = reader.peek(1)
         except OSError:
             more = b""
         if more:
@@ -134,7 +153,7 @@ class Frame:
 
 
 def frame_of(answer: requests.Response) -> Frame:
-    """How the end of an answer is told; a ValueError if its headers tell it twice, or not rightly."""
+    """How the end of an answer is told; a ValueError if its headers tell it wrongly."""
     lengths = dict.fromkeys(answer.raw.headers.getlist("Content-Length"))
     codings = [text.strip().lower() for text in answer.raw.headers.getlist("Transfer-Encoding")]
     sized = len(lengths) == 1 and not codings and _SIZE.fullmatch(next(iter(lengths)).strip())

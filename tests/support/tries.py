@@ -1,4 +1,4 @@
-"""How many tries a property test makes: a hundred in every run, ten thousand in the nightly lane."""
+"""How many tries a property test makes: a hundred in every run, ten thousand at night."""
 
 from __future__ import annotations
 
