@@ -64,7 +64,7 @@ class Answer(HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        raw: Any = Bytes(sock, self.fp.detach(), self.line)  # type: ignore[attr-defined]
+        raw: Any = Bytes(sock, self.fp.detach(), self.line)
         self.fp = io.BufferedReader(raw)
         self.line.answer = self
 
