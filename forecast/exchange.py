@@ -20,7 +20,7 @@ import stat
 import time
 import uuid
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,6 +46,7 @@ __all__ = [
     "sha256_of",
     "sweep",
     "told",
+    "undisturbed",
     "write_atomically",
 ]
 
@@ -203,14 +204,16 @@ def held(folder: Path, stem: str = STEM, *, wait: float | None = None) -> Iterat
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     path = folder / f"{stem}{_LOCK}"
-    lock = _acquired(path, WAIT if wait is None else wait)
     try:
-        yield
+        lock = _acquired(path, WAIT if wait is None else wait)
+        try:
+            yield
+        finally:
+            # Removed while it is held: who waits sees that it is gone, and makes another.
+            with suppress(OSError):
+                path.unlink()
+            lock.release()
     finally:
-        # Removed while it is held: who waits sees that it is gone, and makes another.
-        with suppress(OSError):
-            path.unlink()
-        lock.release()
         for empty in made:
             with suppress(OSError):
                 empty.rmdir()
@@ -335,6 +338,35 @@ def settle(folder: Path, stem: str = STEM) -> None:
             _settle(folder, stem)
 
 
+def undisturbed[T](folder: Path, last: Path, read: Callable[[], T], stem: str = STEM) -> T:
+    """What is read of a folder between two changes of it; `last` is the file that comes last.
+
+    An error, too, is one of the folder as it stands only if no change came between.
+    """
+
+    def state() -> tuple[int, int] | None:
+        """Of the folder, None while it is being changed."""
+        if os.path.lexists(folder / f"{stem}{_COMMIT}"):
+            return None
+        with suppress(OSError):
+            found = last.stat()
+            return found.st_ino, found.st_mtime_ns
+        return 0, 0
+
+    while True:
+        settle(folder, stem)
+        if (before := state()) is None:
+            continue
+        try:
+            found = read()
+        except (ForecastError, OSError):
+            if state() == before:
+                raise
+        else:
+            if state() == before:
+                return found
+
+
 def _settle(folder: Path, stem: str) -> None:
     journal = folder / f"{stem}{_COMMIT}"
     after = "The change holds, and is completed at the next start."
@@ -371,7 +403,8 @@ def _apply(folder: Path, journal: Path) -> None:
         if path.is_file() and not path.is_symlink() and sha256 in (None, sha256_of(path)):
             path.unlink()
             touched.add(path.parent)
-    for path in touched:
+    # A folder before those in it: what is in one whose own name is lost is lost with it.
+    for path in sorted(touched):
         flush(path)
     for name in content["remove"]:
         for path in [p for p in (folder / name).parents if folder in p.parents]:

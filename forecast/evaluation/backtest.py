@@ -108,6 +108,8 @@ def backtest(
     each fit begins its search at the first fit of the decade.
     """
     plan = _plan(plan, years, horizon, seed)
+    if out is not None:
+        check_target(Path(out), ())
     panel = plan.panel() if panel is None else panel
     origins, shared = plan.years(panel), Shared.of(plan, panel)
     every = (*range(origins[0] - plan.warm_up, origins[0]), *origins)
@@ -314,7 +316,6 @@ class RunFolder:
         It is made, or found with the same configuration; else it is an `ArtifactError`.
         """
         folder = Path(path)
-        check_target(folder, ())
         with held(folder):
             yield cls._found(folder, config)
 
