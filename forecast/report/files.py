@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError, ArtifactError
-from forecast.exchange import is_passing
+from forecast.exchange import is_passing, undisturbed
 from forecast.files import DAMAGES, MARKER, unseal
 from forecast.folders import check_target
 
@@ -154,6 +154,10 @@ def read_earlier(folder: Path) -> Earlier | None:
     ArtifactError
         The report there cannot be read.
     """
+    return undisturbed(folder, folder / MARKER, lambda: _read_earlier(folder))
+
+
+def _read_earlier(folder: Path) -> Earlier | None:
     check_target(folder, ())
     # What a kill left of a first one is no report.
     if not folder.exists() or all(is_passing(path.name) for path in folder.iterdir()):

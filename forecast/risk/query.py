@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Set
+from threading import RLock
 from typing import TYPE_CHECKING, Literal, overload
 from weakref import WeakKeyDictionary
 
@@ -32,7 +33,8 @@ __all__ = ["forget", "remember", "risk", "risk_of_sides"]
 State = str | int
 Many = list[str] | list[int] | list[State] | tuple[State, ...]
 Group = Set[str] | Set[int] | Set[State]
-_REMEMBERED = 4
+#: Simulations that are remembered, however large; and bytes up to which more of them are.
+_REMEMBERED, _ROOM = 4, 1_000_000_000
 
 
 @overload
@@ -196,18 +198,22 @@ def _record(fit: Fit, evidence: Evidence | None) -> CalibrationRecord | None:
 
     if evidence is None or isinstance(evidence, CalibrationRecord):
         return fit.record if evidence is None else evidence
-    if evidence not in _RECORDS:
-        _RECORDS[evidence] = record_of(evidence, tables=fit.panel.tables)
-    return _RECORDS[evidence]
+    with _LOCK:
+        if evidence not in _RECORDS:
+            _RECORDS[evidence] = record_of(evidence, tables=fit.panel.tables)
+        return _RECORDS[evidence]
 
 
 _OUTLOOKS: OrderedDict[tuple[str, int | None, int], Outlook] = OrderedDict()
+#: Held while a fit is simulated: threads that ask at once wait for one simulation.
+_LOCK = RLock()
 
 
 def forget() -> None:
     """Drop the simulated draws that earlier queries left in memory."""
-    _OUTLOOKS.clear()
-    _RECORDS.clear()
+    with _LOCK:
+        _OUTLOOKS.clear()
+        _RECORDS.clear()
 
 
 def remember(fit: Fit, now: StatusQuo) -> None:
@@ -215,9 +221,10 @@ def remember(fit: Fit, now: StatusQuo) -> None:
     from forecast.risk.outlook import Outlook
 
     horizon = len(now.paths.annual)
-    _OUTLOOKS[(fit.id, None, fit.seed)] = Outlook(
-        fit, horizon=horizon, draws=None, seed=fit.seed, now=now
-    )
+    with _LOCK:
+        _OUTLOOKS[(fit.id, None, fit.seed)] = Outlook(
+            fit, horizon=horizon, draws=None, seed=fit.seed, now=now
+        )
 
 
 def _check_states(
@@ -247,12 +254,13 @@ def _outlook(
     from forecast.risk.outlook import Outlook
 
     key = (fit.id, draws, seed)
-    known = _OUTLOOKS.get(key)
-    if known is None or known.horizon < horizon:
-        check()
-        known = Outlook(fit, horizon=max(horizon, 5), draws=draws, seed=seed)
-        _OUTLOOKS[key] = known
-        while len(_OUTLOOKS) > _REMEMBERED:
+    with _LOCK:
+        known = _OUTLOOKS.get(key)
+        if known is None or known.horizon < horizon:
+            check()
+            known = Outlook(fit, horizon=max(horizon, 5), draws=draws, seed=seed)
+            _OUTLOOKS[key] = known
+        _OUTLOOKS.move_to_end(key)
+        while len(_OUTLOOKS) > _REMEMBERED and sum(o.nbytes for o in _OUTLOOKS.values()) > _ROOM:
             _OUTLOOKS.popitem(last=False)
-    _OUTLOOKS.move_to_end(key)
-    return known
+        return known
