@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,9 @@ def _check_place(target: Path, needs: int) -> None:
                 "what it points to, or remove it."
             )
         place = next(p for p in (target.absolute(), *target.absolute().parents) if p.exists())
+        for part in target.absolute().parts[len(place.parts) :]:  # which may be too long
+            with suppress(FileNotFoundError):
+                os.lstat(place / part)
         if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
         if (free := shutil.disk_usage(place).free) < needs:
