@@ -169,7 +169,7 @@ def attempt(
 
 def _contents(root: Path) -> dict[str, tuple[int, ...]]:
     """Inode, size and time of every file below a folder."""
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for folder, _, names in os.walk(root):
         for name in names:
             about = os.lstat(os.path.join(folder, name))
@@ -301,7 +301,7 @@ class _Disk:
         """Put this between the process and its files, for good."""
         for name in _WRAPPED:
             setattr(os, name, getattr(self, f"on_{name}"))
-        io.open = self.open_file  # type: ignore[assignment]
+        io.open = self.open_file
         builtins.open = self.open_file
 
     def opening(self, path: str) -> Callable[[int], None]:
