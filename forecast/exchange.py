@@ -88,6 +88,14 @@ def flush(path: Path) -> None:
         os.close(fd)
 
 
+def _make(folder: Path) -> None:
+    """Make a folder that outlives a power cut, with those above it."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in reversed(made):
+        flush(path.parent)
+
+
 def sha256_of(path: Path | zipfile.Path) -> str:
     """SHA-256 of a file (hex)."""
     with path.open("rb") as file:
@@ -127,7 +135,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     refuse_no_file(path)
     with told(path, after="What was there is as it was."):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         sweep(path.parent)
         # Another writer may sweep it before it is locked, and after it is closed.
         while not _written(path.with_name(passing_name()), path, content):
@@ -233,7 +241,7 @@ def _acquired(path: Path, wait: float) -> FileLock:
 
     while True:
         with told(path.parent, after="Nothing was changed."):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make(path.parent)
             left = max(0.0, until - time.monotonic())
             lock = FileLock(path, timeout=left, thread_local=False, on_acquired=signed)
             try:
