@@ -23,8 +23,8 @@ __all__ = [
     "LANES", "LARGE", "LARGE_SINGLE", "MOST_ODDS", "MOST_SINGLE", "Batches", "ChunkRows", "Members",
     "Span", "add_members", "chunk_odds", "chunk_plain", "chunk_powers", "chunk_predictors",
     "compiled", "compiled_sums", "compiled_values", "group_sums", "largest", "log_odds_product",
-    "machine", "member_products", "member_sums", "odds_product", "odds_score", "plain_moments", "segment_sums",
-    "spread_sums",
+    "machine", "member_products", "member_sums", "odds_product", "odds_score", "plain_moments",
+    "segment_sums", "spread_sums",
 ]  # fmt: skip
 
 
