@@ -63,7 +63,7 @@ def _questions(fit: Fit) -> list[Any]:
         partial(risk, ["IND", "USA"], ["PAK", "CHN"], horizon=5),
         partial(risk, horizon=1),
         partial(risk, "Iran", "Iraq", draws=20),
-        partial(forecast.simulate, fit, scenario, horizon=1, draws=10, capability_paths=1),
+        partial(forecast.simulate, fit, scenario, horizon=2, draws=10, capability_paths=1),
     ]
 
 
