@@ -9,20 +9,21 @@ link or folder that it does not name, stays.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import shutil
-import uuid
+import lzma
+import struct
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import zlib
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from forecast.errors import ArgumentError, ArtifactError
+from forecast.errors import ArtifactError
+from forecast.exchange import leaves, sha256_of, undisturbed, write_atomically
 
 __all__ = [
+    "DAMAGES",
     "MANIFEST",
     "MARKER",
     "SCHEMA_VERSION",
@@ -31,15 +32,11 @@ __all__ = [
     "facts_of",
     "fingerprint_files",
     "fingerprint_values",
-    "keep_newest",
+    "manifest_bytes",
     "manifest_of",
-    "refuse_foreign",
-    "replace_folder",
     "seal",
     "sha256_of",
     "unseal",
-    "write_atomically",
-    "write_files",
     "write_manifest",
 ]
 
@@ -47,14 +44,13 @@ __all__ = [
 MARKER = ".alliance-forecast.json"
 #: Manifest of a folder that is this library's own.
 MANIFEST = "MANIFEST.json"
+#: What reading a damaged file raises, inside an archive too.
+DAMAGES = (
+    OSError, EOFError, ValueError, NotImplementedError, RuntimeError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+)  # fmt: skip
 #: Of the layout of stored fits; part of a fit's id, so that an old layout is never misread.
 SCHEMA_VERSION = 2
-
-
-def sha256_of(path: Path | zipfile.Path) -> str:
-    """SHA-256 of a file (hex)."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
 
 
 def fingerprint_values(**values: object) -> str:
@@ -79,16 +75,23 @@ def code_hash(*folders: str) -> str:
     return fingerprint_files(package, (p for f in folders for p in (package / f).rglob("*.py")))
 
 
-def seal(folder: Path, name: str = MANIFEST, /, **about: Any) -> dict[str, Any]:
+def seal(folder: Path, name: str = MANIFEST, /, **about: Any) -> None:
     """Write the manifest of a folder, last of its files: `about` (JSON), and what the files are."""
-    files = {n: _facts(p) for n, p in sorted(_leaves(folder).items()) if n != name}
-    return write_manifest(folder, about | {"files": files}, name)
+    files = {n: _facts(p) for n, p in sorted(leaves(folder).items()) if n != name}
+    write_manifest(folder, about | {"files": files}, name)
 
 
 def unseal(
-    folder: Path | zipfile.Path, name: str = MANIFEST, *, where: str = "", remedy: str = ""
+    folder: Path | zipfile.Path,
+    name: str = MANIFEST,
+    *,
+    only: Collection[str] | None = None,
+    where: str = "",
+    remedy: str = "",
 ) -> dict[str, Any]:
-    """Manifest of a folder, all of whose files are as they were when it was sealed.
+    """Manifest of a folder whose files (or `only` some) are as they were when it was sealed.
+
+    A change of the folder that was interrupted is completed first.
 
     Raises
     ------
@@ -99,10 +102,21 @@ def unseal(
         copy), and ends with the `remedy`.
     """
     where = where or str(folder)
-    manifest = manifest_of((folder / name).read_bytes(), f"{where}/{name}")
-    for file in manifest["files"]:
-        check_file(folder, file, manifest, where=where, remedy=remedy)
-    return manifest
+
+    def read() -> dict[str, Any]:
+        try:
+            content = (folder / name).read_bytes()
+        except FileNotFoundError:
+            raise
+        except DAMAGES as error:
+            message = f"{where}/{name} cannot be read ({error}). {remedy}"
+            raise ArtifactError(message.rstrip()) from None
+        manifest = manifest_of(content, f"{where}/{name}")
+        for file in manifest["files"] if only is None else only:
+            check_file(folder, file, manifest, where=where, remedy=remedy)
+        return manifest
+
+    return undisturbed(folder, folder / name, read) if isinstance(folder, Path) else read()
 
 
 def check_file(
@@ -117,13 +131,15 @@ def check_file(
     where = where or str(folder)
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise ArtifactError(f"{where}: the manifest names {name!r}, outside it.")
+    if name not in manifest["files"]:
+        raise ArtifactError(f"{where}: the manifest does not name {name}. {remedy}".rstrip())
     expected = manifest["files"][name].get("sha256")
     try:
         found = sha256_of(folder / name)
     except FileNotFoundError:
         raise ArtifactError(f"{where}/{name} is missing. {remedy}".rstrip()) from None
-    except zipfile.BadZipFile as error:
-        raise ArtifactError(f"{where}/{name} is damaged ({error}). {remedy}".rstrip()) from None
+    except DAMAGES as error:
+        raise ArtifactError(f"{where}/{name} cannot be read ({error}). {remedy}".rstrip()) from None
     if found != expected:
         raise ArtifactError(
             f"{where}/{name} has SHA-256 {found}; its manifest says {expected}. It was changed or"
@@ -131,13 +147,16 @@ def check_file(
         )
 
 
-def write_manifest(folder: Path, content: dict[str, Any], name: str = MANIFEST) -> dict[str, Any]:
+def write_manifest(folder: Path, content: Mapping[str, Any], name: str = MANIFEST) -> None:
     """Write a manifest with the SHA-256 of itself; `content` has ``files`` by name."""
+    write_atomically(folder / name, manifest_bytes(content))
+
+
+def manifest_bytes(content: Mapping[str, Any]) -> bytes:
+    """Content of the file of a manifest."""
     content = {key: value for key, value in content.items() if key != "sha256"}
     content["sha256"] = _of_json(content)
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(folder / name, text.encode())
-    return content
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
 
 
 def manifest_of(content: bytes, where: str) -> dict[str, Any]:
@@ -152,7 +171,7 @@ def manifest_of(content: bytes, where: str) -> dict[str, Any]:
         manifest = json.loads(content)
         files, own = manifest["files"], manifest.get("sha256")
         whole = all(isinstance(facts, dict) for facts in files.values())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactError(f"{where} cannot be read ({error}): it is damaged.") from None
     # Manifests of earlier versions have no hash of their own.
     content_only = {key: value for key, value in manifest.items() if key != "sha256"}
@@ -173,169 +192,3 @@ def _of_json(content: Mapping[str, Any]) -> str:
 
 def _facts(path: Path) -> dict[str, Any]:
     return {"sha256": sha256_of(path), "bytes": path.stat().st_size} if path.is_file() else {}
-
-
-def keep_newest(folder: Path, count: int, name: str = MARKER) -> int:
-    """Delete all but the newest sealed folders in a folder of ours; how many went."""
-    found = [path for path in folder.glob("*") if (path / name).is_file()]
-    old = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)[count:]
-    for path in old:
-        shutil.rmtree(path, ignore_errors=True)
-    return len(old)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: into a sibling first, then renamed over `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        staging.write_bytes(content)
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
-
-
-def refuse_foreign(
-    folder: Path, names: Collection[str] | None = None, *, ours: Collection[str] = ()
-) -> None:
-    """Raise if writing into a folder would replace something that this library did not write.
-
-    To be called before the work whose result goes there, too.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Absent, empty, or written by this library.
-    names : collection of str, optional
-        What will be replaced in it; by default all that it holds.
-    ours : collection of str
-        Names that a manifest of the caller's tells to be ours, beside those of `MARKER`.
-
-    Raises
-    ------
-    ArgumentError
-        Names what is there, and says what to do.
-    """
-    if not folder.is_dir():
-        if folder.exists() or folder.is_symlink():
-            raise ArgumentError(
-                f"{folder} is no folder, and would be replaced by one. Nothing was written: "
-                "move it away, or name another folder."
-            )
-        return
-    foreign = [name for name in _foreign(folder, ours) if names is None or name in names]
-    if foreign:
-        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-        raise ArgumentError(
-            f"{folder} holds {foreign[0]}{more}, which this library did not write and which would "
-            "be replaced. Nothing was written: move it away, or name a new or an empty folder."
-        )
-
-
-@contextmanager
-def replace_folder(
-    target: Path,
-    *,
-    ours: Collection[str] = (),
-    keep: bool = False,
-    about: Mapping[str, Any] | None = None,
-) -> Iterator[Path]:
-    """Yield an empty folder that becomes `target` when the block ends without an error.
-
-    An existing `target` is swapped out only at the end; after an error, or a kill, it is still
-    there as it was.
-
-    Parameters
-    ----------
-    target : pathlib.Path
-        Absent, empty, or written by this library; a link to such a folder stays a link.
-    ours : collection of str
-        As in `refuse_foreign`.
-    keep : bool
-        Whether what others put into `target` goes along, as it is; else it is refused.
-    about : mapping, optional
-        Facts for the manifest, which `unseal` gives back.
-
-    Raises
-    ------
-    ArgumentError
-        As `refuse_foreign`, before and after the block.
-    """
-    refuse_foreign(target, () if keep else None, ours=ours)
-    target = target.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    staging.mkdir()
-    try:
-        yield staging
-        written = sorted(_leaves(staging))
-        refuse_foreign(target, written if keep else None, ours=ours)
-        seal(staging, MARKER, **(about or {}))
-        if target.exists():
-            for name in _foreign(target, ours):
-                _copy(target / name, staging / name)
-            old = target.with_name(f".{target.name}.{uuid.uuid4().hex}.old")
-            target.replace(old)
-            staging.replace(target)
-            shutil.rmtree(old)
-        else:
-            staging.replace(target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a folder that may hold other things, each whole or not at all.
-
-    Raises
-    ------
-    ArgumentError
-        A file of that name is there and was not written by this library; nothing is written.
-    """
-    refuse_foreign(folder, files)
-    folder.mkdir(parents=True, exist_ok=True)
-    # First the manifest: what is written before a kill is known as ours by the next run.
-    marker = _marker(folder)
-    known = marker["files"] | {name: facts_of(content) for name, content in files.items()}
-    write_manifest(folder, marker | {"files": dict(sorted(known.items()))}, MARKER)
-    for name, content in files.items():
-        write_atomically(folder / name, content)
-
-
-def _marker(folder: Path) -> dict[str, Any]:
-    """Marker of a folder; one without files if there is none that can be read."""
-    try:
-        found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        files = found["files"]
-        # Earlier versions wrote names only.
-        return {**found, "files": files if isinstance(files, dict) else {str(n): {} for n in files}}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {"files": {}}
-
-
-def _foreign(folder: Path, ours: Collection[str]) -> list[str]:
-    """Names of what is in a folder and not known as ours, sorted."""
-    known = {MARKER, *_marker(folder)["files"], *ours}
-    return sorted(n for n, p in _leaves(folder).items() if n not in known or p.is_symlink())
-
-
-def _leaves(folder: Path) -> dict[str, Path]:
-    """Everything below a folder by its name there, but folders that hold something."""
-    found: dict[str, Path] = {}
-    for path in folder.iterdir():
-        inside = {} if path.is_symlink() or not path.is_dir() else _leaves(path)
-        found |= {f"{path.name}/{name}": leaf for name, leaf in inside.items()}
-        if not inside:
-            found[path.name] = path
-    return found
-
-
-def _copy(path: Path, to: Path) -> None:
-    """The same at another place: a link as a link, with permissions and times."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink() or path.is_file():
-        shutil.copy2(path, to, follow_symlinks=False)
-    elif path.is_dir():
-        to.mkdir()
-    else:
-        raise ArgumentError(f"{path} is no file, folder or link and cannot be kept: move it away.")

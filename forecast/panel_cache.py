@@ -3,30 +3,25 @@
 An entry is a sealed folder ``<cache>/panels/<key>/`` with the rows as Parquet. The key is a SHA-256
 over the data (the content of the files behind them), the options of `load_panel`, the requested
 columns and the code that makes them; so nothing is ever out of date: other data or other code have
-another key. An entry that is damaged or half there is made anew. Its hashes are against damage, not
+another key. An entry that is damaged or half there is made
+anew; where none can be kept, panels are made each time. Its hashes are against damage, not
 against somebody who can write to the cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import numpy as np
 
-from forecast.errors import ArgumentError, ArtifactError, UnknownNameError
+from forecast.errors import ArgumentError, ArtifactError, StorageError, UnknownNameError
 from forecast.features.gather import FeatureRequest, compute_features
-from forecast.files import (
-    MARKER,
-    code_hash,
-    fingerprint_files,
-    fingerprint_values,
-    keep_newest,
-    replace_folder,
-    unseal,
-)
+from forecast.files import MARKER, code_hash, fingerprint_files, fingerprint_values, unseal
+from forecast.folders import keep_newest, replace_folder, write_all
 from forecast.panel.build import load_panel
 from forecast.panel.types import (
     CHOICES,
@@ -39,8 +34,8 @@ from forecast.panel.types import (
     UnderWay,
     Unit,
     choose,
+    packed_rows,
     read_rows,
-    write_rows,
 )
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
@@ -106,10 +101,11 @@ def cached_panel(
     place = _folder(folder) / key
     try:
         return _open(place, key, options)
-    except (FileNotFoundError, ArtifactError):
-        pass  # never made, or damaged: made anew, over what is there
+    except (OSError, ArtifactError):
+        pass  # never made, damaged, or not to be read: made anew, over what is there
     panel = compute_features(load_panel(**options), requests)
-    _save(panel, place, key)
+    with suppress(StorageError):  # a panel that cannot be kept is made again the next time
+        _save(panel, place, key)
     return panel
 
 
@@ -208,5 +204,5 @@ def _open(place: Path, key: str, options: PanelOptions) -> Panel:
 def _save(panel: Panel, place: Path, key: str) -> None:
     about = panel.choices | {"fingerprint": panel.fingerprint, "key": key}
     with replace_folder(place, ours=[_ROWS], about=about) as staging:
-        write_rows(panel.data, staging / _ROWS)
+        write_all(staging, {_ROWS: packed_rows(panel.data)})
     keep_newest(place.parent, _KEPT)

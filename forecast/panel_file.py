@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -17,10 +16,11 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError
-from forecast.files import MANIFEST, seal, unseal, write_atomically
+from forecast.exchange import write_atomically
+from forecast.files import MANIFEST, facts_of, manifest_bytes, unseal
 from forecast.panel.build import load_panel
 from forecast.panel.types import Panel, choose
-from forecast.sources.stored import read_tables, write_tables
+from forecast.sources.stored import about_tables, packed_tables, read_tables
 
 __all__ = ["open_panel", "save_panel"]
 
@@ -59,14 +59,17 @@ def save_panel(panel: Panel, path: str | Path) -> None:
             f"{again.data.sizes['row']} that its tables give for {years[0]}–{years[1]}; rows or "
             "outcomes were changed after load_panel. Change the tables instead."
         )
-    whole = io.BytesIO()
-    with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(whole, "w") as archive:
-        folder = Path(scratch)
-        data = write_tables(panel.tables, folder)
-        choices = panel.choices | {"years": list(years)}
-        seal(folder, layout=_LAYOUT, panel=choices, rows=_digest(panel.data), data=data)
-        for file in sorted(folder.iterdir()):
-            archive.write(file, file.name)
+    whole, files = io.BytesIO(), packed_tables(panel.tables)
+    about = {
+        "layout": _LAYOUT,
+        "panel": panel.choices | {"years": list(years)},
+        "rows": _digest(panel.data),
+        "data": about_tables(panel.tables),
+        "files": {name: facts_of(content) for name, content in sorted(files.items())},
+    }
+    with zipfile.ZipFile(whole, "w") as archive:
+        for name, content in {MANIFEST: manifest_bytes(about), **files}.items():
+            archive.writestr(name, content)
     write_atomically(Path(path), whole.getvalue())
 
 

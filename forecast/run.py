@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from forecast.draws import check_whole
 from forecast.errors import UnknownNameError
 from forecast.panel.types import CHOICES
 from forecast.parallel import beside
@@ -58,6 +59,8 @@ class FitOptions(TypedDict, total=False):
     draws: int
 
 
+#: Bytes on disk: of a fit without its draws, of a draw (of two thousand numbers), of a report.
+_FIT_BYTES, _DRAW_BYTES, _REPORT_BYTES = 32_000_000, 16_000, 32_000_000
 _DEFAULTS: FitOptions = {"method": "laplace", "seed": SEED, "draws": DRAWS}
 
 
@@ -145,9 +148,12 @@ def run(
         `folder` holds something else than an earlier report, or an option cannot be used: found
         before the fit.
     """
+    from forecast.folders import check_target
     from forecast.modeling.spec import load_model
     from forecast.report.files import read_earlier
 
+    _check_years(horizon, backtest_years)
+    check_target(Path(folder), (), needs=_REPORT_BYTES)
     read_earlier(Path(folder))
     for theory in theories:  # what is wrong with one is said before the fit
         load_model(default_model(data) if model is None else model).under(theory)
@@ -194,6 +200,8 @@ def fit_and_save(
     if unknown := [name for name in asked if name not in _DEFAULTS]:
         raise UnknownNameError("option of a fit", unknown[0], _DEFAULTS)
     checked_options({}, workers=1, **asked)
+    opened = open_store(store)
+    opened.check(_FIT_BYTES + int(asked["draws"]) * _DRAW_BYTES)
     spec = load_model(default_model(data) if model is None else model)
     with clock.step("Panel"):
         # With its columns: the checks and the record of the fit read them again.
@@ -201,8 +209,14 @@ def fit_and_save(
     with clock.step(f"Fit ({asked['method']})"):
         fitted = fit(spec, panel, **asked).require_passed()
     with clock.step("Save the fit"):
-        open_store(store).save(fitted)
+        opened.save(fitted)
     return fitted
+
+
+def _check_years(horizon: int, backtest_years: int) -> None:
+    """Refuse years ahead, and years that are forecast anew, that there cannot be."""
+    check_whole("horizon", horizon, 1, 20)
+    check_whole("backtest_years", backtest_years, 0, 100)
 
 
 def panel_options(spec: ModelSpec, under_way: UnderWay | None = None) -> dict[str, Any]:
@@ -243,8 +257,11 @@ def report_of(
     ArgumentError
         `folder` holds something else than an earlier report.
     """
+    from forecast.folders import check_target
     from forecast.report.files import read_earlier
 
+    _check_years(horizon, backtest_years)
+    check_target(Path(folder), (), needs=_REPORT_BYTES)
     read_earlier(Path(folder))
     written, _ = _report(
         fit,

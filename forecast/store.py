@@ -9,42 +9,54 @@ Layout of one artifact, ``<root>/fits/<id>/``::
     MANIFEST.json       SHA-256 and size of each file above and of itself; written last
     RECORD.json         calibration record with its own SHA-256; comes later, may be replaced
 
-A folder without a manifest is not an artifact: an interrupted save leaves nothing that loads. The
+A folder without a manifest is not an artifact: an interrupted save leaves nothing that loads. On
+this machine a fit is saved as `forecast.folders.replace_folder` writes; elsewhere its manifest
+comes last, in one piece, and nothing of it is put on the disk when it is read. The
 calibration record is what was learnt about a fit after it was made, so it is not part of the id.
 """
 
 from __future__ import annotations
 
-import json
-import tempfile
+import io
 import uuid
-from contextlib import suppress
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import xarray as xr
-
-from forecast.errors import ArgumentError, ArtifactError, MissingFileError, UnknownNameError
-from forecast.files import MANIFEST, SCHEMA_VERSION, manifest_of, seal, unseal
-from forecast.panel.types import read_rows, write_rows
-from forecast.sources.stored import read_tables, write_tables
+from forecast.errors import (
+    ArgumentError,
+    ArtifactError,
+    ForecastError,
+    MissingFileError,
+    StorageError,
+    UnknownNameError,
+    nearest,
+)
+from forecast.exchange import settle, write_atomically
+from forecast.files import (
+    MANIFEST,
+    SCHEMA_VERSION,
+    facts_of,
+    manifest_bytes,
+    manifest_of,
+    unseal,
+)
+from forecast.fit_files import FILES, files_of_fit, model_in, read_fit
+from forecast.folders import check_target, discard, replace_folder, write_all
 
 if TYPE_CHECKING:
     import fsspec
 
     from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.inference.fit import Fit
-    from forecast.panel.types import Panel
 
 __all__ = ["Store", "open_store"]
 
 _RECORD = "RECORD.json"
-
-#: Coordinates of a panel's rows beside the year, in any unit.
-_ROW_KEYS = ("ccode", "ccode_a", "ccode_b", "conflict_id", "alliance_id")
 
 
 @dataclass(frozen=True)
@@ -67,9 +79,45 @@ class Store:
 
     def ids(self) -> list[str]:
         """Ids of the complete fits in the store, sorted."""
-        self.fs.invalidate_cache()
-        found = self.fs.glob(f"{self.root}/fits/*/MANIFEST.json")
-        return sorted(str(path).rsplit("/", 2)[1] for path in found)
+        return [name for name in self.names() if name in self]
+
+    def names(self) -> list[str]:
+        """Names in the folder of the fits, also of what is no complete one."""
+        with self._asked("cannot be read"):
+            self.fs.invalidate_cache()
+            try:
+                found = self.fs.ls(f"{self.root}/fits", detail=False)
+            except FileNotFoundError:
+                return []
+        names = sorted(str(path).rstrip("/").rsplit("/", 1)[1] for path in found)
+        names = [name for name in names if not name.startswith(".")]
+        for name in names:
+            if self.local is not None:
+                settle(self.local / "fits" / name)
+        return names
+
+    @contextmanager
+    def _asked(self, what: str) -> Iterator[None]:
+        """Turn what the driver of a store raises into an error that names the store."""
+        try:
+            yield
+        except ForecastError:
+            raise
+        except OSError as error:
+            raise StorageError(self.root, what, error) from None
+        except Exception as error:
+            if self.local is not None:
+                raise
+            # Drivers raise errors of their own: of credentials, buckets, connections.
+            why = f"{type(error).__name__}: {str(error)[:500]}"
+            raise StorageError(self.root, what, why) from error
+
+    @property
+    def local(self) -> Path | None:
+        """Folder of the store, where it is one of this machine."""
+        from fsspec.implementations.local import LocalFileSystem
+
+        return Path(self.root) if isinstance(self.fs, LocalFileSystem) else None
 
     def newest(self) -> str:
         """Id of the fit that was saved last.
@@ -79,10 +127,7 @@ class Store:
         MissingFileError
             The store has no fit.
         """
-        created = {
-            fit_id: json.loads(self.fs.cat_file(f"{self._folder(fit_id)}/MANIFEST.json"))["created"]
-            for fit_id in self.ids()
-        }
+        created = {fit_id: self._created(fit_id) for fit_id in self.ids()}
         if not created:
             raise MissingFileError(
                 f"The store {self.root} has no fit. Make one with `forecast fit` or `forecast run`,"
@@ -90,8 +135,23 @@ class Store:
             )
         return max(created, key=lambda fit_id: (created[fit_id], fit_id))
 
+    def _created(self, fit_id: str) -> str:
+        """When a fit was saved; when its manifest was last written, if that is damaged."""
+        path = f"{self._folder(fit_id)}/{MANIFEST}"
+        try:
+            return str(manifest_of(self.fs.cat_file(path), path)["created"])
+        except (ArtifactError, KeyError, OSError):
+            # Its own error comes when it is loaded; that it is damaged hides no other.
+            try:
+                return str(self.fs.modified(path).astimezone(UTC).isoformat())
+            except (OSError, NotImplementedError):
+                return ""
+
     def __contains__(self, fit_id: object) -> bool:
-        return isinstance(fit_id, str) and self.fs.exists(f"{self._folder(fit_id)}/MANIFEST.json")
+        with self._asked("cannot be read"):
+            return isinstance(fit_id, str) and bool(
+                self.fs.exists(f"{self._folder(fit_id)}/{MANIFEST}")
+            )
 
     def save(self, fit: Fit) -> str:
         """Save a fit under its id and return the id.
@@ -118,26 +178,37 @@ class Store:
         return fit.id
 
     def _save_fit(self, fit: Fit) -> None:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / fit.id
-            folder.mkdir()
-            _write_fit(fit, folder)
-            created = datetime.now(UTC).isoformat()
-            manifest = seal(folder, id=fit.id, schema_version=SCHEMA_VERSION, created=created)
-            target = self._folder(fit.id)
-            for name in manifest["files"]:
-                remote = f"{target}/{name}"
-                self.fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
-                self.fs.put_file(str(folder / name), remote)
-            # Last, and in one piece: from now on the artifact exists.
-            self._replace(f"{target}/{MANIFEST}", (folder / MANIFEST).read_text(encoding="utf-8"))
+        files = files_of_fit(fit)
+        about = {
+            "id": fit.id,
+            "schema_version": SCHEMA_VERSION,
+            "created": datetime.now(UTC).isoformat(),
+        }
+        target = self._folder(fit.id)
+        if self.local is not None:
+            # Ours whatever is in them: without a manifest they are what a kill has left.
+            with replace_folder(
+                Path(target), ours=list(files), keep=True, about=about, name=MANIFEST
+            ) as staging:
+                write_all(staging, files)
+            return
+        for name, content in files.items():
+            self._put(f"{target}/{name}", content)
+        known = {name: facts_of(content) for name, content in sorted(files.items())}
+        # Last, and in one piece: from now on the artifact exists.
+        self._put(f"{target}/{MANIFEST}", manifest_bytes(about | {"files": known}))
 
-    def _replace(self, target: str, text: str) -> None:
-        """Write a file beside its place first, then move it there."""
+    def _put(self, target: str, content: bytes) -> None:
+        """Write a file whole or not at all: beside its place first, then moved there."""
+        if self.local is not None:
+            write_atomically(Path(target), content)
+            return
         folder, name = target.rsplit("/", 1)
         staging = f"{folder}/.{name}.{uuid.uuid4().hex}"
-        self.fs.pipe_file(staging, text.encode())
-        self.fs.mv(staging, target)
+        with self._asked("cannot be written"):
+            self.fs.makedirs(folder, exist_ok=True)
+            self.fs.pipe_file(staging, content)
+            self.fs.mv(staging, target)
 
     def save_record(self, fit_id: str, record: CalibrationRecord) -> None:
         """Put a calibration record beside a saved fit, in the place of the one that is there.
@@ -151,7 +222,7 @@ class Store:
             raise UnknownNameError("fit id", fit_id, self.ids(), "A record belongs to a saved fit.")
         from forecast.evaluation.record_forms import sealed
 
-        self._replace(f"{self._folder(fit_id)}/{_RECORD}", sealed(record, fit_id))
+        self._put(f"{self._folder(fit_id)}/{_RECORD}", sealed(record, fit_id).encode())
 
     def load_record(self, fit_id: str) -> CalibrationRecord | None:
         """Calibration record of a saved fit (its full id); None when it has none.
@@ -165,9 +236,11 @@ class Store:
         from forecast.evaluation.record_forms import unsealed
 
         where = f"{self._folder(fit_id)}/{_RECORD}"
-        if not self.fs.exists(where):
-            return None
-        return CalibrationRecord.from_dict(unsealed(self.fs.cat_file(where), fit_id, where))
+        with self._asked("cannot be read"):
+            if not self.fs.exists(where):
+                return None
+            content = self.fs.cat_file(where)
+        return CalibrationRecord.from_dict(unsealed(content, fit_id, where))
 
     def load(self, fit_id: str) -> Fit:
         """Fit with this id (or a prefix of it that only one artifact has).
@@ -185,109 +258,68 @@ class Store:
             detail = f"{len(matches)} artifacts of {self.root} have it as their prefix."
             raise UnknownNameError("fit id", fit_id, self.ids(), detail)
         fit_id = matches[0]
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "fit"
-            remote = self._folder(fit_id)
+        remote = self._folder(fit_id)
+        folder = self._readable(fit_id)
+        manifest = unseal(folder, only=(), where=remote)
+        if (found := manifest.get("schema_version")) != SCHEMA_VERSION:
+            raise ArtifactError(
+                f"{remote}/MANIFEST.json: schema_version is {found}, expected {SCHEMA_VERSION}:"
+                " another version of the library saved this fit, with other rows and terms. Make"
+                f" it anew: `forecast fit {model_in(folder)}`."
+            )
+        _expect(manifest, "id", fit_id, remote)
+        unseal(folder, where=remote, remedy="Fit again.")
+        return replace(read_fit(folder, fit_id), record=self.load_record(fit_id))
+
+    def check(self, needs: int = 0) -> None:
+        """Raise if nothing can be saved here (`needs` bytes, about); to be called before the work.
+
+        Raises
+        ------
+        ArgumentError, StorageError
+            As `forecast.folders.check_target`; of a store elsewhere, what its driver says.
+        """
+        if self.local is not None:
+            check_target(self.local / "fits", (), needs=needs)
+        else:
+            self.names()
+
+    def damage(self, fit_id: str) -> str:
+        """What is wrong with the files of a fit; empty if they are as they were saved."""
+        try:
+            folder = self._readable(fit_id)
+            unseal(folder, where=self._folder(fit_id), remedy="Fit again.")
+            self.load_record(fit_id)
+        except FileNotFoundError:
+            return f"{self._folder(fit_id)} has no {MANIFEST}: its save was interrupted."
+        except ForecastError as error:
+            return str(error)
+        return ""
+
+    def remove(self, fit_id: str) -> bool:
+        """Delete a fit with all that is in its folder; False where another is writing it."""
+        if self.local is not None:
+            return discard(self.local / "fits" / fit_id, (*FILES, MANIFEST, _RECORD))
+        with self._asked("cannot be written"):
+            # The manifest first: from now on the artifact does not exist.
+            if fit_id in self:
+                self.fs.rm_file(f"{self._folder(fit_id)}/{MANIFEST}")
+            self.fs.rm(self._folder(fit_id), recursive=True)
+        return True
+
+    def _readable(self, fit_id: str) -> Path | zipfile.Path:
+        """Folder of a fit; of one that is elsewhere, its files in memory."""
+        remote = self._folder(fit_id)
+        if self.local is not None:
+            return Path(remote)
+        archive = zipfile.ZipFile(io.BytesIO(), "w")
+        with self._asked("cannot be read"):
             content = self.fs.cat_file(f"{remote}/{MANIFEST}")
-            manifest = manifest_of(content, f"{remote}/{MANIFEST}")
-            if (found := manifest.get("schema_version")) != SCHEMA_VERSION:
-                model = json.loads(self.fs.cat_file(f"{remote}/fit.json"))["spec"]["name"]
-                raise ArtifactError(
-                    f"{remote}/MANIFEST.json: schema_version is {found}, expected"
-                    f" {SCHEMA_VERSION}: another version of the library saved this fit, with other"
-                    f" rows and terms. Make it anew: `forecast fit {model}`."
-                )
-            _expect(manifest, "id", fit_id, remote)
-            folder.mkdir()
-            (folder / MANIFEST).write_bytes(content)
-            for name in manifest["files"]:
-                path = (folder / name).resolve()
-                if path.is_relative_to(folder.resolve()):  # else refused below
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    with suppress(FileNotFoundError):
-                        self.fs.get_file(f"{remote}/{name}", str(path))
-            unseal(folder, where=remote, remedy="Fit again.")
-            return replace(_read_fit(folder, fit_id), record=self.load_record(fit_id))
-
-
-def _write_fit(fit: Fit, folder: Path) -> None:
-    """Every file of an artifact but the manifest."""
-    panel, tables = fit.panel, fit.panel.tables
-    about = {
-        "id": fit.id,
-        "method": fit.method,
-        "seed": fit.seed,
-        "versions": fit.versions,
-        "spec": fit.spec.to_dict(),
-        "encoding": fit.encoding.to_dict(),
-        "diagnostics": fit.diagnostics.to_dict(),
-        "panel": panel.choices | {"fingerprint": panel.fingerprint},
-        "tables": None if tables is None else write_tables(tables, folder / "tables"),
-    }
-    text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / "fit.json").write_text(text, encoding="utf-8")
-    fit.posterior.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
-    write_rows(panel.data, folder / "rows.parquet")
-
-
-def _read_fit(folder: Path, fit_id: str) -> Fit:
-    """Fit from the files of an artifact, held against its id."""
-    from forecast.inference.diagnostics import Diagnostics
-    from forecast.inference.fit import Fit, fit_id_of
-    from forecast.modeling.encoding import Encoding
-    from forecast.modeling.spec import ModelSpec
-
-    about = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
-    with xr.open_datatree(folder / "posterior.nc", engine="h5netcdf") as opened:
-        posterior = opened.load()
-    fit = Fit(
-        id=fit_id,
-        spec=ModelSpec.from_dict(about["spec"], source="fit.json"),
-        encoding=Encoding.from_dict(about["encoding"]),
-        panel=_read_panel(folder, about),
-        posterior=posterior,
-        diagnostics=Diagnostics.from_dict(about["diagnostics"]),
-        method=about["method"],
-        seed=about["seed"],
-        versions=about["versions"],
-    )
-    if (found := fit_id_of(fit)) != fit_id:
-        raise ArtifactError(
-            f"The content of artifact {fit_id[:12]} has the id {found[:12]}: its specification,"
-            " data, method, seed or draws are not those of the fit that was saved."
-        )
-    return fit
-
-
-def _read_panel(folder: Path, about: dict[str, Any]) -> Panel:
-    from forecast.panel.types import CHOICES, Panel, choose
-    from forecast.panel.world import build_world
-
-    path, facts = folder / "rows.parquet", about["tables"]
-    data = _earlier_rows(path, about["panel"]) if "columns" in about["panel"] else read_rows(path)
-    tables = None if facts is None else read_tables(folder / "tables", facts)
-    options = {name: about["panel"][name] for name in CHOICES}
-    world = None
-    if tables is not None:
-        choices = choose(**options)
-        world = build_world(tables, outcome=choices.events, succession=choices.succession)
-    return Panel(
-        data=data.load(),
-        world=world,
-        tables=tables,
-        fingerprint=about["panel"]["fingerprint"],
-        **options,
-    )
-
-
-def _earlier_rows(path: Path, about: dict[str, Any]) -> xr.Dataset:
-    """Rows of an artifact of before December 2026, whose attributes are in ``fit.json``."""
-    rows = pd.read_parquet(path)
-    data = xr.Dataset.from_dataframe(rows.rename_axis("row")).drop_vars("row")
-    names = [n for n in ("year", *_ROW_KEYS) if n in data]
-    for name, attrs in about["columns"].items():
-        data[name].attrs |= attrs
-    return data.set_coords(names).assign_attrs(about["attrs"])
+            archive.writestr(MANIFEST, content)
+            for name in manifest_of(content, f"{remote}/{MANIFEST}")["files"]:
+                with suppress(FileNotFoundError):
+                    archive.writestr(name, self.fs.cat_file(f"{remote}/{name}"))
+        return zipfile.Path(archive)
 
 
 def _expect(manifest: dict[str, Any], key: str, expected: object, where: str) -> None:
@@ -308,9 +340,37 @@ def open_store(url: str | Path) -> Store:
     Returns
     -------
     Store
+
+    Raises
+    ------
+    ArgumentError
+        No such scheme, its driver is not installed, it cannot be written, or a path that is none.
     """
     import fsspec
 
-    text = str(Path(url).expanduser().resolve()) if "://" not in str(url) else str(url)
-    fs, root = fsspec.core.url_to_fs(text)
+    text = str(url)
+    scheme = text.split("://")[0] if "://" in text else ""
+    known = sorted({*fsspec.available_protocols(), "file"} - _READ_ONLY)
+    if scheme in _READ_ONLY:
+        raise ArgumentError(
+            f"store={text!r}: {scheme} cannot be written; expected a folder, or a URL such as"
+            " s3://bucket/path."
+        )
+    try:
+        if not text.strip():
+            raise ValueError("it is empty")
+        fs, root = fsspec.core.url_to_fs(text if scheme else str(Path(url).expanduser().resolve()))
+    except ImportError as error:
+        raise ArgumentError(f"store={text!r}: its driver is not installed ({error}).") from None
+    except Exception as error:
+        near = nearest(scheme, known) if scheme and scheme not in known else None
+        hint = f" Did you mean {near}://?" if near else ""
+        raise ArgumentError(
+            f"store={text!r} is no store ({str(error)[:300]}).{hint} Expected a folder, or a URL"
+            " that fsspec can write."
+        ) from None
     return Store(fs=fs, root=str(root).rstrip("/"))
+
+
+#: Schemes of fsspec that nothing can be saved to.
+_READ_ONLY = {"http", "https", "zip", "tar", "libarchive", "git", "github", "reference", "data"}

@@ -10,17 +10,9 @@ import pytest
 
 from forecast import cli
 from forecast.errors import ArgumentError, ArtifactError
-from forecast.files import (
-    MANIFEST,
-    MARKER,
-    keep_newest,
-    refuse_foreign,
-    replace_folder,
-    seal,
-    unseal,
-    write_atomically,
-    write_files,
-)
+from forecast.exchange import write_atomically
+from forecast.files import MANIFEST, MARKER, seal, unseal
+from forecast.folders import check_target, keep_newest, replace_folder, write_files
 
 
 def _write(folder: Path, *, keep: bool = False, **files: str) -> None:
@@ -50,10 +42,9 @@ def test_what_was_written_before_is_replaced_as_a_whole(tmp_path: Path) -> None:
     _write(tmp_path / "out", old="1", page="1")
     _write(tmp_path / "out", page="2")
     assert _names(tmp_path / "out") == [MARKER, "page"]
-    (tmp_path / "latest").symlink_to("out")
-    _write(tmp_path / "latest", page="3")
-    assert (tmp_path / "latest").is_symlink()
-    assert (tmp_path / "out" / "page").read_text() == "3"
+    with replace_folder(tmp_path / "out"):
+        pass
+    assert _names(tmp_path / "out") == [MARKER]
 
 
 def _file(folder: Path) -> None:
@@ -105,8 +96,8 @@ def _pipe(folder: Path) -> None:
     [
         (_file, "is no folder"),
         (_pipe, "is no folder"),
-        (_link_to_nothing, "is no folder"),
-        (_link_to_other, "holds page"),
+        (_link_to_nothing, "is a link, to 'nowhere'"),
+        (_link_to_other, "is a link, to 'thesis'"),
         (_other, "holds page"),
         (_added, r"holds notes/a\.txt"),
         (_empty_folder_inside, "holds later"),
@@ -118,8 +109,8 @@ def test_what_others_made_is_refused_before_the_work_begins(tmp_path: Path, make
     out = tmp_path / "out"
     make(out)
     before = {p: os.lstat(p) for p in sorted(tmp_path.rglob("*"))}
-    with pytest.raises(ArgumentError, match=f"out.*{found}.*move it away"):
-        refuse_foreign(out)
+    with pytest.raises(ArgumentError, match=f"out.*{found}.*(move it away|name what)"):
+        check_target(out)
     with pytest.raises(ArgumentError, match=found), replace_folder(out):
         pytest.fail("the work began")
     assert {p: os.lstat(p) for p in sorted(tmp_path.rglob("*"))} == before
@@ -156,9 +147,17 @@ def test_what_others_put_there_goes_along_as_it_is(tmp_path: Path) -> None:
         _write(out, keep=True, page="4", new="4")
     assert (out / "new").read_text() == "mine"
     os.mkfifo(out / "pipe")
-    with pytest.raises(ArgumentError, match="pipe is no file, folder or link"):
-        _write(out, keep=True, page="5")
-    assert (out / "page").read_text() == "3"
+    out.chmod(0o700)
+    same = out.stat().st_ino
+    _write(out, keep=True, page="5")
+    assert (out / "pipe").is_fifo()
+    assert (out.stat().st_mode & 0o777, out.stat().st_ino) == (0o700, same)
+    # What was edited is the user's now: never replaced, and left when it would go.
+    (out / "page").write_text("edited")
+    with pytest.raises(ArgumentError, match=r"page, which .* was changed since"):
+        _write(out, keep=True, page="6")
+    _write(out, keep=True, other="6")
+    assert (out / "page").read_text() == "edited"
 
 
 def test_single_files_beside_those_of_others(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,20 +28,14 @@ from forecast.evaluation.forecast_table import Parts, forecast_rows, forecast_ta
 from forecast.evaluation.origins import known_steps, target_panel, target_rows
 from forecast.evaluation.plan import CHECK, BacktestPlan
 from forecast.evaluation.rolling import Job, JobResult, Shared, jobs_of, run_jobs
-from forecast.files import (
-    MANIFEST,
-    check_file,
-    facts_of,
-    manifest_of,
-    write_atomically,
-    write_manifest,
-)
+from forecast.exchange import held, is_passing, write_atomically
+from forecast.files import MANIFEST, MARKER, check_file, facts_of, unseal, write_manifest
+from forecast.folders import check_target
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
 __all__ = [
-    "Backtest", "BacktestPlan", "RunFolder", "backtest", "complete_rows",
-    "read_forecasts",
+    "Backtest", "BacktestPlan", "RunFolder", "backtest", "complete_rows", "read_forecasts",
 ]  # fmt: skip
 
 
@@ -113,6 +107,8 @@ def backtest(
     each fit begins its search at the first fit of the decade.
     """
     plan = _plan(plan, years, horizon, seed)
+    if out is not None:
+        check_target(Path(out), ())
     panel = plan.panel() if panel is None else panel
     origins, shared = plan.years(panel), Shared.of(plan, panel)
     every = (*range(origins[0] - plan.warm_up, origins[0]), *origins)
@@ -120,8 +116,11 @@ def backtest(
     steps, without = known_steps(scored, every, window=plan.window)
     jobs = jobs_of(shared, steps)
     rows = {(o, h): target_rows(target_panel(scored[h], o + h - 1), o, h) for o, h in steps}
-    folder = None if out is None else RunFolder.open(out, plan.identity(panel))
-    results = _results(shared, jobs, rows, folder, workers=workers, client=client, show=progress)
+    kept = nullcontext() if out is None else RunFolder.opened(out, plan.identity(panel))
+    with kept as folder:
+        results = _results(
+            shared, jobs, rows, folder, workers=workers, client=client, show=progress
+        )
     names = [m.name for m in shared.methods[: len(shared.methods) - bool(plan.nuts_at)]]
     about = {"panel": panel.to_dict(), "steps_without_outcome": [list(step) for step in without]}
     return _scored(plan, Parts(jobs, results, rows, names, CHECK), origins, about)
@@ -221,8 +220,9 @@ def read_forecasts(folder: str | Path) -> pd.DataFrame:
     ----------
     folder : str or Path
         Folder of ``forecast backtest --out`` or of ``backtest(out=…)``, while it runs or after;
-        or one Parquet file of such rows. Rows that one of the methods could not forecast are left
-        out for all, and counted in ``attrs["rows_left_out"]``.
+        or one Parquet file of such rows. What we wrote must be as we wrote it. Rows that one of
+        the methods could not forecast are left out for all, and counted in
+        ``attrs["rows_left_out"]``.
 
     Raises
     ------
@@ -230,6 +230,8 @@ def read_forecasts(folder: str | Path) -> pd.DataFrame:
         There are no forecasts in the folder.
     DataError
         A file has not the columns of forecasts.
+    ArtifactError
+        A file was changed or damaged.
     """
     path = Path(folder)
     whole = [path] if path.is_file() else [path / "tables" / "forecasts.parquet"]
@@ -243,7 +245,7 @@ def read_forecasts(folder: str | Path) -> pd.DataFrame:
             f"{path} has no forecasts; expected the folder that `forecast backtest --out` wrote."
         )
     parts = []
-    for file in files:
+    for file in _whole(files):
         part = pd.read_parquet(file)
         missing = [name for name in _NEEDED if name not in part]
         if missing:
@@ -252,6 +254,20 @@ def read_forecasts(folder: str | Path) -> pd.DataFrame:
             )
         parts.append(part)
     return complete_rows(pd.concat(parts, ignore_index=True))
+
+
+def _whole(files: list[Path]) -> Iterator[Path]:
+    """Files that are as we wrote them; those of a job that was killed are left out."""
+    for file in files:
+        run, own = file.parents[1], file.parent
+        if (run / MANIFEST).is_file():
+            name = f"{own.name}/{file.name}"
+            if name not in unseal(run, only=())["files"]:
+                continue
+            unseal(run, only=[name])
+        elif (own / MARKER).is_file():
+            unseal(own, MARKER, only=[file.name])
+        yield file
 
 
 def complete_rows(forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -292,21 +308,30 @@ class RunFolder:
     manifest: dict[str, Any]
 
     @classmethod
-    def open(cls, path: str | Path, config: Mapping[str, Any]) -> RunFolder:
-        """Folder of a configuration: made, or found with the same; else an `ArtifactError`."""
+    @contextmanager
+    def opened(cls, path: str | Path, config: Mapping[str, Any]) -> Iterator[RunFolder]:
+        """Folder of a configuration, while no other process writes it.
+
+        It is made, or found with the same configuration; else it is an `ArtifactError`.
+        """
         folder = Path(path)
+        with held(folder):
+            yield cls._found(folder, config)
+
+    @classmethod
+    def _found(cls, folder: Path, config: Mapping[str, Any]) -> RunFolder:
         about = folder / MANIFEST
         content = json.loads(json.dumps({"layout": _LAYOUT, **config}))
         if not about.is_file():
-            if folder.is_dir() and any(folder.iterdir()):
+            if not all(is_passing(path.name) for path in folder.iterdir()):
                 old = " An earlier version may have begun one there: it cannot be gone on with."
                 raise ArtifactError(
                     f"{folder} holds files but no backtest (there is no {MANIFEST} in it); "
                     "expected a new or an empty folder, or that of the same backtest."
                     + (old if (folder / "run.json").is_file() else "")
                 )
-            return cls(folder, write_manifest(folder, content | {"files": {}}))
-        manifest = manifest_of(about.read_bytes(), str(about))
+            write_manifest(folder, content | {"files": {}})
+        manifest = unseal(folder, only=())
         found = {key: value for key, value in manifest.items() if key not in ("files", "sha256")}
         differing = [key for key in {**content, **found} if found.get(key) != content.get(key)]
         if differing:

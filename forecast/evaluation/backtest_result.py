@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from forecast.csv_text import as_csv
 from forecast.evaluation import score_table as st
 from forecast.evaluation.calibration import Reliability, reliability
 from forecast.evaluation.recalibration import SUFFIX
@@ -212,15 +213,16 @@ class Backtest:
         """
         import json
 
-        from forecast.files import replace_folder
+        from forecast.folders import replace_folder, write_all
 
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        files = {"backtest.json": text.encode()}
+        for name, table in (("forecasts", self.forecasts), *self._tables()):
+            if len(table.columns):
+                files[f"{name}.parquet"] = table.to_parquet(index=False)
+                files[f"{name}.csv"] = as_csv(table)
         with replace_folder(Path(folder)) as staging:
-            for name, table in (("forecasts", self.forecasts), *self._tables()):
-                if len(table.columns):
-                    table.to_parquet(staging / f"{name}.parquet", index=False)
-                    table.to_csv(staging / f"{name}.csv", index=False, lineterminator="\n")
-            (staging / "backtest.json").write_text(text, encoding="utf-8")
+            write_all(staging, files)
 
 
 def _years_and_units(rows: pd.DataFrame, mask: st.Mask) -> st.Blocks:

@@ -15,12 +15,14 @@ import shutil
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError
-from forecast.files import MANIFEST, seal, unseal, write_atomically
+from forecast.exchange import changed, settle, write_atomically
+from forecast.files import MANIFEST, seal, unseal
 
 __all__ = ["chain_folder", "create", "merge", "open_draws", "reopen"]
 
@@ -61,21 +63,22 @@ def merge(
     the statistics of the sampler; both are read from disk when they are used.
     """
     folder = Path(store).absolute()
-    about = json.loads((folder / "about.json").read_text())
-    staging = folder / "draws.partial"
-    shutil.rmtree(staging, ignore_errors=True)
-    for k in range(about["chains"]):
-        for group in _GROUPS:
-            chain = _chain(folder, k, group, about["draws"])
-            if group == "posterior":
-                chain = chain[list(names)]
-                chain = chain.assign_coords({d: list(map(str, v)) for d, v in coordinates.items()})
-            if k > 0:
-                chain = chain.drop_vars([c for c in chain.coords if c != "chain"])
-            _write(chain, staging, group, first=k == 0)
-    staging.replace(folder / "draws")
-    shutil.rmtree(folder / "chains")
-    seal(folder)
+    about = _about(folder)
+    with changed(folder) as change:
+        for k in range(about["chains"]):
+            for group in _GROUPS:
+                chain = _chain(folder, k, group, about["draws"])
+                if group == "posterior":
+                    chain = chain[list(names)].assign_coords(
+                        {d: list(map(str, v)) for d, v in coordinates.items()}
+                    )
+                if k > 0:
+                    chain = chain.drop_vars([c for c in chain.coords if c != "chain"])
+                _write(chain, change.staging / "draws", group, first=k == 0)
+        shutil.copy2(folder / "about.json", change.staging)
+        seal(change.staging)
+        change.last = (MANIFEST,)
+    shutil.rmtree(folder / "chains", ignore_errors=True)
     return reopen(store, names)
 
 
@@ -112,10 +115,12 @@ def open_draws(store: str | Path) -> xr.DataTree:
             f"{store}: no draws of NUTS there (about.json is missing); expected a folder that was "
             "given to fit as store=."
         )
-    about = json.loads((folder / "about.json").read_text())
+    settle(folder)
+    about = _about(folder)
     if (folder / "draws").is_dir():
         if (folder / MANIFEST).is_file():  # earlier versions wrote none
             unseal(folder, remedy="Sample again.")
+            shutil.rmtree(folder / "chains", ignore_errors=True)  # what a kill left
         found = {group: _open(folder / "draws", group) for group in _GROUPS}
         return xr.DataTree.from_dict(found | {"/": xr.Dataset(attrs=about | {"complete": True})})
     made = {k: _made(folder, k) for k in range(about["chains"])}
@@ -133,6 +138,18 @@ def open_draws(store: str | Path) -> xr.DataTree:
         for group in _GROUPS
     }
     return xr.DataTree.from_dict(found | {"/": xr.Dataset(attrs=about | {"complete": False})})
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    path = folder / "about.json"
+    try:
+        about = json.loads(path.read_bytes())
+        whole = all(isinstance(about[key], int) for key in ("draws", "tune", "chains"))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise ArtifactError(f"{path} is damaged: draws, tune and chains cannot be read.")
+    return dict(about)
 
 
 def _open(folder: Path, group: str) -> xr.Dataset:

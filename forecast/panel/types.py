@@ -7,6 +7,7 @@ which each column is read when it is first used (`read_rows`).
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
@@ -43,9 +44,9 @@ __all__ = [
     "Unit",
     "choose",
     "lazily",
+    "packed_rows",
     "read_rows",
     "ways_of",
-    "write_rows",
 ]
 
 
@@ -184,8 +185,8 @@ for _name in ("world", "tables"):  # may be given as `Deferred`; read, they are 
 _ABOUT = b"forecast"
 
 
-def write_rows(data: xr.Dataset, path: Path) -> None:
-    """Write a dataset of the dimension ``row``; a column is of numbers or text, or refused."""
+def packed_rows(data: xr.Dataset) -> bytes:
+    """Parquet of a dataset of the dimension ``row``; a column is of numbers or text, or refused."""
     arrays: dict[str, pa.Array] = {}
     columns: dict[str, Any] = {}
     for key, variable in data.variables.items():
@@ -207,15 +208,17 @@ def write_rows(data: xr.Dataset, path: Path) -> None:
     table = pa.table(arrays).replace_schema_metadata({_ABOUT: about.encode()})
     import pyarrow.parquet as pq
 
-    pq.write_table(table, path, compression="zstd", compression_level=1)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", compression_level=1)
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _plain(attrs: Any) -> dict[str, Any]:
     return {str(k): v.item() if hasattr(v, "item") else v for k, v in attrs.items()}
 
 
-def read_rows(path: Path) -> xr.Dataset:
-    """Dataset of `write_rows`; the packed content stays in memory, columns are read when used."""
+def read_rows(path: Path | zipfile.Path) -> xr.Dataset:
+    """Dataset of `packed_rows`; the packed content stays in memory, columns are read when used."""
     import pyarrow.parquet as pq
 
     content = path.read_bytes()

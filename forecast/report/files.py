@@ -14,17 +14,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError, ArtifactError
+from forecast.exchange import is_passing, undisturbed
+from forecast.files import DAMAGES, MARKER, unseal
+from forecast.folders import check_target
 
 __all__ = [
     "KIND",
     "Earlier",
     "Edition",
-    "as_csv",
     "digest",
     "edition_after",
+    "packed_tables",
     "read_earlier",
     "rounded",
-    "write_tables",
 ]
 
 
@@ -74,32 +76,6 @@ def _json_lines(table: pd.DataFrame) -> str:
     return ",\n".join(map(encode, rows))
 
 
-def as_csv(tables: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
-    """Each table as CSV: what is digested and written."""
-    import pyarrow as pa
-    from pyarrow import csv
-
-    options = csv.WriteOptions(include_header=False, quoting_style="needed")
-    found = {}
-    for name, table in tables.items():
-        if table.empty:
-            found[name] = table.to_csv(index=False, lineterminator="\n").encode()
-            continue
-        # Many times as fast as pandas; lists, which it cannot write, are text before.
-        arrow = pa.Table.from_pandas(table, preserve_index=False)
-        for i, field in enumerate(arrow.schema):
-            if pa.types.is_nested(field.type):
-                texts = pa.array([str(value) for value in table[field.name]])
-                arrow = arrow.set_column(i, field.name, texts)
-            elif pa.types.is_null(field.type):
-                arrow = arrow.set_column(i, field.name, arrow[i].cast(pa.string()))
-        out = pa.BufferOutputStream()
-        csv.write_csv(arrow, out, options)
-        head = table.iloc[:0].to_csv(index=False, lineterminator="\n").encode()
-        found[name] = head + out.getvalue().to_pybytes()
-    return found
-
-
 def digest(csv: Mapping[str, bytes]) -> str:
     """SHA-256 (hex) over the names and contents of tables, whatever their order."""
     found = hashlib.sha256()
@@ -108,20 +84,16 @@ def digest(csv: Mapping[str, bytes]) -> str:
     return found.hexdigest()
 
 
-def write_tables(
-    tables: Mapping[str, pd.DataFrame], csv: Mapping[str, bytes], folder: Path
-) -> dict[str, list[str]]:
-    """Write every table into `folder`; names of the files by table."""
-    written = {}
+def packed_tables(
+    tables: Mapping[str, pd.DataFrame], csv: Mapping[str, bytes]
+) -> dict[str, dict[str, bytes]]:
+    """The files of every table: content by name, by table."""
+    packed = {}
     for name, table in tables.items():
-        files = [f"{name}.parquet", f"{name}.csv"]
-        table.to_parquet(folder / files[0], index=False)
-        (folder / files[1]).write_bytes(csv[name])
+        packed[name] = {f"{name}.parquet": table.to_parquet(index=False), f"{name}.csv": csv[name]}
         if len(table) <= JSON_ROWS:
-            files.append(f"{name}.json")
-            (folder / files[2]).write_text(f"[\n{_json_lines(table)}\n]\n", encoding="utf-8")
-        written[name] = files
-    return written
+            packed[name][f"{name}.json"] = f"[\n{_json_lines(table)}\n]\n".encode()
+    return packed
 
 
 KIND = "alliance-forecast report"
@@ -182,37 +154,46 @@ def read_earlier(folder: Path) -> Earlier | None:
     ArtifactError
         The report there cannot be read.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ArgumentError(f"folder={str(folder)!r} is a file; expected a folder.")
-    if not folder.exists() or not any(folder.iterdir()):
+    return undisturbed(folder, folder / MARKER, lambda: _read_earlier(folder))
+
+
+def _read_earlier(folder: Path) -> Earlier | None:
+    check_target(folder, ())
+    # What a kill left of a first one is no report.
+    if not folder.exists() or all(is_passing(path.name) for path in folder.iterdir()):
         return None
-    path = folder / "report.json"
-    if not path.is_file():
+    path, where = folder / "report.json", f"folder={str(folder)!r}"
+    try:
+        marker = unseal(folder, MARKER, only=())
+    except FileNotFoundError:
+        found = "a report of an earlier version" if path.is_file() else "no report"
         raise ArgumentError(
-            f"folder={str(folder)!r} is not empty and holds no report (no report.json). A report"
-            " replaces its folder as a whole: name a new or an empty one."
+            f"{where} is not empty and holds {found} (no {MARKER}). A report replaces only what it"
+            " wrote: name a new or an empty folder, or move the old report away."
+        ) from None
+    files = [n for n in (path.name, "risks.parquet", "changes.parquet") if n in marker["files"]]
+    if path.name not in files:
+        raise ArgumentError(
+            f"{where} is not empty and holds no report (no report.json), but other things that"
+            " this library wrote: name a new or an empty folder."
         )
     try:
+        unseal(folder, MARKER, only=files)
         facts = json.loads(path.read_text(encoding="utf-8"))
         if facts.get("kind") != KIND:
-            raise ArgumentError(
-                f"{path} is not of a report: kind is {facts.get('kind')!r}, expected {KIND!r}."
-                " Name a new or an empty folder."
-            )
-        written = {str(name) for name in facts["files"]}
+            raise ValueError(f"kind is {facts.get('kind')!r}, expected {KIND!r}")
         risks = pd.read_parquet(folder / "risks.parquet")
         changes = folder / "changes.parquet"
-        earlier = pd.read_parquet(changes) if "changes.parquet" in written else None
+        earlier = pd.read_parquet(changes) if changes.name in files else None
         missing = {*_KEYS, "probability", "first_year"} - set(risks.columns)
         if missing:
             raise KeyError(", ".join(sorted(missing)))
         str(facts["sha256"]), str(facts["generated"])
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        if isinstance(error, ArgumentError):
-            raise
+    except (*DAMAGES, KeyError, AttributeError, TypeError) as error:
         raise ArtifactError(
             f"The earlier report in {folder} cannot be read ({error}); move the folder away."
-        ) from error
+        ) from None
+    check_target(folder, marker["files"])
     return Earlier(facts=facts, risks=risks, changes=earlier)
 
 

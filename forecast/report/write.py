@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from forecast.files import replace_folder
+from forecast.csv_text import as_csv
+from forecast.folders import replace_folder, write_all
 from forecast.report import Report
 from forecast.report.files import (
     KIND,
     Edition,
-    as_csv,
     digest,
     edition_after,
+    packed_tables,
     read_earlier,
-    write_tables,
 )
 from forecast.report.page import render_page
 from forecast.report.summary import summarise
@@ -52,7 +52,7 @@ def write_report(findings: Findings, folder: Path) -> Report:
     earlier = read_earlier(folder)
     findings = _recorded(findings)
     tables = tables_of(findings)
-    csv = as_csv(tables)
+    csv = {name: as_csv(table) for name, table in tables.items()}
     origin = origin_year(findings)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     passed = bool(findings.fit.gate().passed)
@@ -67,16 +67,20 @@ def write_report(findings: Findings, folder: Path) -> Report:
     )
     summary = (*findings.notices, *sentences)
     page = render_page(findings, tables, summary, edition)
-    ours = earlier.facts["files"] if earlier else ()
-    with replace_folder(folder, ours=ours, keep=True) as staging:
-        written = write_tables(tables, csv, staging)
-        if edition.changes is not None:
-            since_then = {"changes": edition.changes}
-            written |= write_tables(since_then, as_csv(since_then), staging)
-        (staging / "index.html").write_text(page, encoding="utf-8")
-        facts = _facts(findings, edition, summary, tables, written)
-        text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
-        (staging / "report.json").write_text(text + "\n", encoding="utf-8")
+    packed = packed_tables(tables, csv)
+    if edition.changes is not None:
+        since_then = {"changes": edition.changes}
+        packed |= packed_tables(
+            since_then, {name: as_csv(table) for name, table in since_then.items()}
+        )
+    written = {name: list(files) for name, files in packed.items()}
+    facts = _facts(findings, edition, summary, tables, written)
+    text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    files = {"index.html": page.encode(), "report.json": text.encode()}
+    for content in packed.values():
+        files |= content
+    with replace_folder(folder, keep=True) as staging:
+        write_all(staging, files)
     return Report(
         page=folder / "index.html",
         tables=tuple(folder / name for names in written.values() for name in names),

@@ -7,7 +7,7 @@ query reads its answer from the draws (well under a millisecond).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Set
+from collections.abc import Callable, Set
 from threading import RLock
 from typing import TYPE_CHECKING, Literal, overload
 from weakref import WeakKeyDictionary
@@ -120,7 +120,7 @@ def risk(
     """
     from forecast.simulation.paired import check_span
 
-    check_span(horizon, level)
+    check_span(horizon, level, seed=seed)
     if how not in (None, "any"):
         raise UnknownNameError("how", how, ["any"], "Expected 'any', or nothing.")
     if how is None and (isinstance(a, Set) or isinstance(b, Set)):
@@ -135,7 +135,8 @@ def risk(
 
     severity = as_severity(severity)
 
-    outlook = _outlook(fit, horizon, draws, fit.seed if seed is None else seed)
+    seed = fit.seed if seed is None else seed
+    outlook = _outlook(fit, horizon, draws, seed, lambda: _check_states(fit, a, b, how))
     outlook.severity.require(severity)
     if how == "any" and a is not None:
         from forecast.risk.sets import any_answer
@@ -226,14 +227,37 @@ def remember(fit: Fit, now: StatusQuo) -> None:
         )
 
 
-def _outlook(fit: Fit, horizon: int, draws: int | None, seed: int) -> Outlook:
-    """Simulated draws of a fit, made on the first query and remembered for the next ones."""
+def _check_states(
+    fit: Fit, a: State | Many | Group | None, b: State | Many | Group | None, how: str | None
+) -> None:
+    """Refuse names that nobody has before anything is simulated."""
+    from forecast.risk.sets import side_codes
+    from forecast.simulation.paired import origin_of, tables_of
+    from forecast.sources.codes import resolve_state
+
+    tables, year = tables_of(fit), origin_of(fit)
+    for name, side in (("a", a), ("b", b)):
+        if how == "any" and side is not None:
+            side_codes(tables, year, side, name)
+        elif side is not None:
+            for state in [side] if isinstance(side, str | int) else side:
+                resolve_state(tables, state, year=year)
+
+
+def _outlook(
+    fit: Fit, horizon: int, draws: int | None, seed: int, check: Callable[[], None]
+) -> Outlook:
+    """Simulated draws of a fit, made on the first query and remembered for the next ones.
+
+    What is asked is checked before anything is simulated.
+    """
     from forecast.risk.outlook import Outlook
 
     key = (fit.id, draws, seed)
     with _LOCK:
         known = _OUTLOOKS.get(key)
         if known is None or known.horizon < horizon:
+            check()
             known = Outlook(fit, horizon=max(horizon, 5), draws=draws, seed=seed)
             _OUTLOOKS[key] = known
         _OUTLOOKS.move_to_end(key)

@@ -16,7 +16,9 @@ from forecast.errors import (
     ForecastError,
     MissingFileError,
 )
-from forecast.files import replace_folder, sha256_of
+from forecast.exchange import Change
+from forecast.files import MARKER, sha256_of, write_manifest
+from forecast.folders import check_target, write_all
 from forecast.sources.archive import MissingMemberError
 from forecast.sources.cache import (
     Lock,
@@ -27,11 +29,11 @@ from forecast.sources.cache import (
     files_of,
     how_to_get,
     intact,
+    lock_bytes,
     read_lock,
     refuse_changed,
     verify,
     wanted,
-    write_lock,
 )
 from forecast.sources.catalogue_file import catalogue
 from forecast.sources.checking import check_spells
@@ -98,8 +100,9 @@ def add(
             )
         ((source, paths),) = releases.items()
     copies = recognise(source, catalogue()[source], paths)
-    with claimed(source, root):
-        return _accept(source, copies, root, replace=replace)
+    with claimed(source, root) as change:
+        _accept(source, copies, root, change, replace=replace)
+    return files_of(source, cache=root)
 
 
 def add_found(
@@ -197,14 +200,16 @@ def get(
         What came is not what was locked, or not what the catalogue states; nothing is changed.
     """
     entry, root = catalogue()[source], cache_folder(cache)
-    roles = _to_fetch(source, entry, root, anew=replace)
-    if not roles:
+    if not _to_fetch(source, entry, root, anew=replace):
         return verify(source, cache=root)
-    if absent(entry, [*roles, *intact(source, root)]):
-        raise MissingFileError(f"{source} ({entry.title}, {entry.release}): {how_to_get(source)}")
     # A folder of its own, emptied also of what a kill has left there.
     folder = root / "downloads" / source
-    with claimed(source, root):
+    with claimed(source, root) as change:
+        roles = _to_fetch(source, entry, root, anew=replace)  # another may have been at it
+        if absent(entry, [*roles, *intact(source, root)]):
+            raise MissingFileError(
+                f"{source} ({entry.title}, {entry.release}): {how_to_get(source)}"
+            )
         shutil.rmtree(folder, ignore_errors=True)
         try:
             with bars(progress) as report:
@@ -221,10 +226,12 @@ def get(
                 for role, file in entry.files.items()
                 if role in roles and file.download is not None
             }
-            return _accept(source, copies, root, downloads=sent, replace=replace)
+            if roles:
+                _accept(source, copies, root, change, downloads=sent, replace=replace)
         finally:
             # Unpacked or refused: nothing of it is needed again.
             shutil.rmtree(folder, ignore_errors=True)
+    return verify(source, cache=root)
 
 
 def _to_fetch(source: str, entry: Source, root: Path, *, anew: bool) -> list[str]:
@@ -285,11 +292,12 @@ def _accept(
     source: str,
     copies: Mapping[str, Copy],
     root: Path,
+    change: Change,
     *,
     downloads: Mapping[str, LockedFile] | None = None,
     replace: bool,
-) -> dict[str, Path]:
-    """Put files of a source into the cache, all or none, and lock them.
+) -> None:
+    """Stage files of a source for the cache, all or none, with their lock.
 
     Their reader reads them first: what is locked is what can be used. What `replace` accepts is
     compared with no lock; whoever calls this has claimed the source.
@@ -299,49 +307,56 @@ def _accept(
     ours = [file.name for file in old.files.values()]
     if replace:
         old = Lock(source=source)
-    kept = {role: lf for role, lf in old.files.items() if (root / source / lf.name).is_file()}
+    kept = {
+        role: root / source / file.name
+        for role, file in old.files.items()
+        if (root / source / file.name).is_file()
+    }
     if missing := absent(entry, [*kept, *copies]):
         raise MissingFileError(
             f"{source}: {wanted(entry, missing)} missing; give all files of the source together."
         )
     locked = dict(old.files)
     without: MissingMemberError | None = None
-    with replace_folder(root / source, ours=ours) as staging:
-        staged: dict[str, Path] = {}
-        for role, copy in copies.items():
-            # A folder for each role while files are staged: two may have the same name.
-            try:
-                path = stage(copy, entry.files[role], staging / f".{role}")
-            except MissingMemberError as error:
-                if copy.sure:
-                    raise
-                without = error
-                shutil.rmtree(staging / f".{role}")
-                continue
-            found = _described(path, copy.origin)
-            if role in old.files:
-                refuse_changed(source, f"{role} ({path.name})", old.files[role], found.sha256)
-                # The same bytes under another name are the same file; its first time stays.
-                found = changed(old.files[role], name=path.name)
-            staged[role], locked[role] = path, found
-        for role in kept.keys() - staged.keys():
-            (staging / f".{role}").mkdir()
-            staged[role] = staging / f".{role}" / kept[role].name
-            shutil.copy2(root / source / kept[role].name, staged[role])
-        if without is not None and absent(entry, staged):
-            raise without
-        names = [path.name for path in staged.values()]
-        for name in names:
-            if names.count(name) > 1:
-                raise DataError(f"{source}: two files are called {name!r}; rename one.")
-        # A damaged file that is locked would keep the good one out.
-        read_files(source, {role: staged[role] for role in entry.files if role in staged})
-        for path in staged.values():
-            path.rename(staging / path.name)
-            path.parent.rmdir()
+    staged: dict[str, Path] = {}
+    for role, copy in copies.items():
+        # A folder for each role while files are staged: two may have the same name.
+        try:
+            path = stage(copy, entry.files[role], change.staging / f".{role}")
+        except MissingMemberError as error:
+            if copy.sure:
+                raise
+            without = error
+            shutil.rmtree(change.staging / f".{role}")
+            continue
+        found = _described(path, copy.origin)
+        if role in old.files:
+            refuse_changed(source, f"{role} ({path.name})", old.files[role], found.sha256)
+            # The same bytes under another name are the same file; its first time stays.
+            found = changed(old.files[role], name=path.name)
+        staged[role], locked[role] = path, found
+    files = kept | staged
+    if without is not None and absent(entry, files):
+        raise without
+    names = [path.name for path in files.values()]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{source}: two files are called {name!r}; rename one.")
+    check_target(root / source, [path.name for path in staged.values()], ours=ours)
+    # A damaged file that is locked would keep the good one out.
+    read_files(source, {role: files[role] for role in entry.files if role in files})
+    (change.staging / source).mkdir()
+    for path in staged.values():
+        path.rename(change.staging / source / path.name)
+        path.parent.rmdir()
     sent = {**old.downloads, **(downloads or {})}
-    write_lock(root, Lock(source=source, files=locked, downloads=sent))
-    return files_of(source, cache=root)
+    lock = lock_bytes(Lock(source=source, files=locked, downloads=sent))
+    write_all(change.staging, {f"locks/{source}.json": lock})
+    there = [file for role, file in locked.items() if role in files]
+    facts = {file.name: {"sha256": file.sha256, "bytes": file.size} for file in there}
+    write_manifest(change.staging / source, {"files": facts}, MARKER)
+    change.last = (f"locks/{source}.json",)
+    change.remove |= {f"{source}/{name}": None for name in ours if name not in names}
 
 
 def read_files(source: str, files: Mapping[str, Path]) -> list[Reading]:

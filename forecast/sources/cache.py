@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from forecast.errors import ChangedFileError, DownloadError, MissingFileError
-from forecast.files import sha256_of, write_atomically
+from forecast.errors import ChangedFileError, MissingFileError
+from forecast.exchange import Change, changed, settle, undisturbed
+from forecast.files import sha256_of
 from forecast.sources.catalogue_file import catalogue
 from forecast.sources.entries import Source
 
@@ -31,13 +32,13 @@ __all__ = [
     "how_to_get",
     "intact",
     "known",
+    "lock_bytes",
     "preferred",
     "read_lock",
     "refuse_changed",
     "unproven",
     "verify",
     "wanted",
-    "write_lock",
 ]
 
 #: Version of the layout of a lock file.
@@ -82,24 +83,12 @@ def cache_folder(cache: Path | None = None) -> Path:
     return Path(platformdirs.user_cache_path("alliance-forecast"))
 
 
-@contextmanager
-def claimed(source: str, root: Path) -> Iterator[None]:
-    """Let no second process fetch or add a source meanwhile; an end of this one frees it."""
-    from filelock import FileLock, Timeout
+def claimed(source: str, root: Path) -> AbstractContextManager[Change]:
+    """Change of the files of a source and of its lock, both or none.
 
-    root.mkdir(parents=True, exist_ok=True)
-    path = root / f".{source}.busy"
-    try:
-        with FileLock(path, timeout=0):
-            try:
-                yield
-            finally:
-                with suppress(OSError):  # Windows keeps a file that is open
-                    path.unlink()
-    except Timeout:
-        raise DownloadError(
-            f"{source}: another process is fetching or adding it; wait for it to end."
-        ) from None
+    No second process fetches or adds the source meanwhile; one that waited finds what came in.
+    """
+    return changed(root, f".{source}")
 
 
 def read_lock(cache: Path, source: str) -> Lock:
@@ -108,6 +97,7 @@ def read_lock(cache: Path, source: str) -> Lock:
     A lock file that we did not write is a ChangedFileError. It is never taken for an empty one:
     that would accept any bytes.
     """
+    settle(cache, f".{source}")
     path = cache / "locks" / f"{source}.json"
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
@@ -122,7 +112,7 @@ def read_lock(cache: Path, source: str) -> Lock:
                 raise ValueError(f"the name {entry.name!r} is not a file name")
     except FileNotFoundError:
         return Lock(source=source)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = str(error) if isinstance(error, ValueError) else repr(error)
         raise ChangedFileError(
             f"{path}: not a lock file of this version ({why}). Restore it from a backup; or, if you"
@@ -131,10 +121,10 @@ def read_lock(cache: Path, source: str) -> Lock:
     return Lock(source=source, files=files, downloads=downloads)
 
 
-def write_lock(cache: Path, lock: Lock) -> None:
-    """Write the lock of a source, whole or not at all."""
+def lock_bytes(lock: Lock) -> bytes:
+    """Content of the lock file of a source."""
     text = json.dumps({"version": VERSION, **asdict(lock)}, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(cache / "locks" / f"{lock.source}.json", text.encode("utf-8"))
+    return text.encode("utf-8")
 
 
 def refuse_changed(source: str, what: str, locked: LockedFile, found: str) -> None:
@@ -170,10 +160,15 @@ def files_of(source: str, *, cache: Path | None = None) -> dict[str, Path]:
 
 def verify(source: str, *, cache: Path | None = None) -> dict[str, Path]:
     """Files as `files_of` gives them, or a `ChangedFileError` if one is not the one locked."""
-    files, lock = files_of(source, cache=cache), read_lock(cache_folder(cache), source)
-    for role, path in files.items():
-        refuse_changed(source, f"{role} ({path.name})", lock.files[role], sha256_of(path))
-    return files
+    root = cache_folder(cache)
+
+    def read() -> dict[str, Path]:
+        files, lock = files_of(source, cache=root), read_lock(root, source)
+        for role, path in files.items():
+            refuse_changed(source, f"{role} ({path.name})", lock.files[role], sha256_of(path))
+        return files
+
+    return undisturbed(root, root / "locks" / f"{source}.json", read, f".{source}")
 
 
 def intact(source: str, root: Path) -> list[str]:

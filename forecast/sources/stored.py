@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zipfile import Path as ZipPath
 
 import pandas as pd
 
-from forecast.errors import ArtifactError
-from forecast.files import MARKER, keep_newest, replace_folder, unseal
+from forecast.errors import ArtifactError, StorageError
+from forecast.files import MARKER, unseal
+from forecast.folders import keep_newest, replace_folder, write_all
 from forecast.sources.embedded import COMPUTED, tables_from_frames
 from forecast.sources.tables import TABLES, Coverage, Tables
 
@@ -18,10 +20,10 @@ __all__ = [
     "about_tables",
     "frames_of",
     "open_tables",
+    "packed_tables",
     "read_tables",
     "save_tables",
     "tables_of",
-    "write_tables",
 ]
 
 #: Below the cache folder, by the content that they were made from.
@@ -45,18 +47,18 @@ def about_tables(tables: Tables) -> dict[str, Any]:
     }
 
 
-def write_tables(tables: Tables, folder: Path) -> dict[str, Any]:
-    """Write every table into a folder; gives what `read_tables` must be told (JSON)."""
-    folder.mkdir(exist_ok=True)
-    for name, frame in frames_of(tables).items():
-        frame.to_parquet(folder / f"{name}.parquet", index=False)
-    return about_tables(tables)
+def packed_tables(tables: Tables) -> dict[str, bytes]:
+    """File of every table by its name; `about_tables` says what `read_tables` must be told."""
+    return {
+        f"{name}.parquet": frame.to_parquet(index=False)
+        for name, frame in frames_of(tables).items()
+    }
 
 
 def read_tables(
     folder: Path | ZipPath, about: Mapping[str, Any], *, computed: bool = False
 ) -> Tables:
-    """Tables of `write_tables`.
+    """Tables of `packed_tables`.
 
     With `computed`, columns that are computed from others are taken as they are, by the code that
     wrote them; else they are made anew, and the content must have its fingerprint (ArtifactError).
@@ -99,13 +101,15 @@ def open_tables(folder: Path, key: str) -> Tables | None:
     place = folder / FOLDER / key
     try:
         return read_tables(place, unseal(place, MARKER), computed=True)
-    except (FileNotFoundError, ArtifactError):
+    except (OSError, ArtifactError):
         return None
 
 
 def save_tables(folder: Path, key: str, tables: Tables) -> None:
-    """Keep tables with their computed columns under a key: whole or not at all."""
-    ours = [f"{name}.parquet" for name in frames_of(tables)]
-    with replace_folder(folder / FOLDER / key, ours=ours, about=about_tables(tables)) as staging:
-        write_tables(tables, staging)
-    keep_newest(folder / FOLDER, _KEPT)
+    """Keep tables with their computed columns under a key, where the cache can be written."""
+    files = packed_tables(tables)
+    place = folder / FOLDER / key
+    with suppress(StorageError):
+        with replace_folder(place, ours=list(files), about=about_tables(tables)) as staging:
+            write_all(staging, files)
+        keep_newest(folder / FOLDER, _KEPT)

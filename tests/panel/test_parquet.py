@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from forecast.errors import ArtifactError
-from forecast.panel.types import read_rows, write_rows
+from forecast.panel.types import packed_rows, read_rows
 
 COLUMNS = {
     "flags": np.array([0.0, 1.0, np.nan]),
@@ -29,7 +29,7 @@ def test_columns_come_back_exactly(tmp_path):
     data = xr.Dataset({k: ("row", v, {"unit": k}) for k, v in COLUMNS.items()}, attrs={"n": 3})
     data = data.set_coords("year")
     path = tmp_path / "rows.parquet"
-    write_rows(data, path)
+    path.write_bytes(packed_rows(data))
     found = read_rows(path)
     assert list(found.variables) == list(data.variables)
     xr.testing.assert_identical(found.compute(), data)
@@ -46,7 +46,7 @@ def test_columns_come_back_exactly(tmp_path):
 
 def test_any_reader_of_parquet_reads_the_rows(tmp_path):
     data = xr.Dataset({k: ("row", v) for k, v in COLUMNS.items()})
-    write_rows(data, tmp_path / "rows.parquet")
+    (tmp_path / "rows.parquet").write_bytes(packed_rows(data))
     frame = pd.read_parquet(tmp_path / "rows.parquet")
     assert list(frame) == list(COLUMNS)
     np.testing.assert_array_equal(frame["beyond"], COLUMNS["beyond"])
@@ -55,14 +55,14 @@ def test_any_reader_of_parquet_reads_the_rows(tmp_path):
 def test_no_rows(tmp_path):
     data = xr.Dataset({k: ("row", v[:0]) for k, v in COLUMNS.items()})
     path = tmp_path / "rows.parquet"
-    write_rows(data, path)
+    path.write_bytes(packed_rows(data))
     xr.testing.assert_identical(read_rows(path).compute(), data)
 
 
 def test_what_cannot_be_kept_is_refused(tmp_path):
     data = xr.Dataset({"when": ("row", np.array(["2000-01-01"], dtype="datetime64[s]"))})
     with pytest.raises(ArtifactError, match="expected numbers or text"):
-        write_rows(data, tmp_path / "rows.parquet")
+        (tmp_path / "rows.parquet").write_bytes(packed_rows(data))
     mixed = xr.Dataset({"mixed": ("row", np.array([1, "a"], dtype=object))})
     with pytest.raises(ArtifactError, match="'mixed' is of object"):
-        write_rows(mixed, tmp_path / "rows.parquet")
+        (tmp_path / "rows.parquet").write_bytes(packed_rows(mixed))

@@ -13,6 +13,7 @@ from support.findings import NASTY, make_fit
 
 from forecast.errors import ArgumentError, ArtifactError
 from forecast.files import MARKER
+from forecast.folders import write_files
 from forecast.report import Findings, Report, report, write
 
 
@@ -139,10 +140,17 @@ def test_change_since_the_last_report_is_shown_and_stays(findings: Findings, fol
 def test_foreign_files_in_the_folder_are_kept(findings: Findings, folder: Path) -> None:
     (folder / "notes").mkdir()
     (folder / "notes" / "mine.txt").write_text("keep me", encoding="utf-8")
-    (folder / MARKER).unlink()  # as an earlier version left it: report.json tells what is ours
     report(findings, folder)
     report(findings, folder)
     assert (folder / "notes" / "mine.txt").read_text(encoding="utf-8") == "keep me"
+    # A table that was edited is the user's now; that report.json lists it makes it none of ours.
+    (folder / "risks.csv").write_text("edited", encoding="utf-8")
+    with pytest.raises(ArgumentError, match=r"holds risks\.csv, which .* was changed since"):
+        report(findings, folder)
+    (folder / MARKER).unlink()
+    with pytest.raises(ArgumentError, match="of an earlier version"):
+        report(findings, folder)
+    assert (folder / "risks.csv").read_text(encoding="utf-8") == "edited"
 
 
 def test_folder_with_other_things_is_refused_and_left_alone(
@@ -152,11 +160,11 @@ def test_folder_with_other_things_is_refused_and_left_alone(
     with pytest.raises(ArgumentError, match=r"not empty and holds no report"):
         report(findings, tmp_path)
     assert (tmp_path / "thesis.tex").read_text(encoding="utf-8") == "years of work"
-    with pytest.raises(ArgumentError, match="is a file"):
+    with pytest.raises(ArgumentError, match="is no folder"):
         report(findings, tmp_path / "thesis.tex")
-    (tmp_path / "report.json").write_text('{"kind": "something else"}', encoding="utf-8")
-    with pytest.raises(ArgumentError, match="is not of a report"):
-        report(findings, tmp_path)
+    write_files(tmp_path / "other", {"table.txt": b"of a backtest"})
+    with pytest.raises(ArgumentError, match=r"holds no report .* other things"):
+        report(findings, tmp_path / "other")
 
 
 def test_damaged_earlier_report_is_named(findings: Findings, folder: Path) -> None:

@@ -19,6 +19,7 @@ from forecast.errors import (
     DownloadError,
     MissingFileError,
     SpecificationError,
+    StorageError,
     UnknownNameError,
 )
 from forecast.files import MARKER, sha256_of
@@ -141,9 +142,13 @@ def test_unknown_names_come_with_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('release = "1"', 'relase = "1"', r"sources\.plain: unknown key 'relase'; did you mean"),
-        ('title = "Plain"\n', "", r"sources\.plain: the key 'title' is missing"),
-        ('names = ["MIDA.csv"]', "names = []", r"sources\.pair\.files\.mida\.names"),
+        (
+            'release = "1"',
+            'relase = "1"',
+            r"\[sources\.plain\]: .*unknown key 'relase'; did you",
+        ),
+        ('title = "Plain"\n', "", r"\[sources\.plain\]: the key 'title' is missing"),
+        ('names = ["MIDA.csv"]', "names = []", r"\[sources\.pair\.files\.mida\]: names = \[\]"),
         ('names = ["MIDA.csv"]', 'nams = ["MIDA.csv"]', "unknown key 'nams'; did you mean 'names'"),
         ("covers = [1816, 2014]", "covers = [2014, 1816]", "first year is after the last"),
         ('names = ["MIDA.csv"]', 'names = ["MIDA.csv"]\ngives = ["igos"]', "gives igos"),
@@ -236,15 +241,20 @@ def test_a_folder_of_others_in_the_cache_is_left_alone(
     (tmp_path / "states2016.csv").write_bytes(STATES)
     (cache / "plain").mkdir(parents=True)
     (cache / "plain" / "thesis.txt").write_text("mine")
+    (cache / "plain" / "states2016.csv").write_text("mine")
     for replace in (False, True):
-        with pytest.raises(ArgumentError, match=r"holds thesis\.txt"):
+        with pytest.raises(ArgumentError, match=r"holds states2016\.csv"):
             add("plain", tmp_path / "states2016.csv", replace=replace)
-    assert (cache / "plain" / "thesis.txt").read_text() == "mine"
-    (cache / "plain" / "thesis.txt").unlink()
+    assert (cache / "plain" / "states2016.csv").read_text() == "mine"
+    (cache / "plain" / "states2016.csv").unlink()
     add("plain", tmp_path / "states2016.csv")
     # As an earlier version left it: the lock tells what is ours.
     (cache / "plain" / MARKER).unlink()
     add("plain", tmp_path / "states2016.csv", replace=True)
+    assert (cache / "plain" / "thesis.txt").read_text() == "mine"
+    # Or its manifest, where the lock was deleted to trust the source anew.
+    (cache / "locks" / "plain.json").unlink()
+    add("plain", tmp_path / "states2016.csv")
 
 
 def test_all_files_of_a_source_or_none(small: Publisher, cache: Path, tmp_path: Path) -> None:
@@ -608,13 +618,14 @@ def test_an_interrupted_download_leaves_nothing(
 
 
 def test_two_processes_do_not_take_in_one_source(
-    small: Publisher, cache: Path, tmp_path: Path
+    small: Publisher, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "states2016.csv").write_bytes(STATES)
     small.offer("/states2016.csv", whole(STATES))
+    monkeypatch.setattr("forecast.exchange.WAIT", 0.2)
     with claimed("plain", cache):
         for act in (lambda: add("plain", tmp_path / "states2016.csv"), lambda: get("plain")):
-            with pytest.raises(DownloadError, match=r"plain: another process.*wait"):
+            with pytest.raises(StorageError, match=r"cache is being written by another: process"):
                 act()
     get("plain", network=FAST)
     assert set(_snapshot(cache)) == {"plain/states2016.csv", f"plain/{MARKER}", "locks/plain.json"}

@@ -16,8 +16,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from forecast.documents import read_json
 from forecast.errors import ArgumentError, ChangedFileError, DataError, UnknownNameError
-from forecast.files import write_atomically
+from forecast.exchange import flush, held, told, write_atomically
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
 from forecast.sources.checking import validate
@@ -269,6 +270,11 @@ def keep(
     content of the same name, which else is an ArgumentError. One that does not fit the data, or
     with which one that was added later does not fit, is a DataError, and nothing is kept.
     """
+    with held(_folder(cache)):
+        return _keep(amendment, origin=origin, replace=replace, cache=cache)
+
+
+def _keep(amendment: Amendment, *, origin: str, replace: bool, cache: Path | None) -> Tables:
     others = kept(cache)
     twin = next((one for one in others if one.amendment.name == amendment.name), None)
     if twin is not None and not replace and twin.amendment.label != amendment.label:
@@ -295,6 +301,11 @@ def remove(name: str, *, cache: Path | None = None) -> Kept:
 
     If one that was added later builds on it, it is a DataError and nothing is removed.
     """
+    with held(_folder(cache)):
+        return _remove(name, cache)
+
+
+def _remove(name: str, cache: Path | None) -> Kept:
     found = {one.amendment.name: one for one in kept(cache)}
     if name not in found:
         raise UnknownNameError("amendment", name, found, "`forecast data amend --list` has them.")
@@ -307,7 +318,9 @@ def remove(name: str, *, cache: Path | None = None) -> Kept:
             raise DataError(
                 f"Without {name!r} one that was added later does not fit any more: {error}"
             ) from None
-    (_folder(cache) / f"{name}.json").unlink()
+    with told(_folder(cache)):
+        (_folder(cache) / f"{name}.json").unlink()
+        flush(_folder(cache))
     return own
 
 
@@ -372,7 +385,7 @@ def _folder(cache: Path | None) -> Path:
 
 def _read(path: Path) -> Kept:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, "file", wrong=ChangedFileError)
         changes = [
             Change(str(c.pop("change")), {str(k): str(v) for k, v in c.items()}, path.name, i + 1)
             for i, c in enumerate([dict(record) for record in content["changes"]])
