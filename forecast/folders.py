@@ -12,19 +12,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from forecast.disk import is_passing, leaves, passing_name, refuse_no_file, sha256_of, sweep, told
 from forecast.errors import ArgumentError, StorageError
-from forecast.exchange import (
-    changed,
-    held,
-    is_passing,
-    leaves,
-    passing_name,
-    refuse_no_file,
-    settle,
-    sha256_of,
-    sweep,
-    told,
-)
+from forecast.exchange import changed, held, settle
 from forecast.files import MARKER, facts_of, seal, write_manifest
 
 __all__ = [

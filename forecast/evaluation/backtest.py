@@ -22,13 +22,14 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from forecast.disk import is_passing, write_atomically
 from forecast.errors import ArgumentError, ArtifactError, DataError, MissingFileError, shown
 from forecast.evaluation.backtest_result import Backtest
 from forecast.evaluation.forecast_table import Parts, forecast_rows, forecast_tables
 from forecast.evaluation.origins import known_steps, target_panel, target_rows
 from forecast.evaluation.plan import CHECK, BacktestPlan
 from forecast.evaluation.rolling import Job, JobResult, Shared, jobs_of, run_jobs
-from forecast.exchange import held, is_passing, write_atomically
+from forecast.exchange import held
 from forecast.files import MANIFEST, MARKER, check_file, facts_of, unseal, write_manifest
 from forecast.folders import check_target
 from forecast.modeling.spec import ModelSpec

@@ -16,9 +16,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from forecast.disk import flush, told, write_atomically
 from forecast.documents import read_json
 from forecast.errors import ArgumentError, ChangedFileError, DataError, UnknownNameError
-from forecast.exchange import flush, held, told, write_atomically
+from forecast.exchange import held
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
 from forecast.sources.checking import validate
