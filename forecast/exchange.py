@@ -180,7 +180,7 @@ def _digest(content: Mapping[str, object]) -> str:
 
 
 def settle(folder: Path, stem: str = STEM) -> None:
-    """Complete a change of a folder that was interrupted; nothing if there is none.
+    """Complete a change of a folder that was interrupted, and remove what one left.
 
     Raises
     ------
@@ -190,6 +190,9 @@ def settle(folder: Path, stem: str = STEM) -> None:
     if os.path.lexists(folder / f"{stem}{COMMIT}"):
         with held(folder, stem):
             _settle(folder, stem)
+    elif os.path.lexists(folder / f"{stem}{LOCK}"):
+        with suppress(StorageError), held(folder, stem, wait=0):
+            pass  # nobody's: it goes with the release
 
 
 def undisturbed[T](folder: Path, last: Path, read: Callable[[], T], stem: str = STEM) -> T:

@@ -172,6 +172,8 @@ class Store:
                 f" {record.specification[:12]}) than the fit ({fit.spec.name!r},"
                 f" {fit.spec.sha256[:12]}): it says nothing of these forecasts."
             )
+        if self.local is not None:
+            settle(self.local / "fits" / fit.id)
         if fit.id not in self:
             self._save_fit(fit)
         if record is not None:
