@@ -6,7 +6,7 @@ a caller would expect, so ``except ValueError`` keeps working.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 __all__ = [
@@ -24,11 +24,22 @@ __all__ = [
     "UnknownNameError",
     "WorkerLostError",
     "nearest",
+    "shown",
 ]
+
+#: Characters of a value that a message shows, and of a message.
+_SHOWN, _MESSAGE = 60, 2000
 
 
 class ForecastError(Exception):
     """Base of every error that this library raises on purpose."""
+
+    def __str__(self) -> str:
+        """Message, without its middle where it is too long to be read."""
+        text = super().__str__()
+        if len(text) <= _MESSAGE:
+            return text
+        return f"{text[:1400]} … ({len(text):,} characters) … {text[-500:]}"
 
 
 class DataError(ForecastError, ValueError):
@@ -120,9 +131,9 @@ class UnknownNameError(ForecastError, KeyError):
     def __init__(self, kind: str, name: object, valid: Iterable[str], detail: str = "") -> None:
         self.kind = kind
         self.name = name
-        self.suggestion = nearest(str(name), valid)
-        hint = f" Did you mean {self.suggestion!r}?" if self.suggestion else ""
-        self.message = f"Unknown {kind} {name!r}.{hint}" + (f" {detail}" if detail else "")
+        self.suggestion = nearest(name, valid)
+        hint = f" Did you mean {shown(self.suggestion)}?" if self.suggestion else ""
+        self.message = f"Unknown {kind} {shown(name)}.{hint}" + (f" {detail}" if detail else "")
         super().__init__(self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -135,12 +146,33 @@ class UnknownNameError(ForecastError, KeyError):
         return self.message
 
 
-def nearest(name: str, valid: Iterable[str], *, cutoff: float = 55.0) -> str | None:
+def shown(value: object, most: int = _SHOWN) -> str:
+    """A value that was found, as a message shows it: as in code, cut if it is long.
+
+    What is cut says how long it is: ``'aaaa…' (300,000 characters)``.
+    """
+    whole = value if isinstance(value, str | bytes) else _written(value)
+    if len(whole) <= most:
+        return repr(value) if isinstance(value, str | bytes) else str(whole)
+    start = whole[:most] if isinstance(whole, bytes) else f"{whole[:most]}…"
+    text = repr(start) if isinstance(value, str | bytes) else str(start)
+    unit = "bytes" if isinstance(value, bytes) else "characters"
+    return f"{text} ({len(whole):,} {unit})"
+
+
+def _written(value: object, how: Callable[[object], str] = repr) -> str:
+    try:
+        return how(value)
+    except (ValueError, RecursionError):  # an integer of 10,000 digits; lists 3,000 deep
+        return f"<{type(value).__name__} that is too long to write>"
+
+
+def nearest(name: object, valid: Iterable[str], *, cutoff: float = 55.0) -> str | None:
     """Valid name nearest to `name` in spelling, or None when nothing is near.
 
     Parameters
     ----------
-    name : str
+    name : object
         The name that was given.
     valid : iterable of str
         Candidates.
@@ -151,7 +183,7 @@ def nearest(name: str, valid: Iterable[str], *, cutoff: float = 55.0) -> str | N
 
     # The plain ratio: partial matches would prefer a one-letter name to a near misspelling.
     found = process.extractOne(
-        name,
+        _written(name, str)[:200],
         list(valid),
         scorer=fuzz.ratio,
         processor=utils.default_process,

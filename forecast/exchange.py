@@ -20,7 +20,7 @@ import stat
 import time
 import uuid
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,6 +46,7 @@ __all__ = [
     "sha256_of",
     "sweep",
     "told",
+    "undisturbed",
     "write_atomically",
 ]
 
@@ -335,6 +336,35 @@ def settle(folder: Path, stem: str = STEM) -> None:
     if os.path.lexists(folder / f"{stem}{_COMMIT}"):
         with held(folder, stem):
             _settle(folder, stem)
+
+
+def undisturbed[T](folder: Path, last: Path, read: Callable[[], T], stem: str = STEM) -> T:
+    """What is read of a folder between two changes of it; `last` is the file that comes last.
+
+    An error, too, is one of the folder as it stands only if no change came between.
+    """
+
+    def state() -> tuple[int, int] | None:
+        """Of the folder, None while it is being changed."""
+        if os.path.lexists(folder / f"{stem}{_COMMIT}"):
+            return None
+        with suppress(OSError):
+            found = last.stat()
+            return found.st_ino, found.st_mtime_ns
+        return 0, 0
+
+    while True:
+        settle(folder, stem)
+        if (before := state()) is None:
+            continue
+        try:
+            found = read()
+        except (ForecastError, OSError):
+            if state() == before:
+                raise
+        else:
+            if state() == before:
+                return found
 
 
 def _settle(folder: Path, stem: str) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,8 @@ def keep_newest(folder: Path, count: int, name: str = MARKER) -> int:
         return 0
     sweep(folder)
     for path in folder.glob("*/"):  # begun, and never completed
-        if all(is_passing(inside.name) for inside in path.iterdir()):
+        inside = [found.name for found in path.iterdir()]
+        if inside and all(map(is_passing, inside)):
             discard(path, ())
     found = {path: path.stat().st_mtime for path in folder.glob("*") if (path / name).is_file()}
     old = sorted(found, key=lambda path: found[path], reverse=True)[count:]
@@ -131,6 +132,9 @@ def _check_place(target: Path, needs: int) -> None:
                 "what it points to, or remove it."
             )
         place = next(p for p in (target.absolute(), *target.absolute().parents) if p.exists())
+        for part in target.absolute().parts[len(place.parts) :]:  # which may be too long
+            with suppress(FileNotFoundError):
+                os.lstat(place / part)
         if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
         if (free := shutil.disk_usage(place).free) < needs:

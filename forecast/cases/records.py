@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -12,7 +11,10 @@ from itertools import product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from forecast.errors import SpecificationError, UnknownNameError
+from pydantic import StrictInt, StrictStr
+
+from forecast.documents import Document, Table, Year, checked, read_toml
+from forecast.errors import SpecificationError, UnknownNameError, shown
 from forecast.paths import data_folder
 
 if TYPE_CHECKING:
@@ -263,21 +265,45 @@ class Case:
 _FILE = "cases.toml"
 
 
+class _State(Table):
+    ccode: StrictInt
+    name: StrictStr
+
+
+class _Rule(Table, extra="allow"):
+    states: tuple[StrictStr, ...]
+    years: tuple[Year, ...]
+
+
+class _Raw(Table, extra="allow"):
+    name: StrictStr
+    states: tuple[StrictStr, ...]
+    fact: tuple[dict[str, Any], ...]
+    expectation: tuple[_Rule, ...]
+
+
+class _Cases(Document):
+    """The whole file; what the tables hold besides is checked as `Case`, `Fact`, `Expectation`."""
+
+    states: dict[str, _State]
+    case: tuple[_Raw, ...]
+
+
 @cache
 def read_cases() -> dict[str, Case]:
     """All cases of the file by name."""
-    content = tomllib.loads((data_folder() / _FILE).read_text(encoding="utf-8"))
-    states = content["states"]
+    content = _Cases.from_dict(read_toml(data_folder() / _FILE, "file"), source=_FILE)
+    states = content.states
     found: dict[str, Case] = {}
-    for raw in content["case"]:
-        where = f"{_FILE}, case {raw.get('name')!r}"
-        events = tuple(_checked(Fact, fact, f"{where}, fact") for fact in raw.pop("fact"))
+    for raw in content.case:
+        where = f"{_FILE}, case {raw.name!r}"
+        events = tuple(checked(Fact, fact, f"{where}, fact") for fact in raw.fact)
         expectations = tuple(
-            _checked(Expectation, one, f"{where}, expectation")
-            for rule in raw.pop("expectation")
+            checked(Expectation, one, f"{where}, expectation")
+            for rule in raw.expectation
             for one in _expanded(rule)
         )
-        named = dict.fromkeys(raw["states"])
+        named = dict.fromkeys(raw.states)
         for fact in events:
             named.update(dict.fromkeys([*fact.states, *filter(None, [fact.against])]))
         for one in expectations:
@@ -285,45 +311,28 @@ def read_cases() -> dict[str, Case]:
         for state in named:
             if state not in states:
                 raise UnknownNameError(f"state in {where}:", state, states)
-        made = _checked(
-            Case,
-            {
-                **raw,
-                "events": events,
-                "expectations": expectations,
-                "ccodes": {state: states[state]["ccode"] for state in named},
-                "names": {state: states[state]["name"] for state in named},
-            },
-            where,
-        )
+        whole = raw.model_dump(exclude={"fact", "expectation"}) | {
+            "events": events,
+            "expectations": expectations,
+            "ccodes": {state: states[state].ccode for state in named},
+            "names": {state: states[state].name for state in named},
+        }
+        made = checked(Case, whole, where)
         if made.name in found:
             raise SpecificationError(f"{where}: there are two cases of this name.")
         found[made.name] = made
     return found
 
 
-def _expanded(rule: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _expanded(rule: _Rule) -> Iterator[dict[str, Any]]:
     """One expectation per state and year of a rule of the file."""
-    rest = {key: value for key, value in rule.items() if key not in ("states", "years")}
+    rest = rule.model_dump(exclude={"states", "years"})
     conditions = [key for key in ("equals", "above", "below", "missing") if key in rest]
     if len(conditions) != 1:
+        feature, found = shown(rest.get("feature")), conditions or "no condition"
         raise SpecificationError(
-            f"{_FILE}, expectation of {rule.get('feature')!r}: found {conditions or 'no condition'}"
-            ", expected exactly one of equals, above, below, missing."
+            f"{_FILE}, expectation of {feature}: found {found}, expected exactly one of equals, "
+            "above, below, missing."
         )
-    for state, year in product(rule["states"], rule["years"]):
+    for state, year in product(rule.states, rule.years):
         yield {**rest, "state": state, "year": year}
-
-
-def _checked[T](kind: type[T], content: Mapping[str, Any], where: str) -> T:
-    """`content` as an instance of `kind`, its types checked."""
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(kind).validate_python(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise SpecificationError(
-            f"{where}, key {key!r}: {first['msg']}; found {first['input']!r}."
-        ) from None

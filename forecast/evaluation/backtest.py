@@ -35,8 +35,7 @@ from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
 __all__ = [
-    "Backtest", "BacktestPlan", "RunFolder", "backtest", "complete_rows",
-    "read_forecasts",
+    "Backtest", "BacktestPlan", "RunFolder", "backtest", "complete_rows", "read_forecasts",
 ]  # fmt: skip
 
 

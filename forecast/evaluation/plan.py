@@ -15,13 +15,20 @@ from pydantic import (
     BeforeValidator,
     Field,
     PlainValidator,
-    StrictInt,
     StrictStr,
     ValidationError,
     model_validator,
 )  # fmt: skip
 
-from forecast.errors import ArgumentError, CoverageError, SpecificationError, UnknownNameError
+from forecast.documents import Table, Year, explain, read_toml, toml_text
+from forecast.draws import SEEDS
+from forecast.errors import (
+    ArgumentError,
+    CoverageError,
+    SpecificationError,
+    UnknownNameError,
+    shown,
+)
 from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.forecasters import (
     WITHOUT_ALLIANCES,
@@ -31,7 +38,6 @@ from forecast.evaluation.forecasters import (
     identity,
 )
 from forecast.evaluation.score_table import REFERENCE
-from forecast.modeling.messages import Table, explain, read_toml
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.events import UnderWay
 from forecast.panel.types import CHOICES, Panel
@@ -49,8 +55,14 @@ def _ascending(years: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(years)))
 
 
+#: More than there are years of four digits.
+_MOST_YEARS = 10_000
+
+
 def _listed(value: Any) -> Any:
     """A range, an array or a generator of years as a list."""
+    if isinstance(value, range) and value and abs(value[-1] - value[0]) > _MOST_YEARS:
+        return [value[0], value[-1]]  # one of them is no year, as the error says
     return value if isinstance(value, str | Mapping) or not np.iterable(value) else list(value)
 
 
@@ -60,8 +72,12 @@ def _whole(value: Any) -> Any:
 
 
 _Whole = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
-_Count = Annotated[_Whole, Field(ge=1)]
-_Years = Annotated[tuple[_Whole, ...], BeforeValidator(_listed), AfterValidator(_ascending)]
+_Count = Annotated[_Whole, Field(ge=1, le=1_000_000_000)]
+#: Of years: a count of more is a slip, and a range of them takes gigabytes.
+_Span = Annotated[_Whole, Field(ge=1, le=9999)]
+_Year = Annotated[Year, BeforeValidator(_whole)]
+_Ahead = Annotated[_Whole, Field(ge=1, le=100)]
+_Years = Annotated[tuple[_Year, ...], BeforeValidator(_listed), AfterValidator(_ascending)]
 
 
 class Origins(Table):
@@ -70,9 +86,9 @@ class Origins(Table):
     A plan takes any iterable of years for it, such as ``range(2006, 2026)``.
     """
 
-    first: _Whole | None = None
-    last: StrictInt | Literal["latest"] = "latest"
-    step: _Count = 1
+    first: _Year | None = None
+    last: _Year | Literal["latest"] = "latest"
+    step: _Span = 1
     years: _Years | None = None
 
     @model_validator(mode="before")
@@ -94,9 +110,9 @@ class Origins(Table):
 class Period(Table):
     """A span of target years with a part of the table of its own; without `last` it is open."""
 
-    name: Annotated[str, Field(strict=True, min_length=1)]
-    first: StrictInt
-    last: StrictInt | None = None
+    name: Annotated[str, Field(strict=True, min_length=1, max_length=200)]
+    first: Year
+    last: Year | None = None
 
     @property
     def label(self) -> str:
@@ -110,7 +126,9 @@ def _method(value: Any) -> str | ModelSpec | Forecaster:
         return str(value)
     if isinstance(value, str | ModelSpec) or all(hasattr(value, n) for n in ("columns", "fit")):
         return value  # type: ignore[no-any-return]
-    raise ValueError(f"expected a name, file, specification or method with `fit`; found {value!r}")
+    raise ValueError(
+        f"expected a name, file, specification or method with `fit`; found {shown(value)}"
+    )
 
 
 _Method = Annotated[Any, PlainValidator(_method)]
@@ -184,9 +202,9 @@ class BacktestPlan(Table):
 
     model: _Method
     origins: Origins
-    seed: Annotated[_Whole, Field(ge=0)]
+    seed: Annotated[_Whole, Field(ge=0, le=SEEDS)]
     horizons: Annotated[
-        tuple[_Count, ...],
+        tuple[_Ahead, ...],
         Field(min_length=1),
         BeforeValidator(_listed),
         AfterValidator(_ascending),
@@ -195,23 +213,23 @@ class BacktestPlan(Table):
     draws: _Count = 500
     baselines: _Methods = DEFAULT_BASELINES
     level: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.9
-    resamples: _Count = 1000
-    window: _Count | None = None
-    refit: _Count = 1
+    resamples: Annotated[_Count, Field(le=10_000_000)] = 1000
+    window: _Span | None = None
+    refit: _Span = 1
     multi_step: Literal["simulate", "direct"] = "simulate"
-    recalibrate: _Count | None = None
+    recalibrate: _Span | None = None
     stack: tuple[StrictStr, ...] = ()
-    warm_up: Annotated[_Whole, Field(ge=0)] = 0
+    warm_up: Annotated[_Whole, Field(ge=0, le=1000)] = 0
     nuts_at: _Years = ()
     nuts_draws: _Count = 500
     under_way: UnderWay | None = None
     periods: tuple[Period, ...] = Field(default=(), alias="period")
 
-    def __init__(self, /, _source: str = "plan", **content: Any) -> None:
+    def __init__(self, source: str = "plan", /, **content: Any) -> None:
         try:
             super().__init__(**content)
         except ValidationError as error:
-            raise SpecificationError(explain(error, content, type(self), _source)) from None
+            raise SpecificationError(explain(error, content, type(self), source)) from None
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
@@ -223,7 +241,7 @@ class BacktestPlan(Table):
             The file is not there, not TOML, or has an unknown key or a wrong value.
         """
         path = Path(path)
-        found = cls(str(path), **read_toml(path, "configuration"))
+        found = cls(str(path), **read_toml(path, "configuration file"))
         beside = {
             "model": _beside(found.model, path.parent),
             "baselines": tuple(_beside(name, path.parent) for name in found.baselines),
@@ -252,14 +270,7 @@ class BacktestPlan(Table):
                 raise ArgumentError(
                     f"{about['name']!r} has no file to name in TOML; save it first."
                 )
-        lines, tables = [], list[str]()
-        for key, value in plain.items():
-            for one in value if key == "period" else [value] if isinstance(value, dict) else []:
-                tables += ["", f"[[{key}]]" if key == "period" else f"[{key}]"]
-                tables += [f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in one.items()]
-            if key != "period" and not isinstance(value, dict):
-                lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
-        return "\n".join([*lines, *tables]) + "\n"
+        return toml_text(plain)
 
     @property
     def sha256(self) -> str:
@@ -352,6 +363,11 @@ class BacktestPlan(Table):
             "multi_step": self.multi_step,
             "nuts_at": list(self.nuts_at),
         }
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML has it: as JSON but for one character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _named(method: str | ModelSpec | Forecaster) -> str | dict[str, Any]:

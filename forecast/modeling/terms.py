@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from forecast.modeling.messages import Table
+from forecast.documents import Table, Year
 from forecast.modeling.priors import ScalePrior, Tail
 
 __all__ = [
@@ -39,7 +39,8 @@ OTHER_FAMILIES: tuple[str, ...] = get_args(_OtherFamily)
 
 Side = Literal["a", "b", "sum", "mean", "min", "max", "product", "absdiff", "none"]
 
-Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
+# Files and columns are called by it.
+Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]*$", max_length=200)]
 Prose = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
 _Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
@@ -171,8 +172,8 @@ class Era(Table):
     """Named span of years, both ends included; an era without `last` is open."""
 
     name: Name
-    first: StrictInt
-    last: StrictInt | None = None
+    first: Year
+    last: Year | None = None
 
 
 class Exclusion(Table):
@@ -181,8 +182,8 @@ class Exclusion(Table):
     What happened in them still enters the histories of later rows, and they can be forecast.
     """
 
-    first: StrictInt
-    last: StrictInt
+    first: Year
+    last: Year
     reason: Prose
 
     @model_validator(mode="after")
@@ -283,7 +284,7 @@ class Varying(Table):
 
     name: Literal["state", "challenger", "target", "dyad", "dispute", "era", "year", "slope"]
     structure: Literal["iid", "random_walk"] = "iid"
-    step: Annotated[int, Field(strict=True, ge=1)] | None = None
+    step: Year | None = None
     terms: tuple[StrictStr, ...] = ()
     families: tuple[_Family, ...] = ()
     by: tuple[Name, ...] = ()

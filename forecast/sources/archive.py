@@ -5,12 +5,11 @@ from __future__ import annotations
 import stat
 import tempfile
 import zipfile
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from forecast.errors import DataError, nearest
+from forecast.errors import DataError, ForecastError, nearest, shown
 
 __all__ = ["MissingMemberError", "extract"]
 
@@ -45,26 +44,43 @@ def extract(
     """
     name, *inner = member
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpack") as scratch:
-        try:
-            with zipfile.ZipFile(archive) as opened:
-                _refuse_unsafe(opened, archive.name)
-                info = _member(opened, archive.name, name, rank if not inner else lambda name: None)
-                _refuse_bomb(info, archive.name, max_bytes)
-                destination = Path(scratch) / "archive.zip" if inner else target
-                with opened.open(info) as source, destination.open("wb") as sink:
-                    _copy(source, sink, info, archive.name)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise DataError(
-                f"{archive.name}: not a zip archive, or a damaged one ({error}). Fetch it again."
-            ) from None
-        except (NotImplementedError, RuntimeError) as error:
-            raise DataError(f"{archive.name}: {name!r} cannot be unpacked ({error}).") from None
+        with _damage(archive.name, name):
+            opened = zipfile.ZipFile(archive)
+        with opened:
+            _refuse_unsafe(opened, archive.name)
+            info = _member(opened, archive.name, name, rank if not inner else lambda name: None)
+            _refuse_bomb(info, archive.name, max_bytes)
+            destination = Path(scratch) / "archive.zip" if inner else target
+            with destination.open("wb") as sink:
+                for block in _blocks(opened, info, archive.name):
+                    sink.write(block)
         if not inner:
             return PurePosixPath(info.filename).name
         # The inner archive is called as in the outer one in messages.
         renamed = destination.with_name(PurePosixPath(name).name)
         destination.rename(renamed)
         return extract(renamed, inner, target, max_bytes=max_bytes, rank=rank)
+
+
+@contextmanager
+def _damage(archive: str, member: str) -> Iterator[None]:
+    """Errors of ours for whatever a damaged byte leads to.
+
+    zipfile and the decompressors raise a dozen kinds, OSError among them: nothing may be written
+    inside the block.
+    """
+    try:
+        yield
+    except (ForecastError, FileNotFoundError, PermissionError):
+        raise
+    except (NotImplementedError, RuntimeError) as error:
+        raise DataError(
+            f"{archive}: {shown(member)} cannot be unpacked ({str(error)[:200]})."
+        ) from None
+    except Exception as error:
+        raise DataError(
+            f"{archive}: not a zip archive, or a damaged one ({str(error)[:200]}). Fetch it again."
+        ) from None
 
 
 def _refuse_unsafe(opened: zipfile.ZipFile, archive: str) -> None:
@@ -78,11 +94,13 @@ def _refuse_unsafe(opened: zipfile.ZipFile, archive: str) -> None:
         absolute = name.startswith("/") or name[1:2] == ":"
         if absolute or ".." in name.split("/") or "\0" in name:
             raise DataError(
-                f"{archive}: the member {info.orig_filename!r} would be written outside its folder;"
-                " the archive is refused. It is not what a publisher of data makes."
+                f"{archive}: the member {shown(info.orig_filename)} would be written outside its"
+                " folder; the archive is refused. It is not what a publisher of data makes."
             )
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise DataError(f"{archive}: the member {name!r} is a link; the archive is refused.")
+            raise DataError(
+                f"{archive}: the member {shown(name)} is a link; the archive is refused."
+            )
 
 
 def _member(
@@ -101,11 +119,11 @@ def _member(
         return exact[0]
     names = [info.filename for info in infos]
     if exact:
-        several = ", ".join(repr(info.filename) for info in exact)
+        several = ", ".join(shown(info.filename) for info in exact[:12])
         raise DataError(f"{archive}: several members could be {name!r}: {several}.")
     near = nearest(name, names)
-    hint = f" Did you mean {near!r}?" if near else ""
-    listed = ", ".join(repr(n) for n in names[:12]) + (", …" if len(names) > 12 else "")
+    hint = f" Did you mean {shown(near)}?" if near else ""
+    listed = ", ".join(shown(n) for n in names[:12]) + (", …" if len(names) > 12 else "")
     raise MissingMemberError(
         f"{archive}: no member {name!r}.{hint} It holds {listed or 'nothing'}."
     )
@@ -113,29 +131,36 @@ def _member(
 
 def _refuse_bomb(info: zipfile.ZipInfo, archive: str, max_bytes: int) -> None:
     if info.flag_bits & 0x1:
-        raise DataError(f"{archive}: {info.filename!r} is encrypted; unpack it and use --from.")
+        raise DataError(
+            f"{archive}: {shown(info.filename)} is encrypted; unpack it and use --from."
+        )
     if info.file_size > max_bytes:
         raise DataError(
-            f"{archive}: {info.filename!r} unpacks to {info.file_size:,} bytes, expected at most"
-            f" {max_bytes:,}."
+            f"{archive}: {shown(info.filename)} unpacks to {info.file_size:,} bytes, expected at"
+            f" most {max_bytes:,}."
         )
     if info.file_size > max(RATIO_FROM, MAX_RATIO * info.compress_size):
         raise DataError(
-            f"{archive}: {info.filename!r} unpacks from {info.compress_size:,} to"
+            f"{archive}: {shown(info.filename)} unpacks from {info.compress_size:,} to"
             f" {info.file_size:,} bytes; no table of data shrinks that much."
         )
 
 
-def _copy(source: IO[bytes], sink: IO[bytes], info: zipfile.ZipInfo, archive: str) -> None:
-    """Copy as many bytes as the directory of the archive promised, and no more."""
+def _blocks(opened: zipfile.ZipFile, info: zipfile.ZipInfo, archive: str) -> Iterator[bytes]:
+    """As many bytes of a member as the directory of the archive promised, and no more."""
     left = info.file_size
-    while block := source.read(min(_BLOCK, left + 1)):
-        left -= len(block)
-        if left < 0:
-            break
-        sink.write(block)
+    with _damage(archive, info.filename):
+        source = opened.open(info)
+    with source:
+        while True:
+            with _damage(archive, info.filename):
+                block = source.read(min(_BLOCK, left + 1))
+            left -= len(block)
+            if left < 0 or not block:
+                break
+            yield block
     if left != 0:
         raise DataError(
-            f"{archive}: {info.filename!r} does not have the {info.file_size:,} bytes that the"
+            f"{archive}: {shown(info.filename)} does not have the {info.file_size:,} bytes that the"
             " directory of the archive states."
         )

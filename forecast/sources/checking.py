@@ -6,7 +6,7 @@ error names file, row, column, what was found and what was expected.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 import pandera.pandas as pa
 
-from forecast.errors import DataError, nearest
-from forecast.sources.cells import Kind, cell_error
+from forecast.errors import DataError, nearest, shown
+from forecast.sources.cells import Kind, cell_error, refuse_repeated
 from forecast.sources.reader import read_table
 from forecast.sources.schemas import KEYS, OVERLAP_KEYS, SCHEMAS
 from forecast.sources.spells import (
@@ -74,9 +74,11 @@ def validate(table: str, frame: pd.DataFrame, *, file: str | None = None) -> pd.
     schema = SCHEMAS[table]
     name = file or f"{table}.csv"
     try:
-        schema.validate(frame, lazy=True)
+        # By position: a line that was read into two rows is there twice.
+        schema.validate(frame.reset_index(drop=True), lazy=True)
     except pa.errors.SchemaErrors as error:
-        raise _translate(name, schema, frame, error.failure_cases, KEYS[table]) from None
+        raise _translate(name, schema, frame, error.failure_cases) from None
+    refuse_repeated(frame, KEYS[table], file=name)
     return frame
 
 
@@ -85,7 +87,6 @@ def _translate(
     schema: pa.DataFrameSchema,
     frame: pd.DataFrame,
     cases: pd.DataFrame,
-    key: Sequence[str],
 ) -> DataError:
     """The first failure of a pandera report, in the words of this library."""
     structural = cases[cases["index"].isna()]
@@ -99,26 +100,22 @@ def _translate(
             f"{_structure(str(case['check']))}; the columns are {', '.join(schema.columns)}",
             valid=schema.columns,
         )
-    located = cases.sort_values("index", kind="stable")
+    positions = cases["index"].to_numpy(dtype=np.int64)
+    located = cases.assign(line=frame.index[positions]).sort_values("line", kind="stable")
     case = located.iloc[0]
-    row, check = int(case["index"]), str(case["check"])
-    if check == "multiple_fields_uniqueness":
-        values = ", ".join(f"{c}={_plain(frame.loc[row, c])}" for c in key)
-        twins = frame.index[(frame[list(key)] == frame.loc[row, list(key)]).all(axis=1)]
-        return DataError(
-            f"{file}, rows {', '.join(map(str, twins))}: the key ({values}) is there "
-            f"{len(twins)} times, expected once."
-        )
+    row, check = case["line"], str(case["check"])
+    at = int(case["index"])
     same = located[located["check"] == case["check"]]
     more = same["index"].nunique() - 1
+    if check == "field_uniqueness":  # a whole row that is repeated is said to be one
+        refuse_repeated(frame, KEYS[str(schema.name)], file=file)
     if check == "ccode_a < ccode_b":
-        found = (_plain(frame.loc[row, "ccode_a"]), _plain(frame.loc[row, "ccode_b"]))
-        return cell_error(file, row, "ccode_a, ccode_b", found, "ccode_a < ccode_b", more=more)
+        pair = tuple(_plain(frame[name].iloc[at]) for name in ("ccode_a", "ccode_b"))
+        return cell_error(file, row, "ccode_a, ccode_b", pair, "ccode_a < ccode_b", more=more)
     column = str(case["column"])
     expected, valid = _expectation(schema.columns[column], check)
-    return cell_error(
-        file, row, column, _plain(frame.loc[row, column]), expected, valid=valid, more=more
-    )
+    found = _plain(frame[column].iloc[at])
+    return cell_error(file, row, column, found, expected, valid=valid, more=more)
 
 
 def _structure(check: str) -> str:
@@ -243,11 +240,11 @@ def _check_reference(
     table: str, frame: pd.DataFrame, column: str, target: str, valid: pd.Series
 ) -> None:
     def said(at: int) -> str:
-        found = str(frame[column].iloc[at])
+        found = _plain(frame[column].iloc[at])
         hint = nearest(found, [str(v) for v in valid.unique()])
         what = "COW state number" if target == "states" else "alliance_id"
-        near = f". Did you mean {hint!r}?" if hint else ""
-        return f"found {found}, expected a {what} that is in {target}.csv{near}"
+        near = f". Did you mean {shown(hint)}?" if hint else ""
+        return f"found {shown(found)}, expected a {what} that is in {target}.csv{near}"
 
     _refuse(~frame[column].isin(valid), f"{table}.csv", frame, column, said)
 
@@ -260,7 +257,7 @@ def _check_members(frames: Frames) -> None:
         home = alliances[alliances["alliance_id"] == row["alliance_id"]]
         return (
             f"the membership of state {row['ccode']} ({_spell(members, at)}) reaches outside the"
-            f" alliance {row['alliance_id']!r} ({_spell(home, 0)}, alliances.csv, row"
+            f" alliance {shown(row['alliance_id'])} ({_spell(home, 0)}, alliances.csv, row"
             f" {home.index[0]}), expected it inside"
         )
 
@@ -268,7 +265,7 @@ def _check_members(frames: Frames) -> None:
         ccode = int(members["ccode"].iloc[at])
         return (
             f"state {ccode} was not in the state system at any time in {_spell(members, at)}"
-            f" (alliance {members['alliance_id'].iloc[at]!r}); expected a spell that meets its"
+            f" (alliance {shown(members['alliance_id'].iloc[at])}); expected a spell that meets its"
             f" membership, {_memberships(states, ccode)}"
         )
 
@@ -278,8 +275,8 @@ def _check_members(frames: Frames) -> None:
     ids = alliances["alliance_id"]
     _refuse(
         ids.map(sizes).fillna(0) < 2, "alliances.csv", alliances, "alliance_id",
-        lambda at: f"{ids.iloc[at]!r} has fewer than two states in members.csv, expected two or"
-        " more",
+        lambda at: f"{shown(ids.iloc[at])} has fewer than two states in members.csv, expected two"
+        " or more",
     )  # fmt: skip
 
 

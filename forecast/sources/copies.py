@@ -10,7 +10,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forecast.errors import ArgumentError, DataError, MissingFileError, UnknownNameError, nearest
+from forecast.errors import (
+    ArgumentError,
+    DataError,
+    MissingFileError,
+    UnknownNameError,
+    nearest,
+    shown,
+)
 from forecast.files import sha256_of
 from forecast.sources.archive import MissingMemberError, extract
 from forecast.sources.catalogue_file import catalogue, family_of, same_version
@@ -35,6 +42,8 @@ __all__ = [
 COLUMN = "version"
 #: Folders below the given one in which files are looked for.
 _DEPTH = 3
+#: Bytes of the longest name of a staged file; systems end at 255.
+_LONGEST = 150
 
 #: Tables that share a name or a layout with those that are read: what they are, what to take.
 _OTHER_TABLES: Mapping[str, str] = {
@@ -190,13 +199,13 @@ def _release_of(path: Path, role: str, family: str, cells: pd.Series) -> str:
     for row, version in found.items():
         if not same_version(version, [found.iloc[0]]):
             raise DataError(
-                f"{path.name}, column {COLUMN!r}: found {found.iloc[0]!r} in row {found.index[0]}"
-                f" and {version!r} in row {row}, expected one release."
+                f"{path.name}, column {COLUMN!r}: found {shown(found.iloc[0])} in row"
+                f" {found.index[0]} and {shown(version)} in row {row}, expected one release."
             )
     key = catalogue().key_of(family, role, found.iloc[0])
     if key is None:
         raise DataError(
-            f"{path.name}, row {found.index[0]}, column {COLUMN!r}: found {found.iloc[0]!r},"
+            f"{path.name}, row {found.index[0]}, column {COLUMN!r}: found {shown(found.iloc[0])},"
             " expected the number of a release."
         )
     return key
@@ -250,7 +259,7 @@ def _refuse_other_version(source: str, role: str, path: Path) -> None:
     family = family_of(source)
     by_layout = f"; to read it by this layout: `forecast data get {family} --from {path.name}`"
     raise DataError(
-        f"{error} The catalogue has no source of {entry.title} with {found!r}"
+        f"{error} The catalogue has no source of {entry.title} with {shown(found)}"
         f"{by_layout if family in entries.families else ''}."
     )
 
@@ -328,7 +337,8 @@ def stage(copy: Copy, file: OfficialFile, folder: Path) -> Path:
 
 def _safe(name: str) -> str:
     """File name that every system can hold and no shell or path can misread."""
-    return "".join(c if c.isprintable() and c not in '<>:"/\\|?*' else "_" for c in name)
+    safe = "".join(c if c.isprintable() and c not in '<>:"/\\|?*' else "_" for c in name)
+    return safe.encode("utf-8", "replace")[-_LONGEST:].decode("utf-8", "ignore")
 
 
 def _refuse_page(path: Path, copy: Copy) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import struct
 from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
-from forecast.errors import DataError, ForecastError
+from forecast.errors import DataError, ForecastError, shown
 from forecast.sources.entries import AS_CSV, R_FILES
 
 __all__ = ["CONVERTED", "as_text"]
@@ -23,25 +22,37 @@ CONVERTED = (".xls", *AS_CSV)
 def as_text(path: Path, _changed: int) -> bytes:
     """The file as UTF-8 with one record a line; `_changed` tells its versions apart."""
     ending = path.suffix.lower()
-    if ending == ".xls":
-        return _workbook(path)
-    frame = _of_r(path) if ending in R_FILES else _stata(path)
+    what, read = (
+        ("Excel workbook (.xls)", _workbook)
+        if ending == ".xls"
+        else ("file of R", _of_r)
+        if ending in R_FILES
+        else ("Stata file", _stata)
+    )
+    try:
+        return read(path)
+    except ForecastError:
+        raise
+    except Exception as error:  # the parsers raise whatever a damaged byte leads to
+        found = shown(f"{type(error).__name__}: {error}", 200)
+        raise DataError(f"{path.name}: not a whole {what} ({found}).") from None
+
+
+def _stata(path: Path) -> bytes:
+    """Table of a Stata file: codes without labels."""
+    return _csv(pd.read_stata(path, convert_categoricals=False))
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
     for name in frame.select_dtypes("float"):
         # A whole number with a missing one beside it is a float to pandas, every number to R.
-        if (frame[name].dropna() % 1 == 0).all():
+        known = frame[name].dropna()
+        if ((known.abs() < 2**53) & (known % 1 == 0)).all():
             frame[name] = frame[name].astype("Int64")
     return frame.to_csv(index=False).encode("utf-8")
 
 
-def _stata(path: Path) -> pd.DataFrame:
-    """Table of a Stata file: codes without labels."""
-    try:
-        return pd.read_stata(path, convert_categoricals=False)
-    except (ValueError, OSError, EOFError, struct.error) as error:
-        raise DataError(f"{path.name}: not a whole Stata file ({error}).") from None
-
-
-def _of_r(path: Path) -> pd.DataFrame:
+def _of_r(path: Path) -> bytes:
     """The data frame of a file of R."""
     try:
         import rdata
@@ -50,16 +61,13 @@ def _of_r(path: Path) -> pd.DataFrame:
             f"{path.name}: reading files of R needs rdata: `pip install 'alliance-forecast[r]'`."
             " Or write it with `write.csv(…, row.names = FALSE)`, which needs nothing."
         ) from error
-    try:
-        rds = path.suffix.lower() == ".rds"
-        objects = {path.stem: rdata.read_rds(path)} if rds else rdata.read_rda(path)
-    except Exception as error:  # the parser raises whatever a damaged byte leads to
-        raise DataError(f"{path.name}: not a whole file of R ({error!r}).") from None
+    rds = path.suffix.lower() == ".rds"
+    objects = {path.stem: rdata.read_rds(path)} if rds else rdata.read_rda(path)
     frames = [value for value in objects.values() if isinstance(value, pd.DataFrame)]
     if len(frames) != 1:
         held = ", ".join(f"{name} ({type(value).__name__})" for name, value in objects.items())
-        raise DataError(f"{path.name}: found {held}, expected one data frame.")
-    return frames[0]
+        raise DataError(f"{path.name}: found {held[:200]}, expected one data frame.")
+    return _csv(frames[0])
 
 
 def _workbook(path: Path) -> bytes:
@@ -71,11 +79,8 @@ def _workbook(path: Path) -> bytes:
             f"{path.name}: reading .xls needs xlrd: `pip install 'alliance-forecast[excel]'`. Or"
             " save the sheet as CSV, which needs nothing."
         ) from error
-    try:
-        book = xlrd.open_workbook(str(path), on_demand=True, logfile=io.StringIO())
-        sheet = book.sheet_by_index(0)
-    except (xlrd.XLRDError, xlrd.compdoc.CompDocError, AssertionError, IndexError) as error:
-        raise DataError(f"{path.name}: {error}; expected an Excel workbook (.xls).") from None
+    book = xlrd.open_workbook(str(path), on_demand=True, logfile=io.StringIO())
+    sheet = book.sheet_by_index(0)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     for row in range(sheet.nrows):

@@ -11,10 +11,9 @@ cells that are not what their column holds are refused, with the line and the co
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import re
-import zlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from forecast.errors import DataError, MissingFileError, nearest
-from forecast.sources.cells import NA, Kind, empty_column, parse_column
-from forecast.sources.formats import CONVERTED, as_text
+from forecast.errors import DataError, nearest, shown
+from forecast.sources.cells import NA, Kind, cell_error, empty_column, parse_column
+from forecast.sources.content import content, newlines, opened, reading
 
-__all__ = ["columns_of", "read_cells", "read_official", "read_table", "stream_blocks"]
+__all__ = [
+    "columns_of",
+    "no_records",
+    "read_cells",
+    "read_official",
+    "read_table",
+    "stream_blocks",
+]
 
 _SEPARATORS = {";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _MEGABYTE = 1 << 20
@@ -61,14 +67,11 @@ def read_cells(
 ) -> pd.DataFrame:
     """Text of every cell of a file in the layout of our own tables, indexed by line number."""
     name, allowed = path.name, list(columns)
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise MissingFileError(
-            f"There is no file {name!r} in {path.parent}. The embedded data set comes with the "
-            "package (reinstall alliance-forecast); a data set of your own needs every table, "
-            "with the columns listed in data/README.md."
-        ) from None
+    raw = content(
+        path,
+        hint=" The embedded data set comes with the package (reinstall alliance-forecast); a data"
+        " set of your own needs every table, with the columns listed in data/README.md.",
+    )
     try:
         # A spreadsheet's byte-order mark is harmless; anything else that is not UTF-8 is not.
         raw.decode("utf-8-sig")
@@ -78,7 +81,7 @@ def read_cells(
             f"{name}, row {line}: byte 0x{raw[error.start]:02x} is not UTF-8. Save the file "
             "with the encoding UTF-8."
         ) from None
-    raw = _newlines(raw)
+    raw = newlines(raw)
     _refuse_nul(raw, name, "text in UTF-8")
     records = _records(raw, name)
     header = next(records, (1, []))[1]
@@ -99,16 +102,16 @@ def _check_header(
 ) -> None:
     if len(columns) > 1:
         _refuse_separator(name, header)
-    duplicated = sorted({c for c in header if header.count(c) > 1})
+    duplicated = sorted(c for c, count in Counter(header).items() if count > 1)
     if duplicated:
-        raise DataError(f"{name}, row 1: the column {duplicated[0]!r} is there twice.")
+        raise DataError(f"{name}, row 1: the column {shown(duplicated[0])} is there twice.")
     expected = f"Expected the columns {', '.join(columns)}."
     absent = [c for c in columns if c not in header]
     for column in header:
         if column not in columns:
             near = nearest(column, absent or columns)
             hint = f" Did you mean {near!r}?" if near else ""
-            raise DataError(f"{name}, row 1: unknown column {column!r}.{hint} {expected}")
+            raise DataError(f"{name}, row 1: unknown column {shown(column)}.{hint} {expected}")
     if missing := [c for c in absent if c not in optional]:
         raise DataError(f"{name}, row 1: the column {missing[0]!r} is missing. {expected}")
 
@@ -135,7 +138,7 @@ def read_official(
     header = _header(raw, path.name)
     position = _positions(path.name, header, columns, optional)
     table = _parse(raw, path.name, header, sorted(position.values()))
-    lines = _lines(raw, table.num_rows)
+    lines = _lines(raw, table.num_rows, path.name)
     data: dict[str, Any] = {}
     for column, kind in {**columns, **optional}.items():
         if column in position:
@@ -151,42 +154,22 @@ def read_official(
 
 def columns_of(path: Path) -> list[str]:
     """Names of the columns, in lower case, by which a layout is told; reads the first line only."""
-    with _opened(path) as stream:
-        return [name.casefold() for name in _header(_newlines(stream.read(_MEGABYTE)), path.name)]
-
-
-def _opened(path: Path) -> io.BufferedIOBase:
-    try:
-        if path.suffix == ".gz":
-            return gzip.open(path)
-        if path.suffix.lower() in CONVERTED:
-            return io.BytesIO(as_text(path, path.stat().st_mtime_ns))
-        return path.open("rb")
-    except FileNotFoundError:
-        raise MissingFileError(f"There is no file {path.name!r} in {path.parent}.") from None
+    raw = newlines(content(path, at_most=_MEGABYTE))
+    return [name.casefold() for name in _header(raw, path.name)]
 
 
 def _normalised(path: Path) -> bytes:
     """Content as UTF-8 with line feeds as line ends."""
-    try:
-        with _opened(path) as stream:
-            raw = stream.read()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path.name}: not a whole gzip file ({error}).") from None
+    raw = content(path)
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path.name}: the encoding is UTF-16, expected UTF-8 or Latin-1.")
-    raw = _newlines(raw)
+    raw = newlines(raw)
     _refuse_nul(raw, path.name, "text")
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError:
         return raw.decode("latin-1").encode("utf-8")
     return raw
-
-
-def _newlines(raw: bytes) -> bytes:
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in raw else raw
 
 
 def _refuse_nul(raw: bytes, file: str, expected: str) -> None:
@@ -206,7 +189,7 @@ def _header(raw: bytes, file: str) -> list[str]:
     first = raw.split(b"\n", 1)[0].decode("utf-8", errors="replace")
     if not first.strip():
         raise DataError(f"{file}, row 1: the line is empty, expected the names of the columns.")
-    header = next(csv.reader([first]))
+    _, header = next(_records(first.encode("utf-8"), file))
     _refuse_separator(file, header)
     return [name.strip() for name in header]
 
@@ -227,7 +210,7 @@ def _positions(
     if missing:
         unused = [name for i, name in enumerate(header) if name and i not in found.values()]
         near = nearest(missing[0], unused)
-        hint = f" The nearest one there is {near!r}." if near else ""
+        hint = f" The nearest one there is {shown(near)}." if near else ""
         raise DataError(
             f"{file}, row 1: the column {missing[0]!r} is missing.{hint} "
             f"Expected the columns {', '.join(columns)}."
@@ -235,18 +218,22 @@ def _positions(
     return found
 
 
-def _parse(raw: bytes, file: str, header: list[str], wanted: list[int]) -> pa.Table:
+def _parse(
+    raw: bytes, file: str, header: list[str], wanted: list[int], *, block: int = _BLOCK
+) -> pa.Table:
     """The columns wanted as text, named by position."""
     names = [str(i) for i in range(len(header))]
-    if not raw.partition(b"\n")[2].strip():  # a header and no records
-        return pa.table({str(i): pa.array([], pa.string()) for i in wanted})
+    if not raw.partition(b"\n")[2].strip():
+        raise no_records(file)
     if raw.count(b'"') % 2:  # a quote is never closed: the strict reader says where
         for _ in _records(raw, file):
             pass
     try:
         return pa.csv.read_csv(
             pa.BufferReader(raw),
-            read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False),
+            read_options=pa.csv.ReadOptions(
+                column_names=names, skip_rows=1, use_threads=False, block_size=block
+            ),
             parse_options=pa.csv.ParseOptions(newlines_in_values=b'"' in raw),
             convert_options=pa.csv.ConvertOptions(
                 include_columns=[str(i) for i in wanted],
@@ -254,21 +241,24 @@ def _parse(raw: bytes, file: str, header: list[str], wanted: list[int]) -> pa.Ta
                 strings_can_be_null=False,
             ),
         )
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
+        if "straddling" in str(error) and block < len(raw):  # a record must fit into a block
+            return _parse(raw, file, header, wanted, block=len(raw) + 1)
         for line, fields in _records(raw, file):
             if len(fields) != len(header):
                 raise _damaged(file, line, fields, header) from None
-        raise DataError(f"{file}: {error}. Expected a valid CSV file.") from None
+        raise DataError(f"{file}: {str(error)[:200]}. Expected a valid CSV file.") from None
+
+
+def no_records(file: str) -> DataError:
+    """The error for a file that was cut to its header."""
+    return DataError(f"{file}: found a header and no record, expected at least one.")
 
 
 def _damaged(file: str, line: int, fields: list[str], header: list[str]) -> DataError:
-    def shown(texts: list[str]) -> str:
-        text = ",".join(texts)
-        return text if len(text) <= 60 else f"{text[:60]}…"
-
     return DataError(
-        f"{file}, row {line}: found {len(fields)} fields ({shown(fields)}), expected {len(header)} "
-        f"({shown(header)}): the record is damaged."
+        f"{file}, row {line}: found {len(fields)} fields ({shown(','.join(fields))}), expected"
+        f" {len(header)} ({shown(','.join(header))}): the record is damaged."
     )
 
 
@@ -285,27 +275,30 @@ def _records(raw: bytes, file: str) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"{file}, row {line}: {error}. Expected a valid CSV record.") from None
 
 
-def _lines(raw: bytes, rows: int) -> npt.NDArray[np.int64]:
+def _lines(raw: bytes, rows: int, file: str) -> npt.NDArray[np.int64]:
     """Line on which each record begins."""
     count = raw.count(b"\n") + (not raw.endswith(b"\n"))
     if count == rows + 1:  # neither blank lines nor line ends inside a field
         return np.arange(2, rows + 2, dtype=np.int64)
-    return np.array([line for line, _ in _records(raw, "")][1:], dtype=np.int64)
+    lines = [line for line, _ in _records(raw, file)][1:]
+    if len(lines) != rows:
+        raise DataError(f"{file}: found quotes that end in the middle of a field; expected CSV.")
+    return np.array(lines, dtype=np.int64)
 
 
 def stream_blocks(
-    path: Path, type_of: Callable[[str], pa.DataType | None]
+    path: Path, type_of: Callable[[str], pa.DataType | None], *, needed: Collection[str] = ()
 ) -> Iterator[dict[str, pa.Array]]:
     """Columns of a file too large to hold, one block of records after the other.
 
     By name in lower case, as far as `type_of` gives an Arrow type for that name; an empty field and
-    NA are null.
+    NA are null, which those `needed` may not have.
     """
     names = columns_of(path)
     types = {i: t for i, name in enumerate(names) if (t := type_of(name)) is not None}
     wanted = [str(i) for i in types]
     try:
-        with pa.input_stream(str(path), compression="detect") as stream:
+        with reading(path), opened(path) as stream:
             reader = pa.csv.open_csv(
                 stream,
                 read_options=pa.csv.ReadOptions(
@@ -323,9 +316,17 @@ def stream_blocks(
                     strings_can_be_null=True,
                 ),
             )
+            line = 2
             for batch in reader:
-                yield {names[int(column)]: batch.column(column) for column in wanted}
-    except pa.ArrowInvalid as error:
+                block = {names[int(column)]: batch.column(column) for column in wanted}
+                for name in needed:
+                    if block[name].null_count:
+                        at = block[name].is_null().index(True).as_py()
+                        expected = "a whole number (it may not be missing)"
+                        raise cell_error(path.name, line + at, name, "", expected)
+                line += batch.num_rows
+                yield block
+    except pa.ArrowException as error:
         raise DataError(_message(path.name, str(error), names)) from None
 
 
@@ -338,9 +339,9 @@ def _message(file: str, error: str, names: list[str]) -> str:
             f"{file}, row {row}: found {found} fields, expected {expected}: the record is damaged."
         )
     cell = re.search(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (\w+)", error)
-    value = re.search(r"invalid value '([^']*)'", error)
+    value = re.search(r"invalid value '(.*)'", error, re.DOTALL)
     if cell and value:
         place = f"{file}, row {cell[2]}" if cell[2] else file
         kind = "a whole number" if "int" in cell[3] else "a number"
-        return f"{place}, column {names[int(cell[1])]!r}: found {value[1]!r}, expected {kind}."
-    return f"{file}: {error}. Expected a valid CSV file."
+        return f"{place}, column {names[int(cell[1])]!r}: found {shown(value[1])}, expected {kind}."
+    return f"{file}: {error[:200]}. Expected a valid CSV file."

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from forecast.sources.cells import LAST_YEAR
 from forecast.sources.tables import OBLIGATIONS
 
 __all__ = ["KEYS", "LEVELS", "OVERLAP_KEYS", "REGIONS", "SCHEMAS"]
@@ -90,7 +91,7 @@ def _text(*, nullable: bool = False, pattern: str | None = None) -> pa.Column:
 
 
 def _year() -> pa.Column:
-    return pa.Column(int, pa.Check.in_range(1800, 2100))
+    return pa.Column(int, pa.Check.in_range(1800, LAST_YEAR))
 
 
 def _number(low: float, high: float | None = None) -> pa.Column:
@@ -104,9 +105,7 @@ def _date(*, nullable: bool = False) -> pa.Column:
 
 
 def _schema(name: str, columns: dict[str, pa.Column], **options: Any) -> pa.DataFrameSchema:
-    return pa.DataFrameSchema(
-        columns, name=name, strict=True, ordered=True, unique=list(KEYS[name]), **options
-    )
+    return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True, **options)
 
 
 def _state_year(name: str, **values: pa.Column) -> pa.DataFrameSchema:

@@ -51,13 +51,15 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import DataError
-from forecast.sources.cells import Kind
+from forecast.sources.cells import Kind, refuse_repeated
 from forecast.sources.official.readings import (
     OfficialReader,
     combine_obligations,
     dates_of,
     given_roles,
     reading_of,
+    refuse_end_before_start,
+    years_covered,
 )
 from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import OBLIGATIONS, Reading
@@ -79,7 +81,7 @@ _MANY = 100
 _DAY = np.timedelta64(1, "D")
 
 _OFFICIAL = {"neutral": "neutrality", "nonagg": "nonaggression", "consul": "consultation"}
-_OBLIGED: dict[str, Kind] = dict.fromkeys(("defense", "offense", *_OFFICIAL), "int")
+_OBLIGED: dict[str, Kind] = dict.fromkeys(("defense", "offense", *_OFFICIAL), "flag")
 
 
 def read(files: Mapping[str, Path]) -> list[Reading]:
@@ -94,7 +96,8 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     if "members" in files:
         readings += _from_members(files["members"], alliances, files.get("alliances"))
     elif alliances is not None:
-        last, file = _last_year(alliances), files["alliances"].name
+        file = files["alliances"].name
+        last = _last_year(alliances, file)
         design = reading_of("treaty_design", alliances, file=file, first=_FIRST, last=last)
         readings.append(design)
     if "directed_dyad_years" in files:
@@ -110,11 +113,12 @@ def alliance_level(path: Path) -> pd.DataFrame:
     and ``version``.
     """
     _refuse_other_layouts(path, "alliances")
-    columns: dict[str, Kind] = {"atopid": "int", "begyr": "int", "endyr": "int"}
+    columns: dict[str, Kind] = {"atopid": "int", "begyr": "year", "endyr": "year"}
     columns |= {"bilat": "int", "wartime": "int", **_OBLIGED}
     optional: dict[str, Kind] = dict.fromkeys(("begmo", "begday", "endmo", "endday"), "int?")
     optional |= {**dict.fromkeys(PROVISIONS, "int?"), "version": "str?"}
     raw = read_official(path, columns, optional=optional, rename=_OFFICIAL)
+    refuse_repeated(raw, ["atopid"], file=path.name)
     _refuse_partial(raw, path)
     start, _ = dates_of(raw, ("begyr", "begmo", "begday"), file=path.name)
     end, _ = dates_of(raw, ("endyr", "endmo", "endday"), last=True, file=path.name)
@@ -128,11 +132,11 @@ def _ids(atopid: pd.Series) -> pd.Series:
     return pd.Series(pd.array([f"atop-{i}" for i in atopid], dtype="str"), index=atopid.index)
 
 
-def _last_year(raw: pd.DataFrame) -> int:
+def _last_year(raw: pd.DataFrame, file: str) -> int:
     versions = raw["version"].dropna()
     stated = _LAST.get(str(versions.iloc[0])[:1]) if len(versions) else None
-    seen = int(max(raw["start"].dt.year.max(), raw["end"].dt.year.max()))
-    return max(seen, stated or seen)
+    _, seen = years_covered(pd.concat([raw["start"], raw["end"]]), file)
+    return max(seen, int(stated or seen))
 
 
 def _from_members(
@@ -141,7 +145,7 @@ def _from_members(
     raw = _member_rows(path)
     if alliances is not None and alliances_path is not None:
         _same_release(raw, path, alliances, alliances_path)
-    last = _last_year(raw)
+    last = _last_year(raw, path.name)
     known = raw["member"] <= _HIGHEST_CODE
     notes = []
     if not known.all():
@@ -162,7 +166,7 @@ def _from_members(
 
 def _member_rows(path: Path) -> pd.DataFrame:
     _refuse_other_layouts(path, "members")
-    columns: dict[str, Kind] = {"atopid": "int", "member": "int", "yrent": "int", "yrexit": "int"}
+    columns: dict[str, Kind] = {"atopid": "int", "member": "int", "yrent": "year", "yrexit": "year"}
     columns |= {"phase": "int", "bilat": "int", "wartime": "int", **_OBLIGED}
     optional: dict[str, Kind] = dict.fromkeys(("moent", "dayent", "moexit", "dayexit"), "int?")
     optional |= dict.fromkeys(PROVISIONS, "int?")
@@ -171,14 +175,10 @@ def _member_rows(path: Path) -> pd.DataFrame:
     _refuse_partial(raw, path)
     start, _ = dates_of(raw, ("yrent", "moent", "dayent"), file=path.name)
     end, _ = dates_of(raw, ("yrexit", "moexit", "dayexit"), last=True, file=path.name)
-    wrong = raw.index[(end < start).to_numpy()]
-    if len(wrong):
-        line = int(wrong[0])
-        raise DataError(
-            f"{path.name}, row {line}: the member leaves ({end[line].date()}) before it enters "
-            f"({start[line].date()})."
-        )
-    return raw.assign(start=start, end=end, alliance_id=_ids(raw["atopid"]))
+    rows = raw.assign(start=start, end=end, alliance_id=_ids(raw["atopid"]))
+    refuse_end_before_start(rows, path.name)
+    refuse_repeated(rows, ["atopid", "member", "phase", "start"], file=path.name)
+    return rows
 
 
 def _same_release(
@@ -281,23 +281,23 @@ def _directed(path: Path) -> Reading:
     header = columns_of(path)
     _refuse_other_layouts(path, "directed_dyad_years")
     if "atop_defense" in header:
-        columns: dict[str, Kind] = {"ccode1": "int", "ccode2": "int", "year": "int"}
+        columns: dict[str, Kind] = {"ccode1": "int", "ccode2": "int", "year": "year"}
         columns |= {f"atop_{name}": kind for name, kind in _OBLIGED.items()}
         rename = {f"atop_{name}": _OFFICIAL.get(name, name) for name in _OBLIGED}
         rename |= {"ccode1": "ccode_owing", "ccode2": "ccode_owed"}
         raw = read_official(path, columns, rename=rename)
     elif "statea" in header:
-        columns = {"stateA": "int", "stateB": "int", "year": "int"}
+        columns = {"stateA": "int", "stateB": "int", "year": "year"}
         rename = {"stateA": "ccode_owing", "stateB": "ccode_owed", **_OFFICIAL}
         raw = read_official(path, columns | _OBLIGED, rename=rename)
     else:
-        raw = read_official(path, {"ddyad": "int", "year": "int", **_OBLIGED}, rename=_OFFICIAL)
+        raw = read_official(path, {"ddyad": "int", "year": "year", **_OBLIGED}, rename=_OFFICIAL)
         raw = raw.assign(ccode_owing=raw["ddyad"] // 1000, ccode_owed=raw["ddyad"] % 1000)
     states = (raw[["ccode_owing", "ccode_owed"]] <= _HIGHEST_CODE).all(axis=1)
     text = f"{int((~states).sum())} rows with codes of no state left out"
     notes = () if states.all() else (text,)
     frame = combine_obligations(raw[states])
-    first, last = (int(y) for y in frame["year"].agg(["min", "max"]).fillna(0))
+    first, last = years_covered(frame["year"], path.name)
     return reading_of(
         "obligation_years", frame, file=path.name, first=first, last=last, notes=notes
     )

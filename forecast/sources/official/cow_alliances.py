@@ -78,7 +78,7 @@ _NOT_CODED = (
     "this source"
 )
 _FLAGS: dict[str, Kind] = dict.fromkeys(
-    ("defense", "neutrality", "nonaggression", "entente"), "int?"
+    ("defense", "neutrality", "nonaggression", "entente"), "flag?"
 )
 _OBLIGATION_OF = {"entente": "consultation"}
 _PROCESSED: Mapping[str, str] = {
@@ -115,7 +115,7 @@ def _reading(table: str, frame: pd.DataFrame, path: Path, notes: tuple[str, ...]
 
 def _three(prefix: str) -> dict[str, Kind]:
     """Year, month and day, as the file names them."""
-    return {f"{prefix}_{part}": "int?" for part in ("year", "month", "day")}
+    return {f"{prefix}_{p}": "year?" if p == "year" else "int?" for p in ("year", "month", "day")}
 
 
 def _dates(raw: pd.DataFrame, prefix: str, path: Path, *, last: bool = False) -> pd.Series:
@@ -240,11 +240,11 @@ def _one_sided(spells: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
 def _yearly(path: Path) -> Reading:
     header = columns_of(path)
     if "cow_defense" in header:
-        columns: dict[str, Kind] = dict.fromkeys(_PROCESSED, "int?")
-        keys: dict[str, Kind] = {"ccode1": "int", "ccode2": "int", "year": "int"}
+        columns: dict[str, Kind] = dict.fromkeys(_PROCESSED, "flag?")
+        keys: dict[str, Kind] = {"ccode1": "int", "ccode2": "int", "year": "year"}
         raw = read_official(path, keys | columns, rename=_PROCESSED)
     else:
-        keys = {"version4id": "int", "ccode1": "int", "ccode2": "int", "year": "int"}
+        keys = {"version4id": "int", "ccode1": "int", "ccode2": "int", "year": "year"}
         raw = read_official(path, keys | _FLAGS, na={"year": ()})
         _refuse_year_zero(raw, path)
     owed, notes = _owed(raw)

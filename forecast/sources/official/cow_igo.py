@@ -16,14 +16,15 @@ import pandas as pd
 import pyarrow as pa
 
 from forecast.errors import DataError
-from forecast.sources.cells import Kind, cell_error
+from forecast.sources.cells import LAST_YEAR, Kind, cell_error, refuse_cells, refuse_repeated
 from forecast.sources.official.readings import (
     OfficialReader,
     given_roles,
     ordered_pairs,
     reading_of,
+    years_covered,
 )
-from forecast.sources.reader import columns_of, read_official, stream_blocks
+from forecast.sources.reader import columns_of, no_records, read_official, stream_blocks
 from forecast.sources.tables import Reading
 
 __all__ = ["READERS"]
@@ -63,13 +64,14 @@ def read(files: Mapping[str, Path]) -> list[Reading]:
     if layout == ("state_years",):
         table = _from_states(path)
     elif "dyadigos" in columns_of(path):
-        kinds: dict[str, Kind] = dict.fromkeys(("ccode1", "ccode2", "year", "dyadigos"), "int")
+        kinds: dict[str, Kind] = dict.fromkeys(("ccode1", "ccode2", "dyadigos"), "int")
+        kinds["year"] = "year"
         names = {"ccode1": "ccode_a", "ccode2": "ccode_b", "dyadigos": "joint_igos"}
         table = read_official(path, kinds, rename=names)
     else:
         table = _from_dyads(path)
     table = ordered_pairs(table)
-    first, last = (int(y) for y in table["year"].agg(["min", "max"]).fillna(0))
+    first, last = years_covered(table["year"], path.name)
     return [reading_of("igos", table, file=path.name, first=first, last=last)]
 
 
@@ -90,14 +92,20 @@ def _from_states(path: Path) -> pd.DataFrame:
     organisations = _organisations(path, keys)
     types = {**dict.fromkeys(keys, pa.int64()), **dict.fromkeys(organisations, pa.int8())}
     codes, years, memberships, line = [], [], [], 2
-    for block in stream_blocks(path, types.get):
+    for block in stream_blocks(path, types.get, needed=keys):
         status = _statuses(block, organisations, path.name, line)
         line += len(status)
         codes.append(block["ccode"].to_numpy())
         years.append(block["year"].to_numpy())
         memberships.append(np.isin(status, _MEMBER))
+    if not codes:
+        raise no_records(path.name)
     code, year, member = (np.concatenate(x) for x in (codes, years, memberships))
-    _check_unique(code, year, path.name)
+    states = pd.DataFrame({"ccode": code, "year": year}, index=pd.RangeIndex(2, len(code) + 2))
+    for key, least, most in (("ccode", 2, 999), ("year", 1800, LAST_YEAR)):
+        expected, wrong = f"a number from {least} to {most}", ~states[key].between(least, most)
+        refuse_cells(states, key, wrong, file=path.name, expected=expected)
+    refuse_repeated(states, keys, file=path.name)
     parts: list[tuple[IntArray, IntArray, IntArray, IntArray]] = []
     for t in np.unique(year):
         rows = np.flatnonzero(year == t)
@@ -105,9 +113,11 @@ def _from_states(path: Path) -> pd.DataFrame:
         own = member[rows].astype(np.float32)  # exact: counts are far below 2**24
         shared = own @ own.T
         low, high = np.triu_indices(len(rows), 1)
-        states = code[rows]
+        own_codes = code[rows]
         counts = shared[low, high].astype(np.int64)
-        parts.append((states[low], states[high], np.full(len(low), t, dtype=np.int64), counts))
+        parts.append(
+            (own_codes[low], own_codes[high], np.full(len(low), t, dtype=np.int64), counts)
+        )
     names = ("ccode_a", "ccode_b", "year", "joint_igos")
     return pd.DataFrame(
         {
@@ -122,7 +132,7 @@ def _from_dyads(path: Path) -> pd.DataFrame:
     organisations = _organisations(path, keys)
     types = {**dict.fromkeys(keys, pa.int64()), **dict.fromkeys(organisations, pa.int8())}
     parts, line = [], 2
-    for block in stream_blocks(path, types.get):
+    for block in stream_blocks(path, types.get, needed=keys):
         status = _statuses(block, organisations, path.name, line)
         frame = pd.DataFrame(
             {
@@ -135,6 +145,8 @@ def _from_dyads(path: Path) -> pd.DataFrame:
         )
         line += len(status)
         parts.append(frame)
+    if not parts:
+        raise no_records(path.name)
     return pd.concat(parts)
 
 
@@ -152,13 +164,6 @@ def _statuses(
             file, line + row, organisations[column], int(status[row, column]), expected
         )
     return status
-
-
-def _check_unique(code: IntArray, year: IntArray, file: str) -> None:
-    twice = pd.DataFrame({"ccode": code, "year": year}).duplicated().to_numpy()
-    if twice.any():
-        at = int(np.flatnonzero(twice)[0])
-        raise DataError(f"{file}, row {at + 2}: state {code[at]} is there twice in {year[at]}.")
 
 
 READERS: Mapping[str, OfficialReader] = {"cow_igo": OfficialReader(_ROLES, read)}

@@ -46,7 +46,7 @@ COVERS = (1816, 2007)
 
 _PARTS = ("Year", "Month", "Day")
 _PERIODS: Mapping[str, Kind] = {
-    f"{bound}{part}{period}": "int?"
+    f"{bound}{part}{period}": "year?" if part == "Year" else "int?"
     for period in (1, 2)
     for bound in ("Start", "End")
     for part in _PARTS
@@ -69,7 +69,8 @@ _OUTCOMES = dict(enumerate((
 #: -8 not applicable, -9 unknown; -7 is still going on.
 _UNKNOWN = ("", "NA", "-9", "-8")
 _DYADIC: Mapping[str, Kind] = {
-    **dict.fromkeys(("warnum", "statea", "stateb", "warstrtyr", "warendyr", "year"), "int"),
+    **dict.fromkeys(("warnum", "statea", "stateb", "warendyr"), "int"),
+    **dict.fromkeys(("warstrtyr", "year"), "year"),
     **dict.fromkeys(("warstrtmnth", "warstrtday", "warendmnth", "warenday"), "int?"),
     **{"warolea": "int", "waroleb": "int", "outcomea": "int?", "batdths": "int?"},
 }
@@ -218,8 +219,9 @@ def _read_dyadic(path: Path) -> Reading:
 
 def _read_table(path: Path) -> Reading:
     columns: dict[str, Kind] = dict.fromkeys(
-        ("warnum", "ccode1", "ccode2", "year", "cowinteronset", "sidea1"), "int"
+        ("warnum", "ccode1", "ccode2", "cowinteronset", "sidea1"), "int"
     )
+    columns["year"] = "year"
     columns |= dict.fromkeys(("initiator1", "initiator2"), "int")
     columns |= dict.fromkeys(("outcome1", "outcome2"), "int?")
     names = {"warnum": "number", "ccode1": "ccode_1", "ccode2": "ccode_2"}

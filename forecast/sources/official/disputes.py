@@ -233,7 +233,8 @@ def conflicts_of(spells: pd.DataFrame, *, prefix: str, label: str, source: str) 
     earlier = np.empty(len(out), dtype=np.int64)
     groups = out.iloc[order].groupby(["conflict_id", "ccode_a", "ccode_b"])
     earlier[order] = groups.cumcount().to_numpy()
-    out["conflict_id"] += [f".{n + 1}" if n else "" for n in earlier]
+    again = np.where(earlier > 0, np.char.add(".", (earlier + 1).astype(str)), "")
+    out["conflict_id"] += pd.array(again, dtype="str")
     return out
 
 
@@ -263,7 +264,7 @@ def read_dyad_years(
     of the dispute; as in `dated` (spells of pairs with known days, as `opposed_pairs` returns)
     where their years agree. The coverage is that of the years listed.
     """
-    onset = next(name for name in _ONSETS if name in columns_of(path))
+    onset = next((name for name in _ONSETS if name in columns_of(path)), _ONSETS[0])
     table = _read_dyad_years(path, onset)
     _check_directed(table, path)
     table = table[table["sidea1"] == 1].copy()
@@ -283,9 +284,9 @@ def read_dyad_years(
 
 def _read_dyad_years(path: Path, onset: str) -> pd.DataFrame:
     columns: dict[str, Kind] = dict.fromkeys(
-        ("dispnum", "ccode1", "ccode2", "year", onset, "sidea1", "sidea2", "orig1", "orig2"), "int"
+        ("dispnum", "ccode1", "ccode2", onset, "sidea1", "sidea2", "orig1", "orig2"), "int"
     )
-    columns |= {"hostlev": "int", "fatality": "int?"}
+    columns |= {"year": "year", "hostlev": "int", "fatality": "int?"}
     optional: dict[str, Kind] = dict.fromkeys(
         ("outcome", "settle", "stmon", "endmon", "ongo2010"), "int?"
     )

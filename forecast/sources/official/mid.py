@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.errors import DataError
-from forecast.sources.cells import Kind, refuse_cells
+from forecast.sources.cells import Kind, refuse_cells, refuse_repeated
 from forecast.sources.official.disputes import (
     HOSTILITY,
     OUTCOMES,
@@ -41,6 +41,7 @@ from forecast.sources.official.readings import (
     reading_of,
     refuse_end_before_start,
     year_dates,
+    years_covered,
 )
 from forecast.sources.reader import columns_of, read_official
 from forecast.sources.tables import Reading
@@ -67,8 +68,8 @@ _GML_ROLES: Mapping[str, str] = {
 }
 
 _DATES: Mapping[str, Kind] = {
-    "styear": "int",
-    "endyear": "int",
+    "styear": "year",
+    "endyear": "year",
     **dict.fromkeys(("stmon", "stday", "endmon", "endday"), "int?"),
 }
 _DISPUTE: Mapping[str, Kind] = {
@@ -77,9 +78,11 @@ _DISPUTE: Mapping[str, Kind] = {
 }
 _PARTICIPANT: Mapping[str, Kind] = {"ccode": "int", **_DATES, "sidea": "int?", "orig": "int?"}
 _DYADIC: Mapping[str, Kind] = {
-    **dict.fromkeys(("disno", "statea", "stateb", "strtyr", "hihost", "rolea", "roleb"), "int"),
-    "year": "int",
-    **dict.fromkeys(("strtday", "strtmnth", "endday", "endmnth", "endyear"), "int?"),
+    **dict.fromkeys(("disno", "statea", "stateb", "hihost", "rolea", "roleb"), "int"),
+    "year": "year",
+    "strtyr": "year",
+    "endyear": "year?",
+    **dict.fromkeys(("strtday", "strtmnth", "endday", "endmnth"), "int?"),
     **dict.fromkeys(("outcome", "settlmnt", "fatlev"), "int?"),
 }
 # GML writes a dash for an unknown class of deaths.
@@ -136,14 +139,11 @@ def _participants_and_disputes(
     """
     mida, midb = files["mida"], files["midb"]
     disputes = _disputes(mida, number, coarsen=coarsen)
-    last = int(disputes["start"].dt.year.max())
-    first = int(disputes["start"].dt.year.min())
+    first, last = years_covered(disputes["start"], mida.name)
     participants, notes = _participant_spells(midb, coarsen=coarsen)
     unknown = ~participants["number"].isin(disputes["number"])
     expected = f"a dispute that is in {mida.name}"
-    refuse_cells(
-        participants, "number", unknown, file=midb.name, expected=expected, shown="dispnum"
-    )
+    refuse_cells(participants, "number", unknown, file=midb.name, expected=expected, name="dispnum")
     about = disputes.set_index("number")[["level", "deaths_class", "outcome", "settlement"]]
     own = participants.drop(columns=["level", "deaths_class"])
     spells = opposed_pairs(own).join(about, on="number")
@@ -172,6 +172,7 @@ def _number(path: Path) -> str:
 
 def _disputes(path: Path, number: str, *, coarsen: bool) -> pd.DataFrame:
     table = read_official(path, {number: "int", **_DISPUTE}, na=_NA)
+    refuse_repeated(table, [number], file=path.name)
     out = pd.DataFrame({"number": table[number]})
     out["start"], out["start_precision"], out["end"], out["end_precision"] = _dates(
         table, path, coarsen=coarsen

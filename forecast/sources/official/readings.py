@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError
-from forecast.sources.cells import Kind, refuse_cells
+from forecast.sources.cells import LAST_YEAR, Kind, refuse_cells, refuse_repeated
 from forecast.sources.checking import validate
 from forecast.sources.reader import read_official
 from forecast.sources.schemas import SCHEMAS
@@ -34,6 +34,7 @@ __all__ = [
     "refuse_end_before_start",
     "spells_of_years",
     "year_dates",
+    "years_covered",
 ]
 
 
@@ -76,7 +77,7 @@ def read_layout(layout: Layout, path: Path) -> Reading:
     )
     if layout.known:
         frame = frame[frame[list(layout.known)].notna().any(axis=1)]
-    first, last = (int(y) for y in frame["year"].agg(["min", "max"]).fillna(0))
+    first, last = years_covered(frame["year"], path.name)
     notes: list[str] = []
     if layout.tidy is not None:
         frame = layout.tidy(frame, notes)
@@ -121,12 +122,34 @@ def reading_of(
     schema = SCHEMAS[table].columns
     columns = {name: c for name, c in schema.items() if c.required or name in frame}
     text = {name: "str" for name, c in columns.items() if str(c.dtype).lower().startswith("str")}
-    tidy = frame[list(columns)].astype(text)
-    return Reading(table, validate(table, tidy, file=file), first, last, notes)
+    tidy = validate(table, frame[list(columns)].astype(text), file=file)
+    _refuse_outside(tidy, file, first if table == "conflicts" or "year" in tidy else None, last)
+    return Reading(table, tidy, first, last, notes)
 
 
-def one_per_state_year(table: pd.DataFrame, *, unit: str) -> pd.DataFrame:
+def _refuse_outside(frame: pd.DataFrame, file: str, first: int | None, last: int) -> None:
+    """Raise for the first row of a year that its source does not cover."""
+    column = "year" if "year" in frame else "start"
+    if column not in frame:
+        return
+    years = frame[[column]] if column == "year" else frame[["start"]].apply(lambda s: s.dt.year)
+    wrong = (years[column] > last) | (years[column] < (first or 0))
+    begin = "" if first is None else f"from {first} "
+    expected = f"a year {begin}to {last}: the source covers no other"
+    refuse_cells(years, column, wrong, file=file, expected=expected)
+
+
+def years_covered(values: pd.Series, file: str) -> tuple[int, int]:
+    """First and last calendar year among years, or dates, of which some are known."""
+    years = (values.dt.year if values.dtype.kind == "M" else values).dropna()
+    if years.empty:
+        raise DataError(f"{file}: there is no record with a known year in it.")
+    return int(years.min()), int(years.max())
+
+
+def one_per_state_year(table: pd.DataFrame, *, unit: str, file: str) -> pd.DataFrame:
     """Rows by state and year: of two units that have one number in a year, the one that goes on."""
+    refuse_repeated(table, [unit, "year"], file=file)
     until = table.groupby(unit)["year"].transform("max")
     order = table.assign(_until=until).sort_values(["ccode", "year", "_until"], kind="stable")
     return order.drop_duplicates(["ccode", "year"], keep="last").drop(columns="_until")
@@ -217,7 +240,7 @@ def month_dates(
     3.1 has one such cell (198190).
     """
     code = _part(frame, column)
-    wrong = (code > 0) & ((code < 100_000) | (code >= 1_000_000))
+    wrong = (code > 0) & ((code < 100_000) | (code > 100 * LAST_YEAR + 99))
     if not coarsen:
         wrong |= (code > 0) & ((code % 100 < 1) | (code % 100 > 12))
     refuse_cells(frame, column, wrong, file=file, expected="a month as YYYYMM")

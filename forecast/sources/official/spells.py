@@ -40,8 +40,10 @@ from forecast.sources.official.readings import (
     given_roles,
     month_dates,
     reading_of,
+    refuse_end_before_start,
     spells_of_years,
     year_dates,
+    years_covered,
 )
 from forecast.sources.reader import columns_of, read_official
 from forecast.sources.spells import expand_years, merge_memberships
@@ -57,14 +59,14 @@ _STARTS, _ENDS = ("styear", "stmonth", "stday"), ("endyear", "endmonth", "endday
 def _dated_spells(path: Path, more: Mapping[str, Kind]) -> tuple[pd.DataFrame, int, int]:
     """Spells by state and start, open where the data end, and the first and last year covered."""
     columns: dict[str, Kind] = {"ccode": "int", **more, **dict.fromkeys((*_STARTS, *_ENDS), "int")}
+    columns |= {_STARTS[0]: "year", _ENDS[0]: "year"}
     raw = read_official(path, columns, na={"str": ("",)})
     start, _ = dates_of(raw, _STARTS, file=path.name)
     end, _ = dates_of(raw, _ENDS, last=True, file=path.name)
     spells = raw.assign(start=start, end=end.mask(end == end.max()))
+    refuse_end_before_start(spells, path.name)
     spells = spells.sort_values(["ccode", "start"], kind="stable")
-    if spells.empty:
-        return spells, 0, 0
-    return spells, int(start.min().year), int(end.max().year)
+    return spells, *years_covered(pd.concat([start, end]), path.name)
 
 
 def _read_states(files: Mapping[str, Path]) -> list[Reading]:
@@ -104,9 +106,7 @@ def _read_contiguity(files: Mapping[str, Path]) -> list[Reading]:
     end_of_data = spells["end"].max()
     frame = spells.assign(end=spells["end"].mask(spells["end"] == end_of_data))
     frame = frame[_SPELL].sort_values([*_PAIR, "start"], kind="stable")
-    if frame.empty:
-        return [reading_of("contiguity", frame, file=path.name, first=0, last=0)]
-    first, last = int(frame["start"].min().year), int(end_of_data.year)
+    first, last = years_covered(pd.concat([spells["start"], spells["end"]]), path.name)
     return [reading_of("contiguity", frame, file=path.name, first=first, last=last)]
 
 
@@ -172,7 +172,7 @@ def _nearest_of_overlapping(spells: pd.DataFrame) -> pd.DataFrame:
 def _by_year(path: Path) -> pd.DataFrame:
     raw = read_official(
         path,
-        dict.fromkeys(("state1no", "state2no", "year", "conttype"), "int"),
+        {**dict.fromkeys(("state1no", "state2no", "conttype"), "int"), "year": "year"},
         rename={"state1no": "ccode_a", "state2no": "ccode_b", "conttype": "type"},
     )
     raw = raw[raw["ccode_a"] < raw["ccode_b"]].sort_values("type", kind="stable")
@@ -220,9 +220,8 @@ def _read_rivalries(files: Mapping[str, Path]) -> list[Reading]:
 
 
 def _thompson_dreyer(path: Path) -> pd.DataFrame:
-    columns: dict[str, Kind] = dict.fromkeys(
-        ("rivalryno", "ccode1", "ccode2", "styear", "endyear"), "int"
-    )
+    columns: dict[str, Kind] = dict.fromkeys(("rivalryno", "ccode1", "ccode2"), "int")
+    columns |= dict.fromkeys(("styear", "endyear"), "year")
     types: dict[str, Kind] = dict.fromkeys(("type1", "type2", "type3"), "str?")
     names = {"styear": "first", "endyear": "last"}
     table = read_official(path, columns, optional=types, rename=names)
@@ -233,7 +232,8 @@ def _thompson_dreyer(path: Path) -> pd.DataFrame:
 
 
 def _thompson_sakuwa_suhas(path: Path) -> pd.DataFrame:
-    columns: dict[str, Kind] = dict.fromkeys(("tssr_id", "ccode1", "ccode2", "start", "end"), "int")
+    columns: dict[str, Kind] = dict.fromkeys(("tssr_id", "ccode1", "ccode2"), "int")
+    columns |= dict.fromkeys(("start", "end"), "year")
     types: dict[str, Kind] = dict.fromkeys(_TYPES, "int?")
     table = read_official(path, columns, optional=types, rename={"start": "first", "end": "last"})
     table["rivalry_id"] = "tss-" + table["tssr_id"].astype(str)

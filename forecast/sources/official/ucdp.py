@@ -35,7 +35,7 @@ FIRST = 1946
 
 _KINDS: Mapping[str, Kind] = {
     "conflict_id": "int",
-    "year": "int",
+    "year": "year",
     "gwno_a": "str?",
     "gwno_a_2nd": "str?",
     "gwno_b": "str?",

@@ -34,7 +34,7 @@ import pandas as pd
 import pyarrow as pa
 
 from forecast.errors import DataError, nearest
-from forecast.sources.cells import Kind
+from forecast.sources.cells import Kind, refuse_cells
 from forecast.sources.codes import UNITED_STATES
 from forecast.sources.gw import NO_STATE, to_cow_codes
 from forecast.sources.official.readings import (
@@ -70,7 +70,7 @@ def _declared(roles: Mapping[str, str], layouts: Mapping[str, Layout]) -> Offici
 _AMOUNTS: dict[str, Kind] = dict.fromkeys(
     ("milex", "milper", "irst", "pec", "tpop", "upop", "cinc"), "float?"
 )
-_NMC = Layout("material_capabilities", {"ccode": "int", "year": "int", **_AMOUNTS})
+_NMC = Layout("material_capabilities", {"ccode": "int", "year": "year", **_AMOUNTS})
 
 
 def _flows(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
@@ -84,16 +84,16 @@ def _flows(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     return out
 
 
-_TRADE = Layout("trade", {"ccode": "int", "year": "int", "imports": "float?", "exports": "float?"})
+_TRADE = Layout("trade", {"ccode": "int", "year": "year", "imports": "float?", "exports": "float?"})
 _FLOWS = Layout(
     "dyadic_trade",
-    {"ccode1": "int", "ccode2": "int", "year": "int", "flow1": "float?", "flow2": "float?"},
+    {"ccode1": "int", "ccode2": "int", "year": "year", "flow1": "float?", "flow2": "float?"},
     known=("flow1", "flow2"),
     tidy=_flows,
 )
 _DISTANCES = Layout(
     "distances",
-    {"ccode1": "int", "ccode2": "int", "year": "int", "mindist": "float?"},
+    {"ccode1": "int", "ccode2": "int", "year": "year", "mindist": "float?"},
     rename={"ccode1": "ccode_a", "ccode2": "ccode_b", "mindist": "km"},
     tidy=lambda table, notes: ordered_pairs(table),
 )
@@ -157,7 +157,7 @@ def _troops(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
 
 _TROOPS = Layout(
     "troops",
-    {"ccode": "int", "year": "int", "troops_ad": "float?"},
+    {"ccode": "int", "year": "year", "troops_ad": "float?"},
     rename={"troops_ad": "us_troops"},
     tidy=_troops,
 )
@@ -204,7 +204,7 @@ def _read_polity(files: Mapping[str, Path]) -> list[Reading]:
     score = "polity2" if "polity2" in names or "polity" not in names else "polity"
     table = read_official(
         path,
-        {"ccode": "int", "year": "int", score: "float?"},
+        {"ccode": "int", "year": "year", score: "float?"},
         rename={score: "polity"},
         na={score: ("", "NA", ".")},
     )
@@ -218,7 +218,7 @@ def _read_polity(files: Mapping[str, Path]) -> list[Reading]:
     if "scode" in names:
         table["ccode"] = own.map(lambda code: _POLITY_TO_COW.get(code, code))
     first, last = int(table["year"].min()), int(table["year"].max())
-    kept = one_per_state_year(table, unit="unit")
+    kept = one_per_state_year(table, unit="unit", file=path.name)
     notes = [f"The score is the column {score}."]
     if "p5" in names:
         notes.append("The file is Polity5 (it has the column p5).")
@@ -263,7 +263,7 @@ def _read_vdem(files: Mapping[str, Path]) -> list[Reading]:
             raise DataError(f"{path.name}, row 1: the column {shown!r} is missing.{hint}")
     types = {code: pa.float64(), "year": pa.int64(), _INDEX: pa.float64(), "country_id": pa.int64()}
     blocks, line = [], 2
-    for block in stream_blocks(path, types.get):
+    for block in stream_blocks(path, types.get, needed=["year"]):
         frame = pd.DataFrame({k: v.to_numpy(zero_copy_only=False) for k, v in block.items()})
         frame.index = pd.RangeIndex(line, line + len(frame))
         line += len(frame)
@@ -271,11 +271,12 @@ def _read_vdem(files: Mapping[str, Path]) -> list[Reading]:
     table = pd.concat(blocks) if blocks else pd.DataFrame()
     if table.empty:
         raise DataError(f"{path.name}: no record has a COW number and a year from {FIRST} on.")
+    refuse_cells(table, code, table[code] % 1 != 0, file=path.name, expected="a whole number")
     table = table.rename(columns={code: "ccode", _INDEX: "polyarchy"})
     table[["ccode", "year"]] = table[["ccode", "year"]].astype(np.int64)
     first, last = int(table["year"].min()), int(table["year"].max())
     if "country_id" in table:
-        table = one_per_state_year(table, unit="country_id")
+        table = one_per_state_year(table, unit="country_id", file=path.name)
     table = table.sort_values(["ccode", "year"], kind="stable")
     return [reading_of("regimes", table, file=path.name, first=first, last=last)]
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from forecast.documents import read_json
 from forecast.errors import ArgumentError, ChangedFileError, DataError, UnknownNameError
 from forecast.exchange import flush, held, told, write_atomically
 from forecast.paths import data_folder
@@ -384,7 +385,7 @@ def _folder(cache: Path | None) -> Path:
 
 def _read(path: Path) -> Kept:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, "file", wrong=ChangedFileError)
         changes = [
             Change(str(c.pop("change")), {str(k): str(v) for k, v in c.items()}, path.name, i + 1)
             for i, c in enumerate([dict(record) for record in content["changes"]])

@@ -222,12 +222,12 @@ def test_directed_dyad_years(write: Write) -> None:
 def test_what_is_refused(write: Write) -> None:
     header = ",".join([*MEMBER, "version"])
     backwards = write("m.csv", header, _row(1, 2, "1960-1-1", "1950-1-1", "10000"))
-    with pytest.raises(DataError, match=r"m\.csv, row 2: the member leaves \(1950-01-01\) before"):
+    with pytest.raises(DataError, match=r"m\.csv, row 2: found an end \(1950-01-01\) before"):
         read_atop({"members": backwards})
     with pytest.raises(DataError, match=r"found the file of the role 'members'.*atop5_1a\.csv"):
         read_atop({"alliances": backwards})
     flag = write("m.csv", header, _row(1, 2, "1960-1-1", "0-0-0", "20000"))
-    with pytest.raises(DataError, match=r"m\.csv, row 2, column 'defense': found 2"):
+    with pytest.raises(DataError, match=r"m\.csv, row 2, column 'defense': found '2'"):
         read_atop({"members": flag})
     with pytest.raises(ArgumentError, match="The files given have the roles none; expected"):
         read_atop({})

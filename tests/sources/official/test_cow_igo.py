@@ -53,7 +53,10 @@ def test_the_dyadic_layout_counts_its_ones(write: Write) -> None:
     [
         (("2,1950,usa,1,7",), r"igo\.csv, row 2, column 'un': found 7, expected one of -9, -1, 0"),
         (("2,1950,usa,1,x",), r"igo\.csv, .*column 'un': found 'x', expected a whole number"),
-        (("2,1950,usa,1,1", "2,1950,usa,1,1"), r"row 3: state 2 is there twice in 1950"),
+        (
+            ("2,1950,usa,1,1", "2,1950,usa,1,1"),
+            r"rows 2, 3: the key \(ccode=2, year=1950\) is there 2 times",
+        ),
         (("2,1950,usa,1,1", "20,1950,canada,1"), r"row 3: found 4 fields, expected 5"),
     ],
 )
