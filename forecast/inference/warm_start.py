@@ -54,10 +54,7 @@ class Outline:
 
         That is if the blocks are others or the number of rows is not within a tenth.
         """
-        if (
-            self.blocks != Latent.scales_of(design)
-            or abs(design.y.size / self.rows - 1.0) > _ALIKE
-        ):
+        if self.blocks != Latent.scales_of(design) or abs(design.y.size / self.rows - 1.0) > _ALIKE:
             return None
         labels = Latent.labels_of(design)
         place = {label: i for i, label in enumerate(self.labels.tolist())}

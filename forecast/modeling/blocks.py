@@ -215,9 +215,7 @@ def fit_block(
             _check_binary(column, X[:, names.index(column)])
         if not group.by and group.structure == "iid":
             eras = tuple((era.name, era.first, era.last) for era in spec.eras)
-    bare = BlockCode(
-        group.block, group.structure, (), group.step or 0, eras, columns, strata
-    )
+    bare = BlockCode(group.block, group.structure, (), group.step or 0, eras, columns, strata)
     if group.name == "dispute":
         disputes = tuple(np.unique(dispute_of(rows)).tolist())
         return replace(bare, levels=disputes)

@@ -88,8 +88,8 @@ class Block:
 class Design:
     """Arrays of the hierarchical logit: logit p = X beta + sum over blocks of Z_b f_b.
 
-    With beta_j ~ Normal(prior_mean_j, prior_sd_j), but for columns in `tails`, whose prior has these
-    tails about the same mean and scale. The first column is the intercept.
+    With beta_j ~ Normal(prior_mean_j, prior_sd_j), but for columns in `tails`, whose prior has
+    these tails about the same mean and scale. The first column is the intercept.
     """
 
     y: FloatArray  # outcome, 0.0 or 1.0, (n,)

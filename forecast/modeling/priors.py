@@ -122,9 +122,7 @@ class ScalePrior:
                 return np.asarray(np.exp(-r))
         return np.asarray(2.0 * stats.t.sf(r, self._nu))
 
-    def local_scales(
-        self, rng: np.random.Generator, sigma: FloatArray, levels: int
-    ) -> FloatArray:
+    def local_scales(self, rng: np.random.Generator, sigma: FloatArray, levels: int) -> FloatArray:
         """Scales of effects of a group drawn from the prior, (draws, levels); `sigma` (draws,)."""
         if self.form != "horseshoe":
             return np.repeat(sigma[:, None], levels, axis=1)

@@ -184,7 +184,7 @@ class Exclusion(Table):
 
     first: Year
     last: Year
-    reason: Prose
+    reason: Prose = UNREASONED
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -211,8 +211,8 @@ class Term(Table):
     if_constant: Literal["error", "drop"] = "error"
     family: _Family
     pre_treatment: StrictBool
-    prior: Prior
-    reason: Prose
+    prior: Prior = Prior(sd=1.0)
+    reason: Prose = UNREASONED
 
 
 #: What rows with a dispute under way have of their own, where a model does not say.
@@ -229,7 +229,11 @@ UNDER_WAY = Term(
 
 
 class Smooth(Table):
-    """Natural cubic spline of a feature, with fixed knots on the feature's own scale."""
+    """Natural cubic spline of a feature, with fixed knots on the feature's own scale.
+
+    Without `knots` they are at quantiles of the rows of the fit: .05, .275, .5, .725 and .95
+    (Harrell 2015, *Regression Modeling Strategies*, table 2.3).
+    """
 
     name: Name
     feature: Name | None = None
@@ -238,14 +242,16 @@ class Smooth(Table):
     at_entry: Literal["missing", "current"] = "missing"
     basis: Literal["natural_cubic"] = "natural_cubic"
     transform: Literal["identity", "log1p", "sqrt"] = "identity"
-    knots: Annotated[tuple[_Real, ...], Field(min_length=3)]
+    knots: Annotated[tuple[_Real, ...], Field(min_length=3)] | None = None
     family: _Family
     pre_treatment: StrictBool
-    prior: Prior
-    reason: Prose
+    prior: Prior = Prior(sd=1.0)
+    reason: Prose = UNREASONED
 
     @model_validator(mode="after")
     def _knots_increase(self) -> Self:
+        if self.knots is None:
+            return self
         if any(b <= a for a, b in pairwise(self.knots)):
             raise ValueError(f"knots must increase strictly, found {list(self.knots)}")
         if self.transform != "identity" and self.knots[0] < 0:
@@ -263,8 +269,8 @@ class Interaction(Table):
     name: Name
     of: tuple[Name, Name]
     if_constant: Literal["error", "drop"] = "error"
-    prior: Prior
-    reason: Prose
+    prior: Prior = Prior(sd=0.5)
+    reason: Prose = UNREASONED
 
 
 class Varying(Table):
@@ -289,7 +295,7 @@ class Varying(Table):
     families: tuple[_Family, ...] = ()
     by: tuple[Name, ...] = ()
     scale: Scale
-    reason: Prose
+    reason: Prose = UNREASONED
 
     @property
     def block(self) -> str:
@@ -312,6 +318,8 @@ class Varying(Table):
             raise ValueError(
                 'by (binary terms) is for name = "slope" without structure = "random_walk" only'
             )
+        if walk and self.scale.distribution == "horseshoe":
+            raise ValueError("a horseshoe is for independent effects, not for a random walk")
         if (self.name == "slope") != bool(self.terms or self.families):
             raise ValueError('terms or families are needed for name = "slope" and for nothing else')
         return self
@@ -323,7 +331,7 @@ class AllianceFeature(Table):
     feature: Name
     transform: _Transform = "identity"
     missing: Literal["error", "mean"] = "error"
-    reason: Prose
+    reason: Prose = UNREASONED
 
 
 class AllianceLevel(Table):
@@ -338,4 +346,4 @@ class AllianceLevel(Table):
     pre_treatment: StrictBool
     prior: Prior
     scale: Scale
-    reason: Prose
+    reason: Prose = UNREASONED

@@ -44,9 +44,7 @@ def term_table(fit: Fit) -> pd.DataFrame:
     draws = {str(n): beta.sel(term=n).to_numpy() for n in beta["term"].to_numpy()}
     start = fit.spec.intercept
     rest = {
-        name: (name, "intercept", str(start))
-        if name == "intercept"
-        else (name, "other", "")
+        name: (name, "intercept", str(start)) if name == "intercept" else (name, "other", "")
         for name in draws
         if name not in about
     }
