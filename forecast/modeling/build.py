@@ -144,7 +144,7 @@ def _coefficients(design: Design) -> Any:
             at,
             pm.Laplace.dist(mean[at], sd[at])
             if tail.form == "laplace"
-            else pm.StudentT.dist(tail.df, mean[at], sd[at]),
+            else pm.StudentT.dist(nu=tail.df, mu=mean[at], sigma=sd[at]),
         ))  # fmt: skip
     order = np.argsort(np.concatenate([at for at, _ in parts]))
 

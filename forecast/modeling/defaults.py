@@ -30,9 +30,9 @@ _LISTS = {"term": "terms", "smooth": "smooths", "varying": "varying"}
 def filled(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a model file with what it leaves out.
 
-    A name alone stands for a table with that name. A term without ``feature`` and ``family`` is the
-    feature of its name, or what a shipped model of the unit calls so. What is no mapping,
-    list or name is left as it is, for the validation to refuse.
+    A name alone stands for a table with that name. A term without ``family`` takes what it does not
+    say from the registry, and is of the feature of its name, or of what a shipped model of the unit
+    calls so. What is no mapping, list or name is left as it is, for the validation to refuse.
 
     Raises `ValueError`: A term of no family is no registered feature; names the nearest.
     """
@@ -69,6 +69,11 @@ def shipped_terms(unit: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _shipped(unit: object) -> dict[str, dict[str, Any]]:
+    """Those of the unit, or of pairs and years where there are none or the unit is unknown."""
+    return shipped_terms(str(unit)) or shipped_terms("dyad-year")
+
+
 def _plain(entry: object) -> bool:
     return isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
 
@@ -90,16 +95,15 @@ def _entry(entry: Mapping[str, Any], unit: object, kind: str) -> dict[str, Any]:
     from forecast.features.registry import registered_features
 
     out, features = dict(entry), {f.name: f for f in registered_features()}
-    named = "feature" not in out and "family" not in out
-    if named and out["name"] in features:
-        out["feature"] = out["name"]
-    elif named:
-        out = shipped_terms(str(unit)).get(out["name"], {}) | out
+    short = "family" not in out
+    if short and "feature" not in out:
+        own = {"feature": out["name"]} if out["name"] in features else {}
+        out = (own or _shipped(unit).get(out["name"], {})) | out
     feature = features.get(out["feature"]) if isinstance(out.get("feature"), str) else None
     if feature is None:
         if "family" not in out:
             asked = out.get("feature") or out["name"]
-            hint = nearest(str(asked), [*features, *shipped_terms(str(unit))])
+            hint = nearest(str(asked), [*features, *_shipped(unit)])
             raise ValueError(
                 f"[[{kind}]] {shown(out['name'])}: {shown(asked)} is no registered feature"
                 + (f"; did you mean {hint!r}?" if hint else ".")
@@ -109,7 +113,7 @@ def _entry(entry: Mapping[str, Any], unit: object, kind: str) -> dict[str, Any]:
         return out
     out.setdefault("family", feature.family)
     out.setdefault("pre_treatment", feature.pre_treatment)
-    if named:
+    if short:
         if feature.level in ("state", "directed") and unit == "dyad-year":
             out.setdefault("side", "mean")
         if not feature.needs & EVENTS:

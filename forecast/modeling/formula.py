@@ -258,11 +258,18 @@ class Formula:
         """Refuse what is neither a feature nor a column; the rest of the table."""
         from forecast.features.registry import get_feature, registered_features
 
+        features = [feature.name for feature in registered_features()]
+        shipped = {
+            key: value
+            for key, value in shipped_terms(self._parts.unit or "dyad-year").items()
+            if key not in features
+        }
         if options:
             entry["options"] = options
-        shipped = shipped_terms(self._parts.unit or "dyad-year")
-        features = [feature.name for feature in registered_features()]
         if name in self._parts.columns:
+            if "side" in entry or options:
+                self._refuse(node, f"{name!r} is a column, which has one value a row: no side, no "
+                                   "options")  # fmt: skip
             entry |= {"feature": None, "family": self._parts.columns[name]}
             return
         if name not in features and name not in shipped:
@@ -270,8 +277,12 @@ class Formula:
             meant = f"; did you mean {hint!r}?" if hint else "."
             self._refuse(node, f"unknown term {shown(name)}{meant} A column of your own is named "
                                "in columns={name: family}.")  # fmt: skip
+        if entry["name"] != name:
+            for key, value in shipped.get(name, {"feature": name}).items():
+                entry.setdefault(key, value)
         try:
-            get_feature(shipped.get(name, {}).get("feature", name)).check_options(options)
+            feature = shipped.get(name, {}).get("feature", name)
+            get_feature(feature).check_options(options)
         except (UnknownNameError, ArgumentError) as error:
             self._refuse(node, str(error))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from forecast.documents import Document, Year, toml_of, toml_text
-from forecast.errors import ArgumentError, UnknownNameError
+from forecast.errors import ArgumentError, SpecificationError, UnknownNameError
 from forecast.modeling.consistency import check_consistency, check_features, refuse_unmeasured
 from forecast.modeling.defaults import filled
 from forecast.modeling.terms import (
@@ -29,7 +29,7 @@ from forecast.modeling.terms import (
     Term,
     Varying,
 )
-from forecast.panel.types import Population, Succession, UnderWay, ways_of
+from forecast.panel.types import CHOICES, Population, Succession, UnderWay, ways_of
 from forecast.paths import models_folder
 
 if TYPE_CHECKING:
@@ -110,7 +110,11 @@ class ModelSpec(Document):
                 for name in [name for name, value in entry.items() if value in ([], {})]:
                     del entry[name]
         text = toml_text(content)
-        if ModelSpec.from_dict(toml_of(text, self.name), source=self.name) != self:
+        try:
+            again = ModelSpec.from_dict(toml_of(text, self.name), source=self.name)
+        except SpecificationError:
+            again = None
+        if again != self:
             raise ArgumentError(
                 f"Model {self.name!r} has a value of None that no TOML can say: in years = "
                 f"{self.years}, or in the options of a term"
@@ -143,6 +147,11 @@ class ModelSpec(Document):
     def sha256(self) -> str:
         """Hex digest of `canonical_json`; part of a fit's id."""
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Arguments of `forecast.load_panel` that give the panel of the model."""
+        return {name: getattr(self, name) for name in CHOICES}
 
     @property
     def entries(self) -> tuple[Term | Smooth, ...]:
