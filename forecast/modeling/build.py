@@ -149,7 +149,7 @@ def _coefficients(design: Design) -> Any:
     order = np.argsort(np.concatenate([at for at, _ in parts]))
 
     def dist(_size: Any) -> Any:
-        return pt.concatenate([part for _, part in parts])[order]
+        return pm.math.concatenate([part for _, part in parts])[order]
 
     def logp(value: Any) -> Any:
         return sum(pm.logp(part, value[at]).sum() for at, part in parts)

@@ -96,7 +96,7 @@ def model(
     by_era = any(g.get("name") == "slope" and not g.get("by") and g.get("structure", "iid") == "iid"
                  for g in parts.varying)  # fmt: skip
     if eras is not None or by_era:
-        content["era"] = list(ERAS if eras is None else eras)
+        content["era"] = [dict(era) for era in (ERAS if eras is None else eras)]
     content |= rest
     for name, prior in (priors or {}).items():
         _set_prior(content, name, prior)

@@ -161,7 +161,7 @@ class Formula:
                 intercept = False
             elif not _is_number(node, 1):
                 slopes.append(self._entry(node))
-        name = _name(bar.right)
+        name = _name(bar.right) or ""
         if name in GROUPS:
             if slopes and name != "era":
                 self._refuse(bar.right, f"a slope varies by era or by binary terms, not by {name}")
@@ -172,7 +172,7 @@ class Formula:
             return
         if not slopes:
             hint = nearest(str(name), GROUPS)
-            why = f"unknown group {shown(name or '')}"
+            why = f"unknown group {shown(name)}"
             why += f"; did you mean {hint!r}?" if hint else ""
             self._refuse(bar.right, f"{why} Groups: {', '.join(GROUPS)}.")
         if intercept:

@@ -128,7 +128,7 @@ class ScalePrior:
             return np.repeat(sigma[:, None], levels, axis=1)
         slab = self.slab * np.sqrt(0.5 * self.df / rng.gamma(0.5 * self.df, size=sigma.size))
         local = np.abs(rng.standard_cauchy((sigma.size, levels)))
-        return regularised(sigma[:, None], local, slab[:, None] ** 2)
+        return np.asarray(regularised(sigma[:, None], local, slab[:, None] ** 2))
 
 
 def regularised(sigma: Any, local: Any, slab: Any) -> Any:

@@ -281,3 +281,36 @@ def test_horseshoe_has_the_density_of_its_definition():
         + st.norm.logpdf(effect / spread).sum()
     )  # fmt: skip
     assert float(model.compile_logp()(point)) == pytest.approx(float(expected), rel=1e-8)
+
+
+@pytest.mark.long
+def test_nuts_and_laplace_agree_on_every_prior():
+    design = mixed(dyads(states=12, pairs=60, years=15, columns=5, rate=0.15, seed=3)[0])
+    laplace, found = sample_design(design, seed=1, draws=4000)
+    nuts, check = sample_design(design, method="nuts", seed=1, draws=1500, tune=1000)
+    assert found["pareto_k"] < 0.7
+    assert check["max_rhat"] < 1.02
+    for name in ("beta", *(f"sigma_{one.name}" for one in design.blocks)):
+        a, b = (tree["posterior"][name].to_numpy() for tree in (laplace, nuts))
+        a, b = (v.reshape(v.shape[0] * v.shape[1], -1) for v in (a, b))
+        np.testing.assert_allclose(a.mean(0), b.mean(0), atol=0.12 * b.std(0).max())
+        np.testing.assert_allclose(a.std(0), b.std(0), rtol=0.15)
+
+
+@pytest.mark.long
+def test_a_horseshoe_shrinks_what_is_alike_and_not_what_differs():
+    design = shrunk()
+    one = dataclasses.replace(design.blocks[0], scale_prior=ScalePrior(0.5))
+    tree, found = sample_design(design, method="nuts", seed=1, draws=1000, tune=1500)
+    plain_, _ = sample_design(dataclasses.replace(design, blocks=(one,)), seed=1, draws=1000)
+    posterior = tree["posterior"]
+    assert found["max_rhat"] < 1.05
+    assert posterior["local_group"].dims == ("chain", "draw", "level_group")
+    assert posterior["slab_group"].dims == ("chain", "draw")
+    effect, usual = (
+        np.abs(t["posterior"]["effect_group"].mean(("chain", "draw")).to_numpy())
+        for t in (tree, plain_)
+    )
+    others = np.arange(8) != 3
+    assert effect[3] > 1.0
+    assert (effect[others] < usual[others]).all()
