@@ -19,8 +19,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from forecast.disk import leaves, sha256_of, write_atomically
 from forecast.errors import ArtifactError
-from forecast.exchange import leaves, sha256_of, undisturbed, write_atomically
+from forecast.exchange import undisturbed
 
 __all__ = [
     "DAMAGES",

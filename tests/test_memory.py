@@ -9,7 +9,6 @@ from forecast.errors import ArgumentError
 from forecast.evaluation.backtest import BacktestPlan, backtest
 from forecast.inference.fit import Fit, fit
 from forecast.memory import free_memory, require_memory
-from forecast.modeling.spec import load_model
 from forecast.panel.types import Panel
 from forecast.simulation.paired import simulate_all, status_quo
 
@@ -53,14 +52,13 @@ def test_a_refusal_says_what_is_needed_and_what_is_there(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("method", ["laplace", "nuts"])
 def test_a_fit_is_refused_before_its_draws_are_made(
-    little: None, tiny_panel: Panel, method: str
+    little: None, tiny_panel: Panel, known_fit: Fit, method: str
 ) -> None:
     with pytest.raises(ArgumentError, match=r"draws=1,000,000 of .* needs about"):
         fit("dyad_onset", tiny_panel, seed=1, draws=1_000_000, method=method)  # type: ignore[arg-type]
-    spec = load_model("dyad_onset").with_population("politically_relevant")
     # Few enough for any model, too many for this one.
-    with pytest.raises(ArgumentError, match=r"draws=20,000 of at least (?!20 )\d+ numbers"):
-        fit(spec, tiny_panel, seed=1, draws=20_000)
+    with pytest.raises(ArgumentError, match=r"draws=20,000 of at least (?!20 )[\d,]+ numbers"):
+        fit(known_fit.spec, known_fit.panel, seed=1, draws=20_000)
 
 
 def test_simulations_are_refused(little: None, known_fit: Fit) -> None:

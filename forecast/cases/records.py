@@ -11,10 +11,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import StrictInt, StrictStr
-
-from forecast.documents import Document, Table, Year, checked, read_toml
-from forecast.errors import SpecificationError, UnknownNameError, shown
+from forecast.errors import SpecificationError, UnknownNameError
 from forecast.paths import data_folder
 
 if TYPE_CHECKING:
@@ -265,45 +262,23 @@ class Case:
 _FILE = "cases.toml"
 
 
-class _State(Table):
-    ccode: StrictInt
-    name: StrictStr
-
-
-class _Rule(Table, extra="allow"):
-    states: tuple[StrictStr, ...]
-    years: tuple[Year, ...]
-
-
-class _Raw(Table, extra="allow"):
-    name: StrictStr
-    states: tuple[StrictStr, ...]
-    fact: tuple[dict[str, Any], ...]
-    expectation: tuple[_Rule, ...]
-
-
-class _Cases(Document):
-    """The whole file; what the tables hold besides is checked as `Case`, `Fact`, `Expectation`."""
-
-    states: dict[str, _State]
-    case: tuple[_Raw, ...]
-
-
 @cache
 def read_cases() -> dict[str, Case]:
     """All cases of the file by name."""
-    content = _Cases.from_dict(read_toml(data_folder() / _FILE, "file"), source=_FILE)
-    states = content.states
+    from forecast.documents import read_toml
+
+    content = read_toml(data_folder() / _FILE, "file")
+    states = content["states"]
     found: dict[str, Case] = {}
-    for raw in content.case:
-        where = f"{_FILE}, case {raw.name!r}"
-        events = tuple(checked(Fact, fact, f"{where}, fact") for fact in raw.fact)
+    for raw in content["case"]:
+        where = f"{_FILE}, case {raw.get('name')!r}"
+        events = tuple(_checked(Fact, fact, f"{where}, fact") for fact in raw.pop("fact"))
         expectations = tuple(
-            checked(Expectation, one, f"{where}, expectation")
-            for rule in raw.expectation
+            _checked(Expectation, one, f"{where}, expectation")
+            for rule in raw.pop("expectation")
             for one in _expanded(rule)
         )
-        named = dict.fromkeys(raw.states)
+        named = dict.fromkeys(raw["states"])
         for fact in events:
             named.update(dict.fromkeys([*fact.states, *filter(None, [fact.against])]))
         for one in expectations:
@@ -311,28 +286,45 @@ def read_cases() -> dict[str, Case]:
         for state in named:
             if state not in states:
                 raise UnknownNameError(f"state in {where}:", state, states)
-        whole = raw.model_dump(exclude={"fact", "expectation"}) | {
-            "events": events,
-            "expectations": expectations,
-            "ccodes": {state: states[state].ccode for state in named},
-            "names": {state: states[state].name for state in named},
-        }
-        made = checked(Case, whole, where)
+        made = _checked(
+            Case,
+            {
+                **raw,
+                "events": events,
+                "expectations": expectations,
+                "ccodes": {state: states[state]["ccode"] for state in named},
+                "names": {state: states[state]["name"] for state in named},
+            },
+            where,
+        )
         if made.name in found:
             raise SpecificationError(f"{where}: there are two cases of this name.")
         found[made.name] = made
     return found
 
 
-def _expanded(rule: _Rule) -> Iterator[dict[str, Any]]:
+def _expanded(rule: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """One expectation per state and year of a rule of the file."""
-    rest = rule.model_dump(exclude={"states", "years"})
+    rest = {key: value for key, value in rule.items() if key not in ("states", "years")}
     conditions = [key for key in ("equals", "above", "below", "missing") if key in rest]
     if len(conditions) != 1:
-        feature, found = shown(rest.get("feature")), conditions or "no condition"
         raise SpecificationError(
-            f"{_FILE}, expectation of {feature}: found {found}, expected exactly one of equals, "
-            "above, below, missing."
+            f"{_FILE}, expectation of {rule.get('feature')!r}: found {conditions or 'no condition'}"
+            ", expected exactly one of equals, above, below, missing."
         )
-    for state, year in product(rule.states, rule.years):
+    for state, year in product(rule["states"], rule["years"]):
         yield {**rest, "state": state, "year": year}
+
+
+def _checked[T](kind: type[T], content: Mapping[str, Any], where: str) -> T:
+    """`content` as an instance of `kind`, its types checked."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise SpecificationError(
+            f"{where}, key {key!r}: {first['msg']}; found {first['input']!r}."
+        ) from None

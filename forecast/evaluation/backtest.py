@@ -22,13 +22,14 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from forecast.errors import ArgumentError, ArtifactError, DataError, MissingFileError
+from forecast.disk import is_passing, write_atomically
+from forecast.errors import ArgumentError, ArtifactError, DataError, MissingFileError, shown
 from forecast.evaluation.backtest_result import Backtest
 from forecast.evaluation.forecast_table import Parts, forecast_rows, forecast_tables
 from forecast.evaluation.origins import known_steps, target_panel, target_rows
 from forecast.evaluation.plan import CHECK, BacktestPlan
 from forecast.evaluation.rolling import Job, JobResult, Shared, jobs_of, run_jobs
-from forecast.exchange import held, is_passing, write_atomically
+from forecast.exchange import held
 from forecast.files import MANIFEST, MARKER, check_file, facts_of, unseal, write_manifest
 from forecast.folders import check_target
 from forecast.modeling.spec import ModelSpec
@@ -335,12 +336,12 @@ class RunFolder:
         found = {key: value for key, value in manifest.items() if key not in ("files", "sha256")}
         differing = [key for key in {**content, **found} if found.get(key) != content.get(key)]
         if differing:
-            shown = "; ".join(
-                f"{key} is {_short(found.get(key))}, asked for {_short(content.get(key))}"
+            told = "; ".join(
+                f"{key} is {shown(found.get(key), 120)}, asked for {shown(content.get(key), 120)}"
                 for key in differing
             )
             raise ArtifactError(
-                f"{folder} holds the backtest of another configuration: {shown}. Use another "
+                f"{folder} holds the backtest of another configuration: {told}. Use another "
                 "folder, or delete this one."
             )
         return cls(folder, manifest)
@@ -382,11 +383,6 @@ def _file_name(job: str) -> str:
     """The job's name in letters that every file system takes, unique through its checksum."""
     plain = "".join(c if c.isalnum() or c in "-_=" else "_" for c in job)
     return f"{plain}-{zlib.crc32(job.encode()):08x}"
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 120 else f"{text[:117]}…"
 
 
 @contextmanager

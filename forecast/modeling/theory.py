@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from forecast.disk import write_atomically
 from forecast.documents import Document, Table, Year, checked, read_json
 from forecast.errors import ArtifactError, SpecificationError, nearest, shown
-from forecast.exchange import write_atomically
 from forecast.modeling.terms import ALLIANCE_FAMILIES, Name, Prior, Prose
 from forecast.paths import models_folder
 

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.disk import is_passing
 from forecast.errors import ArgumentError, ArtifactError
-from forecast.exchange import is_passing, undisturbed
+from forecast.exchange import undisturbed
 from forecast.files import DAMAGES, MARKER, unseal
 from forecast.folders import check_target
 

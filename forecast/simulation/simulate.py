@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from forecast.disk import write_atomically
 from forecast.draws import check_whole
 from forecast.errors import ArgumentError
-from forecast.exchange import write_atomically
 from forecast.simulation.comparison import part_columns
 from forecast.simulation.levels import Level, as_severity
 from forecast.simulation.paired import CAPABILITY_PATHS, check_span, simulate_all

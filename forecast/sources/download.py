@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import urljoin
 
 from forecast.errors import ArgumentError, DownloadError
+from forecast.folders import check_room
 
 if TYPE_CHECKING:
     import requests
@@ -141,6 +142,8 @@ def _attempt(
             session.headers["User-Agent"] = f"alliance-forecast/{version('alliance-forecast')}"
             with _open(session, url, verify, network, deadline) as answer:
                 frame = _accept(answer, url, network)
+                place = Path(sink.name)
+                check_room(place, place.parent, frame.length or 0)
                 _receive(answer.url, frame, line, sink, network, report)
                 return str(answer.url)
     except BrokenAnswerError as error:

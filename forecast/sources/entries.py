@@ -37,6 +37,8 @@ R_FILES = (".rds", ".rda", ".rdata")
 #: Files of Stata and R hold what a CSV file of the same name holds.
 AS_CSV = (".dta", *R_FILES)
 
+#: Characters of the longest name of a file; a member of an archive may have 65,535.
+_LONGEST_NAME = 255
 #: What ``#`` stands for in the name of a file: the number of a release, as any author writes it.
 _NUMBER = r"[ _-]*v?\d[\d._]*"
 
@@ -163,6 +165,8 @@ class OfficialFile(Entry):
 
     def rank(self, name: str) -> int | None:
         """Position in `names` of the first pattern that matches a file name; None for none."""
+        if len(name) > _LONGEST_NAME:
+            return None
         plain = name.lower().removesuffix(".gz")
         for end in AS_CSV:
             if plain.endswith(end):

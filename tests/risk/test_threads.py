@@ -12,14 +12,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.known import make_known_fit
 
 import forecast
 from forecast.inference.fit import Fit
+from forecast.panel.build import load_panel
 from forecast.risk.query import forget
 from forecast.simulation.scenario import stock_scenarios
 from forecast.sources import codes
+from forecast.sources.tables import Tables
 from forecast.store import open_store
 
+#: The module: `forecast.risk` is the function.
+query = sys.modules["forecast.risk.query"]
 THREADS = 8
 
 
@@ -27,17 +32,24 @@ THREADS = 8
 def _switching() -> Iterator[None]:
     """Threads that take turns often."""
     usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
+    sys.setswitchinterval(1e-4)
     yield
     sys.setswitchinterval(usual)
     forget()
 
 
 @pytest.fixture(scope="module")
-def folder(known_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def few(tables: Tables) -> Fit:
+    """A fit of few rows and draws."""
+    rows = {"population": "politically_relevant", "years": (2021, 2025)}
+    return make_known_fit(load_panel(data=tables, **rows), draws=40)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def folder(few: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with a fit of few draws."""
     place = tmp_path_factory.mktemp("threads")
-    open_store(place).save(known_fit)
+    open_store(place).save(few)
     return place
 
 
@@ -50,8 +62,8 @@ def _questions(fit: Fit) -> list[Any]:
         partial(risk, "RUS", how="any", horizon=2),
         partial(risk, ["IND", "USA"], ["PAK", "CHN"], horizon=5),
         partial(risk, horizon=1),
-        partial(risk, "Iran", "Iraq", draws=50),
-        partial(forecast.simulate, fit, scenario, horizon=2, draws=40),
+        partial(risk, "Iran", "Iraq", draws=20),
+        partial(forecast.simulate, fit, scenario, horizon=2, draws=10, capability_paths=1),
     ]
 
 
@@ -68,13 +80,13 @@ def _alone(folder: Path, fit_id: str) -> list[str]:
 
 
 def test_eight_threads_get_what_one_gets(
-    folder: Path, known_fit: Fit, monkeypatch: pytest.MonkeyPatch
+    folder: Path, few: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each begins with another question, all at once, of a fit that nobody has used yet."""
-    expected = _alone(folder, known_fit.id)
+    expected = _alone(folder, few.id)
     forget()
     codes._index.cache_clear()
-    fit = open_store(folder).load(known_fit.id)
+    fit = open_store(folder).load(few.id)
     questions, start = _questions(fit), Barrier(THREADS)
 
     def work(number: int) -> list[tuple[int, str]]:
@@ -89,12 +101,12 @@ def test_eight_threads_get_what_one_gets(
 
 
 def test_many_fits_crowd_each_other_out(
-    folder: Path, known_fit: Fit, monkeypatch: pytest.MonkeyPatch
+    folder: Path, few: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than are remembered: what one thread reads, another lets go."""
-    monkeypatch.setattr("forecast.risk.query._REMEMBERED", 1)
-    monkeypatch.setattr("forecast.risk.query._ROOM", 0)
-    ask = [partial(forecast.risk, known_fit, "IND", "PAK", draws=20, seed=s) for s in range(3)]
+    monkeypatch.setattr(query, "_REMEMBERED", 1)
+    monkeypatch.setattr(query, "_ROOM", 0)
+    ask = [partial(forecast.risk, few, "IND", "PAK", draws=20, seed=s) for s in range(3)]
     expected = [_plain(one()) for one in ask]
 
     def work(number: int) -> None:
@@ -105,18 +117,14 @@ def test_many_fits_crowd_each_other_out(
         list(pool.map(work, range(THREADS)))
 
 
-def test_as_many_are_remembered_as_have_room(
-    known_fit: Fit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from forecast.risk import query
-
+def test_as_many_are_remembered_as_have_room(few: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     forget()
     for seed in range(7):
-        forecast.risk(known_fit, "IND", "PAK", draws=10, seed=seed)
+        forecast.risk(few, "IND", "PAK", draws=10, seed=seed)
     assert len(query._OUTLOOKS) == 7
     monkeypatch.setattr(query, "_ROOM", 5 * next(iter(query._OUTLOOKS.values())).nbytes)
-    forecast.risk(known_fit, "IND", "PAK", draws=10, seed=7)
+    forecast.risk(few, "IND", "PAK", draws=10, seed=7)
     assert [seed for _, _, seed in query._OUTLOOKS] == [3, 4, 5, 6, 7]
     monkeypatch.setattr(query, "_ROOM", 0)
-    forecast.risk(known_fit, "IND", "PAK", draws=10, seed=8)
+    forecast.risk(few, "IND", "PAK", draws=10, seed=8)
     assert [seed for _, _, seed in query._OUTLOOKS] == [5, 6, 7, 8]
