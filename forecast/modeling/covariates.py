@@ -176,7 +176,8 @@ def fit_columns(term: Term | Smooth, raw: FloatArray) -> tuple[ColumnCode, list[
     basis = natural_cubic(x, knots)
     if bool((np.ptp(basis, axis=0) == 0).all()):
         raise _constant(term.name, raw)
-    names = tuple(f"{term.name}[{knot:g}]" for knot in at[1:])
+    against = f"/{at[0]:g}" if term.knots is None and at[0] != 0 else ""
+    names = tuple(f"{term.name}[{knot:g}{against}]" for knot in at[1:])
     center = tuple(float(v) for v in basis.mean(axis=0))
     return replace(bare, knots=knots, names=names, center=center, scale=(1.0,) * len(names)), []
 

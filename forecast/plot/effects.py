@@ -37,6 +37,8 @@ def coefficients(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         Where to draw.
     """
     own = table[~table["column"].str.contains(":") & (table["column"] != "intercept")]
+    families = list(dict.fromkeys(own["family"]))
+    own = own.sort_values("family", key=lambda f: f.map(families.index), kind="stable")
     prior = own["prior"].str.extract(r"(\w+)\(([^,]*), ([^,)]*)(?:, df=(.*))?\)")
     center = prior[1].astype(float)
     half = prior[2].astype(float) * [

@@ -18,6 +18,7 @@ from forecast.inference.conditional import conditional, scale_jacobian
 from forecast.inference.latent import Latent
 from forecast.inference.predict import prior_draws
 from forecast.inference.sampling import sample_design
+from forecast.inference.warm_start import Outline, WarmStart
 from forecast.modeling.build import build_from_design
 from forecast.modeling.design import Design
 from forecast.modeling.priors import ScalePrior, Tail
@@ -175,6 +176,29 @@ def test_posterior_of_one_coefficient_is_the_exact_one(name, tail):
     assert found["pareto_k"] < 0.7
     assert beta.mean() == pytest.approx(mean, abs=0.1 * sd)
     assert beta.std() == pytest.approx(sd, rel=0.12)
+
+
+def test_a_warm_start_knows_the_scales_of_coefficients():
+    """The posterior is the same, and its outline serves a later fit of the same model."""
+    design = mixed(dyads(states=12, pairs=60, years=15, columns=5, rate=0.15, seed=3)[0])
+    cold, _ = sample_design(design, seed=1, draws=2000)
+    posterior = cold["posterior"].to_dataset()
+    mean = posterior.mean(("chain", "draw"))
+    left = WarmStart(
+        id="x",
+        means={str(name): value.to_numpy() for name, value in mean.data_vars.items()},
+        names={str(v.dims[0]): v[v.dims[0]].to_numpy() for v in mean.data_vars.values() if v.dims},
+        outline=Outline.from_dataset(cold["outline"].to_dataset()),
+    )
+    start = left.begin(design)
+    assert start.theta.size == len(design.blocks) + len(TAILS)
+    assert start.outline is not None
+    assert start.outline.blocks[-1] == f"beta[{design.names[4]}]"
+    warm, found = sample_design(design, seed=2, draws=2000, start=start)
+    assert found["pareto_k"] < 0.7
+    a, b = (tree["posterior"]["beta"].to_numpy()[0] for tree in (cold, warm))
+    np.testing.assert_allclose(a.mean(0), b.mean(0), atol=0.12 * a.std(0).max())
+    np.testing.assert_allclose(a.std(0), b.std(0), rtol=0.12)
 
 
 @pytest.mark.parametrize("form", ["half_t", "exponential"])

@@ -6,14 +6,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import forecast as fc
 from forecast.documents import toml_of
 from forecast.errors import ArgumentError, SpecificationError, UnknownNameError
 from forecast.features.registry import registered_features
+from forecast.modeling.covariates import fit_columns
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.paths import models_folder
+from forecast.text import term_words
 
 FORMULA = "onset ~ capability_ratio + s(peace_years) + defense_pact:era + (1|dyad) + mm(state)"
 FILE = """
@@ -175,3 +178,14 @@ def test_mistakes_in_arguments_are_named(keys: dict[str, Any], kind: Any, expect
 def test_a_window_open_at_one_end_has_no_toml() -> None:
     with pytest.raises(ArgumentError, match="no TOML can say: in years"):
         fc.model("onset ~ far", years=(1990, None)).to_toml()
+
+
+def test_knots_that_are_left_out_are_quantiles_of_the_rows() -> None:
+    values = np.concatenate([np.full(5, 2.0), np.arange(3.0, 98.0)])
+    code, _ = fit_columns(fc.model("onset ~ s(peace_years)").smooths[0], values)
+    expected = np.quantile(values, (0.05, 0.275, 0.5, 0.725, 0.95))
+    np.testing.assert_allclose(code.knots, expected)
+    assert code.names[0] == f"peace_years[{expected[1]:g}/{expected[0]:g}]"
+    assert term_words("peace_years[18/2.5]") == "peace years: 18 against 2.5"
+    with pytest.raises(SpecificationError, match="say the knots"):
+        fit_columns(fc.model("onset ~ s(peace_years)").smooths[0], np.repeat([0.0, 1.0], (70, 30)))
