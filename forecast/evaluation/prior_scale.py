@@ -50,8 +50,9 @@ def prior_table(
         ``term``, ``family``, ``end``, ``at``, ``mean``, ``median``, ``lower``, ``upper``,
         ``level``. The first row is the base rate, the mean probability of the rows of the model,
         with everything drawn; its ``at`` is the rate that was observed. Then for each term the
-        probability where it is low and where it is high (the 5% and 95% quantiles of its values, or
-        0 and 1), ``at`` on its own scale, in an average row whose intercept is at its prior mean.
+        probability where it is low and where it is high, ``at`` on its own scale, in an average row
+        whose intercept is at its prior mean. Low and high are the 5% and 95% quantiles of its
+        values; 0 and 1; or, where nine in ten rows are alike, their value and the median of others.
         Interactions and effects of groups count in the base rate only.
 
     Raises
@@ -96,8 +97,9 @@ def _ends(code: ColumnCode, raw: FloatArray) -> list[tuple[str, float, FloatArra
     known = raw[~np.isnan(raw)]
     binary = bool(np.isin(known, (0.0, 1.0)).all())
     low, high = (0.0, 1.0) if binary else np.quantile(known, (0.05, 0.95)).tolist()
-    if low == high:  # nine in ten rows are alike: from the one extreme to the other
-        low, high = float(known.min()), float(known.max())
+    if low == high:  # nine in ten rows are alike: against the middle of the others
+        other = float(np.median(known[known != low]))
+        low, high = min(low, other), max(low, other)
     k = len(code.value_names)
     return [(end, at, code(np.array([at]))[0, :k]) for end, at in (("low", low), ("high", high))]
 

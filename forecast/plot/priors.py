@@ -16,6 +16,8 @@ from forecast.text import term_words
 
 __all__ = ["prior"]
 
+_FAR = 1000.0  # below the observed rate, by a factor, a probability is none
+
 
 def prior(
     model: ModelSpec | str | Path | pd.DataFrame,
@@ -68,6 +70,10 @@ def prior(
     axis = (
         f"probability before the fit (median, {level} equal-tailed interval); dashed: observed "
         "rate\n"
-        "a term low or high (5% and 95% quantile, or 0 and 1), all else average"
+        "a term low or high (5% and 95% quantile, or 0 and 1), all else average; "
+        "lines that end at the left go on"
     )
-    return intervals(bars, ax=ax, axis=axis, reference=rate, log=True)
+    figure = intervals(bars, ax=ax, axis=axis, reference=rate, log=True)
+    shown = figure.axes[0] if ax is None else ax
+    shown.set_xlim(left=max(shown.get_xlim()[0], rate / _FAR))
+    return figure
