@@ -70,6 +70,7 @@ from forecast.inference.diagnostics import khat_limit
 from forecast.inference.fit import Fit
 from forecast.modeling.design import Block, Design, encode
 from forecast.modeling.encoding import complete
+from forecast.modeling.priors import ScalePrior
 from forecast.modeling.spec import load_model
 from forecast.parallel import run_tasks
 
@@ -117,11 +118,11 @@ def panel(
     era = t * 3 // years
     at = np.stack([3 * s + era for s in range(slopes)], axis=1)
     blocks = (
-        block("state", pair[d], np.ones((n, 2)), states, scale_prior=0.5),
-        block("dyad", d, np.ones(n), pairs, scale_prior=1.0),
+        block("state", pair[d], np.ones((n, 2)), states, scale_prior=ScalePrior(0.5)),
+        block("dyad", d, np.ones(n), pairs, scale_prior=ScalePrior(1.0)),
         block("era", t // 5, np.ones(n), int(t.max()) // 5 + 1,
-              scale_prior=0.3, structure="random_walk"),
-        block("slope", at, X[:, columns - slopes :], 3 * slopes, scale_prior=0.25),
+              scale_prior=ScalePrior(0.3), structure="random_walk"),
+        block("slope", at, X[:, columns - slopes :], 3 * slopes, scale_prior=ScalePrior(0.25)),
     )  # fmt: skip
     sd = np.r_[intercept, np.ones(columns - 1)]
     sd[columns - max(1, slopes // 3) :] = 0.5

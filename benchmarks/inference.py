@@ -65,6 +65,7 @@ from forecast.inference.sampling import sample_design
 from forecast.modeling.build import build_from_design
 from forecast.modeling.design import Block, Design, encode
 from forecast.modeling.encoding import complete
+from forecast.modeling.priors import ScalePrior
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 
@@ -106,7 +107,7 @@ def crossed(design: Design, columns: int = 20) -> Design:
     blocks = []
     for name, coordinate in (("state_a", "ccode_a"), ("state_b", "ccode_b"), ("year", "year")):
         levels, matrix = membership(rows[coordinate].to_numpy())
-        blocks.append(Block(name, "iid", levels, matrix, 0.5))
+        blocks.append(Block(name, "iid", levels, matrix, ScalePrior(0.5)))
     return replace(
         design,
         X=np.ascontiguousarray(design.X[:, :columns]),
@@ -213,7 +214,7 @@ def bambi_posterior(design: Design, *, draws: int, chains: int = 2) -> xr.Datase
         priors[f"x{j}"] = bmb.Prior("Normal", mu=design.prior_mean[j], sigma=design.prior_sd[j])
     for block in design.blocks:
         frame[block.name] = block.levels[block.matrix.indices]
-        scale = bmb.Prior("HalfNormal", sigma=block.scale_prior)
+        scale = bmb.Prior("HalfNormal", sigma=block.scale_prior.scale)
         priors[f"1|{block.name}"] = bmb.Prior("Normal", mu=0, sigma=scale)
     fixed = " + ".join(f"x{j}" for j in range(1, len(design.names)))
     varying = " + ".join(f"(1|{block.name})" for block in design.blocks)

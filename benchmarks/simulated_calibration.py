@@ -86,7 +86,7 @@ def simulate_outcomes(design: Design, rng: np.random.Generator) -> tuple[Design,
     beta = rng.normal(design.prior_mean, design.prior_sd)
     scales, effects = [], {}
     for block in design.blocks:
-        scales.append(abs(rng.normal(0.0, block.scale_prior)))
+        scales.append(abs(rng.normal(0.0, block.scale_prior.scale)))
         steps = rng.normal(0.0, scales[-1], block.levels.size)
         effects[block.name] = block.effects(steps)
     p = expit(design_predictor(design, beta, effects))

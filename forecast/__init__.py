@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from forecast.evaluation.plan import BacktestPlan
     from forecast.inference.fit import fit
     from forecast.modeling.build import build
+    from forecast.modeling.compose import model
     from forecast.modeling.spec import load_model
     from forecast.panel.build import load_panel
     from forecast.risk.explain import explain
@@ -48,6 +49,7 @@ __all__ = [
     "load_model",
     "load_panel",
     "members",
+    "model",
     "open_store",
     "plot",
     "report",
@@ -67,6 +69,7 @@ _WHERE = {
     "load_model": "forecast.modeling.spec",
     "load_panel": "forecast.panel.build",
     "members": "forecast.sources.datasets",
+    "model": "forecast.modeling.compose",
     "open_store": "forecast.store",
     "simulate": "forecast.simulation.simulate",
 }

@@ -25,7 +25,7 @@ from forecast.errors import (
 
 __all__ = [
     "Document", "Table", "Year", "checked", "explain", "json_of", "opened", "read_json",
-    "read_text", "read_toml", "toml_of",
+    "read_text", "read_toml", "toml_of", "toml_text",
 ]  # fmt: skip
 
 Year = Annotated[int, Field(strict=True, ge=1, le=9999)]
@@ -149,6 +149,33 @@ def toml_of(
         raise wrong(f"{where}: not a valid TOML file: {_cut(why, 300)}") from None
     _refuse_extremes(content, where, wrong)
     return content
+
+
+def toml_text(content: Mapping[str, Any]) -> str:
+    """The content of a document as TOML: what `toml_of` reads back; None is left out.
+
+    Tables, and lists of them, at the top have a header; those inside of them are in one line.
+    """
+    lines, tables = list[str](), list[str]()
+    for key, value in content.items():
+        many = isinstance(value, list | tuple) and len(value) > 0
+        listed = many and all(isinstance(one, Mapping) for one in value)
+        if not listed and not isinstance(value, Mapping):
+            lines += [f"{key} = {_toml(value)}"] if value is not None else []
+            continue
+        for one in value if listed else [value]:
+            tables += ["", f"[[{key}]]" if listed else f"[{key}]"]
+            tables += [f"{k} = {_toml(v)}" for k, v in one.items() if v is not None]
+    return "\n".join([*lines, *tables]) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inner = [f"{k} = {_toml(v)}" for k, v in value.items() if v is not None]
+        return f"{{ {', '.join(inner)} }}" if inner else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def read_json(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from forecast.draws import check_whole
 from forecast.errors import UnknownNameError
-from forecast.panel.types import CHOICES
 from forecast.parallel import beside
 
 if TYPE_CHECKING:
@@ -221,7 +220,7 @@ def _check_years(horizon: int, backtest_years: int) -> None:
 
 def panel_options(spec: ModelSpec, under_way: UnderWay | None = None) -> dict[str, Any]:
     """Arguments of `load_panel` that give the panel a specification asks for, or another rule's."""
-    options = {name: getattr(spec, name) for name in CHOICES}
+    options = spec.choices
     return options if under_way is None else options | {"under_way": under_way}
 
 

@@ -128,7 +128,8 @@ def term_words(name: str) -> str:
     name, _, knot = name.rstrip("]").partition("[")
     words = re.sub(r"(?<!politically)_(far|relevant)$", r" × \1", name).replace("_", " ")
     words = words.replace("defense", "defence")
-    return f"{words}: {knot} against 0" if knot else words
+    knot, _, first = knot.partition("/")
+    return f"{words}: {knot} against {first or 0}" if knot else words
 
 
 def rounding_step(value: float, widths: Iterable[float] = ()) -> float:

@@ -193,9 +193,14 @@ def power_scaling(
 
 def _log_prior(design: Design, posterior: PosteriorDraws) -> FloatArray:
     """Of the top level: p(effect | sigma) is part of the model, not of the prior."""
-    total = -0.5 * (((posterior.beta - design.prior_mean) / design.prior_sd) ** 2).sum(axis=1)
+    z = (posterior.beta - design.prior_mean) / design.prior_sd
+    normal = np.delete(z, list(design.tails), axis=1)
+    total = -0.5 * (normal**2).sum(axis=1)
+    for j, tail in design.tails.items():
+        total += tail.distribution.logpdf(z[:, j])
     for block in design.blocks:
-        total -= 0.5 * (posterior.sigma[block.name] / block.scale_prior) ** 2
+        theta = np.log(posterior.sigma[block.name])
+        total += block.scale_prior.log_density(theta) - theta
     return np.asarray(total)
 
 
@@ -219,10 +224,11 @@ def _distance(
 ) -> tuple[FloatArray, FloatArray]:
     """Var(u|y), and distance of E[u|y] from the prior, standard normal if the model is true."""
     scores = [(posterior.beta - design.prior_mean) / design.prior_sd]
+    for j, tail in design.tails.items():
+        scores[0][:, j] = tail.normal_score(scores[0][:, j])
     for block in design.blocks:
-        # upper tail of the half-normal, without loss of digits far out
-        tail = np.maximum(2.0 * norm.sf(posterior.sigma[block.name] / block.scale_prior), 1e-300)
-        scores.append(norm.isf(tail)[:, None])
+        beyond = np.maximum(block.scale_prior.upper(posterior.sigma[block.name]), 1e-300)
+        scores.append(norm.isf(beyond)[:, None])
     u = np.concatenate(scores, axis=1)
     variance = u.var(axis=0)
     error = variance / draws

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )  # fmt: skip
 
-from forecast.documents import Table, Year, explain, read_toml
+from forecast.documents import Table, Year, explain, read_toml, toml_text
 from forecast.draws import SEEDS
 from forecast.errors import (
     ArgumentError,
@@ -270,14 +270,7 @@ class BacktestPlan(Table):
                 raise ArgumentError(
                     f"{about['name']!r} has no file to name in TOML; save it first."
                 )
-        lines, tables = [], list[str]()
-        for key, value in plain.items():
-            for one in value if key == "period" else [value] if isinstance(value, dict) else []:
-                tables += ["", f"[[{key}]]" if key == "period" else f"[{key}]"]
-                tables += [f"{k} = {_toml(v)}" for k, v in one.items()]
-            if key != "period" and not isinstance(value, dict):
-                lines.append(f"{key} = {_toml(value)}")
-        return "\n".join([*lines, *tables]) + "\n"
+        return toml_text(plain)
 
     @property
     def sha256(self) -> str:

@@ -114,22 +114,24 @@ def _scale_gradient(
     """Gradient of the log marginal posterior of theta, and `Conditional.curvature`.
 
     By Fisher's identity it is the expectation of the gradient of the joint log density, here
-    under the Gaussian approximation of ``w``: −m + E[|D f|²]/σ² + 1 − σ²/s².
+    under the Gaussian approximation of ``w``: −m + E[|D f|²]/σ² and that of the prior.
     """
     gradient, curvature = np.empty(theta.size), 0.0
-    for b, block in enumerate(latent.design.blocks):
-        m, variance = len(block.levels), float(np.exp(2 * theta[b]))
-        prior = variance / block.scale_prior**2
+    for b, scale in enumerate(latent.scales):
+        variance = float(np.exp(2 * theta[b]))
+        prior, bend = scale.pull(theta[b])
         if b == latent.group:
+            m = latent.levels
             product = sums @ covariance.astype(sums.dtype)
             spread = np.einsum("gi,gi->g", product, sums) * moments.variance
             conditional_variance = moments.variance + spread
             square = float(np.sum(moments.mean**2 + conditional_variance))
             lost = float(np.sum(conditional_variance)) / variance
-            curvature = 2.0 * max(m - lost, 0.3) + 2.0 * prior
+            curvature = 2.0 * max(m - lost, 0.3) + bend
         else:
             at, K = latent.slices[b], latent.structures[b]
-            square = float(w[at] @ K @ w[at]) + float(np.sum(K * covariance[at, at]))
+            f, m = w[at] - latent.prior_mean[at], len(K)
+            square = float(f @ K @ f) + float(np.sum(K * covariance[at, at]))
         gradient[b] = -m + square / variance + 1.0 - prior
     return gradient, curvature
 
@@ -143,23 +145,23 @@ def scale_jacobian(latent: Latent, at: Conditional) -> FloatArray:
     """
     J = np.zeros((at.theta.size, at.theta.size))
     where = latent.slices
-    pulled = {b: latent.structures[b] @ at.mode[at_b] for b, at_b in where.items()}
+    effect = {b: at.mode[at_b] - latent.prior_mean[at_b] for b, at_b in where.items()}
+    pulled = {b: latent.structures[b] @ f for b, f in effect.items()}
     for b, at_b in where.items():
         variance, K = np.exp(2.0 * at.theta[b]), latent.structures[b]
-        square = float(at.mode[at_b] @ pulled[b] + np.sum(K * at.covariance[at_b, at_b]))
+        square = float(effect[b] @ pulled[b] + np.sum(K * at.covariance[at_b, at_b]))
         for c, at_c in where.items():
             shared = at.covariance[at_b, at_c]
             moved = 2.0 * float(pulled[b] @ shared @ pulled[c])
             moved += float(np.sum((K @ shared) * (shared @ latent.structures[c])))
             J[b, c] = 2.0 * moved / variance * np.exp(-2.0 * at.theta[c])
-        prior = variance / latent.design.blocks[b].scale_prior ** 2
-        J[b, b] -= 2.0 * square / variance + 2.0 * prior
+        J[b, b] -= 2.0 * square / variance + latent.scales[b].pull(at.theta[b])[1]
     if latent.group is not None:
         mean, spread, b = at.moments.mean, at.moments.variance, latent.group
         variance = float(np.exp(2.0 * at.theta[b]))
         moved = 4.0 * np.sum(spread * mean**2) + 2.0 * np.sum(spread**2)
-        prior = variance / latent.design.blocks[b].scale_prior ** 2
-        slope = moved / variance**2 - 2.0 * np.sum(mean**2 + spread) / variance - 2.0 * prior
+        slope = moved / variance**2 - 2.0 * np.sum(mean**2 + spread) / variance
+        slope -= latent.scales[b].pull(at.theta[b])[1]
         J[b, b] = min(float(slope), -_LEAST_CURVATURE)
     return J
 

@@ -26,7 +26,14 @@ from forecast.inference.diagnostics import (
     gate,
     peak_memory_mb,
 )
-from forecast.inference.sampling import Method, NutsOptions, Tell, checked_options, sample_design
+from forecast.inference.sampling import (
+    Method,
+    NutsOptions,
+    Tell,
+    checked_options,
+    refuse_horseshoe,
+    sample_design,
+)
 from forecast.inference.warm_start import WarmStart
 from forecast.modeling.design import encode
 from forecast.modeling.encoding import Encoding
@@ -187,6 +194,7 @@ def fit(
     spec = load_model(model)
     warm = warm_start.warm_start() if isinstance(warm_start, Fit) else warm_start
     options = checked_options(nuts, method=method, seed=seed, draws=draws, workers=workers)
+    refuse_horseshoe(method, {g.block: g.scale.distribution for g in spec.varying})
     begun_from = None if warm is None else warm.id
     identity = fit_id(
         spec, rows_fingerprint(panel), method, seed, draws, SCHEMA_VERSION,

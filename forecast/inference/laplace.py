@@ -177,7 +177,7 @@ def _start(design: Design, latent: Latent) -> Start:
             first = _start(some, part)
             at = scale_mode(part, first.theta, first.w, np.zeros(part.levels), within=0.5)
             return Start(at.theta, at.mode)
-    scales = np.array([0.6 * block.scale_prior for block in design.blocks])
+    scales = np.array([prior.start for prior in latent.scales])
     return Start(np.log(scales), latent.prior_mean.copy())
 
 

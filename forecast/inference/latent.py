@@ -73,7 +73,9 @@ class Latent:
 
     `group` is the position in ``design.blocks`` of the block that is integrated out, or None;
     `kept` are those of the others, in the order in which their effects stand in ``w``, each in its
-    one of the `slices`. `p` coefficients and `m` kept effects are `size` in all.
+    one of the `slices`. `p` coefficients and `m` kept effects are `size` in all. `scales` are the
+    priors of the log scales: of the blocks, then of coefficients whose prior is not normal (see
+    `forecast.modeling.priors`), which have slices too.
     """
 
     def __init__(self, design: Design) -> None:
@@ -103,6 +105,13 @@ class Latent:
         }
         self.size = int(offsets[-1])
         self.m = self.size - self.p
+        # A coefficient that is normal only given a scale of its own is a group of one.
+        self.scales = [block.scale_prior for block in design.blocks]
+        for j, tail in design.tails.items():
+            self.slices[len(self.scales)] = slice(j, j + 1)
+            self.scales.append(tail.mixing(float(design.prior_sd[j])))
+        self._precision: FloatArray = design.prior_sd**-2.0
+        self._precision[list(design.tails)] = 0.0
         matrices = [design.blocks[b].matrix for b in self.kept]
         self.rows = LinearMap(design.X, matrices, self.start, order)
         self._events_at = np.flatnonzero(self.y > 0.5)
@@ -125,6 +134,12 @@ class Latent:
             if b != group:
                 labels += [f"{block.name}[{level}]" for level in block.levels.tolist()]
         return np.array(labels, dtype=np.str_)
+
+    @staticmethod
+    def scales_of(design: Design) -> tuple[str, ...]:
+        """Names of the log scales."""
+        names = [block.name for block in design.blocks]
+        return (*names, *(f"beta[{design.names[j]}]" for j in design.tails))
 
     def _balanced_parts(self) -> list[tuple[int, int]]:
         """Ranges of groups (or of rows, without a group block) with about equal numbers of rows."""
@@ -320,7 +335,7 @@ class Latent:
             block = self.design.blocks[b]
             D = block.increments(np.eye(len(block.levels)))
             out[b] = D @ D.T
-        return out
+        return out | {b: np.eye(1) for b in range(len(self.design.blocks), len(self.scales))}
 
     def prior_precision(self, theta: FloatArray) -> FloatArray:
         """Prior precision of ``w`` at log scales `theta`, (size, size)."""
@@ -331,17 +346,19 @@ class Latent:
     def add_prior_precision(self, matrix: FloatArray, theta: FloatArray) -> None:
         """Add the prior precision of ``w`` at log scales `theta` to a matrix, in place."""
         diagonal = np.einsum("ii->i", matrix)  # a view
-        diagonal[: self.p] += self.design.prior_sd**-2.0
+        diagonal[: self.p] += self._precision
         for b, where in self.slices.items():
-            if self.design.blocks[b].structure == "iid":
+            if b >= len(self.design.blocks) or self.design.blocks[b].structure == "iid":
                 diagonal[where] += np.exp(-2.0 * theta[b])
             else:
                 matrix[where, where] += self.structures[b] * np.exp(-2.0 * theta[b])
 
-    @cached_property
-    def prior_pull(self) -> FloatArray:
-        """Prior precision times prior mean of ``w``; the same at all scales."""
-        return np.concatenate([self.design.prior_mean / self.design.prior_sd**2, np.zeros(self.m)])
+    def prior_pull(self, theta: FloatArray) -> FloatArray:
+        """Prior precision times prior mean of ``w`` at log scales `theta`."""
+        pull = np.concatenate([self.design.prior_mean / self.design.prior_sd**2, np.zeros(self.m)])
+        for b, j in enumerate(self.design.tails, len(self.design.blocks)):
+            pull[j] = self.design.prior_mean[j] * np.exp(-2.0 * theta[b])
+        return pull
 
     @cached_property
     def prior_mean(self) -> FloatArray:
@@ -351,14 +368,18 @@ class Latent:
     def log_prior(self, W: FloatArray, theta: FloatArray) -> FloatArray:
         """Log prior density of ``w`` and the log scales; broadcasts over leading axes.
 
-        log sigma_b has the density of HalfNormal(scale) with the Jacobian of the logarithm.
+        Of a log scale it has the Jacobian of the logarithm.
         """
         z = (W[..., : self.p] - self.design.prior_mean) / self.design.prior_sd
+        z[..., list(self.design.tails)] = 0.0
+        normal = np.delete(self.design.prior_sd, list(self.design.tails))
         total = -0.5 * np.sum(z**2, axis=-1) - float(
-            np.sum(np.log(self.design.prior_sd)) + 0.5 * self.p * np.log(2 * np.pi)
+            np.sum(np.log(normal)) + 0.5 * normal.size * np.log(2 * np.pi)
         )
         for b, where in self.slices.items():
-            r = self.design.blocks[b].increments(W[..., where])
+            r = W[..., where] - self.prior_mean[where]
+            if b < len(self.design.blocks):
+                r = self.design.blocks[b].increments(r)
             total = total - 0.5 * np.sum(r**2, axis=-1) * np.exp(-2.0 * theta[..., b])
             total = total - r.shape[-1] * (theta[..., b] + 0.5 * np.log(2 * np.pi))
         return np.asarray(total + self.log_scale_prior(theta))
@@ -366,10 +387,6 @@ class Latent:
     def log_scale_prior(self, theta: FloatArray) -> FloatArray:
         """Log prior density of the log scales."""
         total = np.zeros(theta.shape[:-1])
-        for b, block in enumerate(self.design.blocks):
-            s = block.scale_prior
-            total = total + (
-                0.5 * np.log(2 / np.pi) - np.log(s) - 0.5 * np.exp(2 * theta[..., b]) / s**2
-                + theta[..., b]
-            )  # fmt: skip
+        for b, prior in enumerate(self.scales):
+            total = total + prior.log_density(theta[..., b])
         return total

@@ -135,6 +135,8 @@ def names_of(design: Design) -> list[str]:
     names = ["beta"]
     for block in design.blocks:
         names += [f"sigma_{block.name}", f"effect_{block.name}"]
+        if block.scale_prior.form == "horseshoe":
+            names += [f"slab_{block.name}", f"local_{block.name}"]
     return names
 
 
@@ -268,7 +270,9 @@ def _datasets(design: Design, chains: list[Chain | None]) -> tuple[xr.Dataset, x
     """All chains as one; each array of a chain is freed as soon as it is copied."""
     found = [chain for chain in chains if chain is not None]
     dims = {"beta": ("term",)} | {
-        f"effect_{block.name}": (f"level_{block.name}",) for block in design.blocks
+        f"{kind}_{block.name}": (f"level_{block.name}",)
+        for block in design.blocks
+        for kind in ("effect", "local")
     }
     variables = {
         name: (

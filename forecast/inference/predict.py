@@ -23,13 +23,14 @@ from forecast.errors import ArgumentError
 from forecast.modeling.blocks import RowBlock
 from forecast.modeling.design import Design
 from forecast.modeling.encoding import EncodedRows
+from forecast.modeling.priors import regularised
 from forecast.panel.types import Panel
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
 
 __all__ = [
-    "PriorDraws", "design_predictor", "linear_predictor", "memberships", "new_level",
+    "PriorDraws", "design_predictor", "linear_predictor", "memberships", "new_effect",
     "onset_statistics", "posterior_values", "predict", "predictor", "prior_draws",
     "prior_predictive",
 ]  # fmt: skip
@@ -169,8 +170,25 @@ def new_level(seed: int, block: str, label: str, draws: int) -> FloatArray:
     return generator(seed, key).standard_normal(draws)
 
 
+def new_effect(
+    values: Callable[[str], FloatArray], seed: int, block: str, label: str
+) -> FloatArray:
+    """Draws of the effect, or step, of a level that the fit did not see, shape (draws,).
+
+    Normal(0, sigma) of its group, or its horseshoe with a local scale of the level's own.
+    """
+    sigma, slab = values(f"sigma_{block}"), values(f"slab_{block}")
+    z = new_level(seed, block, label, sigma.size)
+    if np.isinf(slab).all():
+        return z * sigma
+    local = [new_level(seed, f"local_{i}_{block}", label, sigma.size) for i in range(2)]
+    return np.asarray(z * regularised(sigma, np.abs(local[0] / local[1]), slab))
+
+
 def posterior_values(fit: Fit, draws: int | None) -> Callable[[str], FloatArray]:
     """Reader of the draws of a variable of the posterior, (draws, …), evenly spaced; None for all.
+
+    The slab of a group without a horseshoe is infinite.
 
     Raises `ArgumentError`: More draws than the fit has, or none.
     """
@@ -181,6 +199,8 @@ def posterior_values(fit: Fit, draws: int | None) -> Callable[[str], FloatArray]
     chosen = thinned(available, draws)
 
     def values(name: str) -> FloatArray:
+        if name.startswith("slab_") and name not in posterior:
+            return np.full(chosen.size, np.inf)
         array = posterior[name].transpose("chain", "draw", ...).to_numpy()
         return np.asarray(array.reshape(available, *array.shape[2:])[chosen], dtype=np.float64)
 
@@ -197,9 +217,8 @@ def memberships(
     known: FloatArray = values(f"effect_{block.name}")
     if not block.unknown_levels:
         return [(block.matrix, known)]
-    sigma: FloatArray = values(f"sigma_{block.name}")
     fresh = np.column_stack(
-        [new_level(seed, block.name, label, sigma.size) * sigma for label in block.unknown_levels]
+        [new_effect(values, seed, block.name, label) for label in block.unknown_levels]
     )
     if block.structure == "random_walk":
         # Each walk goes on from where it was at its last step.
@@ -225,12 +244,16 @@ def prior_draws(design: Design, *, draws: int, seed: int | np.random.SeedSequenc
         raise ArgumentError(f"draws must be at least 1, found {draws}")
     rng = np.random.default_rng(seed)
     beta = rng.normal(design.prior_mean, design.prior_sd, size=(draws, len(design.names)))
+    for j, tail in design.tails.items():
+        z = tail.distribution.rvs(draws, random_state=rng)
+        beta[:, j] = design.prior_mean[j] + design.prior_sd[j] * z
     sigma: dict[str, FloatArray] = {}
     effects: dict[str, FloatArray] = {}
     for block in design.blocks:
-        scale = np.abs(rng.normal(0.0, block.scale_prior, size=draws))
+        scale = block.scale_prior.draw(rng, draws)
         z = rng.normal(size=(draws, len(block.levels)))
-        sigma[block.name], effects[block.name] = scale, scale[:, None] * block.effects(z)
+        each = block.scale_prior.local_scales(rng, scale, z.shape[1])
+        sigma[block.name], effects[block.name] = scale, each * block.effects(z)
     return PriorDraws(beta, sigma, effects)
 
 

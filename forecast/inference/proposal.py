@@ -99,7 +99,7 @@ class Proposal:
         self.latent.add_prior_precision(P, np.maximum(theta, _SMALLEST))
         # Single precision: the density is that of the Gaussian with this U, whatever it rounds.
         U = _cholesky(P).T.astype(np.float64)
-        pull = self.latent.prior_pull
+        pull = self.latent.prior_pull(np.maximum(theta, _SMALLEST))
         linear = (1.0 - share) * self.linears[low] + share * self.linears[high] + pull
         half = sl.blas.dtrsv(U, linear, trans=1)
         evidence = (
@@ -265,7 +265,7 @@ def _explore(
         np.array([force if anchor is at else measure.force(anchor) for anchor in measured]),
         measure.thirds,
         latent.labels_of(latent.design),
-        tuple(block.name for block in latent.design.blocks),
+        Latent.scales_of(latent.design),
         latent.rows.n,
     )
     return axes, near, outline
@@ -311,7 +311,7 @@ def _axes(
     root[np.ix_(order, order)] = np.linalg.cholesky(covariance[np.ix_(order, order)])
     gradient, shift = at.gradient.copy(), at.covariance @ force
     for kept, where in latent.slices.items():
-        f0 = at.mode[where]
+        f0 = at.mode[where] - latent.prior_mean[where]
         f1 = f0 + shift[where]
         K = latent.structures[kept] * np.exp(-2 * at.theta[kept])
         gradient[kept] += float(f1 @ K @ f1 - f0 @ K @ f0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -17,7 +17,7 @@ from forecast.memory import require_memory
 from forecast.modeling.design import Design
 from forecast.parallel import run_tasks
 
-__all__ = ["Method", "NutsOptions", "Tell", "checked_options", "sample_design"]
+__all__ = ["Method", "NutsOptions", "Tell", "checked_options", "refuse_horseshoe", "sample_design"]
 
 Method = Literal["laplace", "nuts"]
 #: Told what is being done and the share that is done (0 to 1).
@@ -75,6 +75,7 @@ def sample_design(
     options = checked_options(nuts, method=method, seed=seed, draws=draws, workers=workers)
     numbers = len(design.names) + sum(len(block.levels) for block in design.blocks)
     _require_memory(draws, numbers, options, method)
+    refuse_horseshoe(method, {b.name: b.scale_prior.form for b in design.blocks})
     stream = np.random.SeedSequence(seed)
     groups: dict[str, xr.Dataset] = {}
     if method == "nuts":
@@ -106,6 +107,17 @@ def _require_memory(draws: int, numbers: int, options: NutsOptions, method: str)
     made = draws if method != "nuts" else options["chains"] * (draws + options["tune"])
     # As proposals (NUTS: as they come), joined, and as the posterior.
     require_memory(3 * 8 * made * numbers, f"draws={draws:,} of at least {numbers:,} numbers each")
+
+
+def refuse_horseshoe(method: str, scales: Mapping[str, str]) -> None:
+    """Raise if nested Laplace is asked for a horseshoe; `scales` are distributions by group."""
+    found = [name for name, form in scales.items() if form == "horseshoe"]
+    if found and method == "laplace":
+        raise ArgumentError(
+            f"method='laplace' with a horseshoe (group {found[0]!r}), expected method='nuts': each "
+            "effect has a half-Cauchy scale of its own, which makes the posterior many-moded; a "
+            "Gaussian around one mode says nothing of the others."
+        )
 
 
 def _laplace(

@@ -35,7 +35,7 @@ class Outline:
     #: Third derivatives of the log likelihood by the whitened coordinates of ``w``, (size,).
     thirds: FloatArray
     labels: npt.NDArray[np.str_]  # names of the entries of ``w``
-    blocks: tuple[str, ...]  # in the order of `covariance`
+    blocks: tuple[str, ...]  # names of the log scales, in the order of `covariance`
     rows: int  # of the design in which it was found
 
     def force(self, scale: float) -> FloatArray:
@@ -54,10 +54,7 @@ class Outline:
 
         That is if the blocks are others or the number of rows is not within a tenth.
         """
-        if (
-            self.blocks != tuple(block.name for block in design.blocks)
-            or abs(design.y.size / self.rows - 1.0) > _ALIKE
-        ):
+        if self.blocks != Latent.scales_of(design) or abs(design.y.size / self.rows - 1.0) > _ALIKE:
             return None
         labels = Latent.labels_of(design)
         place = {label: i for i, label in enumerate(self.labels.tolist())}
@@ -100,7 +97,7 @@ class Outline:
 class Start:
     """Where the search for the mode begins."""
 
-    theta: FloatArray  # log scales, (blocks,)
+    theta: FloatArray  # log scales, (scales,); see `Latent.scales_of`
     w: FloatArray  # coefficients and effects of the kept blocks; see `forecast.inference.latent`
     outline: Outline | None = None  # of a posterior like the one that is wanted, or to be found
 
@@ -150,9 +147,12 @@ class WarmStart:
         ]
         w += [self._effects(block) for b, block in enumerate(design.blocks) if b != group]
         scales = [
-            float(self.means.get(f"sigma_{block.name}", 0.6 * block.scale_prior))
+            float(self.means.get(f"sigma_{block.name}", block.scale_prior.start))
             for block in design.blocks
         ]
+        for j, tail in design.tails.items():
+            away = beta.get(design.names[j], design.prior_mean[j]) - design.prior_mean[j]
+            scales.append(max(tail.mixing(float(design.prior_sd[j])).start, abs(float(away))))
         outline = None if self.outline is None else self.outline.moved_to(design)
         return Start(np.log(scales), np.concatenate(w), outline)
 

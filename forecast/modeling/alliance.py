@@ -37,7 +37,6 @@ class AllianceCode(Code):
     center: tuple[float, ...]
     scale: tuple[float, ...]
     levels: tuple[str, ...]  # treaty ids
-    scale_prior: float  # tau ~ HalfNormal(scale_prior)
 
     name: ClassVar[str] = "alliance"
     structure: ClassVar[Literal["iid"]] = "iid"
@@ -131,7 +130,6 @@ def fit_alliance(
         center=(0.0,) * len(level.feature),
         scale=(1.0,) * len(level.feature),
         levels=tuple(table["treaty"].to_numpy().astype(str)[used].tolist()),
-        scale_prior=level.scale.sd,
     )
     # Weighted by membership, so that the columns of the rows are centred and on the scale of
     # the other terms: a treaty of fifty states is behind more rows than one of two.

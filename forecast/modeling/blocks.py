@@ -58,7 +58,6 @@ class BlockCode(Code):
     #: COW codes, ``"a-b"`` dyads, ids of disputes, first years of walk steps, or ``"term|era"``,
     #: ``"term|step"``, ``"term|stratum"``.
     levels: tuple[str, ...]
-    scale_prior: float  # sigma ~ HalfNormal(scale_prior)
     step: int = 0  # years of a step of the walk; 0 if iid
     eras: tuple[tuple[str, int, int | None], ...] = ()  # of slopes that vary by era
     columns: tuple[str, ...] = ()  # design columns whose coefficients vary
@@ -216,9 +215,7 @@ def fit_block(
             _check_binary(column, X[:, names.index(column)])
         if not group.by and group.structure == "iid":
             eras = tuple((era.name, era.first, era.last) for era in spec.eras)
-    bare = BlockCode(
-        group.block, group.structure, (), group.scale.sd, group.step or 0, eras, columns, strata
-    )
+    bare = BlockCode(group.block, group.structure, (), group.step or 0, eras, columns, strata)
     if group.name == "dispute":
         disputes = tuple(np.unique(dispute_of(rows)).tolist())
         return replace(bare, levels=disputes)

@@ -22,6 +22,7 @@ from forecast.arrays import FloatArray, IntArray
 from forecast.modeling.blocks import RowBlock
 from forecast.modeling.design import Block, Design, encode, encode_as
 from forecast.modeling.encoding import Encoding
+from forecast.modeling.priors import regularised
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
 
@@ -95,7 +96,8 @@ def build_from_design(
 
     Variables are ``beta`` (term); for each block ``sigma_<block>`` and ``effect_<block>``
     (level_<block>), which samplers move as z = effect / sigma, or steps / sigma of a random walk
-    (see above); ``new_<block>`` (new_level_<block>); ``outcome`` (row).
+    (see above); ``new_<block>`` (new_level_<block>); ``outcome`` (row). A horseshoe has
+    ``slab_<block>``, its c², and ``local_<block>`` (level_<block>), its λ, besides.
     """
     unseen = {block.name: block for block in new if block.unknown_levels}
     coords: dict[str, Any] = {"term": list(design.names), "row": np.arange(design.y.size)}
@@ -104,21 +106,21 @@ def build_from_design(
         if block.name in unseen:
             coords[f"new_level_{block.name}"] = list(unseen[block.name].unknown_levels)
     with pm.Model(coords=coords) as model:
-        beta = pm.Normal("beta", mu=design.prior_mean, sigma=design.prior_sd, dims="term")
+        beta = _coefficients(design)
         eta = pm.math.dot(design.X, beta)
         for block in design.blocks:
-            sigma = pm.HalfNormal(f"sigma_{block.name}", sigma=block.scale_prior)
-            effect = _population(
-                f"effect_{block.name}", f"level_{block.name}", block, sigma, np.zeros(block.chains)
-            )
+            sigma = _scale(block)
+            dim = f"level_{block.name}"
+            each = _local(block, sigma, f"local_{block.name}", dim)
+            effect = _population(f"effect_{block.name}", dim, block, each, np.zeros(block.chains))
             # Draws of other levels would be read beyond their end.
             effect = specify_shape(effect, (block.levels.size,))
             eta = eta + _contribution(block.matrix, effect)
             if (more := unseen.get(block.name)) is not None:
                 last = effect.reshape((block.chains, -1))[:, -1]
-                fresh = _population(
-                    f"new_{block.name}", f"new_level_{block.name}", block, sigma, last
-                )
+                dim = f"new_level_{block.name}"
+                each = _local(block, sigma, f"new_local_{block.name}", dim)
+                fresh = _population(f"new_{block.name}", dim, block, each, last)
                 eta = eta + _contribution(more.unknown, fresh)
         if probability:
             pm.Deterministic("probability", pm.math.sigmoid(eta), dims="row")
@@ -127,6 +129,57 @@ def build_from_design(
             outcome = pm.Data("observed_outcome", outcome, dims="row")
         pm.Bernoulli("outcome", logit_p=eta, observed=outcome, dims="row")
     return model
+
+
+def _coefficients(design: Design) -> Any:
+    """``beta`` (term): normal, but for entries with heavier tails."""
+    mean, sd, tails = design.prior_mean, design.prior_sd, design.tails
+    if not tails:
+        return pm.Normal("beta", mu=mean, sigma=sd, dims="term")
+    normal = np.array([j for j in range(mean.size) if j not in tails], dtype=np.int64)
+    parts = [(normal, pm.Normal.dist(mean[normal], sd[normal]))] if normal.size else []
+    for tail in dict.fromkeys(tails.values()):
+        at = np.array([j for j, other in tails.items() if other == tail], dtype=np.int64)
+        parts.append((
+            at,
+            pm.Laplace.dist(mean[at], sd[at])
+            if tail.form == "laplace"
+            else pm.StudentT.dist(nu=tail.df, mu=mean[at], sigma=sd[at]),
+        ))  # fmt: skip
+    order = np.argsort(np.concatenate([at for at, _ in parts]))
+
+    def dist(_size: Any) -> Any:
+        return pm.math.concatenate([part for _, part in parts])[order]
+
+    def logp(value: Any) -> Any:
+        return sum(pm.logp(part, value[at]).sum() for at, part in parts)
+
+    return pm.CustomDist(
+        "beta", dist=dist, logp=logp, signature="->(n)", class_name="Coefficients", dims="term"
+    )
+
+
+def _scale(block: Block) -> Any:
+    """``sigma_<block>``."""
+    name, prior = f"sigma_{block.name}", block.scale_prior
+    match prior.form:
+        case "half_normal":
+            return pm.HalfNormal(name, sigma=prior.scale)
+        case "half_t":
+            return pm.HalfStudentT(name, nu=prior.df, sigma=prior.scale)
+        case "exponential":
+            return pm.Exponential(name, scale=prior.scale)
+    half = 0.5 * prior.df
+    pm.InverseGamma(f"slab_{block.name}", alpha=half, beta=half * prior.slab**2)
+    return pm.HalfCauchy(name, beta=prior.scale)
+
+
+def _local(block: Block, sigma: Any, name: str, dim: str) -> Any:
+    """Scales of the effects of a block: sigma, or with a horseshoe one for each."""
+    if block.scale_prior.form != "horseshoe":
+        return sigma
+    slab = pm.modelcontext(None)[f"slab_{block.name}"]
+    return regularised(sigma, pm.HalfCauchy(name, beta=1.0, dims=dim), slab)
 
 
 def index_pairs(matrix: sp.csr_array) -> tuple[IntArray, FloatArray] | None:

@@ -174,9 +174,9 @@ def refuse_unmeasured(content: Mapping[str, Any], source: str = "model") -> None
     entries = (content.get(key) for key in ("term", "smooth"))
     terms = [t for part in entries if isinstance(part, list | tuple) for t in part]
     asked = [("outcome", content.get("outcome"), OUTCOMES)] + [
-        (f"term {term.get('name')!r}: feature", term.get("feature"), features)
-        for term in terms
-        if isinstance(term, Mapping)
+        (f"term {term.get('name')!r}: feature", term.get("feature", term["name"]), features)
+        for term in (t if isinstance(t, Mapping) else {"name": t} for t in terms)
+        if "feature" in term or ("name" in term and "family" not in term)
     ]
     for what, name, valid in asked:
         if not isinstance(name, str) or name in valid:

@@ -171,13 +171,26 @@ def fit_columns(term: Term | Smooth, raw: FloatArray) -> tuple[ColumnCode, list[
         )
     if isinstance(term, Term):
         return _fit_term(term, x, bare)
-    knots = tuple(float(v) for v in transform(np.array(term.knots), term.transform))
+    at = _quantile_knots(term.name, raw) if term.knots is None else term.knots
+    knots = tuple(float(v) for v in transform(np.array(at), term.transform))
     basis = natural_cubic(x, knots)
     if bool((np.ptp(basis, axis=0) == 0).all()):
         raise _constant(term.name, raw)
-    names = tuple(f"{term.name}[{knot:g}]" for knot in term.knots[1:])
+    against = f"/{at[0]:g}" if term.knots is None and at[0] != 0 else ""
+    names = tuple(f"{term.name}[{knot:g}{against}]" for knot in at[1:])
     center = tuple(float(v) for v in basis.mean(axis=0))
     return replace(bare, knots=knots, names=names, center=center, scale=(1.0,) * len(names)), []
+
+
+def _quantile_knots(name: str, raw: FloatArray) -> tuple[float, ...]:
+    """Knots of a smooth that names none."""
+    found = np.unique(np.quantile(raw[~np.isnan(raw)], (0.05, 0.275, 0.5, 0.725, 0.95)))
+    if found.size < 3:
+        raise SpecificationError(
+            f"Smooth {name!r}: quantiles of its values are only {found.tolist()}; say the knots, "
+            "at least three, or make it a term"
+        )
+    return tuple(found.tolist())
 
 
 def _fit_term(term: Term, x: FloatArray, bare: ColumnCode) -> tuple[ColumnCode, list[str]]:

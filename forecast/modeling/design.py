@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from forecast.modeling.encoding import (
     raw_values,
     usable_rows,
 )
+from forecast.modeling.priors import ScalePrior, Tail
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
@@ -39,14 +41,14 @@ class Block:
 
     ``iid``: f_l ~ Normal(0, sigma). ``random_walk``: f_1 ~ Normal(0, sigma), f_l ~
     Normal(f_{l-1}, sigma) in the order of `levels`, anew for each of the `chains`; with
-    sigma ~ HalfNormal(scale_prior).
+    sigma ~ `scale_prior`, which with a horseshoe gives each effect a scale of its own too.
     """
 
     name: str  # the posterior holds ``effect_<name>`` and ``sigma_<name>``
     structure: Literal["iid", "random_walk"]
     levels: npt.NDArray[np.str_]  # labels of the effects, (m,)
     matrix: sp.csr_array  # weights with which each row uses the effects, (n, m), several per row
-    scale_prior: float
+    scale_prior: ScalePrior
     chains: int = 1  # walks of equal length that follow each other in `levels`; 1 if iid
 
     def __post_init__(self) -> None:
@@ -55,9 +57,10 @@ class Block:
                 f"Block {self.name!r}: {self.levels.size} levels, but the matrix has "
                 f"{self.matrix.shape[1]} columns"
             )
-        if not self.scale_prior > 0:
+        if not self.scale_prior.scale > 0:
             raise ArgumentError(
-                f"Block {self.name!r}: scale_prior must be positive, found {self.scale_prior}"
+                f"Block {self.name!r}: the scale of scale_prior must be positive, found "
+                f"{self.scale_prior}"
             )
         if self.chains < 1 or self.levels.size % self.chains:
             raise ArgumentError(
@@ -85,7 +88,8 @@ class Block:
 class Design:
     """Arrays of the hierarchical logit: logit p = X beta + sum over blocks of Z_b f_b.
 
-    With beta_j ~ Normal(prior_mean_j, prior_sd_j). The first column is the intercept.
+    With beta_j ~ Normal(prior_mean_j, prior_sd_j), but for columns in `tails`, whose prior has
+    these tails about the same mean and scale. The first column is the intercept.
     """
 
     y: FloatArray  # outcome, 0.0 or 1.0, (n,)
@@ -95,6 +99,7 @@ class Design:
     prior_sd: FloatArray  # (p,)
     blocks: tuple[Block, ...]  # groups of effects
     rows: xr.Dataset  # the coordinates of the rows (dimension ``row``)
+    tails: Mapping[int, Tail] = field(default_factory=dict)  # by position of the column
 
     def __post_init__(self) -> None:
         n, p = self.X.shape
@@ -312,33 +317,32 @@ def _check_independent(X: FloatArray, names: tuple[str, ...]) -> list[str]:
 
 def _design(spec: ModelSpec, encoding: Encoding, encoded: EncodedRows, y: FloatArray) -> Design:
     priors = {term.name: term.prior for term in (*spec.entries, *spec.interactions)}
-    mean = [0.0]
-    sd = [spec.intercept.sd]
     columns: list[ColumnCode | ProductCode] = [*encoding.terms, *encoding.interactions]
-    for column in columns:
-        mean += [priors[column.name].mean] * len(column.names)
-        sd += [priors[column.name].sd] * len(column.names)
+    each = [priors[column.name] for column in columns for _ in column.names]
     codes: list[BlockCode | AllianceCode] = [*encoding.blocks]
+    scales = {group.block: group.scale for group in spec.varying}
     if encoding.alliance is not None and spec.alliance_level is not None:
         level = spec.alliance_level
-        mean += [level.prior.mean] * len(encoding.alliance.names)
-        sd += [level.prior.sd] * len(encoding.alliance.names)
+        each += [level.prior] * len(encoding.alliance.names)
+        scales[encoding.alliance.name] = level.scale
         codes.append(encoding.alliance)
     blocks = [
         Block(
             code.name, code.structure, np.array(code.levels, np.str_), rows.matrix,
-            code.scale_prior, rows.chains,
+            scales[code.name].prior, rows.chains,
         )
         for code, rows in zip(codes, encoded.blocks, strict=True)
     ]  # fmt: skip
+    tails = [spec.intercept.tail, *(prior.tail for prior in each)]
     design = Design(
         y=y,
         X=encoded.X,
         names=encoded.names,
-        prior_mean=np.array(mean),
-        prior_sd=np.array(sd),
+        prior_mean=np.array([0.0, *(prior.mean for prior in each)]),
+        prior_sd=np.array([spec.intercept.width, *(prior.width for prior in each)]),
         blocks=tuple(blocks),
         rows=encoded.rows,
+        tails={j: tail for j, tail in enumerate(tails) if tail is not None},
     )
     design.prior_mean[0] = _intercept_mean(spec, design, encoding.base_rate)
     return design
@@ -359,14 +363,23 @@ def _intercept_mean(spec: ModelSpec, design: Design, rate: float) -> float:
         return logit
     variance = float((design.X[:, 1:] @ design.prior_mean[1:]).var())
     spread = np.diag(_centred_products(design.X[:, 1:])) / design.y.size
-    variance += float(design.prior_sd[1:] ** 2 @ spread)
+    squares = design.prior_sd**2
+    for j, tail in design.tails.items():
+        squares[j] *= tail.variance
+    variance += float(squares[1:] @ spread)
     for block in design.blocks:
-        # E[sigma^2] is the square of the half-normal's scale; a walk's variance grows by step.
+        # A walk's variance grows by step.
         steps = np.arange(len(block.levels)) % (len(block.levels) // block.chains)
         growth = steps + 1 if block.structure == "random_walk" else 1.0
         squared = np.bincount(
             block.matrix.indices, block.matrix.data**2, minlength=len(block.levels)
         )
         squared /= design.y.size
-        variance += block.scale_prior**2 * float((squared * growth).sum())
+        variance += block.scale_prior.mean_square * float((squared * growth).sum())
+    if not np.isfinite(variance):
+        raise SpecificationError(
+            f"Model {spec.name!r}: [intercept] mean = 'marginal_base_rate' needs priors with a "
+            "variance, which a Student or half t with df <= 2 and a horseshoe have not; expected "
+            "mean = 'base_rate' or a number"
+        )
     return logit * float(np.sqrt(1.0 + (16.0 * np.sqrt(3.0) / (15.0 * np.pi)) ** 2 * variance))

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from forecast.documents import Document, Year
-from forecast.errors import UnknownNameError
+from forecast.documents import Document, Year, toml_of, toml_text
+from forecast.errors import ArgumentError, SpecificationError, UnknownNameError
 from forecast.modeling.consistency import check_consistency, check_features, refuse_unmeasured
+from forecast.modeling.defaults import filled
 from forecast.modeling.terms import (
     ALLIANCE_FAMILIES,
     OTHER_FAMILIES,
@@ -28,7 +29,7 @@ from forecast.modeling.terms import (
     Term,
     Varying,
 )
-from forecast.panel.types import Population, Succession, UnderWay, ways_of
+from forecast.panel.types import CHOICES, Population, Succession, UnderWay, ways_of
 from forecast.paths import models_folder
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class ModelSpec(Document):
     `exclusions`, `terms`, `smooths`, `interactions` and `varying`.
     """
 
-    name: Name
+    name: Name = "model"
     description: Prose
     unit: Literal[
         "dyad-year", "directed-dyad-year", "state-year", "dispute-dyad", "dispute-dyad-month",
@@ -66,6 +67,11 @@ class ModelSpec(Document):
     varying: tuple[Varying, ...] = ()
     alliance_level: AllianceLevel | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, content: Any) -> Any:
+        return filled(content) if isinstance(content, Mapping) else content
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_consistency(self)
@@ -84,6 +90,36 @@ class ModelSpec(Document):
         spec = super().from_dict(content, source=source)
         check_features(spec, source)
         return spec
+
+    def to_toml(self) -> str:
+        """The text of a file from which `forecast.load_model` reads this specification.
+
+        Everything is written out, what was left to the defaults too.
+
+        Raises
+        ------
+        ArgumentError
+            TOML has no word for something in it: a window that is open at one end, an option of
+            None.
+        """
+        content = {key: value for key, value in self.to_dict().items() if value not in ([], {})}
+        if self.years == (None, None):
+            del content["years"]
+        for key in ("term", "smooth", "varying"):
+            for entry in content.get(key, ()):
+                for name in [name for name, value in entry.items() if value in ([], {})]:
+                    del entry[name]
+        text = toml_text(content)
+        try:
+            again = ModelSpec.from_dict(toml_of(text, self.name), source=self.name)
+        except SpecificationError:
+            again = None
+        if again != self:
+            raise ArgumentError(
+                f"Model {self.name!r} has a value of None that no TOML can say: in years = "
+                f"{self.years}, or in the options of a term"
+            )
+        return text
 
     def canonical_json(self) -> str:
         """Sorted, compact JSON of everything that changes the model.
@@ -111,6 +147,11 @@ class ModelSpec(Document):
     def sha256(self) -> str:
         """Hex digest of `canonical_json`; part of a fit's id."""
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Arguments of `forecast.load_panel` that give the panel of the model."""
+        return {name: getattr(self, name) for name in CHOICES}
 
     @property
     def entries(self) -> tuple[Term | Smooth, ...]:

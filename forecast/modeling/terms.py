@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, StringConstraints, model_validator
+import numpy as np
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from forecast.documents import Table, Year
+from forecast.modeling.priors import ScalePrior, Tail
 
 __all__ = [
     "ALLIANCE_FAMILIES", "OTHER_FAMILIES", "AllianceFeature", "AllianceLevel", "Era", "Exclusion",
@@ -36,22 +48,110 @@ _Transform = Literal["identity", "log", "log1p", "sqrt", "positive"]
 _Option = StrictBool | StrictInt | _Real | StrictStr | tuple[StrictStr, ...] | None
 
 
-class Prior(Table):
-    """Normal prior of a population-level coefficient on the standardised scale."""
+#: The reason of what a model does not give one for.
+UNREASONED = "The default, or not told."
 
-    distribution: Literal["normal"] = "normal"
+#: Keys of each distribution; those of value None must be given.
+_KEYS: dict[str, dict[str, float | None]] = {
+    "normal": {"sd": None},
+    "student_t": {"scale": None, "df": 4.0},
+    "laplace": {"scale": None},
+    "half_normal": {"sd": None},
+    "half_t": {"scale": None, "df": 4.0},
+    "exponential": {"scale": None},
+    "horseshoe": {"scale": None, "slab": 1.0, "slab_df": 4.0},
+}
+
+
+class _Distribution(Table):
+    """A distribution with the keys that are its own, and with no others (see `_KEYS`)."""
+
+    defaults: ClassVar[Mapping[str, float]] = {}
+    distribution: str
+    sd: _Positive | None = None
+    scale: _Positive | None = None
+    df: _Positive | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_keys(cls, given: Any) -> Any:
+        """Fill in what a distribution need not say, and refuse the keys of others."""
+        if not isinstance(given, Mapping):
+            return given
+        name = given.get("distribution", cls.model_fields["distribution"].default)
+        if name not in get_args(cls.model_fields["distribution"].annotation):
+            return given  # pydantic names those that there are
+        own = _KEYS[name]
+        every = {key for keys in _KEYS.values() for key in keys} & set(cls.model_fields)
+        default = {key: value for key, value in own.items() if value is not None}
+        default |= {key: value for key, value in cls.defaults.items() if key in own}
+        foreign = sorted(key for key in (every - set(own)) & set(given) if given[key] is not None)
+        missing = [key for key in own if key not in default and given.get(key) is None]
+        if foreign or missing:
+            wrong = f"has no key {foreign[0]!r}" if foreign else f"needs the key {missing[0]!r}"
+            raise ValueError(f"distribution {name!r} {wrong}; its keys are {', '.join(own)}")
+        return default | dict(given)
+
+    @model_serializer(mode="wrap")
+    def _own_values(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
+
+    @property
+    def width(self) -> float:
+        """Standard deviation of a normal distribution, scale of another."""
+        value = self.scale if self.sd is None else self.sd
+        assert value is not None
+        return value
+
+
+class _Coefficient(_Distribution):
+    """Prior of a coefficient: ``normal``, ``student_t`` or ``laplace``."""
+
+    distribution: Literal["normal", "student_t", "laplace"] = "normal"
+
+    @property
+    def tail(self) -> Tail | None:
+        """The tails of the prior; None for a normal one."""
+        if self.distribution == "normal":
+            return None
+        return Tail(self.distribution, np.inf if self.df is None else self.df)
+
+    def told(self, mean: float | str) -> str:
+        """The prior in a word, about `mean`."""
+        name = {"normal": "Normal", "student_t": "StudentT", "laplace": "Laplace"}
+        more = f", df={self.df:g}" if self.df is not None else ""
+        center = mean if isinstance(mean, str) else f"{mean:g}"
+        return f"{name[self.distribution]}({center}, {self.width:g}{more})"
+
+
+class Prior(_Coefficient):
+    """Prior of a population-level coefficient on the standardised scale."""
+
     mean: _Real = 0.0
-    sd: _Positive
+
+    def __str__(self) -> str:
+        return self.told(self.mean)
 
 
-class Scale(Table):
-    """Half-normal prior of the standard deviation of a group of effects."""
+class Scale(_Distribution):
+    """Prior of the standard deviation of a group of effects.
 
-    distribution: Literal["half_normal"] = "half_normal"
-    sd: _Positive
+    ``half_normal``, ``half_t``, ``exponential`` (`scale` is its mean), or a regularised
+    ``horseshoe``: see `forecast.modeling.priors.ScalePrior`.
+    """
+
+    distribution: Literal["half_normal", "half_t", "exponential", "horseshoe"] = "half_normal"
+    slab: _Positive | None = None
+    slab_df: _Positive | None = None
+
+    @property
+    def prior(self) -> ScalePrior:
+        """The same as numbers."""
+        df = self.slab_df or self.df or np.inf
+        return ScalePrior(self.width, self.distribution, df, self.slab or np.inf)
 
 
-class Intercept(Table):
+class Intercept(_Coefficient):
     """Prior of the intercept.
 
     ``mean = "base_rate"``: the logit of the sample's onset rate, p. ``"marginal_base_rate"``:
@@ -60,10 +160,12 @@ class Intercept(Table):
     of the probabilities lies far above the probability at the mean.
     """
 
-    distribution: Literal["normal"] = "normal"
+    defaults: ClassVar[Mapping[str, float]] = {"sd": 1.0}
     mean: _Real | Literal["base_rate", "marginal_base_rate"] = "base_rate"
-    sd: _Positive = 1.0
-    reason: Prose
+    reason: Prose = UNREASONED
+
+    def __str__(self) -> str:
+        return self.told(self.mean)
 
 
 class Era(Table):
@@ -82,7 +184,7 @@ class Exclusion(Table):
 
     first: Year
     last: Year
-    reason: Prose
+    reason: Prose = UNREASONED
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -109,8 +211,8 @@ class Term(Table):
     if_constant: Literal["error", "drop"] = "error"
     family: _Family
     pre_treatment: StrictBool
-    prior: Prior
-    reason: Prose
+    prior: Prior = Prior(sd=1.0)
+    reason: Prose = UNREASONED
 
 
 #: What rows with a dispute under way have of their own, where a model does not say.
@@ -127,7 +229,11 @@ UNDER_WAY = Term(
 
 
 class Smooth(Table):
-    """Natural cubic spline of a feature, with fixed knots on the feature's own scale."""
+    """Natural cubic spline of a feature, with fixed knots on the feature's own scale.
+
+    Without `knots` they are at quantiles of the rows of the fit: .05, .275, .5, .725 and .95
+    (Harrell 2015, *Regression Modeling Strategies*, table 2.3).
+    """
 
     name: Name
     feature: Name | None = None
@@ -136,14 +242,16 @@ class Smooth(Table):
     at_entry: Literal["missing", "current"] = "missing"
     basis: Literal["natural_cubic"] = "natural_cubic"
     transform: Literal["identity", "log1p", "sqrt"] = "identity"
-    knots: Annotated[tuple[_Real, ...], Field(min_length=3)]
+    knots: Annotated[tuple[_Real, ...], Field(min_length=3)] | None = None
     family: _Family
     pre_treatment: StrictBool
-    prior: Prior
-    reason: Prose
+    prior: Prior = Prior(sd=1.0)
+    reason: Prose = UNREASONED
 
     @model_validator(mode="after")
     def _knots_increase(self) -> Self:
+        if self.knots is None:
+            return self
         if any(b <= a for a, b in pairwise(self.knots)):
             raise ValueError(f"knots must increase strictly, found {list(self.knots)}")
         if self.transform != "identity" and self.knots[0] < 0:
@@ -161,8 +269,8 @@ class Interaction(Table):
     name: Name
     of: tuple[Name, Name]
     if_constant: Literal["error", "drop"] = "error"
-    prior: Prior
-    reason: Prose
+    prior: Prior = Prior(sd=0.5)
+    reason: Prose = UNREASONED
 
 
 class Varying(Table):
@@ -187,7 +295,7 @@ class Varying(Table):
     families: tuple[_Family, ...] = ()
     by: tuple[Name, ...] = ()
     scale: Scale
-    reason: Prose
+    reason: Prose = UNREASONED
 
     @property
     def block(self) -> str:
@@ -210,6 +318,8 @@ class Varying(Table):
             raise ValueError(
                 'by (binary terms) is for name = "slope" without structure = "random_walk" only'
             )
+        if walk and self.scale.distribution == "horseshoe":
+            raise ValueError("a horseshoe is for independent effects, not for a random walk")
         if (self.name == "slope") != bool(self.terms or self.families):
             raise ValueError('terms or families are needed for name = "slope" and for nothing else')
         return self
@@ -221,7 +331,7 @@ class AllianceFeature(Table):
     feature: Name
     transform: _Transform = "identity"
     missing: Literal["error", "mean"] = "error"
-    reason: Prose
+    reason: Prose = UNREASONED
 
 
 class AllianceLevel(Table):
@@ -236,4 +346,4 @@ class AllianceLevel(Table):
     pre_treatment: StrictBool
     prior: Prior
     scale: Scale
-    reason: Prose
+    reason: Prose = UNREASONED

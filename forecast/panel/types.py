@@ -45,7 +45,9 @@ __all__ = [
     "choose",
     "lazily",
     "packed_rows",
+    "populations_of",
     "read_rows",
+    "unit_of",
     "ways_of",
 ]
 
@@ -338,6 +340,16 @@ def choose(
     if lag < 1:
         raise ArgumentError(f"lag={lag}: expected at least 1; every feature is lagged.")
     return Choices(unit, population, outcome, lag, under_way, succession)  # type: ignore[arg-type]
+
+
+def populations_of(unit: str) -> tuple[str, ...]:
+    """Which pairs or states the rows of a unit may be of, the default first."""
+    return _POPULATIONS.get(unit, ("all",))
+
+
+def unit_of(outcome: str) -> str:
+    """The unit that has an outcome of its own, or pairs and years."""
+    return next((unit for unit, own in _OUTCOMES.items() if outcome in own), "dyad-year")
 
 
 def ways_of(unit: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import laplace, norm, t
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.alliance_gains import ALL, group_label
@@ -36,13 +37,20 @@ def coefficients(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
         Where to draw.
     """
     own = table[~table["column"].str.contains(":") & (table["column"] != "intercept")]
-    prior = own["prior"].str.extract(r"Normal\((.*), (.*)\)").astype(float)
+    families = list(dict.fromkeys(own["family"]))
+    own = own.sort_values("family", key=lambda f: f.map(families.index), kind="stable")
+    prior = own["prior"].str.extract(r"(\w+)\(([^,]*), ([^,)]*)(?:, df=(.*))?\)")
+    center = prior[1].astype(float)
+    half = prior[2].astype(float) * [
+        float({"Normal": norm, "Laplace": laplace}.get(name, t(df)).isf(0.05))
+        for name, df in zip(prior[0], prior[3].astype(float), strict=True)
+    ]
     bars = own[_ENDS].assign(
         value=own["mean"],
         heading=own["family"],
         label=own["column"].map(term_words),
-        back_lower=prior[0] - 1.645 * prior[1],
-        back_upper=prior[0] + 1.645 * prior[1],
+        back_lower=center - half,
+        back_upper=center + half,
     )
     return intervals(bars, ax=ax, axis=f"coefficient (log-odds){_level(own)}; grey: prior")
 

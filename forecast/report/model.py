@@ -38,15 +38,13 @@ def term_table(fit: Fit) -> pd.DataFrame:
     names = list(fit.encoding.names)
     about: dict[str, tuple[str, str, str]] = {}
     for entry in (*fit.spec.entries, *fit.spec.interactions):
-        prior = f"Normal({entry.prior.mean:g}, {entry.prior.sd:g})"
+        prior = str(entry.prior)
         for i in fit.encoding.term_slices.get(entry.name, ()):
             about[names[i]] = (entry.name, fit.spec.family_of(entry.name), prior)
     draws = {str(n): beta.sel(term=n).to_numpy() for n in beta["term"].to_numpy()}
     start = fit.spec.intercept
     rest = {
-        name: (name, "intercept", f"Normal({start.mean}, {start.sd:g})")
-        if name == "intercept"
-        else (name, "other", "")
+        name: (name, "intercept", str(start)) if name == "intercept" else (name, "other", "")
         for name in draws
         if name not in about
     }
@@ -82,13 +80,13 @@ def slope_table(fit: Fit) -> pd.DataFrame:
 
 
 def scale_table(fit: Fit) -> pd.DataFrame:
-    """Standard deviations of the groups of effects, with their half-normal priors."""
+    """Standard deviations of the groups of effects, with their priors."""
     posterior = fit.posterior["posterior"].to_dataset()
-    priors = {group.block: group.scale.sd for group in fit.spec.varying}
+    priors = {group.block: str(group.scale.prior) for group in fit.spec.varying}
     rows = [
         {
             "effects": (block := str(name).removeprefix("sigma_")),
-            "prior": f"HalfNormal({priors[block]:g})" if block in priors else "",
+            "prior": priors.get(block, ""),
         }
         | {k: v for k, v in _summary(posterior[str(name)].to_numpy()).items() if k != "positive"}
         for name in posterior.data_vars

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from forecast.inference.predict import memberships, new_level, posterior_values, predictor
+from forecast.inference.predict import memberships, new_effect, posterior_values, predictor
 from forecast.simulation import kernels
 from forecast.simulation.dynamics import is_simulated
 from forecast.simulation.lookup import Rows, Values, status_values
@@ -136,7 +136,7 @@ class Coefficients:
 
     def _new(self, block: str, label: str) -> Float64Array:
         """Fresh draws of one level from Normal(0, sigma_block), shape (D,)."""
-        return new_level(self._seed, block, label, self.draws) * self._values(f"sigma_{block}")
+        return new_effect(self._values, self._seed, block, label)
 
 
 #: By group of slopes that vary by stratum: deviations of all coefficients in each stratum, (D, p).

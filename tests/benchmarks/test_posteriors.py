@@ -67,7 +67,7 @@ def test_truth_is_from_the_prior_and_outcomes_from_the_truth():
     for block in design.blocks:
         sigma = truth[f"sigma_{block.name}"]
         assert (sigma > 0).all()
-        assert np.mean(sigma**2) == pytest.approx(block.scale_prior**2, rel=0.25)
+        assert np.mean(sigma**2) == pytest.approx(block.scale_prior.mean_square, rel=0.25)
         effects = np.array([truth[f"effect_{block.name}[{level}]"] for level in block.levels])
         steps = np.diff(effects, axis=0, prepend=0.0) if block.name == "era" else effects
         assert (steps / sigma).std() == pytest.approx(1.0, abs=0.1)

@@ -13,6 +13,7 @@ from forecast.inference.laplace import Draws, sample_laplace
 from forecast.inference.latent import Latent
 from forecast.inference.sampling import sample_design
 from forecast.inference.warm_start import Start
+from forecast.modeling.priors import ScalePrior
 
 
 def sample(design, *, seed: int = 1, draws: int = 400) -> Draws:
@@ -100,7 +101,8 @@ def test_weights_can_be_trusted_where_the_scale_of_the_group_may_be_zero():
     # 40 events say little about 200 dyads: the posterior of the log scale has an exponential tail.
     design, _ = dyads(states=25, pairs=200, years=20, columns=3, rate=0.01, seed=4)
     blocks = [
-        dataclasses.replace(b, scale_prior=0.2) if b.name == "dyad" else b for b in design.blocks
+        dataclasses.replace(b, scale_prior=ScalePrior(0.2)) if b.name == "dyad" else b
+        for b in design.blocks
     ]
     drawn = sample(dataclasses.replace(design, blocks=tuple(blocks)), draws=1000)
     assert drawn.pareto_k < 0.5

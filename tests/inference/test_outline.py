@@ -68,7 +68,7 @@ def latent() -> Latent:
 
 @pytest.fixture(scope="module")
 def proposal(latent) -> Proposal:
-    theta = np.log([0.6 * block.scale_prior for block in latent.design.blocks])
+    theta = np.log([block.scale_prior.start for block in latent.design.blocks])
     modes = np.zeros(latent.levels)
     at = scale_mode(latent, theta, latent.prior_mean.copy(), modes)
     return propose(latent, at, modes, np.random.default_rng(1))

@@ -10,6 +10,7 @@ from support.modeling_panels import hand_panel, hand_rows, random_panel, rows, s
 from forecast.errors import ArgumentError
 from forecast.inference.predict import onset_statistics, prior_draws, prior_predictive
 from forecast.modeling.design import Block, Design, encode
+from forecast.modeling.priors import ScalePrior
 
 
 def test_no_draws() -> None:
@@ -67,7 +68,7 @@ def test_blocks_enter() -> None:
         names=("intercept",),
         prior_mean=np.zeros(1),
         prior_sd=np.full(1, 1e-9),
-        blocks=(Block("dyad", "iid", np.array(["x"]), matrix, 1e6),),
+        blocks=(Block("dyad", "iid", np.array(["x"]), matrix, ScalePrior(1e6)),),
         rows=hand_rows(),
     )
     onsets = prior_predictive(design, draws=400, seed=3)["onsets"].to_numpy()

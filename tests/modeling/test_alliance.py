@@ -133,7 +133,7 @@ def test_missing_treaty_feature(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_shares_by_hand() -> None:
     design, encoding = encode(model(), state_panel())
     block = design.blocks[0]
-    assert (block.name, block.structure, block.scale_prior) == ("alliance", "iid", 0.7)
+    assert (block.name, block.structure, block.scale_prior.scale) == ("alliance", "iid", 0.7)
     assert block.levels.tolist() == ["big", "pair"]
     # `late` has one member: it is no alliance. State 200 is in none.
     expected = [[0.5, 0.5], [0.5, 0.5], [1, 0], [0, 0]] * 2

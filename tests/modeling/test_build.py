@@ -14,6 +14,7 @@ from forecast.errors import ArgumentError
 from forecast.inference.predict import design_predictor
 from forecast.modeling.build import build, build_from_design, index_pairs
 from forecast.modeling.design import Block, Design, encode
+from forecast.modeling.priors import ScalePrior
 
 # PyMC 6.3 imports two names that PyTensor 3.3 has moved.
 pytestmark = pytest.mark.filterwarnings("ignore:Importing .* from 'pytensor:DeprecationWarning")
@@ -27,7 +28,7 @@ def with_ragged_block(design: Design, rng: np.random.Generator) -> Design:
     """The design and a block whose rows use 0 to 7 levels, like states in treaties."""
     n = design.y.size
     matrix = sp.random_array((n, 7), density=0.3, rng=rng, format="csr")
-    block = Block("alliance", "iid", np.array([f"t{i}" for i in range(7)]), matrix, 0.5)
+    block = Block("alliance", "iid", np.array([f"t{i}" for i in range(7)]), matrix, ScalePrior(0.5))
     return dataclasses.replace(design, blocks=(*design.blocks, block))
 
 
@@ -58,8 +59,8 @@ def test_designs_that_do_not_fit_together() -> None:
         dataclasses.replace(design, blocks=(short,))
     with pytest.raises(ArgumentError, match="3 levels, but the matrix has 2 columns"):
         dataclasses.replace(design.blocks[0], matrix=design.blocks[0].matrix[:, :2])
-    with pytest.raises(ArgumentError, match="scale_prior must be positive"):
-        dataclasses.replace(design.blocks[0], scale_prior=0.0)
+    with pytest.raises(ArgumentError, match="scale of scale_prior must be positive"):
+        dataclasses.replace(design.blocks[0], scale_prior=ScalePrior(0.0))
 
 
 # ------------------------------------------------------------------------------- log density
@@ -74,7 +75,7 @@ def test_log_density_against_scipy() -> None:
     for block in design.blocks:
         f, s = effects[block.name], sigma[block.name]
         eta = eta + block.matrix.toarray() @ f
-        expected += st.halfnorm.logpdf(s, scale=block.scale_prior)
+        expected += st.halfnorm.logpdf(s, scale=block.scale_prior.scale)
         if block.name == "era":
             expected += sum(st.norm.logpdf(v, u, s) for u, v in zip([0.0, *f], f, strict=False))
         else:

@@ -191,7 +191,7 @@ def test_priors() -> None:
     design, _ = encode(spec(), hand_panel())
     np.testing.assert_allclose(design.prior_mean, [np.log(0.25 / 0.75), 0, 0, 0, -1, -1])
     np.testing.assert_allclose(design.prior_sd, [1, 1, 1, 0.5, 2, 2])
-    assert [(b.name, b.scale_prior) for b in design.blocks] == [
+    assert [(b.name, b.scale_prior.scale) for b in design.blocks] == [
         ("state", 0.5),
         ("dyad", 1.0),
         ("era", 0.3),

@@ -107,7 +107,13 @@ def test_walks_go_on_after_the_fit_each_from_its_own_end() -> None:
     rng = np.random.default_rng(1)
     known, sigma = rng.normal(size=(draws, m)), rng.gamma(2.0, size=draws)
     (_, found), (weights, fresh) = memberships(
-        block, {"effect_slope_walk": known, "sigma_slope_walk": sigma}.__getitem__, 7
+        block,
+        {
+            "effect_slope_walk": known,
+            "sigma_slope_walk": sigma,
+            "slab_slope_walk": np.full(draws, np.inf),  # no horseshoe
+        }.__getitem__,
+        7,
     )
     np.testing.assert_array_equal(found, known)
     step = lambda label: new_level(7, "slope_walk", label, draws) * sigma  # noqa: E731
@@ -157,7 +163,7 @@ def test_log_density_against_scipy() -> None:
     expected = st.norm.logpdf(beta, design.prior_mean, design.prior_sd).sum()
     for block in design.blocks:
         f, s = effects[block.name], sigma[block.name]
-        expected += st.halfnorm.logpdf(s, scale=block.scale_prior)
+        expected += st.halfnorm.logpdf(s, scale=block.scale_prior.scale)
         if block.name == "slope_walk":
             for walk in np.split(f, 3):
                 expected += sum(

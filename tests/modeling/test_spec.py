@@ -43,15 +43,29 @@ def refused(base: dict[str, Any], edit: Callable[[dict[str, Any]], object]) -> s
         ),
         (
             lambda d: d["term"][0]["prior"].update(sdd=1),
-            ["[[term]] 1 ('border') prior", "'sdd'", "Valid keys: distribution, mean, sd."],
+            ["[[term]] 1 ('border') prior", "'sdd'", "did you mean 'sd'?"],
         ),
         (lambda d: d.update(varing=[]), ["unknown key 'varing'; did you mean 'varying'?"]),
         (lambda d: d["intercept"].update(reasons=""), ["[intercept]", "did you mean 'reason'?"]),
-        (lambda d: d["term"][2].pop("reason"), ["[[term]] 3 ('pact')", "'reason' is missing"]),
-        (lambda d: d["smooth"][0].pop("knots"), ["[[smooth]] 1", "'knots' is missing"]),
+        (
+            lambda d: d["varying"][3]["scale"].pop("sd"),
+            ["'half_normal' needs", "'sd'"],
+        ),
         (
             lambda d: d["term"][0]["prior"].update(distribution="student_t"),
-            ["distribution = 'student_t'", "should be 'normal'"],
+            ["distribution 'student_t' has no key 'sd'; its keys are scale, df"],
+        ),
+        (
+            lambda d: d["term"][0]["prior"].update(distribution="laplas"),
+            ["[[term]] 1 ('border') prior", "did you mean 'laplace'?"],
+        ),
+        (
+            lambda d: d["varying"][2].update(scale={"distribution": "horseshoe", "scale": 0.1}),
+            ["a horseshoe is for independent effects"],
+        ),
+        (
+            lambda d: d["term"].append({"name": "capabilty_ratio"}),
+            ["[[term]]", "no registered feature; did you mean 'capability_ratio'?"],
         ),
         (
             lambda d: d["varying"][0]["scale"].update(distribution="normal"),
@@ -93,7 +107,6 @@ def refused(base: dict[str, Any], edit: Callable[[dict[str, Any]], object]) -> s
         (lambda d: d["term"].append(term("peace")), ["'peace' appears 2 times"]),
         (lambda d: d["term"].append(term("year")), ["'year' cannot name a term"]),
         (lambda d: d["varying"].append(varying("state", 1)), ["'state' appears 2 times"]),
-        (lambda d: d["varying"][2].pop("step"), ["step (years) is needed"]),
         (lambda d: d["varying"][0].update(step=5), ["step (years) is needed"]),
         (lambda d: d["varying"][2].update(structure="iid"), ["random_walk"]),
         (lambda d: d["varying"][3].pop("families"), ["terms or families are needed"]),

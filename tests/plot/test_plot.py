@@ -171,7 +171,7 @@ def test_coefficients_stand_before_their_priors() -> None:
     first = shown.iloc[0]
     mean, sd = map(float, re.findall(r"[-\d.]+", first["prior"]))
     back = ax.collections[0].get_segments()[0]
-    assert back[:, 0].tolist() == pytest.approx([mean - 1.645 * sd, mean + 1.645 * sd])
+    assert back[:, 0].tolist() == pytest.approx([mean - 1.645 * sd, mean + 1.645 * sd], rel=1e-3)
 
 
 # What is to come --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+import scipy.stats as st
 
 from forecast.inference.predict import design_predictor
 from forecast.modeling.design import Design
@@ -22,8 +23,8 @@ def design_logp(
 ) -> float:
     """Joint log density of outcome, coefficients, scales and (centred) effects.
 
-    log p(y | eta) + sum log Normal(beta | mean, sd) + sum_b [log HalfNormal(sigma_b) +
-    log p(f_b | sigma_b)], with f_b iid Normal(0, sigma_b) or a random walk from zero.
+    log p(y | eta) + sum log p(beta) + sum_b [log p(sigma_b) + log p(f_b | sigma_b)], with f_b iid
+    Normal(0, sigma_b) or a random walk from zero; densities of priors are those of scipy.
 
     Parameters
     ----------
@@ -44,11 +45,25 @@ def design_logp(
     eta = design_predictor(design, coefficients, effects)
     # log p(y | eta) = y eta - log(1 + exp(eta)), without overflow on either side
     total = float(design.y @ eta - np.logaddexp(0.0, eta).sum())
-    z = (coefficients - design.prior_mean) / design.prior_sd
-    total += float(-0.5 * (z @ z) - np.log(design.prior_sd).sum() - 0.5 * z.size * _LOG_2PI)
+    for j, (value, mean, sd) in enumerate(
+        zip(coefficients, design.prior_mean, design.prior_sd, strict=True)
+    ):
+        tail = design.tails.get(j)
+        if tail is None:
+            total += float(st.norm.logpdf(value, mean, sd))
+        elif tail.form == "laplace":
+            total += float(st.laplace.logpdf(value, mean, sd))
+        else:
+            total += float(st.t.logpdf(value, tail.df, mean, sd))
     for block in design.blocks:
         scale, prior = float(sigma[block.name]), block.scale_prior
-        total += float(np.log(2.0) - 0.5 * _LOG_2PI - np.log(prior) - 0.5 * (scale / prior) ** 2)
+        if prior.form == "half_normal":
+            total += float(st.halfnorm.logpdf(scale, scale=prior.scale))
+        elif prior.form == "half_t":
+            total += float(np.log(2.0) + st.t.logpdf(scale, prior.df, scale=prior.scale))
+        else:
+            assert prior.form == "exponential"
+            total += float(st.expon.logpdf(scale, scale=prior.scale))
         u = block.increments(np.asarray(effects[block.name], dtype=np.float64)) / scale
         total += float(-0.5 * (u @ u) - u.size * (np.log(scale) + 0.5 * _LOG_2PI))
     return total

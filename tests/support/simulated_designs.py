@@ -9,6 +9,7 @@ import scipy.sparse as sp
 import xarray as xr
 
 from forecast.modeling.design import Block, Design
+from forecast.modeling.priors import ScalePrior
 
 SCALES = {"state": 0.5, "dyad": 0.8, "era": 0.3, "slope": 0.3}
 
@@ -22,7 +23,7 @@ def indicator(levels: np.ndarray, size: int) -> sp.csr_array:
 
 def block(name: str, matrix: sp.csr_array, scale: float, structure: Any = "iid") -> Block:
     labels = np.array([f"{name}{i}" for i in range(matrix.shape[1])])
-    return Block(name, structure, labels, matrix, scale)
+    return Block(name, structure, labels, matrix, ScalePrior(scale))
 
 
 def dyads(
