@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, StrictBool, StrictInt, StrictStr, StringConstraints, model_validator
 
 from forecast.modeling.messages import Table
+from forecast.panel.columns import Side
 
 __all__ = [
     "ALLIANCE_FAMILIES", "OTHER_FAMILIES", "AllianceFeature", "AllianceLevel", "Era", "Exclusion",
@@ -24,8 +25,6 @@ _Family = Literal[_AllianceFamily, _OtherFamily]
 ALLIANCE_FAMILIES: tuple[str, ...] = get_args(_AllianceFamily)
 #: Every other family that a term may be of.
 OTHER_FAMILIES: tuple[str, ...] = get_args(_OtherFamily)
-
-Side = Literal["a", "b", "sum", "mean", "min", "max", "product", "absdiff", "none"]
 
 Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
 Prose = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]

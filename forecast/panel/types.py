@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
 from threading import Lock
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import pandas as pd
 import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
@@ -20,6 +21,10 @@ from forecast.panel.dispute_rows import Ending
 from forecast.panel.events import Escalation, Outcome, Succession, UnderWay
 from forecast.sources.tables import Tables
 from forecast.unmeasured import why_unmeasured
+
+if TYPE_CHECKING:
+    from forecast.panel.columns import Side
+    from forecast.sources.frame_codes import Codes
 
 __all__ = [
     "CHOICES",
@@ -142,11 +147,79 @@ class Panel:
         """The options of `forecast.load_panel` that say which rows these are."""
         return {name: getattr(self, name) for name in CHOICES}
 
-    def with_data(self, data: xr.Dataset) -> Panel:
-        """Copy with other rows or further feature variables."""
+    def with_data(
+        self,
+        data: xr.Dataset | pd.DataFrame,
+        *,
+        a: str | None = None,
+        b: str | None = None,
+        year: str | None = "year",
+        side: Side = "none",
+        lag: int | None = None,
+        codes: Codes = "auto",
+    ) -> Panel:
+        """Copy with columns of a frame of your own, or with other rows (an xarray.Dataset).
+
+        Every column of a frame but its keys becomes a column of the panel, which a term of a
+        model names; its fingerprint changes. Rows stay as they are.
+
+        Parameters
+        ----------
+        data : pandas.DataFrame or xarray.Dataset
+            Frame: one row for each pair and year, state and year, year, or (``year=None``) pair or
+            state. Dataset: the rows to have instead.
+        a, b : str, optional
+            Columns of the states; found by the names that are usual (``ccode1``, ``ccode2``;
+            ``ccode`` …) if not given. Only `a`: a value for each state.
+        year : str or None
+            Column of the calendar year; None for what does not change.
+        side : {"none", "a", "b", "sum", "mean", "min", "max", "product", "absdiff"}
+            How the values of the two states (or directions) of a pair become one.
+        lag : int, optional
+            Years by which the columns are lagged here: the row of year t has the value of the year
+            t - lag. By default the lag of the panel, as of our features; 0 if the frame has them
+            lagged already.
+        codes : {"auto", "cow", "gw", "names", "labels"}
+            In which code the states are, as in `forecast.panel_from_frame`.
+
+        Returns
+        -------
+        Panel
+            What the frame does not have, for a row, is missing (NaN), never zero: a term says by
+            ``missing`` what is done with such rows. The attributes of a column have its lag and
+            the years that it ``covers``.
+
+        Raises
+        ------
+        ArgumentError, DataError, UnknownNameError
+            A column that is not there or is there already, a value that is no number, two rows of
+            one key, a state that is not known.
+        """
+        if isinstance(data, pd.DataFrame):
+            from forecast.panel.columns import with_frame
+
+            return with_frame(self, data, a=a, b=b, year=year, side=side, lag=lag, codes=codes)
+        if not isinstance(data, xr.Dataset):
+            raise ArgumentError(
+                f"with_data: found a {type(data).__name__}, expected a pandas.DataFrame of columns "
+                "or an xarray.Dataset of rows."
+            )
         twin = copy(self)  # not `replace`, which would read, and so make, a deferred world
         object.__setattr__(twin, "data", data)
         return twin
+
+    def to_dataframe(self, *, names: bool = False) -> pd.DataFrame:
+        """Rows as a frame: keys, outcome, then every other column.
+
+        Parameters
+        ----------
+        names : bool
+            Also the names of the states in the year of the row, beside their codes: ``state``, or
+            ``state_a`` and ``state_b``.
+        """
+        from forecast.panel.columns import rows_frame
+
+        return rows_frame(self, names=names)
 
     def select_years(self, first: int, last: int) -> Panel:
         """Rows with ``first <= year <= last`` (both included)."""
