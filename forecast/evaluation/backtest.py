@@ -32,6 +32,7 @@ from forecast.exchange import held, is_passing, write_atomically
 from forecast.files import MANIFEST, MARKER, check_file, facts_of, unseal, write_manifest
 from forecast.folders import check_target
 from forecast.modeling.spec import ModelSpec
+from forecast.panel.from_frame import as_panel
 from forecast.panel.types import Panel
 
 __all__ = [
@@ -42,7 +43,7 @@ __all__ = [
 
 def backtest(
     plan: BacktestPlan | ModelSpec | str | Path,
-    panel: Panel | None = None,
+    panel: Panel | pd.DataFrame | None = None,
     *,
     years: tuple[int, int] | None = None,
     horizon: int | Iterable[int] | None = None,
@@ -59,7 +60,7 @@ def backtest(
     plan : BacktestPlan, ModelSpec, str or Path
         What is forecast, how, and what it is compared with; or only the model under test, with
         `years` and `seed`, and the default of everything else (`forecast.BacktestPlan`).
-    panel : Panel, optional
+    panel : Panel or pandas.DataFrame, optional
         Rows of any unit; for a horizon beyond 1 it must carry its world and its tables. By
         default the embedded data with the rows that the model asks for.
     years : (int, int), optional
@@ -110,7 +111,7 @@ def backtest(
     plan = _plan(plan, years, horizon, seed)
     if out is not None:
         check_target(Path(out), ())
-    panel = plan.panel() if panel is None else panel
+    panel = plan.panel() if panel is None else as_panel(panel, "backtest(plan, panel)")
     origins, shared = plan.years(panel), Shared.of(plan, panel)
     every = (*range(origins[0] - plan.warm_up, origins[0]), *origins)
     scored = {h: shared.views[h][0] for h in plan.horizons}

@@ -21,6 +21,7 @@ from forecast.features.positions import Positions, eras
 from forecast.features.registry import Feature, get_feature, ordered
 from forecast.features.shared import sharing
 from forecast.panel.columns import COMBINE, Side, covered
+from forecast.panel.from_frame import as_panel
 from forecast.panel.types import Panel
 from forecast.parallel import in_threads
 
@@ -217,6 +218,7 @@ def compute_features(
     Era by era (`forecast.features.positions`), features with the same look-back together, so that
     what they share is computed once and only the states of the time take part.
     """
+    panel = as_panel(panel, "compute_features(panel, …)")
     seen: dict[str, tuple[str, str, str]] = {}
     for request in requests:
         if seen.setdefault(request.name, request.made) != request.made:
@@ -227,7 +229,8 @@ def compute_features(
     if panel.world is None:
         raise DataError(
             f"column {wanted[0].name!r} (feature {wanted[0].feature!r}) is not in the panel, and "
-            "a panel read from a file has no alliances to compute it from; "
+            "a panel of a file or a frame has no alliances to compute it from (forecast.attach "
+            "puts features on a frame); "
             f"columns found: {', '.join(map(str, panel.data.data_vars))}"
         )
     lagged = panel.data["year"].to_numpy() - panel.lag

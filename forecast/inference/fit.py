@@ -31,9 +31,12 @@ from forecast.inference.warm_start import WarmStart
 from forecast.modeling.design import encode
 from forecast.modeling.encoding import Encoding
 from forecast.modeling.spec import ModelSpec, load_model
+from forecast.panel.from_frame import as_panel
 from forecast.panel.types import Panel
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = [
@@ -130,7 +133,7 @@ class Fit:
 
 def fit(
     model: ModelSpec | str | Path,
-    panel: Panel,
+    panel: Panel | pd.DataFrame,
     *,
     method: Method = "laplace",
     seed: int,
@@ -148,8 +151,9 @@ def fit(
     model : ModelSpec, str or Path
         Specification, its name or its file. ``load_model("dyad_onset").under("deterrence")`` is a
         model with the priors of a theory (`forecast.modeling.theory`).
-    panel : Panel
-        Rows; features that it lacks are computed from its world.
+    panel : Panel or pandas.DataFrame
+        Rows; features that it lacks are computed from its world. A frame with the keys and outcome
+        of a panel (`Panel.to_dataframe`) is one; others: `forecast.panel_from_frame`.
     method : {"laplace", "nuts"}
         ``nuts`` is the reference; ``laplace`` (nested Laplace, importance-resampled) takes seconds
         and reports with Pareto k whether it can be trusted.
@@ -184,7 +188,7 @@ def fit(
         The panel does not fit the specification; no row, no onset, or nothing but onsets.
     """
     started = time.perf_counter()
-    spec = load_model(model)
+    spec, panel = load_model(model), as_panel(panel, "fit(model, panel)")
     warm = warm_start.warm_start() if isinstance(warm_start, Fit) else warm_start
     options = checked_options(nuts, method=method, seed=seed, draws=draws, workers=workers)
     begun_from = None if warm is None else warm.id

@@ -117,6 +117,11 @@ class ModelSpec(Document):
         """Terms, then smooths: everything that reads one feature."""
         return (*self.terms, *self.smooths)
 
+    @property
+    def own_terms(self) -> tuple[str, ...]:
+        """Names of terms and smooths that are no registered features but columns of a panel."""
+        return tuple(entry.name for entry in self.entries if entry.feature is None)
+
     def slope_terms(self, block: str = "slope") -> tuple[str, ...]:
         """Names of what has a coefficient that varies as the groups of a `Varying.block` say.
 

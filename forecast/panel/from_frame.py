@@ -173,8 +173,8 @@ def _refuse_twins(
         if either and codes[0][first] != codes[0][second]:
             way = " The pair is written both ways round: unit='directed-dyad-year' has such rows."
         raise DataError(
-            f"{place_of(frame, second)} is of the same states and year as {place_of(frame, first)}: "
-            f"the row is there twice.{way}"
+            f"{place_of(frame, second)} is of the same states and year as "
+            f"{place_of(frame, first)}: the row is there twice.{way}"
         )
 
 
