@@ -25,13 +25,14 @@ import xarray as xr
 from forecast.errors import ArgumentError, ArtifactError, DataError, MissingFileError
 from forecast.evaluation.backtest_result import Backtest
 from forecast.evaluation.forecast_table import Parts, forecast_rows, forecast_tables
+from forecast.evaluation.forecasters import possible_baselines
 from forecast.evaluation.origins import known_steps, target_panel, target_rows
-from forecast.evaluation.plan import CHECK, BacktestPlan
+from forecast.evaluation.plan import CHECK, DEFAULT_BASELINES, BacktestPlan
 from forecast.evaluation.rolling import Job, JobResult, Shared, jobs_of, run_jobs
 from forecast.exchange import held, is_passing, write_atomically
 from forecast.files import MANIFEST, MARKER, check_file, facts_of, unseal, write_manifest
 from forecast.folders import check_target
-from forecast.modeling.spec import ModelSpec
+from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.from_frame import as_panel
 from forecast.panel.types import Panel
 
@@ -61,7 +62,9 @@ def backtest(
         What is forecast, how, and what it is compared with; or only the model under test, with
         `years` and `seed`, and the default of everything else (`forecast.BacktestPlan`).
     panel : Panel or pandas.DataFrame, optional
-        Rows of any unit; for a horizon beyond 1 it must carry its world and its tables. By
+        Rows of any unit; for a horizon beyond 1 it must carry its world and its tables. One without
+        (`forecast.panel_from_frame`) is compared with those of the usual baselines that it has the
+        columns for. By
         default the embedded data with the rows that the model asks for.
     years : (int, int), optional
         First and last origin; an origin is the first year that is not known.
@@ -108,10 +111,11 @@ def backtest(
     Numbers depend neither on `workers` nor on interruptions. Within a calendar decade of origins
     each fit begins its search at the first fit of the decade.
     """
-    plan = _plan(plan, years, horizon, seed)
+    panel = None if panel is None else as_panel(panel, "backtest(plan, panel)")
+    plan = _plan(plan, years, horizon, seed, panel)
     if out is not None:
         check_target(Path(out), ())
-    panel = plan.panel() if panel is None else as_panel(panel, "backtest(plan, panel)")
+    panel = plan.panel() if panel is None else panel
     origins, shared = plan.years(panel), Shared.of(plan, panel)
     every = (*range(origins[0] - plan.warm_up, origins[0]), *origins)
     scored = {h: shared.views[h][0] for h in plan.horizons}
@@ -162,8 +166,12 @@ def _plan(
     years: tuple[int, int] | None,
     horizon: int | Iterable[int] | None,
     seed: int | None,
+    panel: Panel | None,
 ) -> BacktestPlan:
-    """The plan as it is, or that of a model and the usual arguments."""
+    """The plan as it is, or that of a model and the usual arguments.
+
+    Of a panel without a world only those of the usual baselines whose columns it has.
+    """
     about = {"years": years, "horizon": horizon, "seed": seed}
     if isinstance(plan, BacktestPlan):
         if given := [name for name, value in about.items() if value is not None]:
@@ -177,7 +185,10 @@ def _plan(
     except (TypeError, ValueError):
         raise ArgumentError(f"years={years!r}: expected first and last origin.") from None
     ahead = (1,) if horizon is None else (horizon,) if isinstance(horizon, int) else horizon
-    return BacktestPlan(model=plan, origins=origins, horizons=tuple(ahead), seed=seed)
+    own: dict[str, Any] = {}
+    if panel is not None and panel.world is None:
+        own["baselines"] = possible_baselines(load_model(plan), panel, DEFAULT_BASELINES)
+    return BacktestPlan(model=plan, origins=origins, horizons=tuple(ahead), seed=seed, **own)
 
 
 def _results(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import xarray as xr
 
-from forecast.errors import GateRefusedError
+from forecast.errors import ArgumentError, GateRefusedError
 from forecast.files import SCHEMA_VERSION
 from forecast.inference.diagnostics import (
     GATE,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = [
-    "GATE", "Diagnostics", "Fit", "GateResult", "Thresholds", "fit", "fit_id", "fit_id_of", "gate",
+    "GATE", "Diagnostics", "Fit", "GateResult", "Thresholds", "as_fit", "fit", "fit_id", "fit_id_of", "gate",
     "rows_fingerprint",
 ]  # fmt: skip
 
@@ -212,6 +212,16 @@ def fit(
     diagnostics = Diagnostics(wall_seconds=seconds, peak_memory_mb=memory, **found)
     packages = {name: version(name) for name in _PACKAGES}
     return Fit(identity, spec, encoding, panel, posterior, diagnostics, method, seed, packages)
+
+
+def as_fit(given: object, where: str) -> Fit:
+    """A fit as it is; anything else, such as rows that are not fitted yet, is an ArgumentError."""
+    if isinstance(given, Fit):
+        return given
+    raise ArgumentError(
+        f"{where}: found a {type(given).__name__}, expected a Fit: fit = forecast.fit(model, panel, "
+        "seed=1); a panel of a frame is made by forecast.panel_from_frame."
+    )
 
 
 def fit_id(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
-from forecast.errors import UnknownNameError
+from forecast.errors import ArgumentError, UnknownNameError
 from forecast.modeling.consistency import check_consistency, check_features, refuse_unmeasured
 from forecast.modeling.messages import Document
 from forecast.modeling.terms import (
@@ -313,6 +313,11 @@ def load_model(model: str | Path | ModelSpec) -> ModelSpec:
     """
     if isinstance(model, ModelSpec):
         return model
+    if not isinstance(model, str | Path):
+        raise ArgumentError(
+            f"model: found a {type(model).__name__}, expected a ModelSpec, the name of a model or "
+            "the path of its file."
+        )
     name, _, outcome = str(model).partition(":")
     if outcome and isinstance(model, str) and Path(model).name == model.removesuffix(".toml"):
         return load_model(name).with_outcome(outcome)
