@@ -22,17 +22,16 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from forecast.errors import ArgumentError, ArtifactError, DataError, MissingFileError
+from forecast.errors import ArtifactError, DataError, MissingFileError
 from forecast.evaluation.backtest_result import Backtest
 from forecast.evaluation.forecast_table import Parts, forecast_rows, forecast_tables
-from forecast.evaluation.forecasters import possible_baselines
 from forecast.evaluation.origins import known_steps, target_panel, target_rows
-from forecast.evaluation.plan import CHECK, DEFAULT_BASELINES, BacktestPlan
+from forecast.evaluation.plan import CHECK, BacktestPlan, plan_of
 from forecast.evaluation.rolling import Job, JobResult, Shared, jobs_of, run_jobs
 from forecast.exchange import held, is_passing, write_atomically
 from forecast.files import MANIFEST, MARKER, check_file, facts_of, unseal, write_manifest
 from forecast.folders import check_target
-from forecast.modeling.spec import ModelSpec, load_model
+from forecast.modeling.spec import ModelSpec
 from forecast.panel.from_frame import as_panel
 from forecast.panel.types import Panel
 
@@ -112,7 +111,7 @@ def backtest(
     each fit begins its search at the first fit of the decade.
     """
     panel = None if panel is None else as_panel(panel, "backtest(plan, panel)")
-    plan = _plan(plan, years, horizon, seed, panel)
+    plan = plan_of(plan, years, horizon, seed, panel)
     if out is not None:
         check_target(Path(out), ())
     panel = plan.panel() if panel is None else panel
@@ -159,36 +158,6 @@ def _scored(
             **about,
         },
     )
-
-
-def _plan(
-    plan: BacktestPlan | ModelSpec | str | Path,
-    years: tuple[int, int] | None,
-    horizon: int | Iterable[int] | None,
-    seed: int | None,
-    panel: Panel | None,
-) -> BacktestPlan:
-    """The plan as it is, or that of a model and the usual arguments.
-
-    Of a panel without a world only those of the usual baselines whose columns it has.
-    """
-    about = {"years": years, "horizon": horizon, "seed": seed}
-    if isinstance(plan, BacktestPlan):
-        if given := [name for name, value in about.items() if value is not None]:
-            raise ArgumentError(f"The plan decides {', '.join(given)}; leave out one of the two.")
-        return plan
-    if missing := [name for name in ("years", "seed") if about[name] is None]:
-        raise ArgumentError(f"A model without {' and '.join(missing)}: give both, or a plan.")
-    try:
-        first, last = years  # type: ignore[misc]
-        origins = range(first, last + 1)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"years={years!r}: expected first and last origin.") from None
-    ahead = (1,) if horizon is None else (horizon,) if isinstance(horizon, int) else horizon
-    own: dict[str, Any] = {}
-    if panel is not None and panel.world is None:
-        own["baselines"] = possible_baselines(load_model(plan), panel, DEFAULT_BASELINES)
-    return BacktestPlan(model=plan, origins=origins, horizons=tuple(ahead), seed=seed, **own)
 
 
 def _results(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -29,6 +29,7 @@ from forecast.evaluation.forecasters import (
     ModelForecaster,
     comparison,
     identity,
+    possible_baselines,
 )
 from forecast.evaluation.score_table import REFERENCE
 from forecast.modeling.messages import Table, explain, read_toml
@@ -36,7 +37,7 @@ from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.events import UnderWay
 from forecast.panel.types import CHOICES, Panel
 
-__all__ = ["CHECK", "DEFAULT_BASELINES", "BacktestPlan", "Origins", "Period"]
+__all__ = ["CHECK", "DEFAULT_BASELINES", "BacktestPlan", "Origins", "Period", "plan_of"]
 
 DEFAULT_BASELINES = ("climatology", "conflictology", "peace_years", "history", WITHOUT_ALLIANCES)
 """What a model is compared with."""
@@ -369,3 +370,33 @@ def _beside(name: str, folder: Path) -> str:
     if path.suffix != ".toml" or path.is_absolute():
         return name
     return f"{kind}{colon}{folder / path}"
+
+
+def plan_of(
+    plan: BacktestPlan | ModelSpec | str | Path,
+    years: tuple[int, int] | None,
+    horizon: int | Iterable[int] | None,
+    seed: int | None,
+    panel: Panel | None,
+) -> BacktestPlan:
+    """The plan as it is, or that of a model and the usual arguments.
+
+    Of a panel without a world only those of the usual baselines whose columns it has.
+    """
+    about = {"years": years, "horizon": horizon, "seed": seed}
+    if isinstance(plan, BacktestPlan):
+        if given := [name for name, value in about.items() if value is not None]:
+            raise ArgumentError(f"The plan decides {', '.join(given)}; leave out one of the two.")
+        return plan
+    if missing := [name for name in ("years", "seed") if about[name] is None]:
+        raise ArgumentError(f"A model without {' and '.join(missing)}: give both, or a plan.")
+    try:
+        first, last = years  # type: ignore[misc]
+        origins = range(first, last + 1)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"years={years!r}: expected first and last origin.") from None
+    ahead = (1,) if horizon is None else (horizon,) if isinstance(horizon, int) else horizon
+    own: dict[str, Any] = {}
+    if panel is not None and panel.world is None:
+        own["baselines"] = possible_baselines(load_model(plan), panel, DEFAULT_BASELINES)
+    return BacktestPlan(model=plan, origins=origins, horizons=tuple(ahead), seed=seed, **own)

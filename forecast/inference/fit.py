@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = [
-    "GATE", "Diagnostics", "Fit", "GateResult", "Thresholds", "as_fit", "fit", "fit_id", "fit_id_of", "gate",
-    "rows_fingerprint",
+    "GATE", "Diagnostics", "Fit", "GateResult", "Thresholds", "as_fit", "fit", "fit_id",
+    "fit_id_of", "gate", "rows_fingerprint",
 ]  # fmt: skip
 
 _PACKAGES = ("alliance-forecast", "numpy", "scipy", "numba", "xarray", "arviz", "pymc", "nutpie")
@@ -219,8 +219,8 @@ def as_fit(given: object, where: str) -> Fit:
     if isinstance(given, Fit):
         return given
     raise ArgumentError(
-        f"{where}: found a {type(given).__name__}, expected a Fit: fit = forecast.fit(model, panel, "
-        "seed=1); a panel of a frame is made by forecast.panel_from_frame."
+        f"{where}: found a {type(given).__name__}, expected a Fit: fit = forecast.fit(model, "
+        "panel, seed=1); a panel of a frame is made by forecast.panel_from_frame."
     )
 
 

@@ -18,6 +18,7 @@ from forecast.sources.frame_codes import (
     Codes,
     StateColumns,
     column_of,
+    naming_tables,
     place_of,
     state_columns,
     usual_columns,
@@ -279,11 +280,7 @@ def _labels(panel: Panel) -> dict[int, str]:
 
 
 def _tables(panel: Panel) -> Tables:
-    if panel.tables is not None:
-        return panel.tables
-    from forecast.sources.embedded import load_tables
-
-    return load_tables()
+    return naming_tables("embedded") if panel.tables is None else panel.tables
 
 
 def row_names(panel: Panel, rows: xr.Dataset | None = None) -> dict[str, npt.NDArray[np.object_]]:

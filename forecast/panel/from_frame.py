@@ -21,6 +21,7 @@ from forecast.sources.frame_codes import (
     Codes,
     StateColumns,
     column_of,
+    naming_tables,
     place_of,
     state_columns,
     usual_columns,
@@ -100,9 +101,7 @@ def panel_from_frame(
         raise ArgumentError(f"a={a!r}, b={b!r}: a row of unit {unit!r} has two states; give both.")
     keys = tuple(n for n in (a, b) if n is not None) or usual_columns(frame, pair=pair)
     when = years_of(frame, year)
-    from forecast.sources.datasets import read_tables
-
-    states = state_columns(frame, keys, when, read_tables(data), codes=codes)
+    states = state_columns(frame, keys, when, naming_tables(data), codes=codes)
     _refuse_twins(frame, unit, states.codes, when)
     happened = _outcome(frame, outcome)
     panel = _panel(unit, outcome, states, when + lead, happened, max(1, lead + lag))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -22,8 +24,8 @@ from forecast.sources.gw import NO_STATE, to_cow_codes
 from forecast.sources.tables import Tables
 
 __all__ = [
-    "NO_STATE", "Codes", "StateColumns", "column_of", "place_of", "state_columns", "usual_columns",
-    "years_of",
+    "NO_STATE", "Codes", "StateColumns", "column_of", "naming_tables", "place_of", "state_columns",
+    "usual_columns", "years_of",
 ]  # fmt: skip
 
 IntArray = npt.NDArray[np.int64]
@@ -67,6 +69,20 @@ class StateColumns:
     names: Mapping[int, str]
 
 
+def naming_tables(data: str | Path | Tables) -> Tables:
+    """Tables by which states are named; those of the embedded data are read once a process."""
+    from forecast.sources.datasets import read_tables
+
+    return _embedded() if data == "embedded" else read_tables(data)
+
+
+@cache
+def _embedded() -> Tables:
+    from forecast.sources.embedded import load_tables
+
+    return load_tables()
+
+
 def place_of(frame: pd.DataFrame, row: int) -> str:
     """A row in words: its position, and its label where that is something else."""
     label = _plain(frame.index[row])
@@ -106,8 +122,8 @@ def years_of(frame: pd.DataFrame, name: str, *, gaps: bool = False) -> IntArray:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise DataError(
-            f"column {name!r}, {place_of(frame, row)}: found {column.iloc[row]!r}, expected a "
-            "calendar year."
+            f"column {name!r}, {place_of(frame, row)}: found {_plain(column.iloc[row])!r}, expected "
+            "a calendar year."
         )
     return np.asarray(np.nan_to_num(values), dtype=np.int64)
 
@@ -151,6 +167,8 @@ def state_columns(
     """
     if codes not in get_args(Codes):
         raise ArgumentError(f"codes={codes!r}: expected one of {', '.join(get_args(Codes))}.")
+    if not names:
+        return StateColumns((), "cow", {})
     columns = [column_of(frame, name, "ab"[i]) for i, name in enumerate(names)]
     for name, column in zip(names, columns, strict=True):
         if not gaps and (missing := column.isna().to_numpy()).any():
@@ -170,8 +188,8 @@ def state_columns(
         if number is None:
             row = int(np.flatnonzero(pd.to_numeric(column, errors="coerce").isna())[0])
             raise DataError(
-                f"column {name!r}, {place_of(frame, row)}: found {column.iloc[row]!r}, expected a "
-                f"{codes.upper()} number (codes={codes!r})."
+                f"column {name!r}, {place_of(frame, row)}: found {_plain(column.iloc[row])!r}, "
+                f"expected a {codes.upper()} number (codes={codes!r})."
             )
         found.append(to_cow_codes(number, years) if codes == "gw" else number)
         if codes == "gw" and not gaps and (none := found[-1] == NO_STATE).any():
