@@ -379,10 +379,7 @@ def plan_of(
     seed: int | None,
     panel: Panel | None,
 ) -> BacktestPlan:
-    """The plan as it is, or that of a model and the usual arguments.
-
-    Of a panel without a world only those of the usual baselines whose columns it has.
-    """
+    """The plan, or that of a model; rows without a world have the baselines of their columns."""
     about = {"years": years, "horizon": horizon, "seed": seed}
     if isinstance(plan, BacktestPlan):
         if given := [name for name, value in about.items() if value is not None]:

@@ -122,8 +122,8 @@ def years_of(frame: pd.DataFrame, name: str, *, gaps: bool = False) -> IntArray:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise DataError(
-            f"column {name!r}, {place_of(frame, row)}: found {_plain(column.iloc[row])!r}, expected "
-            "a calendar year."
+            f"column {name!r}, {place_of(frame, row)}: found {_plain(column.iloc[row])!r}, "
+            "expected a calendar year."
         )
     return np.asarray(np.nan_to_num(values), dtype=np.int64)
 

@@ -57,7 +57,7 @@ def test_values_of_pairs_of_years_and_of_what_does_not_change(relevant):
         [2000, 2, 20, 0], [2000, 2, 365, 1],
     ]  # fmt: skip
     both = pd.DataFrame({"ccode1": [365, 2], "ccode2": [2, 365], "year": 1999, "sent": [1.0, 5]})
-    with pytest.raises(DataError, match="two rows for the same key .the pair both ways"):
+    with pytest.raises(DataError, match=r"two rows for the same key .the pair both ways"):
         relevant.with_data(both)
     most = relevant.with_data(both, side="max").to_dataframe()
     assert most["sent"].dropna().tolist() == [5]
@@ -83,7 +83,7 @@ def test_values_of_pairs_of_years_and_of_what_does_not_change(relevant):
 def test_refusals(relevant, aid, change, options, message):
     with pytest.raises((ArgumentError, DataError), match=message):
         relevant.with_data(aid.assign(**change), **{"a": "country"} | options)
-    with pytest.raises(ArgumentError, match="found a list, expected a pandas.DataFrame"):
+    with pytest.raises(ArgumentError, match=r"found a list, expected a pandas\.DataFrame"):
         relevant.with_data([1, 2])
 
 
