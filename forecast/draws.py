@@ -1,4 +1,7 @@
-"""Draws: their intervals, a selection of them, and the streams of random numbers they come from."""
+"""Draws: their intervals, a selection of them, and the streams of random numbers they come from.
+
+What is asked of them is checked here, and before the work: seeds, numbers, levels.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from forecast.errors import ArgumentError
+from forecast.errors import ArgumentError, shown
 
-__all__ = ["Stream", "check_level", "equal_tailed", "estimates", "generator", "thinned"]
+__all__ = [
+    "SEEDS",
+    "Stream",
+    "check_level",
+    "check_seed",
+    "check_whole",
+    "equal_tailed",
+    "estimates",
+    "generator",
+    "thinned",
+]
+
+#: The largest seed: what a file keeps as a whole number.
+SEEDS = 2**63 - 1
 
 
 class Stream(IntEnum):
@@ -60,10 +76,28 @@ def estimates(draws: npt.NDArray[Any], level: float) -> npt.NDArray[np.float64]:
     return np.stack([draws.mean(axis=-1, dtype=np.float64), *equal_tailed(draws, level)])
 
 
-def check_level(level: float) -> None:
+def check_level(level: float) -> float:
     """Refuse what is no probability of an interval."""
-    if not 0.0 < level < 1.0:
-        raise ArgumentError(f"level={level}: expected a probability between 0 and 1, such as 0.9.")
+    number = isinstance(level, float | int | np.floating) and not isinstance(level, bool)
+    if not number or not 0.0 < level < 1.0:
+        raise ArgumentError(
+            f"level={shown(level)}: expected a probability between 0 and 1, such as 0.9."
+        )
+    return float(level)
+
+
+def check_whole(name: str, value: object, least: int, most: int) -> None:
+    """Refuse what is no whole number of this range."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:  # type: ignore[operator]
+        raise ArgumentError(
+            f"{name}={shown(value)}: expected a whole number, {least:,} to {most:,}."
+        )
+
+
+def check_seed(seed: object) -> None:
+    """Refuse what no random numbers can descend from."""
+    check_whole("seed", seed, 0, SEEDS)
 
 
 def thinned(available: int, wanted: int | None) -> npt.NDArray[np.int64]:

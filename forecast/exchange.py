@@ -1,194 +1,49 @@
-"""One way to change what is kept: whole or not at all, and by one writer at a time.
+"""One way to change several files of a folder: all or none, and by one writer at a time.
 
-A single file is written beside its place, flushed to the disk, and renamed. Several files are
-staged in a folder beside theirs, complete and flushed; one rename makes this folder a journal, and
-from then on the change holds: its files are moved to their places, and where a kill or a power cut
-stops that, whoever comes next completes it (`settle`). Before the rename nothing has changed. The
-folder that is written into stays the same, with all that others put there.
+They are staged in a folder beside theirs, complete and flushed; one rename makes this folder a
+journal, and from then on the change holds: its files are moved to their places, and where a kill or
+a power cut stops that, whoever comes next completes it (`settle`). Before the rename nothing has
+changed. The folder that is written into stays the same, with all that others put there.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import io
 import json
 import os
 import shutil
 import socket
-import stat
 import time
-import uuid
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from forecast.disk import (
+    COMMIT,
+    LOCK,
+    NEW,
+    STEM,
+    as_before,
+    flush,
+    leaves,
+    make,
+    sha256_of,
+    sweep,
+    told,
+)
 from forecast.errors import ArgumentError, ArtifactError, ForecastError, StorageError
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
-__all__ = [
-    "Change",
-    "changed",
-    "flush",
-    "held",
-    "is_passing",
-    "leaves",
-    "passing_name",
-    "refuse_no_file",
-    "settle",
-    "sha256_of",
-    "sweep",
-    "told",
-    "write_atomically",
-]
+__all__ = ["Change", "changed", "held", "settle", "undisturbed"]
 
-#: Beginning of the names of lock, staged files and journal in a folder.
-STEM = ".alliance-forecast"
 #: Seconds that a second writer waits for the first.
 WAIT = 60.0
-#: Names of a file on its way to its place, and of a folder on its way out.
-_PASSING = ".????????.alliance-forecast"
 _JOURNAL = ".journal.json"
-_LOCK, _NEW, _COMMIT = ".lock", ".new", ".commit"
-
-
-@contextmanager
-def told(path: Path | str, what: str = "cannot be written", after: str = "") -> Iterator[None]:
-    """Turn the system's refusals (a full disk, no permission …) into a `StorageError`."""
-    try:
-        yield
-    except ForecastError:
-        raise
-    except OSError as error:
-        raise StorageError(path, what, error, after) from None
-
-
-def flush(path: Path) -> None:
-    """Have the system write a file, or the names in a folder, to the disk."""
-    folder = path.is_dir()
-    if folder and os.name == "nt":  # where folders cannot be opened
-        return
-    # Only what may be written can be flushed on some systems.
-    fd = os.open(path, os.O_RDONLY if folder or os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        # Some file systems do not flush folders, and write their names at once.
-        if not folder or error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(fd)
-
-
-def sha256_of(path: Path | zipfile.Path) -> str:
-    """SHA-256 of a file (hex)."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
-
-
-def leaves(folder: Path) -> dict[str, Path]:
-    """Everything below a folder by its name there, but folders that hold something."""
-    found: dict[str, Path] = {}
-    for path in folder.iterdir():
-        inside = {} if path.is_symlink() or not path.is_dir() else leaves(path)
-        found |= {f"{path.name}/{name}": leaf for name, leaf in inside.items()}
-        if not inside:
-            found[path.name] = path
-    return found
-
-
-def is_passing(name: str) -> bool:
-    """Whether a name at the top of a folder is of a change under way, or of what one left."""
-    return name in {STEM + end for end in (_LOCK, _NEW, _COMMIT)} or fnmatch(name, _PASSING)
-
-
-def passing_name() -> str:
-    """Name of something that the next `sweep` removes if nobody is writing it."""
-    return _PASSING.replace("?" * 8, uuid.uuid4().hex[:8])
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; it keeps its mode and owner.
-
-    Raises
-    ------
-    ArgumentError
-        `path` is a link, a folder, or anything but a file.
-    StorageError
-        The system refuses; what was there is as it was.
-    """
-    refuse_no_file(path)
-    with told(path, after="What was there is as it was."):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path.parent)
-        # Another writer may sweep it before it is locked, and after it is closed.
-        while not _written(path.with_name(passing_name()), path, content):
-            pass
-        flush(path.parent)
-
-
-def _written(staging: Path, path: Path, content: bytes) -> bool:
-    """Whether a file got to its place; False if another writer swept it away."""
-    from filelock import lock_descriptor
-
-    try:
-        with staging.open("xb") as file:
-            # Tells the sweep of another that this one is alive, where there are locks.
-            with suppress(OSError):
-                lock_descriptor(file.fileno(), blocking=False)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        _as_before(staging, path)
-        staging.replace(path)
-    except FileNotFoundError:
-        if not path.parent.is_dir():
-            raise
-        return False
-    except BaseException:
-        staging.unlink(missing_ok=True)
-        raise
-    return True
-
-
-def refuse_no_file(path: Path) -> None:
-    """Raise ArgumentError if something is at a place for a file that is none of its own."""
-    if path.is_symlink():
-        raise ArgumentError(
-            f"{path} is a link, to {str(path.readlink())!r}: name what it points to, or remove it."
-        )
-    if path.exists() and not path.is_file():
-        raise ArgumentError(f"{path} is {'a folder' if path.is_dir() else 'no file'}: name a file.")
-
-
-def _as_before(new: Path, old: Path) -> None:
-    """Give a new file the mode and, if we may, the owner of the one whose place it takes."""
-    with suppress(FileNotFoundError):
-        was = old.stat()
-        new.chmod(stat.S_IMODE(was.st_mode))
-        if hasattr(os, "chown") and (was.st_uid, was.st_gid) != (os.geteuid(), os.getegid()):
-            with suppress(PermissionError):
-                os.chown(new, was.st_uid, was.st_gid)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what killed writers left of single files and of folders on their way out."""
-    from filelock import lock_descriptor
-
-    for path in folder.glob(_PASSING):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-            continue
-        with suppress(OSError), path.open("rb") as file:
-            if lock_descriptor(file.fileno(), blocking=False):
-                path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -202,7 +57,7 @@ def held(folder: Path, stem: str = STEM, *, wait: float | None = None) -> Iterat
         folder cannot be written.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    path = folder / f"{stem}{_LOCK}"
+    path = folder / f"{stem}{LOCK}"
     try:
         lock = _acquired(path, WAIT if wait is None else wait)
         try:
@@ -222,17 +77,17 @@ def _acquired(path: Path, wait: float) -> FileLock:
     from filelock import FileLock, Timeout
 
     until = time.monotonic() + wait
-    sign = f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now(UTC):%H:%M:%S}"
     files: list[os.stat_result] = []
 
     def signed(fd: int) -> None:
         files.append(os.fstat(fd))
         os.ftruncate(fd, 0)
-        os.write(fd, f"{sign} UTC".encode())
+        who = f"process {os.getpid()} on {socket.gethostname()}"
+        os.write(fd, f"{who}, since {datetime.now(UTC):%H:%M:%S} UTC".encode())
 
     while True:
         with told(path.parent, after="Nothing was changed."):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make(path.parent)
             left = max(0.0, until - time.monotonic())
             lock = FileLock(path, timeout=left, thread_local=False, on_acquired=signed)
             try:
@@ -287,7 +142,7 @@ def changed(folder: Path, stem: str = STEM, *, wait: float | None = None) -> Ite
     """
     with held(folder, stem, wait=wait):
         _settle(folder, stem)
-        staging = folder / f"{stem}{_NEW}"
+        staging = folder / f"{stem}{NEW}"
         try:
             with told(folder, after="Nothing was changed."):
                 staging.mkdir()
@@ -316,7 +171,7 @@ def _journal(folder: Path, stem: str, change: Change) -> None:
         folders |= {p for p in (change.staging / name).parents if change.staging in p.parents}
     for path in folders:
         flush(path)
-    change.staging.rename(folder / f"{stem}{_COMMIT}")
+    change.staging.rename(folder / f"{stem}{COMMIT}")
     flush(folder)
 
 
@@ -332,19 +187,48 @@ def settle(folder: Path, stem: str = STEM) -> None:
     StorageError
         It cannot be completed here.
     """
-    if os.path.lexists(folder / f"{stem}{_COMMIT}"):
+    if os.path.lexists(folder / f"{stem}{COMMIT}"):
         with held(folder, stem):
             _settle(folder, stem)
 
 
+def undisturbed[T](folder: Path, last: Path, read: Callable[[], T], stem: str = STEM) -> T:
+    """What is read of a folder between two changes of it; `last` is the file that comes last.
+
+    An error, too, is one of the folder as it stands only if no change came between.
+    """
+
+    def state() -> tuple[int, int] | None:
+        """Of the folder, None while it is being changed."""
+        if os.path.lexists(folder / f"{stem}{COMMIT}"):
+            return None
+        with suppress(OSError):
+            found = last.stat()
+            return found.st_ino, found.st_mtime_ns
+        return 0, 0
+
+    while True:
+        settle(folder, stem)
+        if (before := state()) is None:
+            continue
+        try:
+            found = read()
+        except (ForecastError, OSError):
+            if state() == before:
+                raise
+        else:
+            if state() == before:
+                return found
+
+
 def _settle(folder: Path, stem: str) -> None:
-    journal = folder / f"{stem}{_COMMIT}"
+    journal = folder / f"{stem}{COMMIT}"
     after = "The change holds, and is completed at the next start."
     with told(folder, "cannot be written to the end", after):
         if (journal / _JOURNAL).is_file():
             _apply(folder, journal)
         # Without its list a journal is what one that was completed left.
-        for left in (journal, folder / f"{stem}{_NEW}"):
+        for left in (journal, folder / f"{stem}{NEW}"):
             if os.path.lexists(left):
                 shutil.rmtree(left)
         sweep(folder)
@@ -365,7 +249,7 @@ def _apply(folder: Path, journal: Path) -> None:
                 )
         made = [p for p in to.parents if folder in p.parents and not p.exists()]
         to.parent.mkdir(parents=True, exist_ok=True)
-        _as_before(staged, to)
+        as_before(staged, to)
         staged.replace(to)
         touched |= {to.parent, *(p.parent for p in made)}
     for name, sha256 in content["remove"].items():

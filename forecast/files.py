@@ -19,8 +19,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from forecast.disk import leaves, sha256_of, write_atomically
 from forecast.errors import ArtifactError
-from forecast.exchange import leaves, settle, sha256_of, write_atomically
+from forecast.exchange import undisturbed
 
 __all__ = [
     "DAMAGES",
@@ -102,18 +103,21 @@ def unseal(
         copy), and ends with the `remedy`.
     """
     where = where or str(folder)
-    if isinstance(folder, Path):
-        settle(folder)
-    try:
-        content = (folder / name).read_bytes()
-    except FileNotFoundError:
-        raise
-    except DAMAGES as error:
-        raise ArtifactError(f"{where}/{name} cannot be read ({error}). {remedy}".rstrip()) from None
-    manifest = manifest_of(content, f"{where}/{name}")
-    for file in manifest["files"] if only is None else only:
-        check_file(folder, file, manifest, where=where, remedy=remedy)
-    return manifest
+
+    def read() -> dict[str, Any]:
+        try:
+            content = (folder / name).read_bytes()
+        except FileNotFoundError:
+            raise
+        except DAMAGES as error:
+            message = f"{where}/{name} cannot be read ({error}). {remedy}"
+            raise ArtifactError(message.rstrip()) from None
+        manifest = manifest_of(content, f"{where}/{name}")
+        for file in manifest["files"] if only is None else only:
+            check_file(folder, file, manifest, where=where, remedy=remedy)
+        return manifest
+
+    return undisturbed(folder, folder / name, read) if isinstance(folder, Path) else read()
 
 
 def check_file(

@@ -7,28 +7,19 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from forecast.disk import is_passing, leaves, passing_name, refuse_no_file, sha256_of, sweep, told
 from forecast.errors import ArgumentError, StorageError
-from forecast.exchange import (
-    changed,
-    held,
-    is_passing,
-    leaves,
-    passing_name,
-    refuse_no_file,
-    settle,
-    sha256_of,
-    sweep,
-    told,
-)
+from forecast.exchange import changed, held, settle
 from forecast.files import MARKER, facts_of, seal, write_manifest
 
 __all__ = [
     "check_file_target",
+    "check_room",
     "check_target",
     "discard",
     "keep_newest",
@@ -132,11 +123,19 @@ def _check_place(target: Path, needs: int) -> None:
                 "what it points to, or remove it."
             )
         place = next(p for p in (target.absolute(), *target.absolute().parents) if p.exists())
+        for part in target.absolute().parts[len(place.parts) :]:  # which may be too long
+            with suppress(FileNotFoundError):
+                os.lstat(place / part)
         if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
-        if (free := shutil.disk_usage(place).free) < needs:
-            why = f"about {needs / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free"
-            raise StorageError(target, "cannot be written", why, "Nothing was written.")
+        check_room(target, place, needs)
+
+
+def check_room(target: Path, place: Path, needs: int) -> None:
+    """Raise StorageError if so many bytes for a target have no room where `place` is."""
+    if (free := shutil.disk_usage(place).free) < needs:
+        why = f"about {needs / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free"
+        raise StorageError(target, "cannot be written", why, "Nothing was written.")
 
 
 def _meets(foreign: str, names: Collection[str]) -> bool:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from forecast.disk import write_atomically
 from forecast.errors import ArgumentError, ArtifactError, DataError, MissingFileError
-from forecast.exchange import write_atomically
 from forecast.files import MANIFEST, facts_of, manifest_bytes, unseal
 from forecast.panel.build import load_panel
 from forecast.panel.columns import own_columns

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from forecast.draws import check_whole
 from forecast.errors import UnknownNameError
 from forecast.panel.types import CHOICES
 from forecast.parallel import beside
@@ -151,6 +152,7 @@ def run(
     from forecast.modeling.spec import load_model
     from forecast.report.files import read_earlier
 
+    _check_years(horizon, backtest_years)
     check_target(Path(folder), (), needs=_REPORT_BYTES)
     read_earlier(Path(folder))
     for theory in theories:  # what is wrong with one is said before the fit
@@ -211,6 +213,12 @@ def fit_and_save(
     return fitted
 
 
+def _check_years(horizon: int, backtest_years: int) -> None:
+    """Refuse years ahead, and years that are forecast anew, that there cannot be."""
+    check_whole("horizon", horizon, 1, 20)
+    check_whole("backtest_years", backtest_years, 0, 100)
+
+
 def panel_options(spec: ModelSpec, under_way: UnderWay | None = None) -> dict[str, Any]:
     """Arguments of `load_panel` that give the panel a specification asks for, or another rule's."""
     options = {name: getattr(spec, name) for name in CHOICES}
@@ -252,6 +260,7 @@ def report_of(
     from forecast.folders import check_target
     from forecast.report.files import read_earlier
 
+    _check_years(horizon, backtest_years)
     check_target(Path(folder), (), needs=_REPORT_BYTES)
     read_earlier(Path(folder))
     written, _ = _report(

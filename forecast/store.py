@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from forecast.disk import write_atomically
 from forecast.errors import (
     ArgumentError,
     ArtifactError,
@@ -36,7 +37,7 @@ from forecast.errors import (
     UnknownNameError,
     nearest,
 )
-from forecast.exchange import settle, write_atomically
+from forecast.exchange import settle
 from forecast.files import (
     MANIFEST,
     SCHEMA_VERSION,

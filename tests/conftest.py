@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,12 +27,29 @@ os.environ["FORECAST_AMENDMENTS"] = "0"
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Files that take longest, begun first, so that no process is left alone with one at the end.
-SLOWEST = ("test_run", "test_notebooks", "test_backtest_resume", "test_nuts", "test_split")
+SLOWEST = (
+    "test_run",
+    "test_crash_points",
+    "test_writers",
+    "test_notebooks",
+    "test_backtest_resume",
+    "test_nuts",
+    "test_split",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slowest files first; the order within a file stays."""
     items.sort(key=lambda item: SLOWEST.index(item.path.stem) if item.path.stem in SLOWEST else 99)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What campaigns tried and found: ``record_property("campaign", …)``."""
+    reports = [one for kind in ("passed", "failed") for one in terminalreporter.getreports(kind)]
+    for report in reports:
+        for name, told in report.user_properties:
+            if name == "campaign":
+                terminalreporter.write_line(told)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -45,6 +46,17 @@ def test_page_has_the_tree_as_it_is():
 def test_the_quick_lane_names_files_that_are_there():
     named = (ROOT / "tests" / "quick.txt").read_text(encoding="utf-8").split()
     assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_every_promise_has_its_test():
+    promises = re.findall(r"`(tests/\S+\.py)::(\w+)`", PAGE.read_text(encoding="utf-8"))
+    assert len(promises) > 10
+    missing = [
+        f"{file}::{name}"
+        for file, name in promises
+        if f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ]
+    assert missing == []
 
 
 def test_every_module_says_what_it_is():

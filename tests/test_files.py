@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from forecast import cli
+from forecast.disk import write_atomically
 from forecast.errors import ArgumentError, ArtifactError
-from forecast.exchange import write_atomically
 from forecast.files import MANIFEST, MARKER, seal, unseal
 from forecast.folders import check_target, keep_newest, replace_folder, write_files
 

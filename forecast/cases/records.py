@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -266,7 +265,9 @@ _FILE = "cases.toml"
 @cache
 def read_cases() -> dict[str, Case]:
     """All cases of the file by name."""
-    content = tomllib.loads((data_folder() / _FILE).read_text(encoding="utf-8"))
+    from forecast.documents import read_toml
+
+    content = read_toml(data_folder() / _FILE, "file")
     states = content["states"]
     found: dict[str, Case] = {}
     for raw in content["case"]:

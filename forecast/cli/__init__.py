@@ -1,5 +1,5 @@
 """The command line: arguments in, the library's functions called, the answer printed."""
 
-from forecast.cli.commands import app, main
+from forecast.cli.ending import main
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

@@ -2,6 +2,6 @@
 
 import sys
 
-from forecast.cli.commands import main
+from forecast.cli import main
 
 sys.exit(main())

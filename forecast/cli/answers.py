@@ -14,9 +14,12 @@ from forecast.cli.terminal import (
     Level,
     SeverityLevel,
     StoreUrl,
+    Top,
+    fit_of,
     print_json,
     print_table,
     records,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -51,19 +54,17 @@ def risk(
     from forecast.risk.query import risk_of_sides
     from forecast.risk.set_answer import SetRisk
     from forecast.simulation.levels import as_severity
-    from forecast.store import open_store
 
     asked = as_severity(severity)
-    opened = open_store(store)
     answer: Risk | SetRisk = risk_of_sides(
-        opened.load(fit or opened.newest()), state_a, state_b, any_=any_, horizon=horizon,
+        fit_of(store, fit), state_a, state_b, any_=any_, horizon=horizon,
         level=level, severity=asked,
     )  # fmt: skip
     if as_json:
         print_json(answer.to_dict())
     else:
-        typer.echo(str(answer))
-        typer.echo(answer.caution)
+        say(str(answer))
+        say(answer.caution)
 
 
 def simulate(
@@ -75,7 +76,7 @@ def simulate(
     out: Annotated[
         Path | None, typer.Option("--out", help="Write the whole result here (NetCDF).")
     ] = None,
-    top: Annotated[int, typer.Option("--top", help="Dyads to print.")] = 15,
+    top: Top = 15,
     pair: Annotated[
         tuple[str, str] | None, typer.Option("--pair", help="Two states: explain this pair.")
     ] = None,
@@ -91,17 +92,21 @@ def simulate(
     """Risks under a scenario against the status quo: the dyads that change most, and why."""
     import pandas as pd
 
-    from forecast.risk.explain import explain
+    from forecast.folders import check_file_target
+    from forecast.risk.explain import check_pair, explain
     from forecast.simulation.levels import as_severity, of_level
     from forecast.simulation.scenario import Scenario
     from forecast.simulation.simulate import largest_changes, save_result
     from forecast.simulation.simulate import simulate as simulate_scenario
-    from forecast.store import open_store
 
     edits, asked = Scenario.from_toml(scenario), as_severity(severity)
-    opened = open_store(store)
+    if out is not None:
+        check_file_target(out)
+    fitted = fit_of(store, fit)
+    if pair is not None:
+        check_pair(fitted, *pair)
     result = simulate_scenario(
-        opened.load(fit or opened.newest()),
+        fitted,
         edits,
         horizon=horizon,
         level=level,
@@ -118,8 +123,8 @@ def simulate(
             print_json({"scenario": edits.to_dict(), "theories": under})
         else:
             for sentence in (*rival_answers(result, top=top), *rival_reasons(result)):
-                typer.echo(sentence)
-            typer.echo(result.attrs["caution"])
+                say(sentence)
+            say(result.attrs["caution"])
         return
     explained = None if pair is None else explain(result, *pair)
     changes = largest_changes(result, top=top)
@@ -130,7 +135,7 @@ def simulate(
             answer["pair"] = explained.to_dict()
         print_json({"scenario": edits.to_dict(), "changes": records(changes), **answer})
     elif explained is not None:
-        typer.echo(str(explained))
+        say(str(explained))
     else:
         what = "" if asked == "onset" else f" of an {of_level('onset', asked)}"
         columns = {"pair": changes["state_a"] + "–" + changes["state_b"]}
@@ -141,7 +146,7 @@ def simulate(
             title=f"{edits.name}: change of risk{what} within {horizon} years, in points, of which"
             " by the pair's own alliances and by contagion",
         )
-        typer.echo(" ".join(result.attrs[name] for name in told if result.attrs[name]))
+        say(" ".join(result.attrs[name] for name in told if result.attrs[name]))
 
 
 def initiation(
@@ -153,7 +158,7 @@ def initiation(
     level: Level = 0.9,
     fit: FitId = None,
     store: StoreUrl = "artifacts",
-    top: Annotated[int, typer.Option("--top", help="Ordered pairs to print.")] = 15,
+    top: Top = 15,
     as_json: AsJson = False,
 ) -> None:
     """Who would begin under a scenario: needs a fit of a model of initiation."""
@@ -161,10 +166,9 @@ def initiation(
 
     from forecast.risk.initiation import initiation as forecast_initiation
     from forecast.simulation.scenario import Scenario
-    from forecast.store import open_store
 
-    edits, opened = Scenario.from_toml(scenario), open_store(store)
-    answer = forecast_initiation(opened.load(fit or opened.newest()), edits, year=year, level=level)
+    edits = Scenario.from_toml(scenario)
+    answer = forecast_initiation(fit_of(store, fit), edits, year=year, level=level)
     if as_json:
         print_json(answer.to_dict(top=top))
         return
@@ -174,7 +178,7 @@ def initiation(
         pd.DataFrame(columns | _differences(shown, "difference_lower", "difference_upper")),
         title=f"{edits.name}: who would begin",
     )
-    typer.echo(f"{answer.text} {answer.caution}")
+    say(f"{answer.text} {answer.caution}")
 
 
 def _points(difference: float) -> str:

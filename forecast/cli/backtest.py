@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from forecast.cli.terminal import AsJson, Data, Quiet, print_json, print_table
+from forecast.cli.terminal import AsJson, Data, Quiet, print_json, print_table, say
 from forecast.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -35,12 +35,14 @@ def panel(
     as_json: AsJson = False,
 ) -> None:
     """Write a panel with its world into one file, from which `backtest --panel` runs."""
+    from forecast.folders import check_file_target
     from forecast.modeling.spec import load_model
     from forecast.panel.build import load_panel
     from forecast.panel_file import save_panel
     from forecast.run import default_model, panel_options
 
-    spec = load_model(model or default_model(data))
+    check_file_target(out)
+    spec = load_model(default_model(data) if model is None else model)
     made = load_panel(data=data, **panel_options(spec, under_way))
     save_panel(made, out)
     about = made.to_dict()
@@ -48,7 +50,7 @@ def panel(
         print_json({"file": str(out), "panel": about})
     else:
         first, last = about["years"]
-        typer.echo(
+        say(
             f"{out}: {about['rows']:,} rows, {first}–{last}, {about['onsets']:,} onsets, "
             f"fingerprint {about['fingerprint'][:12]}"
         )
@@ -73,12 +75,14 @@ def backtest(
     method: Annotated[
         Literal["laplace", "nuts"], typer.Option("--method", help="Inference of every fit.")
     ] = "laplace",
-    refit: Annotated[int, typer.Option("--refit", help="Years between refits.")] = 1,
+    refit: Annotated[int, typer.Option("--refit", min=1, help="Years between refits.")] = 1,
     seed: Annotated[
         int, typer.Option("--seed", help="Every random number descends from it.")
     ] = 20251231,
     draws: Annotated[int, typer.Option("--draws", help="Posterior draws of each fit.")] = 500,
-    workers: Annotated[int, typer.Option("--workers", help="Processes of this machine.")] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=1000, help="Processes of this machine.")
+    ] = 1,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -124,7 +128,7 @@ def backtest(
         told = {} if levels is None else {"severity": levels.to_dict("records")}
         print_json(result.to_dict() | {"table": table.to_dict()} | told)
     elif config is not None:
-        typer.echo(table.to_text(), nl=False)
+        say(table.to_text(), nl=False)
     else:
         print_table(result.scores[result.scores["group"] == "all"], title="Scores")
         print_table(result.differences, title="Paired differences")

@@ -1,46 +1,39 @@
-"""The command line: parses arguments, calls the library, prints the answer. No logic of its own.
-
-Exit codes: 0 done, 1 bad input, 2 the publication gate refused the fit, 3 internal error.
-"""
+"""The command line: parses arguments, calls the library, prints the answer. No logic of its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
-
-if TYPE_CHECKING:
-    pass
 
 from forecast.cli.answers import initiation, risk, simulate
 from forecast.cli.backtest import backtest, panel
 from forecast.cli.data import app as data_app
+from forecast.cli.exit_codes import CODES
 from forecast.cli.store import app as store_app
 from forecast.cli.terminal import (
     AsJson,
+    BacktestYears,
     Data,
     Draws,
     FitId,
     Quiet,
     Seed,
     StoreUrl,
+    fit_of,
     print_json,
     print_table,
     records,
-    use_stand_ins,
+    say,
 )
-from forecast.errors import ForecastError, GateRefusedError
 
-__all__ = ["app", "main"]
-
-DONE, BAD_INPUT, REFUSED, INTERNAL = 0, 1, 2, 3
+__all__ = ["app"]
 
 app = typer.Typer(
     name="forecast",
     help="How likely is a militarised conflict to start between two states, given who is bound"
-    " to defend whom?\n\nExit codes: 0 done, 1 bad input, 2 the publication gate refused the fit,"
-    " 3 internal error.",
+    f" to defend whom?\n\nExit codes: {'; '.join(f'{k} {v}' for k, v in CODES.items())}.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -75,9 +68,7 @@ def run(
     ] = None,
     seed: Seed = 20251231,
     draws: Draws = 500,
-    backtest_years: Annotated[
-        int, typer.Option("--backtest-years", help="Last years forecast anew; 0 for none.")
-    ] = 3,
+    backtest_years: BacktestYears = 3,
     theories: Annotated[
         bool,
         typer.Option("--theories", help="Answer the scenarios under rival theories too; minutes."),
@@ -107,10 +98,10 @@ def run(
         print_json({"fit": done.fit.to_dict(), "report": done.report.to_dict()})
         return
     for sentence in done.report.summary:
-        typer.echo(sentence)
+        say(sentence)
     if done.report.changed is False:
-        typer.echo("Nothing has changed since the last report: every number is the same.")
-    typer.echo(f"Report: {done.report.page}")
+        say("Nothing has changed since the last report: every number is the same.")
+    say(f"Report: {done.report.page}")
 
 
 @app.command()
@@ -124,7 +115,7 @@ def features(
     from forecast.features import feature_table, features_markdown
 
     if markdown:
-        typer.echo(features_markdown())
+        say(features_markdown())
     elif as_json:
         print_json(records(feature_table().reset_index()))
     else:
@@ -155,13 +146,13 @@ def cases(
     if as_json:
         print_json({"case": one.to_dict(), "check": records(found)})
         return
-    typer.echo(f"{one.title}\n{one.summary}\n")
+    say(f"{one.title}\n{one.summary}\n")
     facts = one.facts
     print_table(facts.assign(date=facts["date"].dt.date)[["date", "states", "text"]], title="Facts")
     columns = ["feature", "state", "other", "year", "expected", "value", "met", "why"]
     print_table(found[columns], title=f"Expectations, {data} data")
     met, told = int(found["met"].sum()), int(found["met"].notna().sum())
-    typer.echo(f"{met} of {told} expectations that these data can tell are met.")
+    say(f"{met} of {told} expectations that these data can tell are met.")
 
 
 @app.command("fit")
@@ -187,24 +178,22 @@ def fit_command(
     if as_json:
         print_json(fitted.to_dict())
     else:
-        typer.echo(fitted.id)
+        say(fitted.id)
 
 
 @app.command()
 def check(fit: FitId = None, store: StoreUrl = "artifacts", as_json: AsJson = False) -> None:
     """Run the checks of a saved fit."""
     from forecast.evaluation.checks import check as check_fit
-    from forecast.store import open_store
 
-    opened = open_store(store)
-    fitted = opened.load(fit or opened.newest())
+    fitted = fit_of(store, fit)
     results = check_fit(fitted, seed=fitted.seed)
     if as_json:
         print_json([result.to_dict() for result in results])
     else:
         for result in results:
             mark = {True: "passed", False: "FAILED", None: "not judged"}[result.passed]
-            typer.echo(f"{result.name}: {mark}. {result.text}")
+            say(f"{result.name}: {mark}. {result.text}")
 
 
 app.command()(risk)
@@ -219,19 +208,15 @@ def report(
     out: Annotated[Path, typer.Option("--out", help="Folder of the report.")] = Path(
         "forecast-report"
     ),
-    backtest_years: Annotated[
-        int, typer.Option("--backtest-years", help="Last years forecast anew; 0 for none.")
-    ] = 3,
+    backtest_years: BacktestYears = 3,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Write the report of a saved fit; exit code 2 if the gate refuses it."""
     from forecast.run import report_of
-    from forecast.store import open_store
 
-    opened = open_store(store)
     written = report_of(
-        opened.load(fit or opened.newest()),
+        fit_of(store, fit),
         folder=out,
         backtest_years=backtest_years,
         store=store,
@@ -240,40 +225,4 @@ def report(
     if as_json:
         print_json(written.to_dict())
     else:
-        typer.echo(f"Report: {written.page}")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        ``sys.argv[1:]`` by default.
-    """
-    from typer.exceptions import Abort, TyperException
-
-    use_stand_ins()
-    try:
-        code = app(arguments, standalone_mode=False, prog_name="forecast")
-        return code if isinstance(code, int) else DONE
-    except GateRefusedError as error:
-        typer.echo(str(error), err=True)
-        return REFUSED
-    except ForecastError as error:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
-        return BAD_INPUT
-    except TyperException as error:
-        # Empty where a command group was called alone: its help is on the terminal already.
-        if message := error.format_message():
-            typer.echo(f"Error: {message}", err=True)
-        return BAD_INPUT
-    except (Abort, KeyboardInterrupt):
-        typer.echo("Interrupted; nothing was half-written.", err=True)
-        return BAD_INPUT
-    except Exception:
-        import traceback
-
-        traceback.print_exc()
-        typer.echo("Internal error. Please report it with the lines above.", err=True)
-        return INTERNAL
+        say(f"Report: {written.page}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from forecast.cli.terminal import AsJson, Data, Quiet, print_json, print_table
+from forecast.cli.terminal import AsJson, Data, Quiet, print_json, print_table, say
 from forecast.errors import ArgumentError, ForecastError, MissingFileError
 
 __all__ = ["app"]
@@ -36,7 +36,7 @@ def list_command(
     from forecast.sources.overlay.apply import kept
 
     if markdown:
-        typer.echo(catalogue().to_markdown())
+        say(catalogue().to_markdown())
         return
     rows, own = list(status().values()), kept()
     if as_json:
@@ -56,7 +56,7 @@ def list_command(
     )
     print_table(table, title=f"Sources; cache {cache_folder()}", whole=("source", "years"))
     for one in own:
-        typer.echo(f"Amended by the user ({one.amendment.data}): {one.amendment.label}.")
+        say(f"Amended by the user ({one.amendment.data}): {one.amendment.label}.")
 
 
 def _held(row: dict[str, Any]) -> str:
@@ -122,13 +122,13 @@ def get_command(
         )
     else:
         for source, roles in files.items():
-            typer.echo(f"{source}: {', '.join(path.name for path in roles.values())}")
+            say(f"{source}: {', '.join(path.name for path in roles.values())}")
             for sentence in [*doubts[source], *lacking[source]]:
-                typer.echo(f"{source}, {sentence}.", err=True)
+                say(f"{source}, {sentence}.", err=True)
         for error in skipped.values():
-            typer.echo(f"{type(error).__name__}: {error}", err=True)
+            say(f"{type(error).__name__}: {error}", err=True)
         for sentence in [] if sources else advice():
-            typer.echo(sentence, err=True)
+            say(sentence, err=True)
     # Of what was not asked for, a source that the user must bring is no failure.
     asked = bool(sources or given)
     if any(asked or not isinstance(error, MissingFileError) for error in skipped.values()):
@@ -175,7 +175,7 @@ def check_command(
         own = ["amended_by", "declared_after"]  # said in the sentence below
         print_table(pd.DataFrame(rows).drop(columns=own), title=f"Data set {tables.name}: valid")
         if words := amended_words(tables.vintage):
-            typer.echo(words)
+            say(words)
 
 
 def _check_sources(sources: list[str], *, as_json: bool) -> None:
@@ -196,7 +196,7 @@ def _check_sources(sources: list[str], *, as_json: bool) -> None:
         if rows:
             print_table(pd.DataFrame(rows), title="Valid, and as locked", whole=("source",))
         for text in failed.values():
-            typer.echo(text, err=True)
+            say(text, err=True)
     if failed:
         raise typer.Exit(1)
 
@@ -242,7 +242,7 @@ def amend_command(
     if sum(asked) != 1:
         raise ArgumentError("Give one of --from FILE, --list, --remove NAME or --example.")
     if example:
-        typer.echo(example_text(), nl=False)
+        say(example_text(), nl=False)
         return
     if given is not None:
         made = read_amendment(given, name=name, data=data)
@@ -262,7 +262,7 @@ def amend_command(
     if as_json:
         print_json(content)
     else:
-        typer.echo(said or "No amendment is kept. `forecast data amend --example` starts one.")
+        say(said or "No amendment is kept. `forecast data amend --example` starts one.")
 
 
 @app.command("cite")
@@ -280,9 +280,9 @@ def cite_command(
         return
     if not bibtex:
         for work in works:
-            typer.echo(f"{work.text} [{', '.join(work.sources)}]")
-        typer.echo("")
-    typer.echo("\n\n".join(work.bibtex for work in works))
+            say(f"{work.text} [{', '.join(work.sources)}]")
+        say("")
+    say("\n\n".join(work.bibtex for work in works))
 
 
 @app.command("package")
@@ -300,4 +300,4 @@ def package_command(
     if as_json:
         print_json({"descriptor": str(path)})
     else:
-        typer.echo(str(path))
+        say(str(path))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from forecast.cli.terminal import AsJson, StoreUrl, print_json, print_table, records
+from forecast.cli.terminal import AsJson, StoreUrl, print_json, print_table, records, say
 from forecast.errors import ArtifactError
 
 __all__ = ["app"]
@@ -47,4 +47,4 @@ def verify_command(
         raise ArtifactError(f"{len(left)} of {len(found)} artifacts are damaged.")
     gone = f"; {len(damaged)} damaged ones were removed" if len(damaged) else ""
     if not as_json:
-        typer.echo(f"{len(found) - len(damaged)} artifacts are whole{gone}.")
+        say(f"{len(found) - len(damaged)} artifacts are whole{gone}.")

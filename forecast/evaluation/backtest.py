@@ -22,13 +22,15 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from forecast.errors import ArtifactError, DataError, MissingFileError
+from forecast.disk import is_passing, write_atomically
+from forecast.errors import ArtifactError, DataError, MissingFileError, shown
 from forecast.evaluation.backtest_result import Backtest
 from forecast.evaluation.forecast_table import Parts, forecast_rows, forecast_tables
 from forecast.evaluation.origins import known_steps, target_panel, target_rows
-from forecast.evaluation.plan import CHECK, BacktestPlan, plan_of
+from forecast.evaluation.plan import CHECK, BacktestPlan
 from forecast.evaluation.rolling import Job, JobResult, Shared, jobs_of, run_jobs
-from forecast.exchange import held, is_passing, write_atomically
+from forecast.evaluation.usual import plan_of
+from forecast.exchange import held
 from forecast.files import MANIFEST, MARKER, check_file, facts_of, unseal, write_manifest
 from forecast.folders import check_target
 from forecast.modeling.spec import ModelSpec
@@ -36,8 +38,7 @@ from forecast.panel.from_frame import as_panel
 from forecast.panel.types import Panel
 
 __all__ = [
-    "Backtest", "BacktestPlan", "RunFolder", "backtest", "complete_rows",
-    "read_forecasts",
+    "Backtest", "BacktestPlan", "RunFolder", "backtest", "complete_rows", "read_forecasts",
 ]  # fmt: skip
 
 
@@ -62,9 +63,8 @@ def backtest(
         `years` and `seed`, and the default of everything else (`forecast.BacktestPlan`).
     panel : Panel or pandas.DataFrame, optional
         Rows of any unit; for a horizon beyond 1 it must carry its world and its tables. One without
-        (`forecast.panel_from_frame`) is compared with those of the usual baselines that it has the
-        columns for. By
-        default the embedded data with the rows that the model asks for.
+        (`forecast.panel_from_frame`) is compared with the usual baselines that it has columns for.
+        By default the embedded data with the rows that the model asks for.
     years : (int, int), optional
         First and last origin; an origin is the first year that is not known.
     horizon : int or iterable of int, optional
@@ -317,12 +317,12 @@ class RunFolder:
         found = {key: value for key, value in manifest.items() if key not in ("files", "sha256")}
         differing = [key for key in {**content, **found} if found.get(key) != content.get(key)]
         if differing:
-            shown = "; ".join(
-                f"{key} is {_short(found.get(key))}, asked for {_short(content.get(key))}"
+            told = "; ".join(
+                f"{key} is {shown(found.get(key), 120)}, asked for {shown(content.get(key), 120)}"
                 for key in differing
             )
             raise ArtifactError(
-                f"{folder} holds the backtest of another configuration: {shown}. Use another "
+                f"{folder} holds the backtest of another configuration: {told}. Use another "
                 "folder, or delete this one."
             )
         return cls(folder, manifest)
@@ -364,11 +364,6 @@ def _file_name(job: str) -> str:
     """The job's name in letters that every file system takes, unique through its checksum."""
     plain = "".join(c if c.isalnum() or c in "-_=" else "_" for c in job)
     return f"{plain}-{zlib.crc32(job.encode()):08x}"
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 120 else f"{text[:117]}…"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from forecast.csv_text import as_csv
 from forecast.evaluation import score_table as st
 from forecast.evaluation.calibration import Reliability, reliability
 from forecast.evaluation.recalibration import SUFFIX
@@ -219,7 +220,7 @@ class Backtest:
         for name, table in (("forecasts", self.forecasts), *self._tables()):
             if len(table.columns):
                 files[f"{name}.parquet"] = table.to_parquet(index=False)
-                files[f"{name}.csv"] = table.to_csv(index=False, lineterminator="\n").encode()
+                files[f"{name}.csv"] = as_csv(table)
         with replace_folder(Path(folder)) as staging:
             write_all(staging, files)
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from forecast.draws import check_level
 from forecast.errors import ArgumentError
 from forecast.evaluation.scores import (
     FloatArray,
     as_finite,
     as_forecasts,
-    as_level,
     brier_rows,
     log_loss_rows,
 )
@@ -111,7 +111,7 @@ def paired_difference(
             f"`first` has {a.size} rows and `second` has {b.size}; a difference is paired by row."
         )
     difference = a - b
-    tail = (1.0 - as_level(level)) / 2.0
+    tail = (1.0 - check_level(level)) / 2.0
     intervals: dict[str, tuple[float, float]] = {}
     sizes: dict[str, int] = {}
     children = np.random.SeedSequence(seed).spawn(len(blocks))
@@ -230,7 +230,7 @@ def score_intervals(
     AUC and are left out of its interval. By the names in `WEIGHTED`.
     """
     y, p = as_forecasts(outcome, probability)
-    tail = (1.0 - as_level(level)) / 2.0
+    tail = (1.0 - check_level(level)) / 2.0
     if resamples < 1:
         raise ArgumentError(f"`resamples` must be at least 1, found {resamples}.")
     base = p if reference is None else as_forecasts(y, reference)[1]

@@ -19,12 +19,12 @@ from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 from scipy.stats import chi2, norm
 
+from forecast.draws import check_level
 from forecast.errors import ArgumentError
 from forecast.evaluation.scores import (
     FloatArray,
     as_finite,
     as_forecasts,
-    as_level,
     brier_score,
     log_loss,
     log_odds,
@@ -143,7 +143,7 @@ def reliability(
     are there too.
     """
     y, p = as_forecasts(outcome, probability)
-    as_level(level)
+    check_level(level)
     distinct, index, counts = np.unique(p, return_inverse=True, return_counts=True)
     rows = counts.astype(np.float64)
     grid = _curve_points(distinct, counts)
@@ -254,7 +254,7 @@ def recalibrate(
     residual = design * (y - expit(design @ theta))[:, None]
     robust = _robust(residual, inverse, back, clusters or {})
     variance = np.max([np.diag(back @ inverse @ back.T), *robust.values()], axis=0)
-    half = norm.ppf(0.5 + as_level(level) / 2.0) * np.sqrt(variance)
+    half = norm.ppf(0.5 + check_level(level) / 2.0) * np.sqrt(variance)
     (a, b), (da, db) = back @ theta, half
     by = f"Wald, the widest of independent rows and clusters by {' and '.join(robust)}"
     return Recalibration(
@@ -316,7 +316,7 @@ def expected_to_observed(
     observed one, so it takes events as independent; it is wide where events are few.
     """
     y, p = as_forecasts(outcome, probability)
-    alpha = 1.0 - as_level(level)
+    alpha = 1.0 - check_level(level)
     seen, expected = float(y.sum()), float(p.sum())
     low = chi2.ppf(alpha / 2.0, 2.0 * seen) / 2.0 if seen else np.nan
     high = chi2.ppf(1.0 - alpha / 2.0, 2.0 * (seen + 1.0)) / 2.0

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.draws import check_level
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation import score_table as st
 from forecast.evaluation.calibration import THETAS, Reliability, murphy, reliability
 from forecast.evaluation.record_forms import record_fields, record_to_dict
 from forecast.evaluation.score_table import REFERENCE
-from forecast.evaluation.scores import as_level
 from forecast.evaluation.yearly_counts import counts_of_record
 from forecast.features.strata import BaseRate
 
@@ -286,7 +286,7 @@ def calibration_record(
     UnknownNameError
         A model or horizon that the forecasts do not have.
     """
-    as_level(level)
+    check_level(level)
     rows = _rows_of(forecasts, model, horizon)
     y, p = rows["outcome"].to_numpy(), rows["probability"].to_numpy()
     curve_seed, score_seed, count_seed = (

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WITHOUT_ALLIANCES", "FittedModel", "Forecaster", "ModelForecaster", "Predictor", "comparison",
-    "identity", "possible_baselines",
+    "identity",
 ]  # fmt: skip
 
 WITHOUT_ALLIANCES = "without_alliances"
@@ -168,21 +168,6 @@ def comparison(name: str | ModelSpec | Forecaster, subject: Forecaster) -> Forec
             f"{subject.name!r} is no model that could be compared with {name!r}; leave that out."
         )
     return replace(own, spec=spec, label=label)
-
-
-def possible_baselines(spec: ModelSpec, panel: Panel, names: Sequence[str]) -> tuple[str, ...]:
-    """Those of some baselines that the columns of a panel without a world allow."""
-    there = set(map(str, panel.data.data_vars))
-    bare = spec.without()
-    return tuple(
-        name
-        for name in names
-        if (
-            len(bare.entries) < len(spec.entries)
-            if name == WITHOUT_ALLIANCES
-            else {column.name for column in baseline(name).columns()} <= there
-        )
-    )
 
 
 def _specification(name: str | ModelSpec, own: ModelSpec | None) -> tuple[ModelSpec | None, str]:

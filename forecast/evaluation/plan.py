@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -15,13 +15,20 @@ from pydantic import (
     BeforeValidator,
     Field,
     PlainValidator,
-    StrictInt,
     StrictStr,
     ValidationError,
     model_validator,
 )  # fmt: skip
 
-from forecast.errors import ArgumentError, CoverageError, SpecificationError, UnknownNameError
+from forecast.documents import Table, Year, explain, read_toml
+from forecast.draws import SEEDS
+from forecast.errors import (
+    ArgumentError,
+    CoverageError,
+    SpecificationError,
+    UnknownNameError,
+    shown,
+)
 from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.forecasters import (
     WITHOUT_ALLIANCES,
@@ -29,15 +36,13 @@ from forecast.evaluation.forecasters import (
     ModelForecaster,
     comparison,
     identity,
-    possible_baselines,
 )
 from forecast.evaluation.score_table import REFERENCE
-from forecast.modeling.messages import Table, explain, read_toml
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.events import UnderWay
 from forecast.panel.types import CHOICES, Panel
 
-__all__ = ["CHECK", "DEFAULT_BASELINES", "BacktestPlan", "Origins", "Period", "plan_of"]
+__all__ = ["CHECK", "DEFAULT_BASELINES", "BacktestPlan", "Origins", "Period"]
 
 DEFAULT_BASELINES = ("climatology", "conflictology", "peace_years", "history", WITHOUT_ALLIANCES)
 """What a model is compared with."""
@@ -50,8 +55,14 @@ def _ascending(years: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(years)))
 
 
+#: More than there are years of four digits.
+_MOST_YEARS = 10_000
+
+
 def _listed(value: Any) -> Any:
     """A range, an array or a generator of years as a list."""
+    if isinstance(value, range) and value and abs(value[-1] - value[0]) > _MOST_YEARS:
+        return [value[0], value[-1]]  # one of them is no year, as the error says
     return value if isinstance(value, str | Mapping) or not np.iterable(value) else list(value)
 
 
@@ -61,8 +72,12 @@ def _whole(value: Any) -> Any:
 
 
 _Whole = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
-_Count = Annotated[_Whole, Field(ge=1)]
-_Years = Annotated[tuple[_Whole, ...], BeforeValidator(_listed), AfterValidator(_ascending)]
+_Count = Annotated[_Whole, Field(ge=1, le=1_000_000_000)]
+#: Of years: a count of more is a slip, and a range of them takes gigabytes.
+_Span = Annotated[_Whole, Field(ge=1, le=9999)]
+_Year = Annotated[Year, BeforeValidator(_whole)]
+_Ahead = Annotated[_Whole, Field(ge=1, le=100)]
+_Years = Annotated[tuple[_Year, ...], BeforeValidator(_listed), AfterValidator(_ascending)]
 
 
 class Origins(Table):
@@ -71,9 +86,9 @@ class Origins(Table):
     A plan takes any iterable of years for it, such as ``range(2006, 2026)``.
     """
 
-    first: _Whole | None = None
-    last: StrictInt | Literal["latest"] = "latest"
-    step: _Count = 1
+    first: _Year | None = None
+    last: _Year | Literal["latest"] = "latest"
+    step: _Span = 1
     years: _Years | None = None
 
     @model_validator(mode="before")
@@ -95,9 +110,9 @@ class Origins(Table):
 class Period(Table):
     """A span of target years with a part of the table of its own; without `last` it is open."""
 
-    name: Annotated[str, Field(strict=True, min_length=1)]
-    first: StrictInt
-    last: StrictInt | None = None
+    name: Annotated[str, Field(strict=True, min_length=1, max_length=200)]
+    first: Year
+    last: Year | None = None
 
     @property
     def label(self) -> str:
@@ -111,7 +126,9 @@ def _method(value: Any) -> str | ModelSpec | Forecaster:
         return str(value)
     if isinstance(value, str | ModelSpec) or all(hasattr(value, n) for n in ("columns", "fit")):
         return value  # type: ignore[no-any-return]
-    raise ValueError(f"expected a name, file, specification or method with `fit`; found {value!r}")
+    raise ValueError(
+        f"expected a name, file, specification or method with `fit`; found {shown(value)}"
+    )
 
 
 _Method = Annotated[Any, PlainValidator(_method)]
@@ -185,9 +202,9 @@ class BacktestPlan(Table):
 
     model: _Method
     origins: Origins
-    seed: Annotated[_Whole, Field(ge=0)]
+    seed: Annotated[_Whole, Field(ge=0, le=SEEDS)]
     horizons: Annotated[
-        tuple[_Count, ...],
+        tuple[_Ahead, ...],
         Field(min_length=1),
         BeforeValidator(_listed),
         AfterValidator(_ascending),
@@ -196,23 +213,23 @@ class BacktestPlan(Table):
     draws: _Count = 500
     baselines: _Methods = DEFAULT_BASELINES
     level: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.9
-    resamples: _Count = 1000
-    window: _Count | None = None
-    refit: _Count = 1
+    resamples: Annotated[_Count, Field(le=10_000_000)] = 1000
+    window: _Span | None = None
+    refit: _Span = 1
     multi_step: Literal["simulate", "direct"] = "simulate"
-    recalibrate: _Count | None = None
+    recalibrate: _Span | None = None
     stack: tuple[StrictStr, ...] = ()
-    warm_up: Annotated[_Whole, Field(ge=0)] = 0
+    warm_up: Annotated[_Whole, Field(ge=0, le=1000)] = 0
     nuts_at: _Years = ()
     nuts_draws: _Count = 500
     under_way: UnderWay | None = None
     periods: tuple[Period, ...] = Field(default=(), alias="period")
 
-    def __init__(self, /, _source: str = "plan", **content: Any) -> None:
+    def __init__(self, source: str = "plan", /, **content: Any) -> None:
         try:
             super().__init__(**content)
         except ValidationError as error:
-            raise SpecificationError(explain(error, content, type(self), _source)) from None
+            raise SpecificationError(explain(error, content, type(self), source)) from None
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
@@ -224,7 +241,7 @@ class BacktestPlan(Table):
             The file is not there, not TOML, or has an unknown key or a wrong value.
         """
         path = Path(path)
-        found = cls(str(path), **read_toml(path, "configuration"))
+        found = cls(str(path), **read_toml(path, "configuration file"))
         beside = {
             "model": _beside(found.model, path.parent),
             "baselines": tuple(_beside(name, path.parent) for name in found.baselines),
@@ -257,9 +274,9 @@ class BacktestPlan(Table):
         for key, value in plain.items():
             for one in value if key == "period" else [value] if isinstance(value, dict) else []:
                 tables += ["", f"[[{key}]]" if key == "period" else f"[{key}]"]
-                tables += [f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in one.items()]
+                tables += [f"{k} = {_toml(v)}" for k, v in one.items()]
             if key != "period" and not isinstance(value, dict):
-                lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+                lines.append(f"{key} = {_toml(value)}")
         return "\n".join([*lines, *tables]) + "\n"
 
     @property
@@ -355,6 +372,11 @@ class BacktestPlan(Table):
         }
 
 
+def _toml(value: Any) -> str:
+    """A value as TOML has it: as JSON but for one character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def _named(method: str | ModelSpec | Forecaster) -> str | dict[str, Any]:
     """The name or file of a method; of an object, what tells it from others."""
     if isinstance(method, str):
@@ -370,30 +392,3 @@ def _beside(name: str, folder: Path) -> str:
     if path.suffix != ".toml" or path.is_absolute():
         return name
     return f"{kind}{colon}{folder / path}"
-
-
-def plan_of(
-    plan: BacktestPlan | ModelSpec | str | Path,
-    years: tuple[int, int] | None,
-    horizon: int | Iterable[int] | None,
-    seed: int | None,
-    panel: Panel | None,
-) -> BacktestPlan:
-    """The plan, or that of a model; rows without a world have the baselines of their columns."""
-    about = {"years": years, "horizon": horizon, "seed": seed}
-    if isinstance(plan, BacktestPlan):
-        if given := [name for name, value in about.items() if value is not None]:
-            raise ArgumentError(f"The plan decides {', '.join(given)}; leave out one of the two.")
-        return plan
-    if missing := [name for name in ("years", "seed") if about[name] is None]:
-        raise ArgumentError(f"A model without {' and '.join(missing)}: give both, or a plan.")
-    try:
-        first, last = years  # type: ignore[misc]
-        origins = range(first, last + 1)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"years={years!r}: expected first and last origin.") from None
-    ahead = (1,) if horizon is None else (horizon,) if isinstance(horizon, int) else horizon
-    own: dict[str, Any] = {}
-    if panel is not None and panel.world is None:
-        own["baselines"] = possible_baselines(load_model(plan), panel, DEFAULT_BASELINES)
-    return BacktestPlan(model=plan, origins=origins, horizons=tuple(ahead), seed=seed, **own)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from forecast.errors import ArtifactError
+from forecast.documents import json_of
+from forecast.errors import ArtifactError, shown
 from forecast.evaluation.calibration import Decomposition, Reliability
 from forecast.simulation.levels import DEATHS
 from forecast.text import percentage, percentage_interval, rounding_step
@@ -80,8 +81,8 @@ def _read(name: str, content: Mapping[str, Any]) -> pd.DataFrame:
     for column, part in content.items():
         if part["dtype"] not in _DTYPES:
             raise ArtifactError(
-                f"Calibration record: column {column!r} of {name!r} has the kind"
-                f" {part['dtype']!r}, expected one of {', '.join(_DTYPES)}."
+                f"Calibration record: column {shown(column)} of {name!r} has the kind"
+                f" {shown(part['dtype'])}, expected one of {', '.join(_DTYPES)}."
             )
         columns[column] = pd.Series(part["values"], dtype=_DTYPES[part["dtype"]])
     return pd.DataFrame(columns)
@@ -90,11 +91,11 @@ def _read(name: str, content: Mapping[str, Any]) -> pd.DataFrame:
 def record_fields(content: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a record from plain values; an `ArtifactError` if it is none, or damaged."""
     if content.get("kind") != KIND:
-        raise ArtifactError(f"Not a calibration record: kind is {content.get('kind')!r}.")
+        raise ArtifactError(f"Not a calibration record: kind is {shown(content.get('kind'))}.")
     if content.get("schema_version") != RECORD_VERSION:
         raise ArtifactError(
-            f"Calibration record: schema_version is {content.get('schema_version')!r}, expected"
-            f" {RECORD_VERSION}. Make it again from the backtest."
+            f"Calibration record: schema_version is {shown(content.get('schema_version'))},"
+            f" expected {RECORD_VERSION}. Make it again from the backtest."
         )
     needed = (*_PLAIN, "reliability", *_TABLES, "settings")
     missing = [name for name in needed if name not in content]
@@ -113,10 +114,10 @@ def record_fields(content: Mapping[str, Any]) -> dict[str, Any]:
             outside=float(curve["outside"]),
         )
         return parts | {"settings": dict(content["settings"])}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, ArtifactError):
             raise
-        raise ArtifactError(f"Calibration record: damaged ({error!r}).") from error
+        raise ArtifactError(f"Calibration record: damaged ({shown(error, 200)}).") from error
 
 
 def _canonical(content: object) -> str:
@@ -135,17 +136,16 @@ def sealed(record: CalibrationRecord, fit_id: str) -> str:
 
 def unsealed(text: bytes, fit_id: str, where: str) -> dict[str, Any]:
     """Plain values of the record in such a text; an `ArtifactError` if damaged or another fit's."""
-    try:
-        seal = json.loads(text)
-        found, content = (seal["fit"], seal["sha256"]), seal["record"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{where} cannot be read ({error!r}).") from error
-    if found != (fit_id, _digest(content)):
+    seal = json_of(text, where)
+    content = seal.get("record") if isinstance(seal, dict) else None
+    if not isinstance(content, dict) or (
+        [seal.get("fit"), seal.get("sha256")] != [fit_id, _digest(content)]
+    ):
         raise ArtifactError(
             f"{where} is not the calibration record that was saved with this fit. Delete it, or"
             " make it again with `forecast report`."
         )
-    return dict(content)
+    return content
 
 
 #: Rows below which a cell says little; its sentence says so.

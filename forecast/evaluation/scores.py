@@ -21,11 +21,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logit
 
+from forecast.draws import check_level
 from forecast.errors import ArgumentError
 
 __all__ = [
     "CLIP", "FloatArray", "LogLoss", "area_under_roc", "as_counts", "as_finite", "as_forecasts",
-    "as_level", "average_precision", "brier_rows", "brier_score", "crps_counts", "interval_score",
+    "average_precision", "brier_rows", "brier_score", "crps_counts", "interval_score",
     "log_loss", "log_loss_rows", "log_odds", "score_forecasts", "skill",
 ]  # fmt: skip
 
@@ -78,13 +79,6 @@ def as_counts(observed: npt.ArrayLike, draws: npt.ArrayLike) -> tuple[FloatArray
             f"`draws` must have shape (draws, {y.size}) to match `observed`, found {x.shape}."
         )
     return y, x
-
-
-def as_level(level: float) -> float:
-    """Probability of an interval, strictly between 0 and 1."""
-    if not 0.0 < level < 1.0:
-        raise ArgumentError(f"`level` must lie strictly between 0 and 1, found {level}.")
-    return float(level)
 
 
 CLIP = 1e-7
@@ -222,7 +216,7 @@ def interval_score(
     if (low > high).any():
         i = int(np.argmax(low > high))
         raise ArgumentError(f"`lower` is above `upper` at index {i}: {low[i]:g} > {high[i]:g}.")
-    alpha = 1.0 - as_level(level)
+    alpha = 1.0 - check_level(level)
     miss = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
     score: FloatArray = (high - low) + 2.0 / alpha * miss
     return score

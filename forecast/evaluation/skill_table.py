@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from forecast.csv_text import as_csv
 from forecast.evaluation import score_table as st
 from forecast.evaluation.forecasters import WITHOUT_ALLIANCES
 from forecast.evaluation.plan import Period
@@ -103,10 +104,7 @@ class SkillTable:
         from forecast.folders import write_files
 
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-        csv = {
-            f"{name}.csv": getattr(self, name).to_csv(index=False, lineterminator="\n").encode()
-            for name in _PARTS
-        }
+        csv = {f"{name}.csv": as_csv(getattr(self, name)) for name in _PARTS}
         files = {"table.txt": self.to_text().encode(), "table.json": text.encode(), **csv}
         write_files(Path(folder), files)
 

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from forecast.disk import write_atomically
 from forecast.errors import ArgumentError, ArtifactError, MissingFileError
-from forecast.exchange import changed, settle, write_atomically
+from forecast.exchange import changed, settle
 from forecast.files import MANIFEST, seal, unseal
 
 __all__ = ["chain_folder", "create", "merge", "open_draws", "reopen"]

@@ -23,8 +23,8 @@ __all__ = [
     "LANES", "LARGE", "LARGE_SINGLE", "MOST_ODDS", "MOST_SINGLE", "Batches", "ChunkRows", "Members",
     "Span", "add_members", "chunk_odds", "chunk_plain", "chunk_powers", "chunk_predictors",
     "compiled", "compiled_sums", "compiled_values", "group_sums", "largest", "log_odds_product",
-    "member_products", "member_sums", "odds_product", "odds_score", "plain_moments", "segment_sums",
-    "spread_sums",
+    "machine", "member_products", "member_sums", "odds_product", "odds_score", "plain_moments",
+    "segment_sums", "spread_sums",
 ]  # fmt: skip
 
 
@@ -47,29 +47,34 @@ _C6, _C5, _C4, _C3, _C2 = (
 )
 
 
+def machine(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile by numba; kept on disk, but where this user can write to no cache."""
+    try:
+        return nb.njit(cache=True, **options)(function)
+    except RuntimeError:  # a package that is read-only, and no home: compiled in each process
+        return nb.njit(**options)(function)
+
+
 def compiled[F: Callable[..., Any]](function: F) -> F:
     """Compile without the GIL and without checks for division by zero; cached on disk.
 
     A kernel that calls one of another file is compiled anew only when its own file changes.
     """
-    machine: Any = nb.njit(nogil=True, cache=True, error_model="numpy")(function)
-    typed: F = machine
+    typed: F = machine(function, nogil=True, error_model="numpy")
     return typed
 
 
 def compiled_sums[F: Callable[..., Any]](function: F) -> F:
     """As `compiled`, and sums may be reordered, so that they use vector instructions."""
     loose = {"reassoc", "contract", "nsz"}
-    machine: Any = nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=loose)(function)
-    typed: F = machine
+    typed: F = machine(function, nogil=True, error_model="numpy", fastmath=loose)
     return typed
 
 
 def compiled_values[F: Callable[..., Any]](function: F) -> F:
     """As `compiled`, and a product may be fused with a sum, but nothing is reordered."""
     loose = {"contract", "nsz"}
-    machine: Any = nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=loose)(function)
-    typed: F = machine
+    typed: F = machine(function, nogil=True, error_model="numpy", fastmath=loose)
     return typed
 
 

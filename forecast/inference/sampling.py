@@ -9,9 +9,11 @@ from typing import Any, Literal, TypedDict, Unpack
 import numpy as np
 import xarray as xr
 
+from forecast.draws import check_seed, check_whole
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.inference.laplace import Draws, sample_laplace
 from forecast.inference.warm_start import Start
+from forecast.memory import require_memory
 from forecast.modeling.design import Design
 from forecast.parallel import run_tasks
 
@@ -21,6 +23,8 @@ Method = Literal["laplace", "nuts"]
 #: Told what is being done and the share that is done (0 to 1).
 Tell = Callable[[str, float], None]
 _METHODS = ("laplace", "nuts")
+#: Numbers of a draw of a small model: what draws need, before more is known.
+_LEAST_NUMBERS = 20
 
 
 class NutsOptions(TypedDict, total=False):
@@ -69,6 +73,8 @@ def sample_design(
         The fields of `Diagnostics` but time and memory.
     """
     options = checked_options(nuts, method=method, seed=seed, draws=draws, workers=workers)
+    numbers = len(design.names) + sum(len(block.levels) for block in design.blocks)
+    _require_memory(draws, numbers, options, method)
     stream = np.random.SeedSequence(seed)
     groups: dict[str, xr.Dataset] = {}
     if method == "nuts":
@@ -93,6 +99,13 @@ def sample_design(
     observed = xr.Dataset({"outcome": ("row", design.y.astype(np.int8))}, design.rows.coords)
     groups |= {"posterior": posterior, "sample_stats": stats, "observed_data": observed}
     return xr.DataTree.from_dict(groups), found
+
+
+def _require_memory(draws: int, numbers: int, options: NutsOptions, method: str) -> None:
+    """Refuse more draws of so many numbers than memory holds, before they are made."""
+    made = draws if method != "nuts" else options["chains"] * (draws + options["tune"])
+    # As proposals (NUTS: as they come), joined, and as the posterior.
+    require_memory(3 * 8 * made * numbers, f"draws={draws:,} of at least {numbers:,} numbers each")
 
 
 def _laplace(
@@ -152,12 +165,10 @@ def checked_options(
     options: NutsOptions = {**_DEFAULTS, **nuts}
     if method not in _METHODS:
         raise UnknownNameError("method", method, _METHODS, f"Expected {' or '.join(_METHODS)}.")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ArgumentError(f"seed={seed!r}, expected an integer of 0 or more.")
-    for name, least in (("draws", 100), ("chains", 1), ("tune", 50)):
-        value = {**options, "draws": draws}[name]
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ArgumentError(f"{name}={value!r}, expected an integer of {least} or more.")
+    check_seed(seed)
+    for name, least, most in (("draws", 100, 10**9), ("chains", 1, 1000), ("tune", 50, 10**6)):
+        check_whole(name, {**options, "draws": draws}[name], least, most)
+    _require_memory(draws, _LEAST_NUMBERS, options, method)
     if method != "nuts":
         asked = (("store", options["store"]), ("workers", None if workers == 1 else workers))
         for name, given in asked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -53,7 +53,7 @@ def natural_cubic(x: npt.ArrayLike, knots: Sequence[float]) -> FloatArray:
     return basis
 
 
-@cache
+@lru_cache(maxsize=64)
 def _cardinal(knots: tuple[float, ...]) -> tuple[CubicSpline, FloatArray]:
     """Interpolants of the unit vectors but the first, and their slopes at both ends."""
     curve = CubicSpline(knots, np.eye(len(knots))[:, 1:], bc_type="natural")

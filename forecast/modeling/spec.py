@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictInt, model_validator
+from pydantic import Field, model_validator
 
+from forecast.documents import Document, Year
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.modeling.consistency import check_consistency, check_features, refuse_unmeasured
-from forecast.modeling.messages import Document
 from forecast.modeling.terms import (
     ALLIANCE_FAMILIES,
     OTHER_FAMILIES,
@@ -53,10 +53,10 @@ class ModelSpec(Document):
     ]  # fmt: skip
     population: Population
     outcome: Name = "onset"
-    lag: Annotated[int, Field(strict=True, ge=1)] = 1
+    lag: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
     under_way: UnderWay = "stratum"
     succession: Succession = "continue"
-    years: tuple[StrictInt | None, StrictInt | None] = (None, None)
+    years: tuple[Year | None, Year | None] = (None, None)
     exclusions: tuple[Exclusion, ...] = Field(default=(), alias="exclude")
     intercept: Intercept
     eras: tuple[Era, ...] = Field(default=(), alias="era")

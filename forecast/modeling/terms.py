@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, StringConstraints, model_validator
 
-from forecast.modeling.messages import Table
+from forecast.documents import Table, Year
 from forecast.panel.columns import Side
 
 __all__ = [
@@ -26,7 +26,8 @@ ALLIANCE_FAMILIES: tuple[str, ...] = get_args(_AllianceFamily)
 #: Every other family that a term may be of.
 OTHER_FAMILIES: tuple[str, ...] = get_args(_OtherFamily)
 
-Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
+# Files and columns are called by it.
+Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]*$", max_length=200)]
 Prose = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
 _Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
@@ -68,8 +69,8 @@ class Era(Table):
     """Named span of years, both ends included; an era without `last` is open."""
 
     name: Name
-    first: StrictInt
-    last: StrictInt | None = None
+    first: Year
+    last: Year | None = None
 
 
 class Exclusion(Table):
@@ -78,8 +79,8 @@ class Exclusion(Table):
     What happened in them still enters the histories of later rows, and they can be forecast.
     """
 
-    first: StrictInt
-    last: StrictInt
+    first: Year
+    last: Year
     reason: Prose
 
     @model_validator(mode="after")
@@ -180,7 +181,7 @@ class Varying(Table):
 
     name: Literal["state", "challenger", "target", "dyad", "dispute", "era", "year", "slope"]
     structure: Literal["iid", "random_walk"] = "iid"
-    step: Annotated[int, Field(strict=True, ge=1)] | None = None
+    step: Year | None = None
     terms: tuple[StrictStr, ...] = ()
     families: tuple[_Family, ...] = ()
     by: tuple[Name, ...] = ()

@@ -13,11 +13,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictInt, model_validator
+from pydantic import Field, model_validator
 
-from forecast.errors import ArtifactError, SpecificationError, nearest
-from forecast.exchange import write_atomically
-from forecast.modeling.messages import Document, Table
+from forecast.disk import write_atomically
+from forecast.documents import Document, Table, Year, checked, read_json
+from forecast.errors import ArtifactError, SpecificationError, nearest, shown
 from forecast.modeling.terms import ALLIANCE_FAMILIES, Name, Prior, Prose
 from forecast.paths import models_folder
 
@@ -63,7 +63,7 @@ class Theory(Document):
     name: Name
     description: Prose
     others: Literal["keep", "remove"] | Prior
-    learnt_from: tuple[StrictInt, StrictInt] | None = None
+    learnt_from: tuple[Year, Year] | None = None
     reason: Prose
     terms: Annotated[tuple[TheoryTerm, ...], Field(alias="term")] = ()
 
@@ -231,13 +231,14 @@ def score_of(spec: ModelSpec, path: Path | None = None) -> TheoryScore | None:
 
 @lru_cache(maxsize=4)
 def _read(file: Path, _changed: int) -> dict[str, TheoryScore]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        names = {field.name for field in fields(TheoryScore)}
-        for i, entry in enumerate(content):
-            if set(entry) != names:
-                odd = sorted(set(entry) ^ names)
-                raise ArtifactError(f"{file}: entry {i + 1} lacks, or has besides: {odd}.")
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
-        raise ArtifactError(f"{file} holds no scores of theories: {error}") from None
-    return {entry["specification"]: TheoryScore(**entry) for entry in content}
+    content = read_json(file, "file")
+    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
+        raise ArtifactError(f"{file} holds no scores of theories: found {shown(content)}.")
+    names = {field.name for field in fields(TheoryScore)}
+    found: dict[str, TheoryScore] = {}
+    for i, entry in enumerate(content):
+        if odd := sorted(set(entry) ^ names):
+            raise ArtifactError(f"{file}: entry {i + 1} lacks, or has besides: {shown(odd)}.")
+        score = checked(TheoryScore, entry, f"{file}: entry {i + 1}", wrong=ArtifactError)
+        found[score.specification] = score
+    return found

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.disk import is_passing
 from forecast.errors import ArgumentError, ArtifactError
-from forecast.exchange import is_passing
+from forecast.exchange import undisturbed
 from forecast.files import DAMAGES, MARKER, unseal
 from forecast.folders import check_target
 
@@ -22,7 +23,6 @@ __all__ = [
     "KIND",
     "Earlier",
     "Edition",
-    "as_csv",
     "digest",
     "edition_after",
     "packed_tables",
@@ -75,32 +75,6 @@ def _json_lines(table: pd.DataFrame) -> str:
 
     encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=plain).encode
     return ",\n".join(map(encode, rows))
-
-
-def as_csv(tables: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
-    """Each table as CSV: what is digested and written."""
-    import pyarrow as pa
-    from pyarrow import csv
-
-    options = csv.WriteOptions(include_header=False, quoting_style="needed")
-    found = {}
-    for name, table in tables.items():
-        if table.empty:
-            found[name] = table.to_csv(index=False, lineterminator="\n").encode()
-            continue
-        # Many times as fast as pandas; lists, which it cannot write, are text before.
-        arrow = pa.Table.from_pandas(table, preserve_index=False)
-        for i, field in enumerate(arrow.schema):
-            if pa.types.is_nested(field.type):
-                texts = pa.array([str(value) for value in table[field.name]])
-                arrow = arrow.set_column(i, field.name, texts)
-            elif pa.types.is_null(field.type):
-                arrow = arrow.set_column(i, field.name, arrow[i].cast(pa.string()))
-        out = pa.BufferOutputStream()
-        csv.write_csv(arrow, out, options)
-        head = table.iloc[:0].to_csv(index=False, lineterminator="\n").encode()
-        found[name] = head + out.getvalue().to_pybytes()
-    return found
 
 
 def digest(csv: Mapping[str, bytes]) -> str:
@@ -181,6 +155,10 @@ def read_earlier(folder: Path) -> Earlier | None:
     ArtifactError
         The report there cannot be read.
     """
+    return undisturbed(folder, folder / MARKER, lambda: _read_earlier(folder))
+
+
+def _read_earlier(folder: Path) -> Earlier | None:
     check_target(folder, ())
     # What a kill left of a first one is no report.
     if not folder.exists() or all(is_passing(path.name) for path in folder.iterdir()):

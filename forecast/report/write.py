@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from forecast.csv_text import as_csv
 from forecast.folders import replace_folder, write_all
 from forecast.report import Report
 from forecast.report.files import (
     KIND,
     Edition,
-    as_csv,
     digest,
     edition_after,
     packed_tables,
@@ -52,7 +52,7 @@ def write_report(findings: Findings, folder: Path) -> Report:
     earlier = read_earlier(folder)
     findings = _recorded(findings)
     tables = tables_of(findings)
-    csv = as_csv(tables)
+    csv = {name: as_csv(table) for name, table in tables.items()}
     origin = origin_year(findings)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     passed = bool(findings.fit.gate().passed)
@@ -70,7 +70,9 @@ def write_report(findings: Findings, folder: Path) -> Report:
     packed = packed_tables(tables, csv)
     if edition.changes is not None:
         since_then = {"changes": edition.changes}
-        packed |= packed_tables(since_then, as_csv(since_then))
+        packed |= packed_tables(
+            since_then, {name: as_csv(table) for name, table in since_then.items()}
+        )
     written = {name: list(files) for name, files in packed.items()}
     facts = _facts(findings, edition, summary, tables, written)
     text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -9,12 +9,23 @@ from typing import TYPE_CHECKING, Any
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.simulation.comparison import UNUSUAL
 from forecast.simulation.levels import Level, as_severity, of_level
+from forecast.simulation.paired import origin_of, tables_of
+from forecast.sources.codes import resolve_state
 from forecast.text import percent, points, points_interval
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Explanation", "explain", "parts_words", "simulated_state", "support_words"]
+    from forecast.inference.fit import Fit
+
+__all__ = [
+    "Explanation",
+    "check_pair",
+    "explain",
+    "parts_words",
+    "simulated_state",
+    "support_words",
+]
 
 State = str | int
 
@@ -209,6 +220,13 @@ def explain(result: xr.Dataset, a: State, b: State) -> Explanation:
         caution=str(result.attrs["caution"]),
         severity=as_severity(result.attrs.get("severity", "onset")),
     )
+
+
+def check_pair(fit: Fit, a: State, b: State) -> None:
+    """Refuse what is no pair of two states before anything is simulated."""
+    codes = {resolve_state(tables_of(fit), name, year=origin_of(fit)) for name in (a, b)}
+    if len(codes) == 1:
+        raise ArgumentError(f"{a!r} and {b!r} are the same state; a dyad needs two.")
 
 
 def simulated_state(result: xr.Dataset, state: State) -> int:

@@ -85,6 +85,12 @@ class Outlook:
         return np.asarray(relevant_pairs(self.future.world.sel(year=[self.origin]))[0])
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the draws."""
+        held = (self.cumulative, self._annual, self._onsets, self.future.X)
+        return sum(array.nbytes for array in held)
+
+    @property
     def tables(self) -> Tables:
         """The fit's data set."""
         assert self.fit.panel.tables is not None

@@ -7,7 +7,8 @@ query reads its answer from the draws (well under a millisecond).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Set
+from collections.abc import Callable, Set
+from threading import RLock
 from typing import TYPE_CHECKING, Literal, overload
 from weakref import WeakKeyDictionary
 
@@ -32,7 +33,8 @@ __all__ = ["forget", "remember", "risk", "risk_of_sides"]
 State = str | int
 Many = list[str] | list[int] | list[State] | tuple[State, ...]
 Group = Set[str] | Set[int] | Set[State]
-_REMEMBERED = 4
+#: Simulations that are remembered, however large; and bytes up to which more of them are.
+_REMEMBERED, _ROOM = 4, 1_000_000_000
 
 
 @overload
@@ -120,7 +122,7 @@ def risk(
     from forecast.simulation.paired import check_span
 
     fit = as_fit(fit, "risk(fit, a, b)")
-    check_span(horizon, level)
+    check_span(horizon, level, seed=seed)
     if how not in (None, "any"):
         raise UnknownNameError("how", how, ["any"], "Expected 'any', or nothing.")
     if how is None and (isinstance(a, Set) or isinstance(b, Set)):
@@ -135,7 +137,8 @@ def risk(
 
     severity = as_severity(severity)
 
-    outlook = _outlook(fit, horizon, draws, fit.seed if seed is None else seed)
+    seed = fit.seed if seed is None else seed
+    outlook = _outlook(fit, horizon, draws, seed, lambda: _check_states(fit, a, b, how))
     outlook.severity.require(severity)
     if how == "any" and a is not None:
         from forecast.risk.sets import any_answer
@@ -197,18 +200,22 @@ def _record(fit: Fit, evidence: Evidence | None) -> CalibrationRecord | None:
 
     if evidence is None or isinstance(evidence, CalibrationRecord):
         return fit.record if evidence is None else evidence
-    if evidence not in _RECORDS:
-        _RECORDS[evidence] = record_of(evidence, tables=fit.panel.tables)
-    return _RECORDS[evidence]
+    with _LOCK:
+        if evidence not in _RECORDS:
+            _RECORDS[evidence] = record_of(evidence, tables=fit.panel.tables)
+        return _RECORDS[evidence]
 
 
 _OUTLOOKS: OrderedDict[tuple[str, int | None, int], Outlook] = OrderedDict()
+#: Held while a fit is simulated: threads that ask at once wait for one simulation.
+_LOCK = RLock()
 
 
 def forget() -> None:
     """Drop the simulated draws that earlier queries left in memory."""
-    _OUTLOOKS.clear()
-    _RECORDS.clear()
+    with _LOCK:
+        _OUTLOOKS.clear()
+        _RECORDS.clear()
 
 
 def remember(fit: Fit, now: StatusQuo) -> None:
@@ -216,21 +223,46 @@ def remember(fit: Fit, now: StatusQuo) -> None:
     from forecast.risk.outlook import Outlook
 
     horizon = len(now.paths.annual)
-    _OUTLOOKS[(fit.id, None, fit.seed)] = Outlook(
-        fit, horizon=horizon, draws=None, seed=fit.seed, now=now
-    )
+    with _LOCK:
+        _OUTLOOKS[(fit.id, None, fit.seed)] = Outlook(
+            fit, horizon=horizon, draws=None, seed=fit.seed, now=now
+        )
 
 
-def _outlook(fit: Fit, horizon: int, draws: int | None, seed: int) -> Outlook:
-    """Simulated draws of a fit, made on the first query and remembered for the next ones."""
+def _check_states(
+    fit: Fit, a: State | Many | Group | None, b: State | Many | Group | None, how: str | None
+) -> None:
+    """Refuse names that nobody has before anything is simulated."""
+    from forecast.risk.sets import side_codes
+    from forecast.simulation.paired import origin_of, tables_of
+    from forecast.sources.codes import resolve_state
+
+    tables, year = tables_of(fit), origin_of(fit)
+    for name, side in (("a", a), ("b", b)):
+        if how == "any" and side is not None:
+            side_codes(tables, year, side, name)
+        elif side is not None:
+            for state in [side] if isinstance(side, str | int) else side:
+                resolve_state(tables, state, year=year)
+
+
+def _outlook(
+    fit: Fit, horizon: int, draws: int | None, seed: int, check: Callable[[], None]
+) -> Outlook:
+    """Simulated draws of a fit, made on the first query and remembered for the next ones.
+
+    What is asked is checked before anything is simulated.
+    """
     from forecast.risk.outlook import Outlook
 
     key = (fit.id, draws, seed)
-    known = _OUTLOOKS.get(key)
-    if known is None or known.horizon < horizon:
-        known = Outlook(fit, horizon=max(horizon, 5), draws=draws, seed=seed)
-        _OUTLOOKS[key] = known
-        while len(_OUTLOOKS) > _REMEMBERED:
+    with _LOCK:
+        known = _OUTLOOKS.get(key)
+        if known is None or known.horizon < horizon:
+            check()
+            known = Outlook(fit, horizon=max(horizon, 5), draws=draws, seed=seed)
+            _OUTLOOKS[key] = known
+        _OUTLOOKS.move_to_end(key)
+        while len(_OUTLOOKS) > _REMEMBERED and sum(o.nbytes for o in _OUTLOOKS.values()) > _ROOM:
             _OUTLOOKS.popitem(last=False)
-    _OUTLOOKS.move_to_end(key)
-    return known
+        return known

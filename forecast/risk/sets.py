@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,10 @@ from forecast.sources.codes import (
 )
 from forecast.text import percentage, percentage_interval, rounding_step
 
-__all__ = ["any_answer"]
+if TYPE_CHECKING:
+    from forecast.sources.tables import Tables
+
+__all__ = ["any_answer", "side_codes"]
 
 State = str | int
 Side = State | Iterable[State]
@@ -54,8 +58,8 @@ def any_answer(
     and the same set twice asks about the pairs within it. `has_record` says whether forecasts of
     single pairs by this model have a record out of sample.
     """
-    one = _codes(outlook, a, "a")
-    other = None if b is None else _codes(outlook, b, "b")
+    one = side_codes(outlook.tables, outlook.origin, a, "a")
+    other = None if b is None else side_codes(outlook.tables, outlook.origin, b, "b")
     pairs = _pairs(outlook, one, other)
     draws, independent, number, own = _worlds(outlook, pairs, horizon, level, severity)
     probability, lower, upper = estimates(draws, level).tolist()
@@ -143,14 +147,13 @@ def _worlds(
     return within(joint.weight), independent, number, own
 
 
-def _codes(outlook: Outlook, side: Side, name: str) -> frozenset[int]:
+def side_codes(tables: Tables, year: int, side: Side, name: str) -> frozenset[int]:
     """COW numbers of a side: a state, an alliance by name, or a set of states."""
-    tables, year = outlook.tables, outlook.origin
     if isinstance(side, str):
         try:
             return frozenset([resolve_state(tables, side, year=year)])
         except UnknownNameError:
-            alliance = _alliance(outlook, side)
+            alliance = _alliance(tables, side)
         codes = member_codes(tables, str(alliance["alliance_id"]), year)
         if not codes:
             raise ArgumentError(
@@ -171,9 +174,9 @@ def _codes(outlook: Outlook, side: Side, name: str) -> frozenset[int]:
     return found
 
 
-def _alliance(outlook: Outlook, name: str) -> pd.Series:
+def _alliance(tables: Tables, name: str) -> pd.Series:
     """Row of the alliance of a name that is no state's."""
-    alliances, states = outlook.tables.alliances, outlook.tables.states
+    alliances, states = tables.alliances, tables.states
     try:
         return find_alliance(alliances, name)
     except UnknownNameError as error:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
+
+from forecast.inference.row_kernels import machine
 
 __all__ = [
     "add_allies",
@@ -23,7 +26,7 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 
-@numba.njit(cache=True)
+@machine
 def mark_opponent(
     left: Array, right: Array, draw: Array, a: Array, indptr: Array, indices: Array, row_of: Array,
     out: Array,
@@ -43,7 +46,7 @@ def mark_opponent(
                     out[0 if a[r] == i else 1, r, d] = 1
 
 
-@numba.njit(cache=True)
+@machine
 def add_allies(
     left: Array, right: Array, draw: Array, weight: Array, a: Array, indptr: Array, indices: Array,
     row_of: Array, out: Array,
@@ -62,7 +65,7 @@ def add_allies(
                     out[0 if a[r] == i else 1, r, draw[e]] += weight[e]
 
 
-@numba.njit(parallel=True, cache=True)
+@partial(machine, parallel=True)
 def mark_elsewhere(
     left: Array, right: Array, start: Array, a: Array, b: Array, indptr: Array, indices: Array,
     states: int, out: Array,
@@ -87,7 +90,7 @@ def mark_elsewhere(
                         break
 
 
-@numba.njit(parallel=True, cache=True)
+@partial(machine, parallel=True)
 def add_lookup(out: Array, index: Array, table: Array) -> None:
     """out[r, d] += table[index[r, d], d]; `index` may have a single column."""
     single = index.shape[1] == 1
@@ -96,7 +99,7 @@ def add_lookup(out: Array, index: Array, table: Array) -> None:
             out[r, d] += table[index[r, 0 if single else d], d]
 
 
-@numba.njit(parallel=True, cache=True)
+@partial(machine, parallel=True)
 def add_product(out: Array, left: Array, right: Array, center: float, beta: Array) -> None:
     """out[r, d] += beta[d] (left[r, d] right[r, d] - center); each may have a single column."""
     one, two = left.shape[1] == 1, right.shape[1] == 1
@@ -106,7 +109,7 @@ def add_product(out: Array, left: Array, right: Array, center: float, beta: Arra
             out[r, d] += beta[d] * (product - center)
 
 
-@numba.njit(parallel=True, cache=True)
+@partial(machine, parallel=True)
 def with_others(
     level: Array, pair: Array, share: np.float32, simulated: Array, a: Array, b: Array,
     rows: Array, largest: bool, out: Array,
@@ -126,7 +129,7 @@ def with_others(
             out[r, d] = max(left, right) if largest else min(left, right)
 
 
-@numba.njit(parallel=True, cache=True)
+@partial(machine, parallel=True)
 def probability(log_odds: Array, out: Array) -> None:
     """Inverse logit."""
     for r in numba.prange(out.shape[0]):
@@ -134,7 +137,7 @@ def probability(log_odds: Array, out: Array) -> None:
             out[r, d] = 1.0 / (1.0 + np.exp(-log_odds[r, d]))
 
 
-@numba.njit(parallel=True, cache=True)
+@partial(machine, parallel=True)
 def share_numbers(number: Array, shared: Array, hub: Array, weight: Array) -> None:
     """With probability `weight` the number of a row becomes that of its hub.
 
@@ -148,7 +151,7 @@ def share_numbers(number: Array, shared: Array, hub: Array, weight: Array) -> No
                 number[r, d] = (number[r, d] - weight[d]) / (1.0 - weight[d])
 
 
-@numba.njit(parallel=True, cache=True)
+@partial(machine, parallel=True)
 def begin_and_end(
     risk: Array, stays: Array, severe: Array, first: Array, second: Array, before: Array,
     onset: Array, after: Array,

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from forecast.draws import check_level
+from forecast.draws import check_level, check_seed, check_whole
 from forecast.errors import ArgumentError
+from forecast.memory import require_memory
 from forecast.simulation.apply import apply_scenario
 from forecast.simulation.comparison import (
     Support,
@@ -50,6 +51,8 @@ __all__ = [
 ]
 
 
+#: Bytes of one draw of a pair and year of one simulated world, all arrays together.
+_BYTES_OF_DRAW = 28
 #: Paths of capability shares; posterior draw d uses path d modulo this number.
 CAPABILITY_PATHS = 8
 
@@ -75,6 +78,7 @@ class StatusQuo:
 def status_quo(fit: Fit, *, horizon: int, draws: int | None, seed: int) -> StatusQuo:
     """Simulate the status quo, for risk queries."""
     origin, tables = origin_of(fit), tables_of(fit)
+    require_room(fit, horizon=horizon, draws=draws, worlds=1)
     future = prepare_future(
         fit, tables, rows=None, origin=origin, horizon=horizon, paths=CAPABILITY_PATHS, seed=seed
     )
@@ -120,11 +124,28 @@ CAUTION = (
 )
 
 
-def check_span(horizon: int, level: float) -> None:
-    """Refuse years ahead, or a probability of intervals, that nothing can be asked with."""
-    if not 1 <= horizon <= 20:
-        raise ArgumentError(f"horizon={horizon}: expected 1 to 20 years.")
+def require_room(
+    fit: Fit, *, horizon: int, draws: int | None, worlds: int, paths: int = CAPABILITY_PATHS
+) -> None:
+    """Refuse what needs more memory than is free: so many worlds at a time, all draws of each."""
+    year = fit.panel.data["year"].to_numpy()
+    rows = int(np.count_nonzero(year == year.max()))
+    sizes = fit.posterior["posterior"].sizes
+    count = int(sizes["chain"] * sizes["draw"]) if draws is None else draws
+    # By draw: risks and hazards, their sums and what of them is read; by path: the columns.
+    by_draw, by_path = count * _BYTES_OF_DRAW, 4 * paths * len(fit.encoding.names)
+    require_memory(
+        worlds * horizon * rows * (by_draw + by_path),
+        f"horizon={horizon}, draws={count:,}, capability_paths={paths:,} of {rows:,} pairs",
+    )
+
+
+def check_span(horizon: int, level: float, *, seed: int | None = None) -> None:
+    """Refuse years ahead, a probability of intervals, or a seed, that nothing can be asked with."""
+    check_whole("horizon", horizon, 1, 20)
     check_level(level)
+    if seed is not None:
+        check_seed(seed)
 
 
 def simulate_all(
@@ -144,8 +165,12 @@ def simulate_all(
     Arguments as of `simulate`; `now` is the status quo of the same fit, horizon, draws and seed, if
     it is simulated already. First the status quo alone, then each scenario with it.
     """
-    check_span(horizon, level)
+    check_span(horizon, level, seed=seed)
+    check_whole("capability_paths", capability_paths, 1, 1000)
     seed = fit.seed if seed is None else seed
+    # The status quo, a scenario, and what is read of both.
+    worlds = 3 if scenarios else 1
+    require_room(fit, horizon=horizon, draws=draws, worlds=worlds, paths=capability_paths)
     tables, origin = tables_of(fit), origin_of(fit)
     years = {"first_year": origin + 1, "last_year": origin + horizon}
     changed = [apply_scenario(tables, scenario, **years) for scenario in scenarios]

@@ -44,8 +44,7 @@ class Coefficients:
         self._values = cache(posterior_values(fit, draws))
         self._fit = fit
         self._seed = seed
-        self._pairs = b""
-        self._lasting: dict[str, Float32Array] = {}
+        self._lasting: tuple[bytes, dict[str, Float32Array]] = (b"", {})
         self.beta: Float64Array = self._values("beta")
         self.draws = self.beta.shape[0]
 
@@ -105,14 +104,16 @@ class Coefficients:
         Those of states and pairs are the same in every year and world, and are made once.
         """
         pairs = b"".join(rows[name].to_numpy().tobytes() for name in ("ccode_a", "ccode_b"))
-        if pairs != self._pairs:
-            self._pairs, self._lasting = pairs, {}
-        found = dict(self._lasting)
+        known, lasting = self._lasting  # read at once: another thread may ask about other pairs
+        if pairs != known:
+            lasting = {}
+            self._lasting = pairs, lasting
+        found = dict(lasting)
         for code, block in self._blocks(rows, without=found):
             groups = memberships(block, self._values, self._seed)
             found[code.name] = predictor(*groups).astype(np.float32)
             if code.name not in _OF_YEARS:
-                self._lasting[code.name] = found[code.name]
+                lasting[code.name] = found[code.name]
         return found
 
     def _blocks(

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from forecast.errors import (
-    ArgumentError,
-    MissingFileError,
-    SpecificationError,
-    UnknownNameError,
-    nearest,
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
 )
+
+from forecast.documents import Document, Table, explain, read_toml
+from forecast.errors import ArgumentError, UnknownNameError, shown
 from forecast.paths import data_folder
 from forecast.sources.tables import OBLIGATIONS
 
@@ -29,8 +30,64 @@ _MUTUAL_DEFENCE = ("defense", "consultation")
 State = str | int
 When = int | str | date
 
+#: Characters of a scenario's name: the files of a report are called by it.
+_LONGEST_NAME = 100
 
-class Edit(BaseModel):
+
+def _name(name: Any) -> str:
+    text = name if isinstance(name, str) else ""
+    if not text.strip() or len(text) > _LONGEST_NAME or not text.isprintable():
+        raise ArgumentError(
+            f"The name of a scenario is {shown(name)}; expected 1 to {_LONGEST_NAME} characters"
+            " that can be printed (files are called by it)."
+        )
+    return text
+
+
+def _iso(when: Any) -> str:
+    try:
+        if isinstance(when, int) and not isinstance(when, bool):
+            when = date(when, 1, 1)
+        if isinstance(when, date | str):
+            iso = date.fromisoformat(str(when)).isoformat()
+            if iso >= "1000":
+                return iso
+    except (ValueError, OverflowError):
+        pass
+    raise ArgumentError(
+        f"`when` is {shown(when)}; expected a year (2027) or an ISO date ('2027-05-01')."
+    )
+
+
+def _states(states: Any) -> tuple[State, ...]:
+    if isinstance(states, str | int) and not isinstance(states, bool):
+        return (states,)
+    if isinstance(states, Mapping) or not isinstance(states, Iterable):
+        raise ArgumentError(f"`states` is {shown(states)}; expected a state or a list of states.")
+    return tuple(states)
+
+
+def _obligations(obligations: Any) -> tuple[str, ...]:
+    chosen = (obligations,) if isinstance(obligations, str) else obligations
+    if isinstance(chosen, Mapping) or not isinstance(chosen, Iterable):
+        raise ArgumentError(
+            f"`obligations` is {shown(obligations)}; expected some of {', '.join(OBLIGATIONS)}."
+        )
+    chosen = tuple(chosen)
+    for name in chosen:
+        if name not in OBLIGATIONS:
+            raise UnknownNameError("obligation", name, OBLIGATIONS)
+    return tuple(name for name in OBLIGATIONS if name in chosen)
+
+
+def _owed(obligations: Any) -> tuple[str, ...] | None:
+    try:
+        return None if obligations is None else _obligations(obligations)
+    except UnknownNameError as error:  # no ValueError, which pydantic takes for its own
+        raise ArgumentError(str(error)) from None
+
+
+class Edit(Table):
     """One dated change of the alliance graph.
 
     Attributes
@@ -49,13 +106,22 @@ class Edit(BaseModel):
         ``join``: what most members owe on that day.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     action: Literal["join", "leave", "form", "dissolve", "amend"]
-    alliance: str = Field(min_length=1)
-    states: tuple[State, ...] = ()
-    when: str
-    obligations: tuple[str, ...] | None = None
+    alliance: Annotated[StrictStr, Field(min_length=1, max_length=200)]
+    states: Annotated[tuple[StrictStr | StrictInt, ...], BeforeValidator(_states)] = ()
+    when: Annotated[str, BeforeValidator(_iso)]
+    obligations: Annotated[tuple[str, ...] | None, BeforeValidator(_owed)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pledged(cls, content: Any) -> Any:
+        """What is owed: the usual under a new pact; of an amendment it must be said."""
+        if isinstance(content, Mapping) and content.get("obligations") is None:
+            if content.get("action") == "amend":
+                raise ValueError("an 'amend' needs the key 'obligations'")
+            if content.get("action") == "form":
+                return {**content, "obligations": _MUTUAL_DEFENCE}
+        return content
 
     @property
     def first_year(self) -> int:
@@ -79,46 +145,6 @@ class Edit(BaseModel):
             "amend": f"obligations of {who or 'all members'} under {self.alliance} become"
             f" {', '.join(self.obligations or ()) or 'none'}",
         }[self.action] + f" on {self.when}"
-
-
-def _iso(when: When) -> str:
-    if isinstance(when, bool) or not isinstance(when, int | str | date):
-        raise ArgumentError(f"`when` is {when!r}; expected a year (2027) or a date ('2027-05-01').")
-    if isinstance(when, int):
-        if not 1000 <= when <= 9999:
-            raise ArgumentError(f"`when` is {when}; expected a four-digit year such as 2027.")
-        return f"{when:04d}-01-01"
-    try:
-        return date.fromisoformat(str(when)).isoformat()
-    except ValueError as error:
-        raise ArgumentError(
-            f"`when` is {when!r}; expected a year (2027) or an ISO date ('2027-05-01')."
-        ) from error
-
-
-def _states(states: Sequence[State] | State) -> tuple[State, ...]:
-    if isinstance(states, str | int):
-        return (states,)
-    return tuple(states)
-
-
-def _obligations(obligations: Sequence[str] | str) -> tuple[str, ...]:
-    chosen = (obligations,) if isinstance(obligations, str) else tuple(obligations)
-    for name in chosen:
-        if name not in OBLIGATIONS:
-            raise UnknownNameError("obligation", name, OBLIGATIONS)
-    return tuple(name for name in OBLIGATIONS if name in chosen)
-
-
-def _known(content: Mapping[Any, Any], names: Iterable[str], where: str, expected: str) -> None:
-    """Raise if a key of a file is not among those that are known."""
-    for key in content:
-        if key not in names:
-            hint = nearest(str(key), names)
-            raise SpecificationError(
-                f"{where}: unknown key {key!r}; expected {expected}."
-                + (f" Did you mean {hint!r}?" if hint else "")
-            )
 
 
 @dataclass(frozen=True)
@@ -145,11 +171,13 @@ class Scenario:
     edits: tuple[Edit, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.name.strip():
-            raise ArgumentError("A scenario needs a name; found an empty one.")
+        _name(self.name)
 
     def _add(self, **fields: Any) -> Scenario:
-        return replace(self, edits=(*self.edits, Edit(**fields)))
+        try:
+            return replace(self, edits=(*self.edits, Edit(**fields)))
+        except ValidationError as error:
+            raise ArgumentError(explain(error, fields, Edit, f"Scenario {self.name!r}")) from None
 
     def join(
         self,
@@ -234,50 +262,20 @@ class Scenario:
         SpecificationError
             Unknown or missing key (names the nearest valid one), or a value that cannot be.
         """
-        _known(content, ("name", "edit"), where, "'name' and 'edit'")
-        if not isinstance(content.get("name"), str):
-            raise SpecificationError(f"{where}: key 'name' is missing or not text.")
-        scenario = cls(content["name"])
-        for number, raw in enumerate(content.get("edit", []), start=1):
-            place = f"{where}, edit {number}"
-            if not isinstance(raw, Mapping):
-                raise SpecificationError(f"{place}: expected a table, found {raw!r}.")
-            _known(raw, Edit.model_fields, place, ", ".join(Edit.model_fields))
-            fields = dict(raw)
-            try:
-                if "when" in fields:
-                    fields["when"] = _iso(fields["when"])
-                if "states" in fields:
-                    fields["states"] = _states(fields["states"])
-                if fields.get("action") == "form":
-                    fields.setdefault("obligations", _MUTUAL_DEFENCE)
-                if fields.get("obligations") is not None:
-                    fields["obligations"] = _obligations(fields["obligations"])
-                elif fields.get("action") == "amend":
-                    raise ArgumentError("an 'amend' needs the key 'obligations'.")
-                edit = Edit(**fields)
-            except ValidationError as error:
-                first = error.errors()[0]
-                key = ".".join(str(part) for part in first["loc"])
-                raise SpecificationError(
-                    f"{place}: key {key!r}: {first['msg']}; found {first.get('input')!r}."
-                ) from error
-            except (ArgumentError, UnknownNameError) as error:
-                raise SpecificationError(f"{place}: {error}") from error
-            scenario = replace(scenario, edits=(*scenario.edits, edit))
-        return scenario
+        found = _File.from_dict(content, source=where)
+        return cls(found.name, found.edits)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Scenario:
         """Scenario from a TOML file: ``name = "…"`` and one ``[[edit]]`` table per change."""
-        path = Path(path)
-        if not path.is_file():
-            raise MissingFileError(f"Scenario file {path} does not exist.")
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SpecificationError(f"{path}: not valid TOML: {error}") from error
-        return cls.from_dict(content, where=str(path))
+        return cls.from_dict(read_toml(Path(path), "scenario file"), where=str(path))
+
+
+class _File(Document):
+    """A scenario as a file has it."""
+
+    name: Annotated[str, BeforeValidator(_name)]
+    edits: tuple[Edit, ...] = Field(default=(), alias="edit")
 
 
 def stock_scenarios() -> list[Scenario]:

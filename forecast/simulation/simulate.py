@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from forecast.disk import write_atomically
+from forecast.draws import check_whole
 from forecast.errors import ArgumentError
-from forecast.exchange import write_atomically
 from forecast.simulation.comparison import part_columns
 from forecast.simulation.levels import Level, as_severity
-from forecast.simulation.paired import CAPABILITY_PATHS, simulate_all
+from forecast.simulation.paired import CAPABILITY_PATHS, check_span, simulate_all
 from forecast.simulation.rivals import Rival, simulate_rivals
 from forecast.simulation.scenario import Scenario
 
@@ -117,6 +118,7 @@ def simulate(
     from forecast.inference.fit import as_fit
 
     fit = as_fit(fit, "simulate(fit, scenario)")
+    check_span(horizon, level, seed=seed)
     scenarios = [] if scenario is None else [scenario]
     options: dict[str, Any] = {
         "horizon": horizon,
@@ -150,6 +152,7 @@ def largest_changes(result: xr.Dataset, *, top: int) -> pd.DataFrame:
         difference with its interval, its two parts with theirs (``own``, ``contagion``: see
         `simulate`), and whether the pair's own alliances were edited.
     """
+    check_whole("top", top, 1, 10**9)
     if "difference" not in result["world"]:
         raise ArgumentError("The result has no scenario; simulate one to see its changes.")
     final = result["cumulative_risk"].isel(year=-1)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from forecast.errors import ChangedFileError, MissingFileError
-from forecast.exchange import Change, changed, settle
+from forecast.exchange import Change, changed, settle, undisturbed
 from forecast.files import sha256_of
 from forecast.sources.catalogue_file import catalogue
 from forecast.sources.entries import Source
@@ -160,10 +160,15 @@ def files_of(source: str, *, cache: Path | None = None) -> dict[str, Path]:
 
 def verify(source: str, *, cache: Path | None = None) -> dict[str, Path]:
     """Files as `files_of` gives them, or a `ChangedFileError` if one is not the one locked."""
-    files, lock = files_of(source, cache=cache), read_lock(cache_folder(cache), source)
-    for role, path in files.items():
-        refuse_changed(source, f"{role} ({path.name})", lock.files[role], sha256_of(path))
-    return files
+    root = cache_folder(cache)
+
+    def read() -> dict[str, Path]:
+        files, lock = files_of(source, cache=root), read_lock(root, source)
+        for role, path in files.items():
+            refuse_changed(source, f"{role} ({path.name})", lock.files[role], sha256_of(path))
+        return files
+
+    return undisturbed(root, root / "locks" / f"{source}.json", read, f".{source}")
 
 
 def intact(source: str, root: Path) -> list[str]:

@@ -9,23 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from forecast.errors import (
-    ArgumentError,
-    MissingFileError,
-    SpecificationError,
-    UnknownNameError,
-    nearest,
-)
+from forecast.documents import Document, read_toml
+from forecast.errors import ArgumentError, UnknownNameError, nearest, shown
 from forecast.paths import data_folder
-from forecast.sources.entries import Citation, Download, Entry, Licence, Name, OfficialFile, Source
+from forecast.sources.entries import Citation, Entry, Licence, Name, OfficialFile, Source
 
 __all__ = [
     "Catalogue",
@@ -41,7 +35,7 @@ _END = re.compile(r"(_\d+)+$")
 _NUMBER = re.compile(r"[ _-]*v?\d[\d._]*(?<![._])")
 
 
-class Catalogue(Entry):
+class Catalogue(Entry, Document):
     """Every source that the library knows; a release of a known family is read by its layout.
 
     Attributes
@@ -193,7 +187,7 @@ def _known(where: str, keys: tuple[str, ...], entries: Mapping[str, object]) -> 
         if key not in entries:
             near = nearest(key, entries)
             raise ValueError(
-                f"{where}: unknown {key!r}." + (f" Did you mean {near!r}?" if near else "")
+                f"{where}: unknown {shown(key)}." + (f" Did you mean {near!r}?" if near else "")
             )
 
 
@@ -248,41 +242,8 @@ def load_catalogue(path: Path) -> Catalogue:
     SpecificationError
         It is not TOML, or an entry is malformed; names the key and the nearest valid one.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingFileError(
-            f"There is no catalogue {path}. Reinstall alliance-forecast, or correct"
-            " FORECAST_CATALOGUE."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"{path.name}: {error}.") from None
-    try:
-        return Catalogue.model_validate(content)
-    except ValidationError as error:
-        problems = error.errors(include_url=False)
-        lines = [f"{path.name}: {_sentence(problem)}" for problem in problems]
-        raise SpecificationError("\n".join(lines)) from None
-
-
-def _sentence(problem: Any) -> str:
-    *table, key = (str(part) for part in problem["loc"]) if problem["loc"] else ("",)
-    where = ".".join(table)
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        model: type[BaseModel] = Catalogue
-        for name, entry in (("citations", Citation), ("licences", Licence), ("sources", Source)):
-            model = entry if table[:1] == [name] else model
-        for name, nested in (("files", OfficialFile), ("downloads", Download)):
-            model = nested if table[2:3] == [name] else model
-        near = nearest(key, model.model_fields)
-        hint = f"did you mean {near!r}?" if near else "valid: " + ", ".join(model.model_fields)
-        return f"{where or 'top level'}: unknown key {key!r}; {hint}"
-    if problem["type"] == "missing":
-        return f"{where or 'top level'}: the key {key!r} is missing."
-    if problem["type"] == "value_error":
-        return f"{'.'.join([*table, key])}: {message}".removeprefix(": ")
-    return f"{'.'.join([*table, key])} = {problem['input']!r}: {message}."
+    remedy = " Reinstall alliance-forecast, or correct FORECAST_CATALOGUE."
+    return Catalogue.from_dict(read_toml(path, "catalogue", remedy=remedy), source=path.name)
 
 
 def catalogue() -> Catalogue:

@@ -14,15 +14,21 @@ from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+from urllib.parse import urljoin
 
 from forecast.errors import ArgumentError, DownloadError
+from forecast.folders import check_room
 
 if TYPE_CHECKING:
     import requests
 
+    from forecast.sources.wire import Frame, Line, Session
+
 __all__ = ["Network", "bars", "fetch"]
 
-_BLOCK = 1 << 16
+_REDIRECTIONS = 20
+#: Most characters of a server's that an error repeats.
+_SHOWN = 200
 #: Answers that another attempt may mend.
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 
@@ -83,22 +89,23 @@ def fetch(url: str, target: Path, *, network: Network, report: Report | None = N
     An attempt that fails leaves nothing, and the next starts with the first byte: no two answers
     are ever joined.
     """
-    import requests
-
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     deadline = time.monotonic() + network.total
-    with _certificates(network) as verify, requests.Session() as session:
-        # Bytes as they are stored, so that their number can be compared with the announced one.
-        session.headers["Accept-Encoding"] = "identity"
-        session.headers["User-Agent"] = f"alliance-forecast/{version('alliance-forecast')}"
+    with _certificates(network) as verify:
         for attempt in range(1, network.attempts + 1):
             try:
                 with part.open("wb") as sink:
-                    answered = _attempt(session, url, sink, verify, network, deadline, report)
+                    answered = _attempt(url, sink, verify, network, deadline, report)
+                _refuse_page(part, url)
                 part.replace(target)
                 return answered
             except _TransientError as failure:
+                if time.monotonic() >= deadline:
+                    raise DownloadError(
+                        f"{url}: not complete after {network.total:g} s ({failure}). Try again on a"
+                        " faster line, or download it with a browser and give it with --from."
+                    ) from None
                 pause = max(failure.after, min(network.backoff * 2 ** (attempt - 1), 60.0))
                 if attempt == network.attempts or time.monotonic() + pause > deadline:
                     tried = "one attempt" if attempt == 1 else f"{attempt} attempts"
@@ -112,7 +119,6 @@ def fetch(url: str, target: Path, *, network: Network, report: Report | None = N
 
 
 def _attempt(
-    session: requests.Session,
     url: str,
     sink: IO[bytes],
     verify: str | bool,
@@ -123,13 +129,25 @@ def _attempt(
     import requests
     import urllib3
 
-    timeout = (network.connect, network.read)
+    from forecast.sources.wire import BrokenAnswerError, Line, Session
+
+    line = Line(deadline, network.read)
     try:
-        # `verify` is given with the request: that of a session loses against the environment.
-        with session.get(url, timeout=timeout, verify=verify, stream=True) as answer:
-            total = _accept(answer, url, network)
-            _receive(answer, sink, total, network, deadline, report)
-            return str(answer.url)
+        with Session() as session:
+            session.mount("http://", line)
+            session.mount("https://", line)
+            # Bytes as they are stored, so that their number can be compared with the announced one.
+            session.headers["Accept-Encoding"] = "identity"
+            session.headers["Connection"] = "close"
+            session.headers["User-Agent"] = f"alliance-forecast/{version('alliance-forecast')}"
+            with _open(session, url, verify, network, deadline) as answer:
+                frame = _accept(answer, url, network)
+                place = Path(sink.name)
+                check_room(place, place.parent, frame.length or 0)
+                _receive(answer.url, frame, line, sink, network, report)
+                return str(answer.url)
+    except BrokenAnswerError as error:
+        raise _TransientError(str(error)) from None
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" not in _reason(error):
             raise _TransientError(_reason(error)) from None
@@ -139,8 +157,8 @@ def _attempt(
             " the browser and give it with --ca-file (or FORECAST_CA_FILE), or download the file"
             " there and give it with --from. Verification is never switched off."
         ) from None
-    except (requests.exceptions.TooManyRedirects, ValueError) as error:
-        # requests' errors of a malformed or unsupported address are ValueErrors.
+    except ValueError as error:
+        # requests' errors of a malformed or unsupported address, or of headers, are ValueErrors.
         raise DownloadError(f"{url}: {_reason(error)}.") from None
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
         raise _TransientError(
@@ -155,75 +173,104 @@ def _attempt(
         raise _TransientError(_reason(error)) from None
 
 
-def _accept(answer: requests.Response, url: str, network: Network) -> int | None:
-    """Announced length of a file that this answer brings; None for one that comes in chunks."""
+def _open(
+    session: Session, url: str, verify: str | bool, network: Network, deadline: float
+) -> requests.Response:
+    """The first answer that does not redirect; what a redirection says besides is not read."""
+    at = url
+    for _ in range(_REDIRECTIONS + 1):
+        left = max(deadline - time.monotonic(), 0.001)
+        limits = (min(network.connect, left), min(network.read, left))
+        # `verify` is given with the request: that of a session loses against the environment.
+        answer = session.get(at, timeout=limits, verify=verify, stream=True)
+        try:
+            to = session.redirection_of(answer)
+        except ValueError:
+            answer.close()
+            raise DownloadError(f"{url}: redirected to an address that is no text.") from None
+        if to is None:
+            return answer
+        answer.close()
+        at = urljoin(at, to)
+        if not at.lower().startswith(("https:", "http:")):
+            raise DownloadError(
+                f"{url}: redirected to {_shown(at)}, which is no web page; refused."
+            )
+        if url.startswith("https:") and not at.lower().startswith("https:"):
+            raise DownloadError(f"{url}: redirected to {_shown(at)}, without TLS; refused.")
+    raise DownloadError(f"{url}: redirected more than {_REDIRECTIONS} times.")
+
+
+def _accept(answer: requests.Response, url: str, network: Network) -> Frame:
+    """How the end of the file is told that this answer brings."""
+    from forecast.sources.wire import frame_of
+
     status, encoding = answer.status_code, answer.headers.get("Content-Encoding", "identity")
-    passed = [step.url for step in (*answer.history, answer)]
-    if url.startswith("https:") and (open_ := [u for u in passed if not u.startswith("https:")]):
-        raise DownloadError(f"{url}: redirected to {open_[0]}, without TLS; refused.")
+    said = f"the server answers {status} {_shown(str(answer.reason))}".rstrip()
     if status in _TRANSIENT:
-        raise _TransientError(f"the server answers {status} {answer.reason}", after=_wait(answer))
+        raise _TransientError(said, after=_wait(answer))
     if status != 200:
         raise DownloadError(
-            f"{url}: the server answers {status} {answer.reason}. The publisher may have moved the"
+            f"{url}: {said}. The publisher may have moved the"
             " file or may ask for a consent: download it with a browser and give it with --from."
         )
     if encoding.strip().lower() != "identity":
         # Where the packed stream is cut, what was unpacked so far may look like a whole table.
         raise DownloadError(
-            f"{answer.url}: the server packs the file ({encoding}), though asked not to, so that a"
+            f"{url}: the server packs the file ({_shown(encoding)}), though asked not to, so that a"
             " part cannot be told from the whole. Download it with a browser and give it with"
             " --from."
         )
-    size: int | None = answer.raw.length_remaining
-    if size is not None and size > network.max_bytes:
+    frame = frame_of(answer)
+    if frame.length is not None and frame.length > network.max_bytes:
         raise DownloadError(
-            f"{url}: {size:,} bytes, expected at most {network.max_bytes:,} for a table of data."
+            f"{url}: {frame.length:,} bytes, expected at most {network.max_bytes:,} for a table of"
+            " data."
         )
     # A zip archive ends with its directory, so that the unpacker would see a cut.
     archive = answer.url.lower().split("?")[0].endswith(".zip")
-    if size is None and not answer.raw.chunked and not archive:
+    if frame.length is None and not frame.chunked and not archive:
         raise DownloadError(
-            f"{answer.url}: the server does not say how long the file is, so that a part cannot be"
+            f"{url}: the server does not say how long the file is, so that a part cannot be"
             " told from the whole. Download it with a browser and give it with --from."
         )
-    return size
+    return frame
 
 
 def _receive(
-    answer: requests.Response,
-    sink: IO[bytes],
-    total: int | None,
-    network: Network,
-    deadline: float,
-    report: Report | None,
+    url: str, frame: Frame, line: Line, sink: IO[bytes], network: Network, report: Report | None
 ) -> None:
-    """Copy the body; urllib3 raises where it ends before its length or its last chunk."""
+    """Copy the body."""
     done, watch = 0, report or (lambda done, total: None)
-    watch(done, total)
-    # read1 returns what there is, so that a server that drips cannot outlast the deadline.
-    while block := answer.raw.read1(_BLOCK, decode_content=False):
+    watch(done, frame.length)
+    for block in frame.blocks(line):
         sink.write(block)
         done += len(block)
-        watch(done, total)
+        watch(done, frame.length)
         if done > network.max_bytes:
             raise DownloadError(
-                f"{answer.url}: more bytes than the {network.max_bytes:,} that are expected at"
+                f"{_shown(url)}: more bytes than the {network.max_bytes:,} that are expected at"
                 " most for a table of data; refused."
             )
-        if time.monotonic() > deadline:
-            raise DownloadError(
-                f"{answer.url}: not complete after {network.total:g} s ({done:,} bytes). Try again"
-                " on a faster line, or download it with a browser and give it with --from."
-            )
+
+
+def _refuse_page(path: Path, url: str) -> None:
+    """Refuse a web page, which some publishers send in place of a file."""
+    with path.open("rb") as file:
+        begin = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if begin.startswith((b"<!doctype html", b"<html")):
+        raise DownloadError(
+            f"{url}: the server sends a web page, not the file; the publisher may ask for a login"
+            " or a consent. Download it with a browser and give it with --from."
+        )
 
 
 def _wait(answer: requests.Response) -> float:
     """Seconds that the server asks for, at most two minutes."""
     asked = answer.headers.get("Retry-After", "").strip()
     if asked.isdecimal():
-        return min(float(asked), 120.0)
-    with contextlib.suppress(ValueError, TypeError):
+        return float(min(int(asked[:9]), 120))
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         return min(max(parsedate_to_datetime(asked).timestamp() - time.time(), 0.0), 120.0)
     return 0.0
 
@@ -232,12 +279,20 @@ def _reason(error: Exception) -> str:
     """The innermost words of an error: those of urllib3 and requests wrap each other."""
     inner: BaseException = error
     while True:
-        below = getattr(inner, "reason", None) or next(iter(inner.args), None)
-        if not isinstance(below, BaseException):
+        around = (getattr(inner, "reason", None), *inner.args)
+        below = next((one for one in around if isinstance(one, BaseException)), None)
+        if below is None:
             break
         inner = below
     words = inner.args[0] if inner.args and isinstance(inner.args[0], str) else str(inner)
-    return words.rstrip(".") or type(error).__name__
+    words = getattr(inner, "strerror", None) or words
+    return _shown(words.rstrip(".")) or type(error).__name__
+
+
+def _shown(text: str) -> str:
+    """What a server says, printable and not too long."""
+    printable = "".join(c if c.isprintable() else "?" for c in text[: _SHOWN + 1])
+    return printable if len(text) <= _SHOWN else printable[:_SHOWN] + "…"
 
 
 @contextlib.contextmanager

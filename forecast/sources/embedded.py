@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecast.documents import checked, read_json
 from forecast.errors import DataError, MissingFileError, shown
 from forecast.paths import data_folder
 from forecast.sources.cells import LAST_YEAR
@@ -198,17 +199,11 @@ def read_coverage(folder: Path) -> dict[str, Coverage]:
     it; that of conflicts may state ``"recall"``, the fields of `forecast.sources.tables.Recall`.
     What a table covers cannot be read off its rows.
     """
-    path = folder / DESCRIPTOR
-    if not path.is_file():
-        raise MissingFileError(
-            f"There is no file {DESCRIPTOR!r} in {folder}. It states which years each table "
-            "covers, which cannot be read off the rows; copy the one of the embedded data set "
-            "and set the coverage of each resource."
-        )
-    try:
-        package = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{DESCRIPTOR}: {str(error)[:200]}; expected a JSON object.") from None
+    remedy = (
+        " It states which years each table covers, which cannot be read off the rows; copy the one"
+        " of the embedded data set and set the coverage of each resource."
+    )
+    package = read_json(folder / DESCRIPTOR, "file", wrong=DataError, remedy=remedy)
     if not isinstance(package, dict):
         raise DataError(f"{DESCRIPTOR}: found a {type(package).__name__}, expected an object.")
     return {table: _coverage(table, package) for table in TABLES}
@@ -220,21 +215,16 @@ def _dicts(values: object) -> list[dict[str, Any]]:
 
 def _coverage(table: str, package: Mapping[str, Any]) -> Coverage:
     resources = [r for r in _dicts(package.get("resources")) if r.get("name") == table]
-    years = resources[0].get("coverage") if resources else None
-    if not isinstance(years, dict) or not _is_span(years, 1, LAST_YEAR):
+    years: Any = resources[0].get("coverage") if resources else None
+    if not _is_span(years, 1, LAST_YEAR):
         raise DataError(
             f"{DESCRIPTOR}, resource {table!r}, property 'coverage': found {shown(years)}, expected"
             f' {{"first": <year>, "last": <year>}}, the calendar years covered, to {LAST_YEAR}.'
         )
     declared, recall = resources[0].get("recall"), None
     if declared is not None:
-        try:
-            recall = Recall(**declared)
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"{DESCRIPTOR}, resource {table!r}, property 'recall': {str(error)[:200]}; expected"
-                " the fields of forecast.sources.tables.Recall."
-            ) from None
+        where = f"{DESCRIPTOR}, resource {table!r}, property 'recall'"
+        recall = checked(Recall, declared, where, wrong=DataError)
     licences = _dicts(package.get("licenses")) or [{}]
     return Coverage(
         first=years["first"],
@@ -247,23 +237,24 @@ def _coverage(table: str, package: Mapping[str, Any]) -> Coverage:
     )
 
 
-def _is_span(years: Mapping[str, Any], first: int, last: int) -> bool:
-    """Whether the first and the last of some years are given, and lie inside others."""
-    begin, end = years.get("first"), years.get("last")
-    return type(begin) is int and type(end) is int and first <= begin <= end <= last
+def _is_span(value: object, first: int, last: int) -> bool:
+    """Whether it is ``{"first": year, "last": year}``, in order and inside two years."""
+    if not isinstance(value, dict):
+        return False
+    ends: list[Any] = [value.get("first"), value.get("last")]
+    return all(type(year) is int for year in ends) and first <= ends[0] <= ends[1] <= last
 
 
 def _column_years(table: str, years: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     """Years of the columns that the descriptor says are covered for less than the table."""
     found = years.get("columns", {})
     valid = isinstance(found, dict) and all(
-        isinstance(span, dict) and _is_span(span, years["first"], years["last"])
-        for span in found.values()
+        _is_span(span, years["first"], years["last"]) for span in found.values()
     )
     if not valid:
         raise DataError(
-            f"{DESCRIPTOR}, resource {table!r}, property 'coverage.columns': found {shown(found)}, "
-            'expected {"<column>": {"first": <year>, "last": <year>}} inside '
+            f"{DESCRIPTOR}, resource {table!r}, property 'coverage.columns': found {shown(found)},"
+            ' expected {"<column>": {"first": <year>, "last": <year>}} inside '
             f"{years['first']}-{years['last']}."
         )
     if strange := [name for name in found if table != "members" or name not in OBLIGATIONS]:

@@ -9,9 +9,10 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from forecast.errors import nearest
+from forecast.documents import Table
+from forecast.errors import nearest, shown
 
 __all__ = [
     "AS_CSV",
@@ -25,7 +26,7 @@ __all__ = [
     "Source",
 ]
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 Text = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Year = Annotated[int, Field(ge=1400, le=2100)]
@@ -36,14 +37,16 @@ R_FILES = (".rds", ".rda", ".rdata")
 #: Files of Stata and R hold what a CSV file of the same name holds.
 AS_CSV = (".dta", *R_FILES)
 
+#: Characters of the longest name of a file; a member of an archive may have 65,535.
+_LONGEST_NAME = 255
 #: What ``#`` stands for in the name of a file: the number of a release, as any author writes it.
 _NUMBER = r"[ _-]*v?\d[\d._]*"
 
 
-class Entry(BaseModel):
+class Entry(Table):
     """A part of the catalogue: strict, and the same for ever."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
 
 class Licence(Entry):
@@ -162,6 +165,8 @@ class OfficialFile(Entry):
 
     def rank(self, name: str) -> int | None:
         """Position in `names` of the first pattern that matches a file name; None for none."""
+        if len(name) > _LONGEST_NAME:
+            return None
         plain = name.lower().removesuffix(".gz")
         for end in AS_CSV:
             if plain.endswith(end):
@@ -222,7 +227,7 @@ class Source(Entry):
     cite: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
     landing: Annotated[str, Field(pattern=r"^https?://\S+$")]
     files: Annotated[dict[Name, OfficialFile], Field(min_length=1)]
-    downloads: dict[Name, Download] = {}
+    downloads: dict[Name, Download] = Field(default_factory=dict)
     note: str = ""
     layout_of: tuple[str, ...] = ()
 
@@ -242,7 +247,7 @@ class Source(Entry):
             if file.download not in self.downloads:
                 near = nearest(file.download, self.downloads)
                 hint = f" Did you mean {near!r}?" if near else ""
-                raise ValueError(f"files.{role}: unknown download {file.download!r}.{hint}")
+                raise ValueError(f"files.{role}: unknown download {shown(file.download)}.{hint}")
             used.add(file.download)
             if self.downloads[file.download].is_archive != bool(file.member):
                 raise ValueError(

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import io
+import lzma
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from forecast.errors import DataError, ForecastError, shown
+from forecast.sources.archive import MAX_RATIO, RATIO_FROM
 from forecast.sources.entries import AS_CSV, R_FILES
 
 __all__ = ["CONVERTED", "as_text"]
 
 #: Endings of the files that `as_text` takes.
 CONVERTED = (".xls", *AS_CSV)
+
+#: How the files of R are packed, by their first bytes.
+_PACKED: Mapping[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
 
 
 @lru_cache(maxsize=2)
@@ -61,6 +74,7 @@ def _of_r(path: Path) -> bytes:
             f"{path.name}: reading files of R needs rdata: `pip install 'alliance-forecast[r]'`."
             " Or write it with `write.csv(…, row.names = FALSE)`, which needs nothing."
         ) from error
+    _refuse_bomb(path)
     rds = path.suffix.lower() == ".rds"
     objects = {path.stem: rdata.read_rds(path)} if rds else rdata.read_rda(path)
     frames = [value for value in objects.values() if isinstance(value, pd.DataFrame)]
@@ -68,6 +82,21 @@ def _of_r(path: Path) -> bytes:
         held = ", ".join(f"{name} ({type(value).__name__})" for name, value in objects.items())
         raise DataError(f"{path.name}: found {held[:200]}, expected one data frame.")
     return _csv(frames[0])
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse a packed file that unpacks to more than any table shrinks from."""
+    with path.open("rb") as raw:
+        head = raw.read(6)
+    unpack = next((unpack for mark, unpack in _PACKED.items() if head.startswith(mark)), None)
+    if unpack is None:
+        return
+    left = max(RATIO_FROM, MAX_RATIO * path.stat().st_size)
+    with unpack(path) as stream:
+        while left >= 0 and (block := stream.read(1 << 20)):
+            left -= len(block)
+    if left < 0:
+        raise DataError(f"{path.name}: no table of data shrinks as much as what is packed in it.")
 
 
 def _workbook(path: Path) -> bytes:

@@ -218,7 +218,9 @@ def _positions(
     return found
 
 
-def _parse(raw: bytes, file: str, header: list[str], wanted: list[int]) -> pa.Table:
+def _parse(
+    raw: bytes, file: str, header: list[str], wanted: list[int], *, block: int = _BLOCK
+) -> pa.Table:
     """The columns wanted as text, named by position."""
     names = [str(i) for i in range(len(header))]
     if not raw.partition(b"\n")[2].strip():
@@ -230,11 +232,7 @@ def _parse(raw: bytes, file: str, header: list[str], wanted: list[int]) -> pa.Ta
         return pa.csv.read_csv(
             pa.BufferReader(raw),
             read_options=pa.csv.ReadOptions(
-                # A record must fit into a block.
-                column_names=names,
-                skip_rows=1,
-                use_threads=False,
-                block_size=_block(raw),
+                column_names=names, skip_rows=1, use_threads=False, block_size=block
             ),
             parse_options=pa.csv.ParseOptions(newlines_in_values=b'"' in raw),
             convert_options=pa.csv.ConvertOptions(
@@ -244,15 +242,12 @@ def _parse(raw: bytes, file: str, header: list[str], wanted: list[int]) -> pa.Ta
             ),
         )
     except pa.ArrowException as error:
+        if "straddling" in str(error) and block < len(raw):  # a record must fit into a block
+            return _parse(raw, file, header, wanted, block=len(raw) + 1)
         for line, fields in _records(raw, file):
             if len(fields) != len(header):
                 raise _damaged(file, line, fields, header) from None
         raise DataError(f"{file}: {str(error)[:200]}. Expected a valid CSV file.") from None
-
-
-def _block(raw: bytes) -> int:
-    longest = max(map(len, raw.split(b"\n")), default=0)
-    return max(_BLOCK, 2 * longest + 2)
 
 
 def no_records(file: str) -> DataError:

@@ -257,6 +257,8 @@ class Recall:
         Standard deviations of the two random walks over ten years.
     """
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
     against: str
     last: int
     share: Mapping[str, float]

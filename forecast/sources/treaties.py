@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.errors import ArgumentError, DataError, MissingFileError
+from forecast.documents import read_toml
+from forecast.errors import ArgumentError, DataError, shown
 from forecast.folders import replace_folder, write_all
 from forecast.paths import data_folder
 from forecast.sources.tables import OBLIGATIONS
@@ -193,15 +193,17 @@ def read_counterparts(path: Path | None = None) -> dict[str, str]:
     From ``data/amendments.toml``: a table ``[atop]`` of our identifiers with ATOP's numbers.
     """
     path = data_folder() / FILE if path is None else path
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingFileError(f"There is no file {path}. Reinstall alliance-forecast.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name}: {error}.") from None
+    content = read_toml(path, "file", wrong=DataError, remedy=" Reinstall alliance-forecast.")
     table = content.get("atop")
-    if not isinstance(table, dict) or not all(type(v) is int for v in table.values()):
-        raise DataError(f"{path.name}: found {table!r}, expected [atop] with identifier = number.")
+    if not isinstance(table, dict):
+        raise DataError(f"{path}: found {shown(table)}, expected [atop] with identifier = number.")
+    ours: dict[int, str] = {}
+    for own, number in table.items():
+        if type(number) is not int or ours.setdefault(number, own) != own:
+            raise DataError(
+                f"{path}: [atop]: {shown(own)} = {shown(number)}: expected a whole number, of one"
+                " treaty each."
+            )
     return {str(own): f"atop-{number}" for own, number in table.items()}
 
 

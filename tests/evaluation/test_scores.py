@@ -119,7 +119,7 @@ def test_interval_score():
     )
     with pytest.raises(ArgumentError, match="`lower` is above `upper` at index 0"):
         scores.interval_score([1.0], [2.0], [0.0], level=0.9)
-    with pytest.raises(ArgumentError, match="`level`"):
+    with pytest.raises(ArgumentError, match="level="):
         scores.interval_score(y, low, high, level=1.0)
 
 

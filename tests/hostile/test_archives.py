@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import struct
 import tempfile
 import zipfile
@@ -174,6 +176,14 @@ def test_a_packed_bomb_is_refused_before_it_fills_the_memory(
     path.write_bytes(gzip.compress(b"ccode,year,share\n" + b"2,1900,0.5\n" * 300_000, mtime=0))
     error = reading_or_error(lambda: call(path), "bomb.csv.gz")
     assert "no table of data shrinks that much" in str(error)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_bomb_in_a_file_of_r_is_refused(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = tmp_path / "bomb.rds"
+    path.write_bytes(pack(b"X\n" + bytes(20_000_000)))
+    error = reading_or_error(lambda: read_official(path, KINDS), "bomb.rds")
+    assert "no table of data shrinks as much" in str(error)
 
 
 #: Sources and the names under which a user's copy of their files is known.

@@ -14,7 +14,7 @@ from support.crash import Outcome, leaves, start
 from support.kept import KEPT, SOURCE, Kept, accept
 from support.tries import TRIES
 
-from forecast import exchange
+from forecast import exchange, files
 from forecast.errors import StorageError
 from forecast.files import MARKER, sha256_of, unseal
 from forecast.folders import write_files
@@ -102,16 +102,16 @@ def test_the_first_acceptance_of_a_source_is_decided_once(number: int, tmp_path:
 def test_files_of_several_writers_in_one_folder_are_all_there(number: int, tmp_path: Path) -> None:
     for turn in range(ROUNDS):
         folder = tmp_path / str(turn)
-        files = [{f"{i}.txt": bytes([65 + i]) * 1000, "all.txt": b"x"} for i in range(number)]
-        assert not problems(together([partial(write_files, folder, own) for own in files]))
-        assert set(unseal(folder, MARKER)["files"]) == {name for own in files for name in own}
-        assert leaves(folder) == {MARKER, *(name for own in files for name in own)}
+        each = [{f"{i}.txt": bytes([65 + i]) * 1000, "all.txt": b"x"} for i in range(number)]
+        assert not problems(together([partial(write_files, folder, own) for own in each]))
+        assert set(unseal(folder, MARKER)["files"]) == {name for own in each for name in own}
+        assert leaves(folder) == {MARKER, *(name for own in each for name in own)}
 
 
 def test_a_second_writer_waits_and_goes_on_or_is_told_who_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, files = tmp_path / "out", {"a.txt": b"a"}
+    folder, content = tmp_path / "out", {"a.txt": b"a"}
     holding, told = os.pipe()
     reader, writer = os.pipe()
 
@@ -126,13 +126,13 @@ def test_a_second_writer_waits_and_goes_on_or_is_told_who_writes(
     monkeypatch.setattr(exchange, "WAIT", 0.1)
     who = f"{re.escape(str(folder))} is being written by another.* process {child.pid} on .*UTC"
     with pytest.raises(StorageError, match=who):
-        write_files(folder, files)
+        write_files(folder, content)
     assert leaves(folder) == {".alliance-forecast.lock"}
     monkeypatch.setattr(exchange, "WAIT", 60.0)
 
     def wait() -> None:
         os.close(writer)
-        write_files(folder, files)
+        write_files(folder, content)
 
     waiting = start(wait)
     os.close(writer)
@@ -141,3 +141,19 @@ def test_a_second_writer_waits_and_goes_on_or_is_told_who_writes(
     assert child.end().done
     assert waiting.end().done
     assert leaves(folder) == {"a.txt", MARKER}
+
+
+def test_a_change_that_comes_between_is_no_damage_to_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(tmp_path, {"a.txt": b"old", "b.txt": b"old"})
+    check, new = files.check_file, {"a.txt": b"new", "b.txt": b"new"}
+
+    def check_after_a_change(*args: Any, **named: Any) -> None:
+        monkeypatch.setattr(files, "check_file", check)
+        write_files(tmp_path, new)
+        check(*args, **named)
+
+    monkeypatch.setattr(files, "check_file", check_after_a_change)
+    found = unseal(tmp_path, MARKER)
+    assert found["files"] == {name: files.facts_of(content) for name, content in new.items()}

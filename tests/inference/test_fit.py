@@ -189,7 +189,7 @@ def test_id_changes_with_all_that_matters(panel):
         ({"method": "laplce"}, UnknownNameError, "Did you mean 'laplace'"),
         ({"seed": -1}, ArgumentError, "seed=-1"),
         ({"seed": 1.5}, ArgumentError, "seed=1.5"),
-        ({"draws": 5}, ArgumentError, "draws=5, expected an integer of 100"),
+        ({"draws": 5}, ArgumentError, "draws=5: expected a whole number, 100"),
         ({"chains": 0}, ArgumentError, "chains=0"),
         ({"tune": True}, ArgumentError, "tune=True"),
     ],

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.findings import make_simulation, make_tables
 
+from forecast.csv_text import as_csv
 from forecast.plot.world import BINS, geometry
 from forecast.report import scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
-from forecast.report.files import as_csv, digest, rounded
+from forecast.report.files import digest, rounded
 from forecast.report.page import _least
 from forecast.report.pairs import bin_labels
 from forecast.report.summary import _trust
@@ -64,7 +65,7 @@ def test_digest_sees_every_number_but_not_noise_beyond_twelve_digits() -> None:
     other = table.assign(x=table["x"] * (1 + 1e-11))
 
     def of(frame: pd.DataFrame, name: str = "t") -> str:
-        return digest(as_csv({name: rounded(frame)}))
+        return digest({name: as_csv(rounded(frame))})
 
     plain = of(table)
     assert of(noise) == plain
@@ -87,7 +88,7 @@ def test_csv_reads_back_as_it_was() -> None:
         {"name": ['a, "b"', "é"], "x": [1 / 3, np.nan], "n": [1, 2], "ok": [True, False],
          "many": [["p", "q"], []], "none": [None, None]}
     )  # fmt: skip
-    back = pd.read_csv(io.BytesIO(as_csv({"t": table})["t"]))
+    back = pd.read_csv(io.BytesIO(as_csv(table)))
     pd.testing.assert_frame_equal(back[["name", "x", "n", "ok"]], table[["name", "x", "n", "ok"]])
     assert back["many"].tolist() == ["['p', 'q']", "[]"] and back["none"].isna().all()
 

@@ -145,17 +145,21 @@ def test_a_file_says_the_same_as_the_methods(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name = 1", "'name'"),
-        ('nmae = "x"', "Did you mean 'name'"),
+        ("name = 1", "name of a scenario is 1"),
+        ('nmae = "x"', "did you mean 'name'"),
         ('name = "x"\n[[edit]]\naction = "jion"\nalliance="N"\nwhen=2027', "action"),
         (
             'name = "x"\n[[edit]]\naction = "join"\naliance="N"\nwhen=2027',
-            "Did you mean 'alliance'",
+            "did you mean 'alliance'",
         ),
         ('name = "x"\n[[edit]]\naction = "join"\nalliance="N"', "when"),
-        ('name = "x"\n[[edit]]\naction="join"\nalliance="N"\nwhen="never"', "edit 1"),
+        (
+            'name = "x"\n[[edit]]\naction="join"\nalliance="N"\nwhen="never"',
+            "[[edit]] 1: `when` is 'never'",
+        ),
         ('name = "x"\n[[edit]]\naction="amend"\nalliance="N"\nwhen=2027', "obligations"),
-        ("name = ", "not valid TOML"),
+        (f'name = "{"x" * 101}"', "expected 1 to 100 characters"),
+        ("name = ", "not a valid TOML file"),
     ],
 )
 def test_a_bad_file_is_refused_with_the_place(tmp_path: Path, text: str, words: str) -> None:

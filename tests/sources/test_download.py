@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import time
@@ -22,7 +23,7 @@ from support.publisher import (
     whole,
 )
 
-from forecast.errors import ArgumentError, DownloadError
+from forecast.errors import ArgumentError, DownloadError, StorageError
 from forecast.sources.download import Network, fetch
 
 BODY = bytes(range(256)) * 1200
@@ -173,6 +174,17 @@ def test_sizes_are_bounded(server: Publisher, tmp_path: Path) -> None:
     url = server.offer("/f.csv", chunked(BODY))
     with pytest.raises(DownloadError, match="more bytes"):
         fetch(url, tmp_path / "f.csv", network=small)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_without_room_is_refused_before_it_comes(
+    server: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr("forecast.folders.shutil.disk_usage", lambda _: full)
+    url = server.offer("/f.csv", whole(BODY))
+    with pytest.raises(StorageError, match=r"about 0\.3 MB are needed, 0\.0 MB are free"):
+        fetch(url, tmp_path / "f.csv", network=Network())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -291,7 +291,7 @@ def test_an_unknown_kind(tiny_tables):
         ("a.toml", "[conflict]\nname='x'\n", DataError, "an array of tables"),
         ("a.toml", "conflict = 3\n", DataError, "an array of tables"),
         ("a.toml", "name = 3\n", DataError, "text in quotes"),
-        ("a.toml", "x = [\n", DataError, "expected TOML"),
+        ("a.toml", "x = [\n", DataError, "not a valid TOML file"),
         ("a.toml", "x=" + "[" * 3000, DataError, "a.toml"),
         ("a.toml", "\n\n[[exit]]\nstate = {}\n", DataError, "row 3, column 'state'"),
         ("a.toml", "", DataError, "has no change"),

@@ -169,7 +169,7 @@ def attempt(
 
 def _contents(root: Path) -> dict[str, tuple[int, ...]]:
     """Inode, size and time of every file below a folder."""
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for folder, _, names in os.walk(root):
         for name in names:
             about = os.lstat(os.path.join(folder, name))
@@ -250,19 +250,19 @@ class _Disk:
             full = os.path.normpath(os.path.join(start, os.fsdecode(path)))
         return full if full == self.root or full.startswith(self.root + os.sep) else None
 
-    def folder(self, path: str) -> tuple[int, int, str]:
-        """Inode and a descriptor of the folder of a path, wherever it is moved; the name in it."""
+    def folder(self, path: str) -> tuple[int, str]:
+        """Inode of the folder of a path, which is held wherever it is moved; the name in it."""
         parent, name = os.path.split(path)
         inode = os.stat(parent).st_ino
         if inode not in self.folders:
             self.folders[inode] = self.real.open(parent, os.O_PATH | os.O_DIRECTORY)
-        return inode, self.folders[inode], name
+        return inode, name
 
     def later(self, path: str, undo: Callable[[int, str], None]) -> None:
         """Remember how the change of a name is undone, until its folder is flushed."""
         if self.mode == "blackout":
-            inode, folder, name = self.folder(path)
-            self.pending.append((inode, lambda: undo(folder, name)))
+            inode, name = self.folder(path)
+            self.pending.append((inode, lambda: undo(self.folders[inode], name)))
 
     def keep(self, path: str) -> Callable[[int, str], None]:
         """How the name is given back what it stands for now."""
@@ -270,7 +270,13 @@ class _Disk:
             return lambda folder, name: None
         about = os.lstat(path)
         if stat.S_ISDIR(about.st_mode):
-            return lambda folder, name: self.real.mkdir(name, about.st_mode, dir_fd=folder)
+
+            def again(folder: int, name: str) -> None:
+                self.real.mkdir(name, about.st_mode, dir_fd=folder)
+                # What was in it comes back into this one.
+                self.folders[about.st_ino] = self.real.open(name, os.O_PATH, dir_fd=folder)
+
+            return again
         self.saved += 1
         kept = os.path.join(str(self.aside), str(self.saved))
         self.real.link(path, kept, follow_symlinks=False)
@@ -295,7 +301,7 @@ class _Disk:
         """Put this between the process and its files, for good."""
         for name in _WRAPPED:
             setattr(os, name, getattr(self, f"on_{name}"))
-        io.open = self.open_file  # type: ignore[assignment]
+        io.open = self.open_file
         builtins.open = self.open_file
 
     def opening(self, path: str) -> Callable[[int], None]:
@@ -392,10 +398,10 @@ class _Disk:
         self.event("rename", after)
         displaced = self.keep(after)
         if self.mode == "blackout":
-            _, origin, old = self.folder(before)
+            origin, old = self.folder(before)
 
             def undo(folder: int, name: str) -> None:
-                move(name, old, src_dir_fd=folder, dst_dir_fd=origin)
+                move(name, old, src_dir_fd=folder, dst_dir_fd=self.folders[origin])
                 displaced(folder, name)
 
             self.later(after, undo)

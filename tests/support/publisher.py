@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -260,3 +262,81 @@ def redirect(to: str) -> Answer:
         time.sleep(0.05)
 
     return answer
+
+
+def raw(*pieces: bytes | float) -> Answer:
+    """These bytes, with pauses (seconds) between them; then the connection ends."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                handler.wfile.write(piece)
+            else:
+                time.sleep(piece)
+
+    return answer
+
+
+def dripped(head: bytes, slow: bytes, pause: float = 0.02) -> Answer:
+    """The head at once, then one byte at a time, and that without end."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(head)
+        while True:
+            for number in slow:
+                handler.wfile.write(bytes([number]))
+                time.sleep(pause)
+
+    return answer
+
+
+def endless(head: bytes, more: bytes) -> Answer:
+    """The head, then the same as fast as it is taken."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(head)
+        while True:
+            handler.wfile.write(more)
+
+    return answer
+
+
+def reset(before: bytes = b"") -> Answer:
+    """These bytes; then the connection is torn down, not ended."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(before)
+        time.sleep(0.05)
+        tear(handler.connection)
+
+    return answer
+
+
+def tear(connection: socket.socket) -> None:
+    """End a connection with a reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    socket.close(connection.detach())  # at once, whatever files it has
+
+
+@contextmanager
+def listening(talk: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Host and port of a server that speaks no HTTP: `talk` has each connection as accepted."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def talks(connection: socket.socket) -> None:
+            with suppress(OSError), connection:
+                talk(connection)
+
+        def accept() -> None:
+            with suppress(OSError):  # until the server is closed
+                while True:
+                    connection, _ = server.accept()
+                    threading.Thread(target=talks, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"localhost:{server.getsockname()[1]}"
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)

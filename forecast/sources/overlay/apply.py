@@ -16,8 +16,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from forecast.disk import flush, told, write_atomically
+from forecast.documents import read_json
 from forecast.errors import ArgumentError, ChangedFileError, DataError, UnknownNameError
-from forecast.exchange import flush, held, told, write_atomically
+from forecast.exchange import held
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
 from forecast.sources.checking import validate
@@ -270,29 +272,23 @@ def keep(
     with which one that was added later does not fit, is a DataError, and nothing is kept.
     """
     with held(_folder(cache)):
-        return _keep(amendment, origin=origin, replace=replace, cache=cache)
-
-
-def _keep(amendment: Amendment, *, origin: str, replace: bool, cache: Path | None) -> Tables:
-    others = kept(cache)
-    twin = next((one for one in others if one.amendment.name == amendment.name), None)
-    if twin is not None and not replace and twin.amendment.label != amendment.label:
-        raise ArgumentError(
-            f"Another amendment is kept under the name {amendment.name!r}"
-            f" ({twin.amendment.label}, of {twin.added[:10]}). Give this one another name (--name),"
-            " or let it take the other's place (--replace)."
-        )
-    added = datetime.now(UTC).isoformat(timespec="microseconds") if twin is None else twin.added
-    new = Kept(amendment, added=added, origin=origin)
-    after = sorted(
-        [one for one in others if one is not twin] + [new],
-        key=lambda one: (one.added, one.amendment.name),
-    )
-    tables = _checked(after, amendment.data, cache)
-    content = {"version": VERSION, **new.to_dict()}
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(_folder(cache) / f"{amendment.name}.json", text.encode("utf-8"))
-    return tables
+        others = kept(cache)
+        twin = next((one for one in others if one.amendment.name == amendment.name), None)
+        if twin is not None and not replace and twin.amendment.label != amendment.label:
+            raise ArgumentError(
+                f"Another amendment is kept under the name {amendment.name!r}"
+                f" ({twin.amendment.label}, of {twin.added[:10]}). Give this one another name"
+                " (--name), or let it take the other's place (--replace)."
+            )
+        added = datetime.now(UTC).isoformat(timespec="microseconds") if twin is None else twin.added
+        new = Kept(amendment, added=added, origin=origin)
+        after = [*(one for one in others if one is not twin), new]
+        after.sort(key=lambda one: (one.added, one.amendment.name))
+        tables = _checked(after, amendment.data, cache)
+        content = {"version": VERSION, **new.to_dict()}
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        write_atomically(_folder(cache) / f"{amendment.name}.json", text.encode("utf-8"))
+        return tables
 
 
 def remove(name: str, *, cache: Path | None = None) -> Kept:
@@ -301,26 +297,23 @@ def remove(name: str, *, cache: Path | None = None) -> Kept:
     If one that was added later builds on it, it is a DataError and nothing is removed.
     """
     with held(_folder(cache)):
-        return _remove(name, cache)
-
-
-def _remove(name: str, cache: Path | None) -> Kept:
-    found = {one.amendment.name: one for one in kept(cache)}
-    if name not in found:
-        raise UnknownNameError("amendment", name, found, "`forecast data amend --list` has them.")
-    own = found.pop(name)
-    later = [one for one in found.values() if one.added > own.added]
-    if any(one.amendment.data == own.amendment.data for one in later):
-        try:
-            _checked(list(found.values()), own.amendment.data, cache)
-        except DataError as error:
-            raise DataError(
-                f"Without {name!r} one that was added later does not fit any more: {error}"
-            ) from None
-    with told(_folder(cache)):
-        (_folder(cache) / f"{name}.json").unlink()
-        flush(_folder(cache))
-    return own
+        found = {one.amendment.name: one for one in kept(cache)}
+        if name not in found:
+            detail = "`forecast data amend --list` has them."
+            raise UnknownNameError("amendment", name, found, detail)
+        own = found.pop(name)
+        later = [one for one in found.values() if one.added > own.added]
+        if any(one.amendment.data == own.amendment.data for one in later):
+            try:
+                _checked(list(found.values()), own.amendment.data, cache)
+            except DataError as error:
+                raise DataError(
+                    f"Without {name!r} one that was added later does not fit any more: {error}"
+                ) from None
+        with told(_folder(cache)):
+            (_folder(cache) / f"{name}.json").unlink()
+            flush(_folder(cache))
+        return own
 
 
 def chosen(data: object, amend: Amend) -> tuple[Amendment, ...]:
@@ -384,7 +377,7 @@ def _folder(cache: Path | None) -> Path:
 
 def _read(path: Path) -> Kept:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, "file", wrong=ChangedFileError)
         changes = [
             Change(str(c.pop("change")), {str(k): str(v) for k, v in c.items()}, path.name, i + 1)
             for i, c in enumerate([dict(record) for record in content["changes"]])

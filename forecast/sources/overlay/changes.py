@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,7 +19,8 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from forecast.errors import ArgumentError, DataError, MissingFileError, nearest
+from forecast.documents import opened, read_text, toml_of
+from forecast.errors import ArgumentError, DataError, nearest, shown
 from forecast.sources.cells import Kind, cell_error, parse_column
 from forecast.sources.checking import kinds
 from forecast.sources.reader import read_cells
@@ -118,12 +118,12 @@ class Amendment:
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
             raise ArgumentError(
-                f"name={self.name!r}: expected up to 64 letters, digits, '_', '.' and '-', the "
-                "first a letter or digit."
+                f"name={shown(self.name)}: expected up to 64 letters, digits, '_', '.' and '-', "
+                "the first a letter or digit."
             )
         if self.data not in DATA:
             raise ArgumentError(
-                f"data={self.data!r} of the amendment {self.name!r}: expected one of "
+                f"data={shown(self.data)} of the amendment {self.name!r}: expected one of "
                 f"{', '.join(DATA)}."
             )
         if not self.changes:
@@ -176,21 +176,23 @@ def read_amendment(
         Names file, row and column, what was found and what was expected.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(
-            f"There is no file {str(path)!r}. `forecast data amend --example` prints one to start "
-            "from."
-        )
-    kind = path.suffix.lower()
+    with opened(
+        path, "file", wrong=DataError,
+        remedy=" `forecast data amend --example` prints one to start from.",
+    ):  # fmt: skip
+        kind = path.suffix.lower()
     if kind not in (".csv", ".toml"):
         raise ArgumentError(f"{path.name}: expected a file that ends in .csv or .toml.")
     top: dict[str, str] = {}
     changes = _from_csv(path) if kind == ".csv" else _from_toml(path, top)
-    return Amendment(
-        name=name or top.get("name", path.stem),
-        data=data or top.get("data", DATA[0]),
-        changes=tuple(changes),
-    )
+    try:
+        return Amendment(
+            name=name or top.get("name", path.stem),
+            data=data or top.get("data", DATA[0]),
+            changes=tuple(changes),
+        )
+    except (ArgumentError, DataError) as error:
+        raise type(error)(f"{path.name}: {error}") from None
 
 
 #: Columns of the tables by the names that they have in a change.
@@ -246,11 +248,8 @@ def _from_csv(path: Path) -> list[Change]:
 
 
 def _from_toml(path: Path, top: dict[str, str]) -> list[Change]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise DataError(f"{path.name}: {str(error)[:300]}; expected TOML in UTF-8.") from None
+    text = read_text(path, "file", wrong=DataError)
+    content = toml_of(text, path.name, wrong=DataError)
     changes = []
     for kind, value in content.items():
         if kind in ("name", "data"):
@@ -264,10 +263,11 @@ def _from_toml(path: Path, top: dict[str, str]) -> list[Change]:
                 f"{path.name}, {kind!r}: found {type(value).__name__}, expected an array of "
                 f"tables: a line [[{kind}]] above each change."
             )
-        heads = [m.start() for m in re.finditer(rf"^[ \t]*\[\[[ \t]*{kind}[ \t]*\]\]", text, re.M)]
-        exact = len(heads) == len(value)
-        for i, record in enumerate(value):
-            row = text.count("\n", 0, heads[i]) + 1 if exact else i + 1
+        head = re.compile(rf"[ \t]*\[\[[ \t]*{kind}[ \t]*\]\]")
+        rows = [row for row, line in enumerate(text.split("\n"), 1) if head.match(line)]
+        if len(rows) != len(value):
+            rows = list(range(1, len(value) + 1))
+        for row, record in zip(rows, value, strict=True):
             changes.append(_change(kind, record, path.name, row))
     return changes
 
