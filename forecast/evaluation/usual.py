@@ -1,4 +1,4 @@
-"""The usual plan of a backtest: that of a model, the years, the seed, and the rows that there are."""
+"""The usual plan of a backtest: of a model, its years and seed, and the rows that there are."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def plan_of(
         raise ArgumentError(f"years={years!r}: expected first and last origin.") from None
     ahead = (1,) if horizon is None else (horizon,) if isinstance(horizon, int) else horizon
     own: dict[str, Any] = {}
-    if panel is not None and panel.world is None:
+    a_model = isinstance(plan, str | Path | ModelSpec)
+    if panel is not None and panel.world is None and a_model:
         own["baselines"] = _possible(load_model(plan), panel)
     return BacktestPlan(model=plan, origins=origins, horizons=tuple(ahead), seed=seed, **own)
 

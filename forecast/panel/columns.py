@@ -147,7 +147,8 @@ def put_columns(
         values = values_of(frame, name)
         each = [np.where(p >= 0, values[p], np.nan) for p in places]
         column = each[0] if side == "none" else COMBINE[side](each[0], each[-1])
-        about = {_OWN: kind, "lag": lag, "side": side, "covers": covered(column, then)}
+        about: dict[str, Any] = {_OWN: kind, "lag": lag, "covers": covered(column, then)}
+        about |= {} if side == "none" else {"side": side}
         made[name] = ("row", column, about)
     return panel.data.assign(made)
 
