@@ -291,27 +291,23 @@ def row_names(panel: Panel, rows: xr.Dataset | None = None) -> dict[str, npt.NDA
     the panel holds is itself.
     """
     rows = panel.data if rows is None else rows
-    labels, tables = _labels(panel), None
+    labels, ours = _labels(panel), panel.data.attrs.get("codes") != "labels"
+    tables = _tables(panel)
+    known = set(tables.states["ccode"].tolist()) if ours and not labels else set()
+
+    def name(code: int, year: int) -> str:
+        if code in labels:
+            return name_in_year(code, labels[code], year) if ours else labels[code]
+        return state_label(tables, code, year=year) if code in known else str(code)
+
     found: dict[str, npt.NDArray[np.object_]] = {}
-    for coordinate in ("ccode", "ccode_a", "ccode_b"):
-        if coordinate not in rows.variables:
-            continue
-        year = rows["year"].to_numpy().astype(np.int64)
-        key, back = np.unique(
-            rows[coordinate].to_numpy().astype(np.int64) * 10_000 + year, return_inverse=True
-        )
-        texts = np.empty(key.size, dtype=object)
-        for i, (code, when) in enumerate(zip(*np.divmod(key, 10_000), strict=True)):
-            if int(code) in labels:
-                name = labels[int(code)]
-                of_ours = panel.data.attrs.get("codes") == "cow"
-                texts[i] = name_in_year(int(code), name, int(when)) if of_ours else name
-                continue
-            if tables is None:
-                tables = _tables(panel)
-            known = int(code) in set(tables.states["ccode"]) if tables is not None else False
-            texts[i] = state_label(tables, int(code), year=int(when)) if known else str(code)
-        found[coordinate.replace("ccode", "state")] = texts[back]
+    year = rows["year"].to_numpy().astype(np.int64)
+    for side in ("ccode", "ccode_a", "ccode_b"):
+        if side in rows.variables:
+            code = rows[side].to_numpy().astype(np.int64)
+            key, back = np.unique(code * 10_000 + year, return_inverse=True)
+            texts = np.array([name(*divmod(k, 10_000)) for k in key.tolist()], dtype=object)
+            found[side.replace("ccode", "state")] = texts[back]
     return found
 
 
