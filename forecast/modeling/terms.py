@@ -26,8 +26,9 @@ ALLIANCE_FAMILIES: tuple[str, ...] = get_args(_AllianceFamily)
 #: Every other family that a term may be of.
 OTHER_FAMILIES: tuple[str, ...] = get_args(_OtherFamily)
 
-# Files and columns are called by it.
-Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]*$", max_length=200)]
+# Files and columns are called by it, a user's own among them.
+_NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
+Name = Annotated[str, StringConstraints(strict=True, pattern=_NAME, max_length=200)]
 Prose = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
 _Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]

@@ -118,6 +118,9 @@ def initiation(
     ArgumentError, UnknownNameError
         A fit of another unit, an edit that cannot be, an argument out of range.
     """
+    from forecast.inference.fit import as_fit
+
+    fit = as_fit(fit, "initiation(fit, scenario)")
     tables, origin = _directed_tables(fit), origin_of(fit)
     check_level(level)
     first = scenario.first_year

@@ -261,3 +261,10 @@ def test_names_of_the_rows_of_our_panels(tiny_panel, tables):
     }  # fmt: skip
     labels = json.loads(fc.panel_from_frame(ROWS, outcome="mid").data.attrs["labels"])
     assert labels["365"] == "Russia/Soviet Union"
+
+
+def test_columns_in_capitals_are_terms():
+    frame = many().rename(columns={"x": "GDP_pc", "mid": "MID"})
+    panel = fc.panel_from_frame(frame, outcome="MID", a="one", b="two")
+    spec = own_model(outcome="MID", term=[term("GDP_pc")])
+    assert fc.fit(spec, panel, seed=1, draws=100).encoding.names == ("intercept", "GDP_pc")
