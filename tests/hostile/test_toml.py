@@ -123,7 +123,7 @@ CASES = [
     ("scenario", f'name = "x"\n{_EDIT}obligations = true', ["[[edit]] 1", "`obligations` is True"]),
     ("scenario", f'name = "x"\n{_EDIT}obligations = [["a"]]', ["[[edit]] 1", "Unknown obligation"]),
     ("scenario", 'name = "x"\nedit = true', ["edit = True", "list"]),
-    ("scenario", f'name = "x"\n{_EDIT}states = {"[" * 3000}', ["nested too deep"]),
+    ("scenario", f'name = "x"\n{_EDIT}states = {"[" * 3000}{"]" * 3000}', ["nested"]),
     ("scenario", f'name = "x"\n\n{_EDIT}states = {"9" * 10000}', ["line 7", "1,000 digits"]),
     ("scenario", f'name = "{"x" * 300}"', ["name", "300 characters", "100"]),
     ("scenario", 'name = "a\\u0000b"', ["name", "printed"]),

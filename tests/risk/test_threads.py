@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -24,7 +25,7 @@ from forecast.sources.tables import Tables
 from forecast.store import open_store
 
 #: The module: `forecast.risk` is the function.
-query = sys.modules["forecast.risk.query"]
+query = import_module("forecast.risk.query")
 THREADS = 8
 
 
@@ -100,31 +101,47 @@ def test_eight_threads_get_what_one_gets(
                 assert answer == expected[i]
 
 
+class Drawn:
+    """What is remembered of a fit, without its draws."""
+
+    nbytes = 100
+
+    def __init__(self, fit: Fit, *, horizon: int, draws: int | None, seed: int) -> None:
+        self.horizon, self.seed = horizon, seed
+
+
+@pytest.fixture
+def remembered(few: Fit, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Any]:
+    """Outlook of a seed, made or remembered."""
+    forget()
+    monkeypatch.setattr(import_module("forecast.risk.outlook"), "Outlook", Drawn)
+    return lambda seed: query._outlook(few, 1, 10, seed, lambda: None)
+
+
 def test_many_fits_crowd_each_other_out(
-    folder: Path, few: Fit, monkeypatch: pytest.MonkeyPatch
+    remembered: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than are remembered: what one thread reads, another lets go."""
     monkeypatch.setattr(query, "_REMEMBERED", 1)
     monkeypatch.setattr(query, "_ROOM", 0)
-    ask = [partial(forecast.risk, few, "IND", "PAK", draws=20, seed=s) for s in range(3)]
-    expected = [_plain(one()) for one in ask]
 
     def work(number: int) -> None:
-        for i in range(number, number + 6):
-            assert _plain(ask[i % 3]()) == expected[i % 3]
+        for i in range(number, number + 2000):
+            assert remembered(i % 3).seed == i % 3
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(work, range(THREADS)))
 
 
-def test_as_many_are_remembered_as_have_room(few: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    forget()
+def test_as_many_are_remembered_as_have_room(
+    remembered: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for seed in range(7):
-        forecast.risk(few, "IND", "PAK", draws=10, seed=seed)
+        remembered(seed)
     assert len(query._OUTLOOKS) == 7
-    monkeypatch.setattr(query, "_ROOM", 5 * next(iter(query._OUTLOOKS.values())).nbytes)
-    forecast.risk(few, "IND", "PAK", draws=10, seed=7)
+    monkeypatch.setattr(query, "_ROOM", 5 * Drawn.nbytes)
+    remembered(7)
     assert [seed for _, _, seed in query._OUTLOOKS] == [3, 4, 5, 6, 7]
     monkeypatch.setattr(query, "_ROOM", 0)
-    forecast.risk(few, "IND", "PAK", draws=10, seed=8)
+    remembered(8)
     assert [seed for _, _, seed in query._OUTLOOKS] == [5, 6, 7, 8]

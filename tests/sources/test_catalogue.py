@@ -580,9 +580,12 @@ def test_a_hash_that_the_catalogue_states(
 
 def test_what_a_publisher_sends_instead(small: Publisher, cache: Path, tmp_path: Path) -> None:
     small.offer("/states2016.csv", whole(b"<!doctype html><p>Please accept our terms"))
-    with pytest.raises(DataError, match="web page"):
+    with pytest.raises(DownloadError, match="web page"):
         get("plain", network=FAST)
     small.offer("/States.zip", whole(b"<!doctype html>"))
+    with pytest.raises(DownloadError, match="web page"):
+        get("zipped", network=FAST)
+    small.offer("/States.zip", whole(b"an archive"))
     with pytest.raises(DataError, match="not a zip archive"):
         get("zipped", network=FAST)
     evil = make_zip(tmp_path / "e.zip", {"inner.zip": b"", "../../evil.csv": b"x"}).read_bytes()

@@ -32,6 +32,8 @@ def run(call: int, number: int, times: int, command: list[str], err: int) -> Non
             if call <= seen < call + 50 * times and not (seen - call) % 50:
                 os.kill(os.getpid(), number)
 
+    # A shell has its jobs in the background ignore it, which a command respects.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGINT)
     sys.setprofile(count)
     sys.exit(main())
