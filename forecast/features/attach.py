@@ -131,6 +131,10 @@ def _keys(frame: pd.DataFrame, a: str | None, b: str | None) -> tuple[tuple[str,
 def _requests(features: Sequence[str | FeatureRequest], *, pair: bool) -> list[FeatureRequest]:
     if isinstance(features, str | FeatureRequest):
         features = [features]
+    if not isinstance(features, Sequence):
+        raise ArgumentError(
+            f"features: found {shown(features)}, expected names of features or FeatureRequest."
+        )
     found: list[FeatureRequest] = []
     for feature in features:
         if isinstance(feature, FeatureRequest):

@@ -133,7 +133,7 @@ def put_columns(
     then = panel.data["year"].to_numpy().astype(np.int64) - lag
     at = np.zeros_like(then) if years is None else then
     kind = ("year", "state", "pair")[len(codes)]
-    either = kind == "pair" and panel.unit == "dyad-year" and side == "none"
+    either = kind == "pair" and panel.unit != "directed-dyad-year" and side == "none"
     when = np.zeros(len(frame), dtype=np.int64) if years is None else years
     find = _Finder(frame, codes, when, either_way=either)
     if kind == "pair":
@@ -250,6 +250,8 @@ def values_of(frame: pd.DataFrame, name: str) -> FloatArray:
     column = column_of(frame, name, "column")
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
+    if column.dtype.kind in "mMc":
+        column = column.astype(str).where(column.notna(), None)
     if column.dtype.kind in "biuf" or pd.api.types.is_numeric_dtype(column):
         return column.to_numpy(dtype=float, na_value=np.nan)
     numbers = pd.to_numeric(column, errors="coerce")

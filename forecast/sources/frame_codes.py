@@ -40,6 +40,9 @@ _LEFT: Mapping[int, str] = {
     337: "Tuscany", 730: "Korea",
 }  # fmt: skip
 
+#: Largest number of a state: a pair is one number of both.
+_MOST = 99_999
+
 #: Names under which columns of states go, tried in this order where none is given.
 _PAIRS: tuple[tuple[str, str], ...] = (
     ("ccode_a", "ccode_b"), ("ccode1", "ccode2"), ("statea", "stateb"), ("state_a", "state_b"),
@@ -98,7 +101,7 @@ def column_of(frame: pd.DataFrame, name: str, argument: str) -> pd.Series:
                 f"{argument}={name!r}: the frame has {found.shape[1]} such columns."
             )
         return pd.Series(found.reset_index(drop=True))
-    if name in frame.index.names:
+    if name is not None and name in frame.index.names:
         return pd.Series(frame.index.get_level_values(name))
     columns = [str(c) for c in (*frame.columns, *(n for n in frame.index.names if n is not None))]
     listed = ", ".join(columns[:20]) + (", …" if len(columns) > 20 else "")
@@ -199,6 +202,9 @@ def state_columns(
                 f"has no COW number in {years[row]}; take such rows out, or say codes='labels'."
             )
     used = np.unique(np.concatenate([np.unique(each) for each in found])).tolist()
+    if not gaps and used and not 0 < used[0] <= used[-1] <= _MOST:
+        wrong = used[0] if used[0] < 1 else used[-1]
+        raise DataError(f"state {wrong}: expected a number from 1 to {_MOST:,}, or codes='labels'.")
     return StateColumns(tuple(found), "cow", {c: known.get(c, str(c)) for c in used if c})
 
 
@@ -308,6 +314,8 @@ def _labelled(columns: Sequence[pd.Series]) -> StateColumns:
     """Numbers from 1 that stand for labels, in the order of the labels."""
     texts = [column.map(_text, na_action="ignore") for column in columns]
     labels = sorted(set().union(*(set(text.dropna()) for text in texts)))
+    if len(labels) > _MOST:
+        raise DataError(f"found {len(labels):,} labels of states, expected at most {_MOST:,}.")
     number = {label: i for i, label in enumerate(labels, start=1)}
     codes = tuple(
         text.map(number).fillna(NO_STATE).to_numpy(dtype=np.int64, na_value=NO_STATE)

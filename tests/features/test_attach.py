@@ -96,6 +96,7 @@ def test_state_years_and_keys_in_the_index(whole):
     [
         ({}, {"features": ["peace_year"]}, UnknownNameError, "Did you mean 'peace_years'"),
         ({}, {"features": [3]}, ArgumentError, "features: found 3, expected names"),
+        ({}, {"features": None}, ArgumentError, "features: found None, expected names"),
         ({}, {"features": []}, ArgumentError, "features: expected at least one"),
         ({"peace_years": 1}, {}, ArgumentError, "has a column 'peace_years' already"),
         ({}, {"lag": 0.5}, ArgumentError, "lag=0.5: expected whole years"),

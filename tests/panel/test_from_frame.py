@@ -153,6 +153,8 @@ def test_keys_in_the_index():
         ({}, {"unit": "dispute-dyad"}, "a frame may be of dyad-year, directed-dyad-year"),
         ({}, {"codes": "iso"}, "codes='iso': expected one of auto, cow"),
         ({}, {"lead": 1.5}, "lead=1.5: expected whole years"),
+        ({}, {"data": 7}, "data: found 7 of type int, expected 'embedded'"),
+        ({"ccode1": [2, 2, 10**9, 365]}, {"codes": "cow"}, "state 1000000000: expected a number"),
         ({"ccode_a": 1}, {"a": "ccode1", "b": "ccode2"}, "'ccode_a' of the frame is called as a"),
     ],
 )
