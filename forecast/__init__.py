@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import check
     from forecast.evaluation.plan import BacktestPlan
+    from forecast.features.attach import attach
     from forecast.inference.fit import fit
     from forecast.modeling.build import build
     from forecast.modeling.compose import model
     from forecast.modeling.spec import load_model
     from forecast.panel.build import load_panel
+    from forecast.panel.from_frame import panel_from_frame
     from forecast.risk.explain import explain
     from forecast.risk.initiation import initiation
     from forecast.simulation.scenario import Scenario
@@ -38,6 +40,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BacktestPlan",
     "Scenario",
+    "attach",
     "backtest",
     "build",
     "case",
@@ -51,6 +54,7 @@ __all__ = [
     "members",
     "model",
     "open_store",
+    "panel_from_frame",
     "plot",
     "report",
     "risk",
@@ -60,6 +64,7 @@ __all__ = [
 _WHERE = {
     "BacktestPlan": "forecast.evaluation.plan",
     "Scenario": "forecast.simulation.scenario",
+    "attach": "forecast.features.attach",
     "backtest": "forecast.evaluation.backtest",
     "build": "forecast.modeling.build",
     "check": "forecast.evaluation.checks",
@@ -71,6 +76,7 @@ _WHERE = {
     "members": "forecast.sources.datasets",
     "model": "forecast.modeling.compose",
     "open_store": "forecast.store",
+    "panel_from_frame": "forecast.panel.from_frame",
     "simulate": "forecast.simulation.simulate",
 }
 

@@ -286,7 +286,8 @@ def _explained(problem: Any, content: Mapping[str, Any], model: type[BaseModel])
     if kind == "missing" and isinstance(problem["loc"][-1], str):
         return where, f"the key {problem['loc'][-1]!r} is missing"
     if kind == "string_pattern_mismatch":  # names of models, terms and their like
-        text = "expected lower-case letters, digits and underscores, a letter first"
+        small = "" if "A-Z" in problem["ctx"]["pattern"] else "lower-case "
+        text = f"expected {small}letters, digits and underscores, a letter first"
     if kind == "value_error":
         return where, text.removeprefix("Value error, ")
     if kind == "literal_error":

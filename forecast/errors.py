@@ -19,6 +19,7 @@ __all__ = [
     "ForecastError",
     "GateRefusedError",
     "MissingFileError",
+    "NotAMemberError",
     "SpecificationError",
     "StorageError",
     "UnknownNameError",
@@ -56,6 +57,10 @@ class SpecificationError(ForecastError, ValueError):
 
 class ArgumentError(ForecastError, ValueError):
     """An argument has a value that cannot be used."""
+
+
+class NotAMemberError(ArgumentError):
+    """A state that is known, but was not in the state system in the year that is asked about."""
 
 
 class CoverageError(ForecastError, ValueError):

@@ -18,7 +18,7 @@ import xarray as xr
 
 from forecast.errors import ArtifactError
 from forecast.files import DAMAGES
-from forecast.panel.types import packed_rows, read_rows
+from forecast.panel.parquet import packed_rows, read_rows
 from forecast.sources.stored import about_tables, packed_tables, read_tables
 
 if TYPE_CHECKING:

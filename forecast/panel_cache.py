@@ -23,6 +23,7 @@ from forecast.features.gather import FeatureRequest, compute_features
 from forecast.files import MARKER, code_hash, fingerprint_files, fingerprint_values, unseal
 from forecast.folders import keep_newest, replace_folder, write_all
 from forecast.panel.build import load_panel
+from forecast.panel.parquet import packed_rows, read_rows
 from forecast.panel.types import (
     CHOICES,
     Deferred,
@@ -34,8 +35,6 @@ from forecast.panel.types import (
     UnderWay,
     Unit,
     choose,
-    packed_rows,
-    read_rows,
 )
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder

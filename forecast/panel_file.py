@@ -16,10 +16,12 @@ import pandas as pd
 import xarray as xr
 
 from forecast.disk import write_atomically
-from forecast.errors import ArgumentError, ArtifactError, MissingFileError
+from forecast.errors import ArgumentError, ArtifactError, DataError, MissingFileError
 from forecast.files import MANIFEST, facts_of, manifest_bytes, unseal
 from forecast.panel.build import load_panel
-from forecast.panel.types import Panel, choose
+from forecast.panel.columns import own_columns
+from forecast.panel.from_frame import panel_from_frame
+from forecast.panel.types import Panel
 from forecast.sources.stored import about_tables, packed_tables, read_tables
 
 __all__ = ["open_panel", "save_panel"]
@@ -48,7 +50,13 @@ def save_panel(panel: Panel, path: str | Path) -> None:
     if panel.tables is None:
         raise ArgumentError(
             "A panel without its tables cannot be saved as a panel file; write its rows as Parquet "
-            "instead (`panel.data.to_dataframe().to_parquet(...)`)."
+            "instead (`panel.to_dataframe().to_parquet(...)`)."
+        )
+    if own := own_columns(panel):
+        raise ArgumentError(
+            f"The panel has columns of your own ({', '.join(own[:5])}), which a panel file does not"
+            " keep: save it without them and put them on again (`Panel.with_data`), or write its "
+            "rows as Parquet (`panel.to_dataframe().to_parquet(...)`)."
         )
     year = panel.data["year"].to_numpy()
     years = (int(year.min()), int(year.max()))
@@ -146,7 +154,9 @@ def _digest(data: xr.Dataset) -> str:
 
 def _open_rows(path: Path) -> Panel:
     """Rows with their columns in them, without a world."""
-    frame = pd.read_parquet(path).reset_index()
+    frame = pd.read_parquet(path)
+    if set(frame.index.names) != {None}:
+        frame = frame.reset_index()
     frame = frame.drop(columns=[c for c in ("row", "index") if c in frame])
     dyads = {"ccode_a", "ccode_b"} <= set(frame)
     missing = {"year", "outcome", *(() if dyads else ("ccode",))} - set(frame)
@@ -154,41 +164,10 @@ def _open_rows(path: Path) -> Panel:
         raise ArtifactError(
             f"{path}: the column(s) {', '.join(sorted(missing))} are missing; expected year, "
             f"ccode_a and ccode_b (or ccode), outcome and the model's columns. Found: "
-            f"{', '.join(map(str, frame.columns))}."
+            f"{', '.join(map(str, frame.columns))}. A frame with other names is a panel by "
+            "forecast.panel_from_frame."
         )
-    wrong = frame["outcome"].dropna()
-    if not wrong.isin([0, 1]).all():
-        bad = wrong[~wrong.isin([0, 1])]
-        raise ArtifactError(
-            f"{path}: column 'outcome', row {bad.index[0]}: found {bad.iloc[0]}, expected 0, 1 or "
-            "missing."
-        )
-    keys = ["year", "ccode_a", "ccode_b"] if dyads else ["year", "ccode"]
-    frame = frame.sort_values(keys, ignore_index=True)
-    if frame.duplicated(keys).any():
-        row = frame.loc[frame.duplicated(keys), keys].iloc[0].to_dict()
-        raise ArtifactError(f"{path}: the row {row} is there twice.")
-    data = xr.Dataset(
-        {
-            str(name): (
-                "row",
-                frame[name].to_numpy(dtype=float)
-                if pd.api.types.is_numeric_dtype(frame[name])
-                else frame[name].to_numpy(dtype=str),
-            )
-            for name in frame
-            if name not in keys
-        },
-        coords={name: ("row", frame[name].to_numpy(dtype="int64")) for name in keys},
-    )
-    choices = choose("dyad-year" if dyads else "state-year", None, None, 1)
-    return Panel(
-        data=data,
-        world=None,
-        tables=None,
-        unit=choices.unit,
-        population=None,
-        outcome=choices.outcome,
-        lag=1,
-        fingerprint=hashlib.sha256(path.read_bytes()).hexdigest(),
-    )
+    try:
+        return panel_from_frame(frame, unit="dyad-year" if dyads else "state-year", codes="cow")
+    except (ArgumentError, DataError) as error:
+        raise ArtifactError(f"{path}: {error}") from None

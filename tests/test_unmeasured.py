@@ -82,4 +82,4 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert cli.main(["fit", str(file), "--quiet"]) == 1
     assert REASON in capsys.readouterr().err
     assert cli.main(["fit", "dyad_onset:Some outcome", "--quiet"]) == 1
-    assert "lower-case letters" in capsys.readouterr().err
+    assert "expected letters, digits" in capsys.readouterr().err

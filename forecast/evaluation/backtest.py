@@ -23,16 +23,18 @@ import pandas as pd
 import xarray as xr
 
 from forecast.disk import is_passing, write_atomically
-from forecast.errors import ArgumentError, ArtifactError, DataError, MissingFileError, shown
+from forecast.errors import ArtifactError, DataError, MissingFileError, shown
 from forecast.evaluation.backtest_result import Backtest
 from forecast.evaluation.forecast_table import Parts, forecast_rows, forecast_tables
 from forecast.evaluation.origins import known_steps, target_panel, target_rows
 from forecast.evaluation.plan import CHECK, BacktestPlan
 from forecast.evaluation.rolling import Job, JobResult, Shared, jobs_of, run_jobs
+from forecast.evaluation.usual import plan_of
 from forecast.exchange import held
 from forecast.files import MANIFEST, MARKER, check_file, facts_of, unseal, write_manifest
 from forecast.folders import check_target
 from forecast.modeling.spec import ModelSpec
+from forecast.panel.from_frame import as_panel
 from forecast.panel.types import Panel
 
 __all__ = [
@@ -42,7 +44,7 @@ __all__ = [
 
 def backtest(
     plan: BacktestPlan | ModelSpec | str | Path,
-    panel: Panel | None = None,
+    panel: Panel | pd.DataFrame | None = None,
     *,
     years: tuple[int, int] | None = None,
     horizon: int | Iterable[int] | None = None,
@@ -59,9 +61,10 @@ def backtest(
     plan : BacktestPlan, ModelSpec, str or Path
         What is forecast, how, and what it is compared with; or only the model under test, with
         `years` and `seed`, and the default of everything else (`forecast.BacktestPlan`).
-    panel : Panel, optional
-        Rows of any unit; for a horizon beyond 1 it must carry its world and its tables. By
-        default the embedded data with the rows that the model asks for.
+    panel : Panel or pandas.DataFrame, optional
+        Rows of any unit; for a horizon beyond 1 it must carry its world and its tables. One without
+        (`forecast.panel_from_frame`) is compared with the usual baselines that it has columns for.
+        By default the embedded data with the rows that the model asks for.
     years : (int, int), optional
         First and last origin; an origin is the first year that is not known.
     horizon : int or iterable of int, optional
@@ -107,7 +110,8 @@ def backtest(
     Numbers depend neither on `workers` nor on interruptions. Within a calendar decade of origins
     each fit begins its search at the first fit of the decade.
     """
-    plan = _plan(plan, years, horizon, seed)
+    panel = None if panel is None else as_panel(panel, "backtest(plan, panel)")
+    plan = plan_of(plan, years, horizon, seed, panel)
     if out is not None:
         check_target(Path(out), ())
     panel = plan.panel() if panel is None else panel
@@ -154,29 +158,6 @@ def _scored(
             **about,
         },
     )
-
-
-def _plan(
-    plan: BacktestPlan | ModelSpec | str | Path,
-    years: tuple[int, int] | None,
-    horizon: int | Iterable[int] | None,
-    seed: int | None,
-) -> BacktestPlan:
-    """The plan as it is, or that of a model and the usual arguments."""
-    about = {"years": years, "horizon": horizon, "seed": seed}
-    if isinstance(plan, BacktestPlan):
-        if given := [name for name, value in about.items() if value is not None]:
-            raise ArgumentError(f"The plan decides {', '.join(given)}; leave out one of the two.")
-        return plan
-    if missing := [name for name in ("years", "seed") if about[name] is None]:
-        raise ArgumentError(f"A model without {' and '.join(missing)}: give both, or a plan.")
-    try:
-        first, last = years  # type: ignore[misc]
-        origins = range(first, last + 1)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"years={years!r}: expected first and last origin.") from None
-    ahead = (1,) if horizon is None else (horizon,) if isinstance(horizon, int) else horizon
-    return BacktestPlan(model=plan, origins=origins, horizons=tuple(ahead), seed=seed)
 
 
 def _results(

@@ -110,6 +110,9 @@ def check(
     UnknownNameError
         For a check that does not exist.
     """
+    from forecast.inference.fit import as_fit
+
+    fit = as_fit(fit, "check(fit)")
     names = list(CHECKS) if checks is None else list(checks)
     for name in names:
         if name not in CHECKS:

@@ -88,6 +88,12 @@ class Shared:
                 f"Horizon {longest} needs the world of the panel, and this panel was read with "
                 "its features already gathered; only horizon 1 can be scored."
             )
+        own = [t for m in methods if isinstance(m, ModelForecaster) for t in m.spec.own_terms]
+        if longest > 1 and own:
+            raise ArgumentError(
+                f"Horizon {longest}: {own[0]!r} is a column of your own, of which nothing is known "
+                "after an origin; only horizon 1 can be scored with it."
+            )
         wanted = [method.columns() for method in methods]
         views = {}
         for h in sorted({1, *plan.horizons} if simulated else plan.horizons):

@@ -17,9 +17,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError, DataError, UnknownNameError
-from forecast.features.positions import COMBINE, Positions, Side, eras
+from forecast.features.positions import Positions, eras
 from forecast.features.registry import Feature, get_feature, ordered
 from forecast.features.shared import sharing
+from forecast.panel.columns import COMBINE, Side, covered
+from forecast.panel.from_frame import as_panel
 from forecast.panel.types import Panel
 from forecast.parallel import in_threads
 
@@ -216,6 +218,7 @@ def compute_features(
     Era by era (`forecast.features.positions`), features with the same look-back together, so that
     what they share is computed once and only the states of the time take part.
     """
+    panel = as_panel(panel, "compute_features(panel, …)")
     seen: dict[str, tuple[str, str, str]] = {}
     for request in requests:
         if seen.setdefault(request.name, request.made) != request.made:
@@ -226,7 +229,8 @@ def compute_features(
     if panel.world is None:
         raise DataError(
             f"column {wanted[0].name!r} (feature {wanted[0].feature!r}) is not in the panel, and "
-            "a panel read from a file has no alliances to compute it from; "
+            "a panel of a file or a frame has no alliances to compute it from (forecast.attach "
+            "puts features on a frame); "
             f"columns found: {', '.join(map(str, panel.data.data_vars))}"
         )
     lagged = panel.data["year"].to_numpy() - panel.lag
@@ -236,12 +240,11 @@ def compute_features(
         columns = member_columns(panel, wanted)
     else:
         columns = _of_rows(panel, wanted, threads)
-    rising = bool((lagged[1:] >= lagged[:-1]).all())
     made = {
         r.name: (
             "row",
             columns[r.name],
-            {**r.attrs, "covers": _covers(columns[r.name], lagged, rising=rising)},
+            {**r.attrs, "covers": covered(columns[r.name], lagged)},
         )
         for r in wanted
     }
@@ -309,16 +312,6 @@ def _unlagged(panel: Panel) -> Panel:
     twin = copy(panel)  # not `replace`, which would read the tables
     object.__setattr__(twin, "lag", 0)
     return twin
-
-
-def _covers(column: Float64Array, year: npt.NDArray[np.integer[Any]], *, rising: bool) -> str:
-    """First and last year with a value, e.g. "1951-2025": what a message about gaps can say."""
-    known = ~np.isnan(column)
-    if not known.any():
-        return "no year"
-    if rising:
-        return f"{year[known.argmax()]}-{year[-1 - known[::-1].argmax()]}"
-    return f"{year[known].min()}-{year[known].max()}"
 
 
 def _check_unit(request: FeatureRequest, unit: str) -> None:

@@ -9,10 +9,9 @@ all that its values need.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +21,10 @@ from xarray.core import indexing
 
 from forecast.errors import DataError
 from forecast.features.registry import Level
+from forecast.panel.columns import COMBINE, Side
 from forecast.panel.types import Panel, lazily
 
-__all__ = ["COMBINE", "Positions", "Side", "eras", "excerpt"]
+__all__ = ["Positions", "eras", "excerpt"]
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.intp]
@@ -115,21 +115,6 @@ class _Part(BackendArray):
             key, self.shape, indexing.IndexingSupport.BASIC, lambda at: self.taken()[at]
         )
         return found
-
-
-Side = Literal["a", "b", "sum", "mean", "min", "max", "product", "absdiff", "none"]
-
-#: How the values of the two sides become one. NaN on either side is NaN.
-COMBINE: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "a": lambda a, b: a,
-    "b": lambda a, b: b,
-    "sum": lambda a, b: a + b,
-    "mean": lambda a, b: (a + b) / 2,
-    "min": np.minimum,
-    "max": np.maximum,
-    "product": lambda a, b: a * b,
-    "absdiff": lambda a, b: np.abs(a - b),
-}
 
 
 @dataclass(frozen=True, eq=False)

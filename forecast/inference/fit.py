@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import xarray as xr
 
-from forecast.errors import GateRefusedError
+from forecast.errors import ArgumentError, GateRefusedError
 from forecast.files import SCHEMA_VERSION
 from forecast.inference.diagnostics import (
     GATE,
@@ -38,14 +38,17 @@ from forecast.inference.warm_start import WarmStart
 from forecast.modeling.design import encode
 from forecast.modeling.encoding import Encoding
 from forecast.modeling.spec import ModelSpec, load_model
+from forecast.panel.from_frame import as_panel
 from forecast.panel.types import Panel
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = [
-    "GATE", "Diagnostics", "Fit", "GateResult", "Thresholds", "fit", "fit_id", "fit_id_of", "gate",
-    "rows_fingerprint",
+    "GATE", "Diagnostics", "Fit", "GateResult", "Thresholds", "as_fit", "fit", "fit_id",
+    "fit_id_of", "gate", "rows_fingerprint",
 ]  # fmt: skip
 
 _PACKAGES = ("alliance-forecast", "numpy", "scipy", "numba", "xarray", "arviz", "pymc", "nutpie")
@@ -137,7 +140,7 @@ class Fit:
 
 def fit(
     model: ModelSpec | str | Path,
-    panel: Panel,
+    panel: Panel | pd.DataFrame,
     *,
     method: Method = "laplace",
     seed: int,
@@ -155,8 +158,9 @@ def fit(
     model : ModelSpec, str or Path
         Specification, its name or its file. ``load_model("dyad_onset").under("deterrence")`` is a
         model with the priors of a theory (`forecast.modeling.theory`).
-    panel : Panel
-        Rows; features that it lacks are computed from its world.
+    panel : Panel or pandas.DataFrame
+        Rows; features that it lacks are computed from its world. A frame with the keys and outcome
+        of a panel (`Panel.to_dataframe`) is one; others: `forecast.panel_from_frame`.
     method : {"laplace", "nuts"}
         ``nuts`` is the reference; ``laplace`` (nested Laplace, importance-resampled) takes seconds
         and reports with Pareto k whether it can be trusted.
@@ -191,7 +195,7 @@ def fit(
         The panel does not fit the specification; no row, no onset, or nothing but onsets.
     """
     started = time.perf_counter()
-    spec = load_model(model)
+    spec, panel = load_model(model), as_panel(panel, "fit(model, panel)")
     warm = warm_start.warm_start() if isinstance(warm_start, Fit) else warm_start
     options = checked_options(nuts, method=method, seed=seed, draws=draws, workers=workers)
     refuse_horseshoe(method, {g.block: g.scale.distribution for g in spec.varying})
@@ -216,6 +220,16 @@ def fit(
     diagnostics = Diagnostics(wall_seconds=seconds, peak_memory_mb=memory, **found)
     packages = {name: version(name) for name in _PACKAGES}
     return Fit(identity, spec, encoding, panel, posterior, diagnostics, method, seed, packages)
+
+
+def as_fit(given: object, where: str) -> Fit:
+    """A fit as it is; anything else, such as rows that are not fitted yet, is an ArgumentError."""
+    if isinstance(given, Fit):
+        return given
+    raise ArgumentError(
+        f"{where}: found a {type(given).__name__}, expected a Fit: fit = forecast.fit(model, "
+        "panel, seed=1); a panel of a frame is made by forecast.panel_from_frame."
+    )
 
 
 def fit_id(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import scipy.sparse as sp
@@ -24,6 +25,7 @@ from forecast.modeling.design import Block, Design, encode, encode_as
 from forecast.modeling.encoding import Encoding
 from forecast.modeling.priors import regularised
 from forecast.modeling.spec import ModelSpec, load_model
+from forecast.panel.from_frame import as_panel
 from forecast.panel.types import Panel
 
 __all__ = ["build", "build_from_design", "index_pairs"]
@@ -31,7 +33,7 @@ __all__ = ["build", "build_from_design", "index_pairs"]
 
 def build(
     model: ModelSpec | str | Path,
-    panel: Panel,
+    panel: Panel | pd.DataFrame,
     *,
     encoding: Encoding | None = None,
     probability: bool = False,
@@ -47,7 +49,7 @@ def build(
     ----------
     model : ModelSpec, str or Path
         Model specification, or its name or path (see `load_model`).
-    panel : Panel
+    panel : Panel or pandas.DataFrame
         Rows; features that it lacks are computed from its world.
     encoding : Encoding, optional
         ``Fit.encoding``: needed for rows other than those of the fit, which are then encoded as
@@ -73,7 +75,7 @@ def build(
     ArgumentError
         Specification and encoding are of different models; a row lies before the walks of the fit.
     """
-    spec = load_model(model)
+    spec, panel = load_model(model), as_panel(panel, "build(model, panel)")
     if encoding is None:
         return build_from_design(encode(spec, panel)[0], probability=probability)
     design, new, known = encode_as(spec, encoding, panel)

@@ -237,7 +237,7 @@ def _sample(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:
     for key, found in panel.choices.items():
         wanted = getattr(spec, key)
         if found not in (wanted, None):
-            other = {"population": "with_population", "under_way": "with_under_way"}.get(key)
+            other = f"with_{key}" if key in ("population", "under_way", "outcome") else None
             how = f"; spec.{other}({found!r}) gives the model of these rows" if other else ""
             raise ArgumentError(
                 f"Model {spec.name!r} is of {key} {wanted!r}, the panel of {key} {found!r}{how}"

@@ -213,7 +213,7 @@ def complete(panel: Panel, terms: Iterable[Term | Smooth | ColumnCode]) -> Panel
             reason = why_unmeasured(term.name, columns)
             raise ArgumentError(
                 f"Term {term.name!r} names no registered feature, so the panel must hold a column "
-                f"of that name; found {', '.join(columns)}"
+                f"of that name (panel.with_data puts your own on it); found {', '.join(columns)}"
                 + (f". {reason}" if reason else f". Did you mean {hint!r}?" if hint else "")
             )
     return compute_features(panel, requests(terms))

@@ -158,6 +158,11 @@ class ModelSpec(Document):
         """Terms, then smooths: everything that reads one feature."""
         return (*self.terms, *self.smooths)
 
+    @property
+    def own_terms(self) -> tuple[str, ...]:
+        """Names of terms and smooths that are no registered features but columns of a panel."""
+        return tuple(entry.name for entry in self.entries if entry.feature is None)
+
     def slope_terms(self, block: str = "slope") -> tuple[str, ...]:
         """Names of what has a coefficient that varies as the groups of a `Varying.block` say.
 
@@ -349,6 +354,11 @@ def load_model(model: str | Path | ModelSpec) -> ModelSpec:
     """
     if isinstance(model, ModelSpec):
         return model
+    if not isinstance(model, str | Path):
+        raise ArgumentError(
+            f"model: found a {type(model).__name__}, expected a ModelSpec, the name of a model or "
+            "the path of its file."
+        )
     name, _, outcome = str(model).partition(":")
     if outcome and isinstance(model, str) and Path(model).name == model.removesuffix(".toml"):
         return load_model(name).with_outcome(outcome)

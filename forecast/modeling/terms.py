@@ -20,6 +20,7 @@ from pydantic import (
 
 from forecast.documents import Table, Year
 from forecast.modeling.priors import ScalePrior, Tail
+from forecast.panel.columns import Side
 
 __all__ = [
     "ALLIANCE_FAMILIES", "OTHER_FAMILIES", "AllianceFeature", "AllianceLevel", "Era", "Exclusion",
@@ -37,10 +38,9 @@ ALLIANCE_FAMILIES: tuple[str, ...] = get_args(_AllianceFamily)
 #: Every other family that a term may be of.
 OTHER_FAMILIES: tuple[str, ...] = get_args(_OtherFamily)
 
-Side = Literal["a", "b", "sum", "mean", "min", "max", "product", "absdiff", "none"]
-
-# Files and columns are called by it.
-Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]*$", max_length=200)]
+# Files and columns are called by it, a user's own among them.
+_NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
+Name = Annotated[str, StringConstraints(strict=True, pattern=_NAME, max_length=200)]
 Prose = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
 _Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]

@@ -1,32 +1,30 @@
 """`Panel`: the rows at risk, what happened in them, the world behind them; what it can be made of.
 
-Units, populations and outcomes, and which go together (`choose`); rows as one Parquet file, from
-which each column is read when it is first used (`read_rows`).
+Units, populations and outcomes, and which go together (`choose`).
 """
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from threading import Lock
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
+import pandas as pd
 import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from forecast.errors import ArgumentError, ArtifactError, nearest
+from forecast.errors import ArgumentError, nearest
 from forecast.panel.dispute_rows import Ending
 from forecast.panel.events import Escalation, Outcome, Succession, UnderWay
 from forecast.sources.tables import Tables
 from forecast.unmeasured import why_unmeasured
+
+if TYPE_CHECKING:
+    from forecast.panel.columns import Side
+    from forecast.sources.frame_codes import Codes
 
 __all__ = [
     "CHOICES",
@@ -44,9 +42,7 @@ __all__ = [
     "Unit",
     "choose",
     "lazily",
-    "packed_rows",
     "populations_of",
-    "read_rows",
     "unit_of",
     "ways_of",
 ]
@@ -153,11 +149,79 @@ class Panel:
         """The options of `forecast.load_panel` that say which rows these are."""
         return {name: getattr(self, name) for name in CHOICES}
 
-    def with_data(self, data: xr.Dataset) -> Panel:
-        """Copy with other rows or further feature variables."""
+    def with_data(
+        self,
+        data: xr.Dataset | pd.DataFrame,
+        *,
+        a: str | None = None,
+        b: str | None = None,
+        year: str | None = "year",
+        side: Side = "none",
+        lag: int | None = None,
+        codes: Codes = "auto",
+    ) -> Panel:
+        """Copy with columns of a frame of your own, or with other rows (an xarray.Dataset).
+
+        Every column of a frame but its keys becomes a column of the panel, which a term of a
+        model names; its fingerprint changes. Rows stay as they are.
+
+        Parameters
+        ----------
+        data : pandas.DataFrame or xarray.Dataset
+            Frame: one row for each pair and year, state and year, year, or (``year=None``) pair or
+            state. Dataset: the rows to have instead.
+        a, b : str, optional
+            Columns of the states; found by the names that are usual (``ccode1``, ``ccode2``;
+            ``ccode`` …) if not given. Only `a`: a value for each state.
+        year : str or None
+            Column of the calendar year; None for what does not change.
+        side : {"none", "a", "b", "sum", "mean", "min", "max", "product", "absdiff"}
+            How the values of the two states (or directions) of a pair become one.
+        lag : int, optional
+            Years by which the columns are lagged here: the row of year t has the value of the year
+            t - lag. By default the lag of the panel, as of our features; 0 if the frame has them
+            lagged already.
+        codes : {"auto", "cow", "gw", "names", "labels"}
+            In which code the states are, as in `forecast.panel_from_frame`.
+
+        Returns
+        -------
+        Panel
+            What the frame does not have, for a row, is missing (NaN), never zero: a term says by
+            ``missing`` what is done with such rows. The attributes of a column have its lag and
+            the years that it ``covers``.
+
+        Raises
+        ------
+        ArgumentError, DataError, UnknownNameError
+            A column that is not there or is there already, a value that is no number, two rows of
+            one key, a state that is not known.
+        """
+        if isinstance(data, pd.DataFrame):
+            from forecast.panel.columns import with_frame
+
+            return with_frame(self, data, a=a, b=b, year=year, side=side, lag=lag, codes=codes)
+        if not isinstance(data, xr.Dataset):
+            raise ArgumentError(
+                f"with_data: found a {type(data).__name__}, expected a pandas.DataFrame of columns "
+                "or an xarray.Dataset of rows."
+            )
         twin = copy(self)  # not `replace`, which would read, and so make, a deferred world
         object.__setattr__(twin, "data", data)
         return twin
+
+    def to_dataframe(self, *, names: bool = False) -> pd.DataFrame:
+        """Rows as a frame: keys, outcome, then every other column.
+
+        Parameters
+        ----------
+        names : bool
+            Also the names of the states in the year of the row, beside their codes: ``state``, or
+            ``state_a`` and ``state_b``.
+        """
+        from forecast.panel.columns import rows_frame
+
+        return rows_frame(self, names=names)
 
     def select_years(self, first: int, last: int) -> Panel:
         """Rows with ``first <= year <= last`` (both included)."""
@@ -181,83 +245,6 @@ class Panel:
 
 for _name in ("world", "tables"):  # may be given as `Deferred`; read, they are what it makes
     setattr(Panel, _name, OnDemand(_name))
-
-
-#: Key of the file's metadata: types, attributes and which columns are coordinates, as JSON.
-_ABOUT = b"forecast"
-
-
-def packed_rows(data: xr.Dataset) -> bytes:
-    """Parquet of a dataset of the dimension ``row``; a column is of numbers or text, or refused."""
-    arrays: dict[str, pa.Array] = {}
-    columns: dict[str, Any] = {}
-    for key, variable in data.variables.items():
-        name, values = str(key), variable.to_numpy()
-        try:
-            arrays[name] = pa.array(values)
-        except pa.ArrowException:
-            arrays[name] = pa.nulls(0)
-        if values.dtype.kind not in "biufUO" or (
-            values.dtype.kind in "UO" and values.size and not pa.types.is_string(arrays[name].type)
-        ):
-            raise ArtifactError(f"Column {name!r} is of {values.dtype}: expected numbers or text.")
-        columns[name] = {
-            "dtype": values.dtype.str,
-            "coordinate": key in data.coords,
-            "attrs": _plain(variable.attrs),
-        }
-    about = json.dumps({"attrs": _plain(data.attrs), "columns": columns}, ensure_ascii=False)
-    table = pa.table(arrays).replace_schema_metadata({_ABOUT: about.encode()})
-    import pyarrow.parquet as pq
-
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", compression_level=1)
-    return bytes(sink.getvalue().to_pybytes())
-
-
-def _plain(attrs: Any) -> dict[str, Any]:
-    return {str(k): v.item() if hasattr(v, "item") else v for k, v in attrs.items()}
-
-
-def read_rows(path: Path | zipfile.Path) -> xr.Dataset:
-    """Dataset of `packed_rows`; the packed content stays in memory, columns are read when used."""
-    import pyarrow.parquet as pq
-
-    content = path.read_bytes()
-    file = pq.ParquetFile(pa.BufferReader(content))
-    rows = file.metadata.num_rows
-    about = json.loads(file.schema_arrow.metadata[_ABOUT])
-    columns = about["columns"]
-    made = {
-        name: xr.Variable("row", lazily(_Column(content, name, rows, how["dtype"])), how["attrs"])
-        for name, how in columns.items()
-    }
-    names = [name for name, how in columns.items() if how["coordinate"]]
-    return xr.Dataset(made, attrs=about["attrs"]).set_coords(names)
-
-
-class _Column(BackendArray):
-    """A column of a Parquet file in memory, in the type that it had."""
-
-    def __init__(self, content: bytes, name: str, rows: int, dtype: str) -> None:
-        self.content, self.name, self.shape, self.dtype = content, name, (rows,), np.dtype(dtype)
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> npt.NDArray[Any]:
-        found: npt.NDArray[Any] = indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER_1VECTOR, lambda at: self._read()[at]
-        )
-        return found
-
-    def _read(self) -> npt.NDArray[Any]:
-        import pyarrow.parquet as pq
-
-        file = pq.ParquetFile(pa.BufferReader(self.content))
-        column = file.read([self.name]).column(0)
-        if self.dtype.kind == "U":  # each text once
-            codes = column.combine_chunks().dictionary_encode()
-            labels = np.asarray(codes.dictionary.to_pylist(), dtype=self.dtype)
-            return labels[codes.indices.to_numpy()] if len(labels) else np.empty(0, self.dtype)
-        return np.array(column.to_numpy(), dtype=self.dtype)
 
 
 Unit = Literal[

@@ -21,7 +21,7 @@ from forecast.panel.events import initiators_coded
 from forecast.simulation.apply import apply_scenario
 from forecast.simulation.ending import disputes_at
 from forecast.simulation.future import freeze_conflicts
-from forecast.simulation.paired import CAUTION, origin_of
+from forecast.simulation.paired import CAUTION, origin_of, tables_of
 from forecast.sources.codes import state_label
 
 if TYPE_CHECKING:
@@ -118,6 +118,9 @@ def initiation(
     ArgumentError, UnknownNameError
         A fit of another unit, an edit that cannot be, an argument out of range.
     """
+    from forecast.inference.fit import as_fit
+
+    fit = as_fit(fit, "initiation(fit, scenario)")
     tables, origin = _directed_tables(fit), origin_of(fit)
     check_level(level)
     first = scenario.first_year
@@ -143,19 +146,14 @@ def initiation(
 
 def _directed_tables(fit: Fit) -> Tables:
     """Tables of a fit that can say who would begin."""
-    spec, tables = fit.spec, fit.panel.tables
+    spec = fit.spec
     if spec.unit != _UNIT or spec.lag != 1:
         raise ArgumentError(
             f"Model {spec.name!r} is of unit {spec.unit!r} and lag {spec.lag}; who would begin is"
             f" answered by a model of unit {_UNIT!r} and lag 1, such as"
             f" {DIRECTED!r} (`forecast fit {DIRECTED}`)."
         )
-    if tables is None:
-        raise ArgumentError(
-            "The fit's panel was read from a file without its tables; alliances cannot be edited."
-            " Make the panel with load_panel(data=…)."
-        )
-    return tables
+    return tables_of(fit)
 
 
 def _directed_table(

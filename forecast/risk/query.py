@@ -118,8 +118,10 @@ def risk(
         unknown `how`, a set without ``how``, an empty set, a set within itself of one state, a fit
         of another unit or outcome than onsets of pairs and years.
     """
+    from forecast.inference.fit import as_fit
     from forecast.simulation.paired import check_span
 
+    fit = as_fit(fit, "risk(fit, a, b)")
     check_span(horizon, level, seed=seed)
     if how not in (None, "any"):
         raise UnknownNameError("how", how, ["any"], "Expected 'any', or nothing.")

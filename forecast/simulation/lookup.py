@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from forecast.errors import ArgumentError
 from forecast.features.needs import Past, Rows, Values
-from forecast.features.positions import COMBINE, Side
 from forecast.features.registry import get_feature
+from forecast.panel.columns import COMBINE, Side
 from forecast.simulation import kernels
 from forecast.simulation.dynamics import Allies, Record, Track, rule_of
 

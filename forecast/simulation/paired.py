@@ -95,8 +95,16 @@ def tables_of(fit: Fit) -> Tables:
     """Tables that a fit's panel was made of: without them nothing can be carried forward."""
     if fit.panel.tables is None:
         raise ArgumentError(
-            "The fit's panel was read from a file without its tables; alliances cannot be edited"
-            " or carried forward. Make the panel with load_panel(data=…)."
+            "The fit's panel is of a frame, or of a file without its tables: no states, borders or"
+            " alliances are known behind its rows that could be carried forward or edited. Risks"
+            " and scenarios need a fit of load_panel(data=…); for rows like these ask the fit"
+            " itself (checks, backtest, forecast.inference.predict)."
+        )
+    if own := fit.spec.own_terms:
+        raise ArgumentError(
+            f"Model {fit.spec.name!r} has terms of your own columns ({', '.join(own)}): nothing is"
+            " known of them in the years ahead, so neither risks nor scenarios can be simulated."
+            f" A fit of spec.without_terms({list(own)!r}, suffix='ours') can answer."
         )
     return fit.panel.tables
 

@@ -115,6 +115,9 @@ def simulate(
     SpecificationError
         A theory that names a term that the model has not.
     """
+    from forecast.inference.fit import as_fit
+
+    fit = as_fit(fit, "simulate(fit, scenario)")
     check_span(horizon, level, seed=seed)
     scenarios = [] if scenario is None else [scenario]
     options: dict[str, Any] = {

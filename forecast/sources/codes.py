@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
 
-from forecast.errors import ArgumentError, UnknownNameError
+from forecast.errors import ArgumentError, NotAMemberError, UnknownNameError
 from forecast.sources.spells import OPEN_YEAR, span_years
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def resolve_state(tables: Tables, name_or_code: str | int, *, year: int) -> int:
         raise UnknownNameError("state", name_or_code, valid, detail)
     found = dict.fromkeys(code for codes in candidates for code in codes)
     spells = "; ".join(f"{c}: {index.membership(c)}" for c in found)
-    raise ArgumentError(
+    raise NotAMemberError(
         f"State {name_or_code!r} was not a member of the state system in {year}. "
         f"Its membership, by COW number, is {spells}."
     )

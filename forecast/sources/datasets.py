@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from forecast.errors import ArgumentError, CoverageError
+from forecast.errors import ArgumentError, CoverageError, shown
 from forecast.sources.codes import find_alliance, member_codes, state_label
 from forecast.sources.tables import Tables
 
@@ -32,6 +32,12 @@ def _read_plain(data: str | Path | Tables, sources: Mapping[str, str] | None) ->
         from forecast.sources.historical import load_historical
 
         return load_historical(sources=sources)
+    if not isinstance(data, str | Path | Tables):
+        raise ArgumentError(
+            f"data: found {shown(data)} of type {type(data).__name__}, expected 'embedded', "
+            "'historical', a folder, or Tables; rows of your own are a panel by "
+            "forecast.panel_from_frame."
+        )
     if isinstance(data, Tables):
         tables = data
     else:

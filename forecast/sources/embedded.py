@@ -73,16 +73,31 @@ def tables_from_frames(
 ) -> Tables:
     """Tables from frames in memory, under the same checks as files.
 
-    `frames` are the seven tables with the columns of their schemas (dates ``datetime64[s]``); the
-    capabilities may also be in the layout of ``material_capabilities``. The index is the row number
-    in messages. `extra` are those of `EXTRA_TABLES` that there are; `coverage` has an entry for
-    each. `known` is a fingerprint of tables that were checked before: the same content is not
-    checked again.
+    `frames` are the seven tables with the columns of their schemas; the capabilities may also be in
+    the layout of ``material_capabilities``. Dates may be of any resolution; columns that are
+    computed from others (`COMPUTED`) are made anew, so that what the library gives (the frames of
+    `Tables`, `forecast.sources.stored.frames_of`) can be changed and given back. The index is the
+    row number in messages. `extra`, or else `frames`, has those of `EXTRA_TABLES` that there are;
+    `coverage` has an entry for each. `known` is a fingerprint of tables that were checked before:
+    the same content is not checked again.
     """
+    for table, frame in frames.items():
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(
+                f"frames[{table!r}]: found a {type(frame).__name__}, expected a DataFrame."
+            )
     missing = [table for table in TABLES if table not in frames]
     if missing:
         raise DataError(f"The table {missing[0]!r} is missing; expected {', '.join(TABLES)}.")
-    more = {} if extra is None else extra
+    bare = [table for table in TABLES if table not in coverage]
+    if bare:
+        raise DataError(
+            f"coverage has no entry for the table {bare[0]!r}; expected one for each of "
+            f"{', '.join(TABLES)}."
+        )
+    frames = {table: _as_read(frame) for table, frame in frames.items()}
+    more = {t: f for t, f in frames.items() if t not in TABLES} if extra is None else extra
+    more = {table: _as_read(frame) for table, frame in more.items()}
     strange = [table for table in more if table not in EXTRA_TABLES or table not in coverage]
     if strange:
         raise DataError(
@@ -96,6 +111,13 @@ def tables_from_frames(
         for table, frame in {**{t: frames[t] for t in TABLES}, **more}.items():
             validate(_schema_of(table, frame), frame, file=f"{table}.csv")
     return finish_tables(frames, coverage=coverage, name=name, extra=more, check=not checked)
+
+
+def _as_read(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame as it is read from a file: dates to the second, nothing computed."""
+    dates = frame.select_dtypes("datetime").columns
+    plain = frame.drop(columns=list(COMPUTED), errors="ignore")
+    return plain.astype(dict.fromkeys(dates, "datetime64[s]"))
 
 
 def _schema_of(table: str, frame: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from forecast.errors import ArtifactError, StorageError
 from forecast.files import MARKER, unseal
 from forecast.folders import keep_newest, replace_folder, write_all
-from forecast.sources.embedded import COMPUTED, tables_from_frames
+from forecast.sources.embedded import tables_from_frames
 from forecast.sources.tables import TABLES, Coverage, Tables
 
 __all__ = [
@@ -66,10 +66,11 @@ def read_tables(
     frames = {}
     for name in (*TABLES, *about.get("extra", ())):
         with (folder / f"{name}.parquet").open("rb") as file:
-            frame = pd.read_parquet(file)
-        dates = frame.select_dtypes("datetime").columns
-        frames[name] = frame.astype(dict.fromkeys(dates, "datetime64[s]"))
+            frames[name] = pd.read_parquet(file)
     if computed:
+        for name, frame in frames.items():
+            dates = frame.select_dtypes("datetime").columns
+            frames[name] = frame.astype(dict.fromkeys(dates, "datetime64[s]"))
         return Tables(
             **{table: frames.pop(table) for table in TABLES},
             coverage={name: Coverage.from_dict(c) for name, c in about["coverage"].items()},
@@ -77,8 +78,6 @@ def read_tables(
             fingerprint=about["fingerprint"],
             extra=frames,
         )
-    for name, frame in frames.items():
-        frames[name] = frame.drop(columns=list(COMPUTED), errors="ignore")
     tables = tables_of(frames, about)
     if tables.fingerprint != about["fingerprint"]:
         raise ArtifactError(f"The tables in {folder} do not have their own fingerprint.")

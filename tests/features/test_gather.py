@@ -156,7 +156,7 @@ def test_columns_that_are_there_are_kept():
     assert compute_features(stale, [request]) is stale
     with pytest.raises(ArgumentError, match=r"column 'pact' was made with .*cannot be made anew"):
         compute_features(stale, [other])
-    with pytest.raises(DataError, match=r"column 'rest' \(feature 'shared_allies'\).*from a file"):
+    with pytest.raises(DataError, match=r"column 'rest' \(feature 'shared_allies'\).*of a file"):
         compute_features(stale, [FeatureRequest("rest", "shared_allies")])
 
 

@@ -84,7 +84,7 @@ def refused(base: dict[str, Any], edit: Callable[[dict[str, Any]], object]) -> s
         (lambda d: d.update(years=[2000, 1990]), ["years", "ends before it begins"]),
         (
             lambda d: d.update(name="My model"),
-            ["name = 'My model'", "lower-case letters"],
+            ["name = 'My model'", "expected letters, digits"],
         ),
         (lambda d: d.update(term="border"), ["term = 'border'", "should be a list"]),
         (lambda d: d["intercept"].update(mean="rate"), ["mean = 'rate'", "'base_rate'"]),

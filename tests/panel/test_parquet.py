@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from forecast.errors import ArtifactError
-from forecast.panel.types import packed_rows, read_rows
+from forecast.panel.parquet import packed_rows, read_rows
 
 COLUMNS = {
     "flags": np.array([0.0, 1.0, np.nan]),

@@ -13,7 +13,7 @@ from forecast.panel_cache import panel_key
 from forecast.report.summary import data_notices
 from forecast.risk import risk
 from forecast.sources.datasets import read_tables
-from forecast.sources.embedded import COMPUTED
+from forecast.sources.embedded import tables_from_frames
 from forecast.sources.overlay import Amendment, amend, amendment_from_frames, read_amendment
 from forecast.sources.overlay.apply import example_text, keep, kept, remove
 from forecast.sources.overlay.changes import CHANGES
@@ -336,17 +336,44 @@ def test_csv_toml_and_frames_are_the_same(tmp_path, tiny_tables):
     assert len({way.sha256 for way in ways}) == 1
     assert len({amend(tiny_tables, way).fingerprint for way in ways}) == 1
     assert ways[0].label == f"mine (3 rows, {ways[0].sha256[:12]})"
+    truth = amendment_from_frames(one("treaty", **TREATY | {"defense": True}), name="mine")
+    assert truth.sha256 == amendment_from_frames(one("treaty", **TREATY), name="mine").sha256
     other = amendment_from_frames(one("treaty", **TREATY | {"defense": 0}), name="mine")
     assert other.sha256 not in {way.sha256 for way in ways}
 
 
 def test_amended_tables_are_the_same_when_saved_and_read_again(tiny_tables):
     made = amend(tiny_tables, one("treaty", **TREATY))
-    frames = frames_of(made)
-    frames["capabilities"] = frames["capabilities"].drop(columns=list(COMPUTED))
+    frames = frames_of(made)  # computed columns and all
     again = tables_of(frames, json.loads(json.dumps(about_tables(made))))
     assert again.fingerprint == made.fingerprint != tiny_tables.fingerprint
     assert again.coverage["members"].amended_by == made.coverage["members"].amended_by
+
+
+def test_rows_of_the_table_of_conflicts_are_changes(tiny_tables):
+    own = tiny_tables.conflicts.iloc[[0]].assign(
+        conflict_id="mine", start=pd.Timestamp("2004-05-01"), end=pd.Timestamp("2004-06-01")
+    )
+    made = amend(tiny_tables, {"conflict": own})
+    assert len(made.conflicts) == len(tiny_tables.conflicts) + 1
+
+
+def test_tables_are_made_of_what_the_library_gives(tables):
+    given = frames_of(tables)
+    same = tables_from_frames(given, coverage=tables.coverage, name=tables.name)
+    assert same.fingerprint == tables.fingerprint
+    finer = {
+        name: frame.astype(dict.fromkeys(frame.select_dtypes("datetime"), "datetime64[us]"))
+        for name, frame in given.items()
+    }
+    finer["conflicts"] = finer["conflicts"].iloc[1:]
+    made = tables_from_frames(finer, coverage=tables.coverage, name="mine")
+    assert len(made.conflicts) == len(tables.conflicts) - 1
+    with pytest.raises(DataError, match=r"frames\['states'\]: found a list, expected a DataFrame"):
+        tables_from_frames(given | {"states": []}, coverage=tables.coverage, name="mine")
+    few = {n: c for n, c in tables.coverage.items() if n != "powers"}
+    with pytest.raises(DataError, match="coverage has no entry for the table 'powers'"):
+        tables_from_frames(given, coverage=few, name="mine")
 
 
 def test_two_amendments_combine_in_their_order(tiny_tables):

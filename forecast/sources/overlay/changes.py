@@ -195,6 +195,10 @@ def read_amendment(
         raise type(error)(f"{path.name}: {error}") from None
 
 
+#: Columns of the tables by the names that they have in a change.
+_AS_TABLES = {"ccode": "state", "ccode_a": "state_a", "ccode_b": "state_b"}
+
+
 def amendment_from_frames(
     frames: Mapping[str, pd.DataFrame], *, name: str = "frames", data: str = "embedded"
 ) -> Amendment:
@@ -203,9 +207,10 @@ def amendment_from_frames(
     Parameters
     ----------
     frames : mapping of str to pandas.DataFrame
-        By kind of change (a key of `CHANGES`), with the columns of that change and ``source``. A
-        missing value is a cell that is not given. The index is the row in messages if it is of
-        whole numbers.
+        By kind of change (a key of `CHANGES`), with the columns of that change and ``source``; rows
+        of the table ``conflicts`` may be given as they are (``ccode_a`` is ``state_a``). A missing
+        value is a cell that is not given, a truth 0 or 1. The index is the row in messages if it is
+        of whole numbers.
     name, data : str
         As in `Amendment`.
 
@@ -220,6 +225,7 @@ def amendment_from_frames(
         _check_kind(kind, file, None)
         if not isinstance(frame, pd.DataFrame):
             raise ArgumentError(f"{file}: found a {type(frame).__name__}, expected a DataFrame.")
+        frame = frame.rename(columns=_AS_TABLES)
         labels = frame.index if frame.index.dtype.kind == "i" else range(len(frame))
         for row, record in zip(labels, frame.to_dict("records"), strict=True):
             changes.append(_change(kind, {str(c): v for c, v in record.items()}, file, int(row)))
@@ -307,6 +313,8 @@ def _text(value: Any, file: str, row: int, column: str) -> str:
         return value.isoformat()
     if value is None or value is pd.NA:
         return ""
+    if isinstance(value, bool | np.bool_) and KINDS.get(column) == "int":
+        return str(int(value))
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, float | np.floating):

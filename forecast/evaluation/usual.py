@@ -1,0 +1,59 @@
+"""The usual plan of a backtest: of a model, its years and seed, and the rows that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from forecast.errors import ArgumentError
+from forecast.evaluation.baselines import baseline
+from forecast.evaluation.forecasters import WITHOUT_ALLIANCES
+from forecast.evaluation.plan import DEFAULT_BASELINES, BacktestPlan
+from forecast.modeling.spec import ModelSpec, load_model
+from forecast.panel.types import Panel
+
+__all__ = ["plan_of"]
+
+
+def plan_of(
+    plan: BacktestPlan | ModelSpec | str | Path,
+    years: tuple[int, int] | None,
+    horizon: int | Iterable[int] | None,
+    seed: int | None,
+    panel: Panel | None,
+) -> BacktestPlan:
+    """The plan, or that of a model; rows without a world have the baselines of their columns."""
+    about = {"years": years, "horizon": horizon, "seed": seed}
+    if isinstance(plan, BacktestPlan):
+        if given := [name for name, value in about.items() if value is not None]:
+            raise ArgumentError(f"The plan decides {', '.join(given)}; leave out one of the two.")
+        return plan
+    if missing := [name for name in ("years", "seed") if about[name] is None]:
+        raise ArgumentError(f"A model without {' and '.join(missing)}: give both, or a plan.")
+    try:
+        first, last = years  # type: ignore[misc]
+        origins = range(first, last + 1)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"years={years!r}: expected first and last origin.") from None
+    ahead = (1,) if horizon is None else (horizon,) if isinstance(horizon, int) else horizon
+    own: dict[str, Any] = {}
+    a_model = isinstance(plan, str | Path | ModelSpec)
+    if panel is not None and panel.world is None and a_model:
+        own["baselines"] = _possible(load_model(plan), panel)
+    return BacktestPlan(model=plan, origins=origins, horizons=tuple(ahead), seed=seed, **own)
+
+
+def _possible(spec: ModelSpec, panel: Panel) -> tuple[str, ...]:
+    """Those of the usual baselines that the columns of a panel without a world allow."""
+    there = set(map(str, panel.data.data_vars))
+    bare = spec.without()
+    return tuple(
+        name
+        for name in DEFAULT_BASELINES
+        if (
+            len(bare.entries) < len(spec.entries)
+            if name == WITHOUT_ALLIANCES
+            else {column.name for column in baseline(name).columns()} <= there
+        )
+    )
