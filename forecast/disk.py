@@ -89,10 +89,15 @@ def sha256_of(path: Path | zipfile.Path) -> str:
         return hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
 
 
-def leaves(folder: Path) -> dict[str, Path]:
-    """Everything below a folder by its name there, but folders that hold something."""
+def leaves(folder: Path, *, settled: bool = False) -> dict[str, Path]:
+    """Everything below a folder by its name there, but folders that hold something.
+
+    `settled`: without what is of a change under way (`is_passing`).
+    """
     found: dict[str, Path] = {}
     for path in folder.iterdir():
+        if settled and is_passing(path.name):
+            continue
         inside = {} if path.is_symlink() or not path.is_dir() else leaves(path)
         found |= {f"{path.name}/{name}": leaf for name, leaf in inside.items()}
         if not inside:

@@ -14,7 +14,7 @@ from typing import Any
 
 from forecast.disk import is_passing, leaves, passing_name, refuse_no_file, sha256_of, sweep, told
 from forecast.errors import ArgumentError, StorageError
-from forecast.exchange import changed, held, settle
+from forecast.exchange import changed, held, undisturbed
 from forecast.files import MARKER, facts_of, seal, write_manifest
 
 __all__ = [
@@ -89,8 +89,9 @@ def check_target(
             )
         return
     with told(target, "cannot be read", "Nothing was written."):
-        settle(target)
-        foreign = [f for f in _foreign(target, ours, name) if names is None or _meets(f, names)]
+        # Not what another writer is just moving.
+        there = undisturbed(target, target / name, lambda: _foreign(target, ours, name))
+        foreign = [f for f in there if names is None or _meets(f, names)]
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         raise ArgumentError(
@@ -254,8 +255,8 @@ def _foreign(folder: Path, ours: Collection[str], name: str) -> list[str]:
     known = _marker(folder, name)["files"]
     return sorted(
         n
-        for n, path in leaves(folder).items()
-        if n != name and not is_passing(n.split("/")[0]) and not _is_ours(n, path, known, ours)
+        for n, path in leaves(folder, settled=True).items()
+        if n != name and not _is_ours(n, path, known, ours)
     )
 
 
