@@ -103,7 +103,8 @@ class _Index:
     def candidates(self, given: str | int) -> list[tuple[int, ...]]:
         """Codes that could be meant."""
         if isinstance(given, int) or given.strip().isdecimal():
-            code = int(given)
+            # Python reads no number of over 4,300 digits, and no code has ten.
+            code = int(given) if isinstance(given, int) or len(given.strip()) < 10 else -1
             return [(code,)] if code in self.spells else []
         text = given.strip().casefold()
         return [way[text] for way in self.ways if text in way]

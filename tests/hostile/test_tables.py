@@ -132,6 +132,11 @@ KNOWN: list[tuple[tuple[str, str], Callable[[str], str], str]] = [
     (("cow_igo", "state_years"), _with("2,1950", f"2,{_FAR}"), "row 3, column 'year': found 2922"),
     (("cow_mid", "mida"), _with("2,6,5,1,5", "2,6,text,1,5"), "row 2, column 'hostlev': found 't"),
     (("ucdp", "dyads"), _with(",2,2,2003-03", ",text,2,2003-03"), "row 2, column 'intensity_lev"),
+    (
+        ("cow_contiguity", "contdir"),
+        _with("197512", "-999999"),
+        "row 4, column 'end': found -99999",
+    ),
     (("vdem", "country_years"), _with("1862", "1862.5"), "row 4, column 'year': found '1862.5'"),
     (("vdem", "country_years"), _with("1862", ""), "row 4, column 'year': found '', expected"),
     (("vdem", "country_years"), _with(",325,0.20", ",325.5,0.20"), "column 'cowcode': found 325.5"),

@@ -150,3 +150,8 @@ def test_every_iso_code_and_name_comes_back(tables):
 def test_aliases_name_states_of_the_data(tables):
     codes = set(tables.states["ccode"])
     assert {c for listed in ALIASES.values() for c in listed} <= codes
+
+
+def test_a_number_of_thousands_of_digits_is_nobody(tables):
+    with pytest.raises(UnknownNameError, match=r"5,000 characters"):
+        resolve_state(tables, "1" * 5000, year=2000)

@@ -235,9 +235,10 @@ class _Disk:
         for folder, _, names in os.walk(self.root):
             for name in names:
                 path = os.path.join(folder, name)
-                inode = os.lstat(path).st_ino
-                if inode in self.dirty:
-                    self.real.truncate(path, self.flushed[inode])
+                with suppress(FileNotFoundError):  # another thread has just removed it
+                    inode = os.lstat(path).st_ino
+                    if inode in self.dirty:
+                        self.real.truncate(path, self.flushed[inode])
 
     # ------------------------------------------------------------------------------ names
 

@@ -32,7 +32,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import DataError
-from forecast.sources.cells import Kind
+from forecast.sources.cells import Kind, refuse_cells
 from forecast.sources.codes import region_of
 from forecast.sources.official.readings import (
     OfficialReader,
@@ -121,6 +121,9 @@ def _month_spells(path: Path) -> pd.DataFrame:
         rename={"statelno": "ccode_a", "statehno": "ccode_b", "conttype": "type", "notes": "note"},
         na={"str": ("",)},
     )
+    for column in ("begin", "end"):
+        unknown = raw[column].to_numpy() <= 0
+        refuse_cells(raw, column, unknown, file=path.name, expected="a month as YYYYMM")
     return raw.assign(
         start=month_dates(raw, "begin", file=path.name, coarsen=True),
         end=month_dates(raw, "end", last=True, file=path.name, coarsen=True),
