@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import json
 import os
 import shutil
 import stat
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = [
     "NEW",
     "STEM",
     "as_before",
+    "digest_of",
     "flush",
     "is_passing",
     "leaves",
@@ -87,6 +89,12 @@ def sha256_of(path: Path | zipfile.Path) -> str:
     """SHA-256 of a file (hex)."""
     with path.open("rb") as file:
         return hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
+
+
+def digest_of(content: Mapping[str, object]) -> str:
+    """SHA-256 (hex) of values of JSON by name, whatever their order."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def leaves(folder: Path, *, settled: bool = False) -> dict[str, Path]:

@@ -8,13 +8,12 @@ changed. The folder that is written into stays the same, with all that others pu
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from forecast.disk import (
     NEW,
     STEM,
     as_before,
+    digest_of,
     flush,
     leaves,
     make,
@@ -163,7 +163,7 @@ def _journal(folder: Path, stem: str, change: Change) -> None:
     if not names and not change.remove:
         return
     content = {"place": names, "remove": change.remove}
-    text = json.dumps(content | {"sha256": _digest(content)}, ensure_ascii=False)
+    text = json.dumps(content | {"sha256": digest_of(content)}, ensure_ascii=False)
     (change.staging / _JOURNAL).write_bytes(text.encode())
     folders = {change.staging}
     for name in (*names, _JOURNAL):
@@ -173,10 +173,6 @@ def _journal(folder: Path, stem: str, change: Change) -> None:
         flush(path)
     change.staging.rename(folder / f"{stem}{COMMIT}")
     flush(folder)
-
-
-def _digest(content: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def settle(folder: Path, stem: str = STEM) -> None:
@@ -250,17 +246,15 @@ def _apply(folder: Path, journal: Path) -> None:
                 raise ArgumentError(
                     f"{path} is in the way of a change that was interrupted: move it away."
                 )
-        made = [p for p in to.parents if folder in p.parents and not p.exists()]
-        to.parent.mkdir(parents=True, exist_ok=True)
+        make(to.parent)
         as_before(staged, to)
         staged.replace(to)
-        touched |= {to.parent, *(p.parent for p in made)}
+        touched.add(to.parent)
     for name, sha256 in content["remove"].items():
         path = folder / name
         if path.is_file() and not path.is_symlink() and sha256 in (None, sha256_of(path)):
             path.unlink()
             touched.add(path.parent)
-    # A folder before those in it: what is in one whose own name is lost is lost with it.
     for path in sorted(touched):
         flush(path)
     for name in content["remove"]:
@@ -274,7 +268,7 @@ def _apply(folder: Path, journal: Path) -> None:
 def _listed(journal: Path) -> dict[str, dict[str, str | None]]:
     try:
         content = json.loads((journal / _JOURNAL).read_bytes())
-        whole = content.pop("sha256") == _digest(content)
+        whole = content.pop("sha256") == digest_of(content)
     except (ValueError, AttributeError, KeyError, TypeError):
         whole = False
     if not whole:

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from forecast.disk import leaves, sha256_of, write_atomically
+from forecast.disk import digest_of, leaves, sha256_of, write_atomically
 from forecast.errors import ArtifactError
 from forecast.exchange import undisturbed
 
@@ -156,7 +156,7 @@ def write_manifest(folder: Path, content: Mapping[str, Any], name: str = MANIFES
 def manifest_bytes(content: Mapping[str, Any]) -> bytes:
     """Content of the file of a manifest."""
     content = {key: value for key, value in content.items() if key != "sha256"}
-    content["sha256"] = _of_json(content)
+    content["sha256"] = digest_of(content)
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -176,7 +176,7 @@ def manifest_of(content: bytes, where: str) -> dict[str, Any]:
         raise ArtifactError(f"{where} cannot be read ({error}): it is damaged.") from None
     # Manifests of earlier versions have no hash of their own.
     content_only = {key: value for key, value in manifest.items() if key != "sha256"}
-    if not whole or own not in (None, _of_json(content_only)):
+    if not whole or own not in (None, digest_of(content_only)):
         raise ArtifactError(f"{where} is damaged: it is not what was written.")
     return dict(manifest)
 
@@ -184,11 +184,6 @@ def manifest_of(content: bytes, where: str) -> dict[str, Any]:
 def facts_of(content: bytes) -> dict[str, Any]:
     """What a manifest says of a file with this content."""
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-
-
-def _of_json(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _facts(path: Path) -> dict[str, Any]:

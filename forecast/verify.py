@@ -11,7 +11,7 @@ import pandas as pd
 
 from forecast.errors import ForecastError, MissingFileError
 from forecast.exchange import settle
-from forecast.files import DAMAGES, MANIFEST, MARKER, manifest_of, unseal
+from forecast.files import DAMAGES, MANIFEST, MARKER, check_file, manifest_of, unseal
 from forecast.folders import discard
 from forecast.store import Store, open_store
 
@@ -128,13 +128,13 @@ def _remove_jobs(folder: Path, manifest: str) -> bool:
         return False
     path = folder / manifest
     try:
-        named = manifest_of(path.read_bytes(), str(path))["files"]
+        known = manifest_of(path.read_bytes(), str(path))
     except (ForecastError, OSError):
         return False
     gone = False
-    for name in named:
+    for name in known["files"]:
         try:
-            unseal(folder, manifest, only=[name])
+            check_file(folder, name, known)
         except ForecastError:
             if (folder / name).is_file() and not (folder / name).is_symlink():
                 (folder / name).unlink()

@@ -238,18 +238,19 @@ def read_forecasts(folder: str | Path) -> pd.DataFrame:
     return complete_rows(pd.concat(parts, ignore_index=True))
 
 
-def _whole(files: list[Path]) -> Iterator[Path]:
+def _whole(files: list[Path]) -> list[Path]:
     """Files that are as we wrote them; those of a job that was killed are left out."""
-    for file in files:
-        run, own = file.parents[1], file.parent
-        if (run / MANIFEST).is_file():
-            name = f"{own.name}/{file.name}"
-            if name not in unseal(run, only=())["files"]:
-                continue
-            unseal(run, only=[name])
-        elif (own / MARKER).is_file():
-            unseal(own, MARKER, only=[file.name])
-        yield file
+    own = files[0].parent
+    run = own.name == "forecasts"
+    folder, manifest = (own.parent, MANIFEST) if run else (own, MARKER)
+    if not (folder / manifest).is_file():
+        return files
+    known = unseal(folder, manifest, only=())
+    names = {file.relative_to(folder).as_posix(): file for file in files}
+    kept = [name for name in names if not run or name in known["files"]]
+    for name in kept:
+        check_file(folder, name, known)
+    return [names[name] for name in kept]
 
 
 def complete_rows(forecasts: pd.DataFrame) -> pd.DataFrame:

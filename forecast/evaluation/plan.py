@@ -365,11 +365,6 @@ class BacktestPlan(Table):
         }
 
 
-def _toml(value: Any) -> str:
-    """A value as TOML has it: as JSON but for one character."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
 def _named(method: str | ModelSpec | Forecaster) -> str | dict[str, Any]:
     """The name or file of a method; of an object, what tells it from others."""
     if isinstance(method, str):

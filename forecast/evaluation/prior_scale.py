@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import expit
 
 from forecast.arrays import FloatArray
-from forecast.draws import estimates
+from forecast.draws import estimates, thinned
 from forecast.errors import ArgumentError
 from forecast.inference.predict import design_predictor, prior_draws
 from forecast.modeling.covariates import ColumnCode
@@ -72,7 +72,7 @@ def prior_table(
     panel = complete(panel, spec.entries)
     design, encoding = encode(spec, panel)
     prior = prior_draws(design, draws=draws, seed=seed)
-    some = design.chosen(np.unique(np.linspace(0, design.y.size - 1, _ROWS).astype(np.intp)))
+    some = design.chosen(thinned(design.y.size, _ROWS))
     rate = expit(design_predictor(some, prior.beta, prior.effects)).mean(axis=1)
     rows = [{"term": "base rate", "family": "", "end": "", "at": float(design.y.mean())}
             | _summary(rate, level)]  # fmt: skip

@@ -14,6 +14,7 @@ import xarray as xr
 from forecast.errors import ArgumentError, shown
 from forecast.features.gather import FeatureRequest, compute_features
 from forecast.features.registry import get_feature
+from forecast.panel.columns import whole_years
 from forecast.panel.types import Panel, choose
 from forecast.sources.frame_codes import (
     NO_STATE,
@@ -85,8 +86,7 @@ def attach(
     """
     if not isinstance(frame, pd.DataFrame):
         raise ArgumentError(f"attach: found a {type(frame).__name__}, expected a pandas.DataFrame.")
-    if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0:
-        raise ArgumentError(f"lag={shown(lag)}: expected whole years, 0 or more.")
+    lag = whole_years("lag", lag)
     keys, pair = _keys(frame, a, b)
     requests = _requests(features, pair=pair)
     for request in requests:
@@ -104,7 +104,7 @@ def attach(
             f"attach: no value of {', '.join(map(repr, keys))} is known as a state; give COW or "
             "Gleditsch–Ward numbers, ISO codes, COW letters or names."
         )
-    made = _columns(source, states, when, requests, int(lag))
+    made = _columns(source, states, when, requests, lag)
     new = pd.DataFrame({n: v.to_numpy() for n, v in made.items()}, index=frame.index, copy=False)
     out = pd.concat([frame, new], axis=1)
     about = {n: {k: v.attrs[k] for k in ("feature", "unit", "covers")} for n, v in made.items()}
@@ -119,13 +119,8 @@ def _keys(frame: pd.DataFrame, a: str | None, b: str | None) -> tuple[tuple[str,
         raise ArgumentError(f"b={b!r}: expected with `a`.")
     if given:
         return given, len(given) == 2
-    try:
-        return usual_columns(frame, pair=True), True
-    except ArgumentError as error:
-        try:
-            return usual_columns(frame, pair=False), False
-        except ArgumentError:
-            raise error from None
+    found = usual_columns(frame, pair=None)
+    return found, len(found) == 2
 
 
 def _requests(features: Sequence[str | FeatureRequest], *, pair: bool) -> list[FeatureRequest]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMBINE", "KEYS", "LABELS", "RESERVED", "Side", "covered", "own_columns", "put_columns",
-    "row_names", "rows_frame", "values_of", "with_frame",
+    "row_names", "rows_frame", "values_of", "whole_years", "with_frame",
 ]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
@@ -61,6 +62,14 @@ _OWN = "own"
 _BASE = 100_000
 
 
+def whole_years(name: str, value: object, most: int = 9999) -> int:
+    """Years by which something is put off, as they were given."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not 0 <= value <= most:  # type: ignore[operator]
+        raise ArgumentError(f"{name}={shown(value)}: expected whole years, 0 to {most:,}.")
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
 def own_columns(panel: Panel) -> list[str]:
     """Names of the columns that a user put on the rows."""
     return [str(name) for name, column in panel.data.data_vars.items() if _OWN in column.attrs]
@@ -80,7 +89,7 @@ def with_frame(
     """`Panel.with_data` of a frame."""
     from forecast.files import fingerprint_values
 
-    lag = _checked_lag(panel, lag)
+    lag = panel.lag if lag is None else whole_years("lag", lag)
     sides = [name for name in ("ccode", "ccode_a", "ccode_b") if name in panel.data.coords]
     if not sides:
         raise ArgumentError(
@@ -153,16 +162,6 @@ def put_columns(
     return panel.data.assign(made)
 
 
-def _checked_lag(panel: Panel, lag: int | None) -> int:
-    if lag is None:
-        return panel.lag
-    if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0:
-        raise ArgumentError(
-            f"lag={shown(lag)}: expected whole years, or 0 for columns that are lagged already."
-        )
-    return int(lag)
-
-
 def _key_columns(
     frame: pd.DataFrame, a: str | None, b: str | None, year: str | None, *, pair: bool
 ) -> list[str]:
@@ -171,12 +170,8 @@ def _key_columns(
         raise ArgumentError(f"b={b!r}: expected with `a`, and on rows of pairs only.")
     states = [name for name in (a, b) if name is not None]
     if not states:
-        for of_pair in (True, False) if pair else (False,):
-            try:
-                states = list(usual_columns(frame, pair=of_pair))
-            except ArgumentError:
-                continue
-            break
+        with suppress(ArgumentError):  # then its columns are of years
+            states = list(usual_columns(frame, pair=None if pair else False))
     return [*states, *([] if year is None else [year])]
 
 

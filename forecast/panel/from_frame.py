@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError, DataError, shown
-from forecast.panel.columns import KEYS, LABELS, RESERVED, put_columns, values_of
+from forecast.panel.columns import KEYS, LABELS, RESERVED, put_columns, values_of, whole_years
 from forecast.panel.types import CHOICES, Panel
 from forecast.sources.frame_codes import (
     Codes,
@@ -127,9 +127,7 @@ def _checked(frame: object, unit: str, lead: object, lag: object) -> pd.DataFram
             "units are made by load_panel."
         )
     for name, value in (("lead", lead), ("lag", lag)):
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not whole or not 0 <= int(value) <= 50:  # type: ignore[call-overload]
-            raise ArgumentError(f"{name}={shown(value)}: expected whole years, 0 or more.")
+        whole_years(name, value, most=50)
     if not len(frame):
         raise DataError("The frame has no rows.")
     return frame

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from forecast.errors import DataError, ForecastError, nearest, shown
 
-__all__ = ["MissingMemberError", "extract"]
+__all__ = ["MissingMemberError", "extract", "most_bytes"]
 
 #: An archive of data holds a few dozen members.
 MAX_MEMBERS = 10_000
@@ -129,6 +129,11 @@ def _member(
     )
 
 
+def most_bytes(packed: int) -> int:
+    """Bytes that a table can have which shrank to so many."""
+    return max(RATIO_FROM, MAX_RATIO * packed)
+
+
 def _refuse_bomb(info: zipfile.ZipInfo, archive: str, max_bytes: int) -> None:
     if info.flag_bits & 0x1:
         raise DataError(
@@ -139,7 +144,7 @@ def _refuse_bomb(info: zipfile.ZipInfo, archive: str, max_bytes: int) -> None:
             f"{archive}: {shown(info.filename)} unpacks to {info.file_size:,} bytes, expected at"
             f" most {max_bytes:,}."
         )
-    if info.file_size > max(RATIO_FROM, MAX_RATIO * info.compress_size):
+    if info.file_size > most_bytes(info.compress_size):
         raise DataError(
             f"{archive}: {shown(info.filename)} unpacks from {info.compress_size:,} to"
             f" {info.file_size:,} bytes; no table of data shrinks that much."

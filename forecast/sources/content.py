@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import IO, cast
 
 from forecast.errors import DataError, ForecastError, MissingFileError
-from forecast.sources.archive import MAX_RATIO, RATIO_FROM
+from forecast.sources.archive import most_bytes
 from forecast.sources.formats import CONVERTED, as_text
 
-__all__ = ["content", "newlines", "opened", "reading"]
+__all__ = ["content", "is_web_page", "newlines", "opened", "reading"]
 
 
 def content(path: Path, *, at_most: int = -1, hint: str = "") -> bytes:
@@ -35,7 +35,7 @@ class _Packed(gzip.GzipFile):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._path, self._largest = path, max(RATIO_FROM, MAX_RATIO * path.stat().st_size)
+        self._path, self._largest = path, most_bytes(path.stat().st_size)
         self._left = self._largest
 
     def read(self, size: int | None = -1) -> bytes:
@@ -63,6 +63,12 @@ def reading(path: Path, hint: str = "") -> Iterator[None]:
         raise
     except OSError as error:
         raise DataError(f"{path.name}: it cannot be read ({str(error)[:200]}).") from None
+
+
+def is_web_page(head: bytes) -> bool:
+    """Whether a file that begins so is a page, which some publishers send in place of a table."""
+    begin = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return begin.startswith((b"<!doctype", b"<html", b"<?xml"))
 
 
 def newlines(raw: bytes) -> bytes:

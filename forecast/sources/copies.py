@@ -21,6 +21,7 @@ from forecast.errors import (
 from forecast.files import sha256_of
 from forecast.sources.archive import MissingMemberError, extract
 from forecast.sources.catalogue_file import catalogue, family_of, same_version
+from forecast.sources.content import is_web_page
 from forecast.sources.entries import AS_CSV, OfficialFile, Source
 
 if TYPE_CHECKING:
@@ -345,12 +346,12 @@ def _refuse_page(path: Path, copy: Copy) -> None:
     """A web page, an empty file or a binary one is not a table, whatever its name says."""
     with path.open("rb") as handle:
         head = handle.read(4096)
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     packed = head.startswith(b"\x1f\x8b")
     said = f"{path.name} (from {copy.origin}) is"
     if not text and not packed:
         raise DataError(f"{said} empty, expected a table.")
-    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+    if is_web_page(head):
         raise DataError(
             f"{said} a web page, expected a table. The publisher's"
             " site may ask for a consent, or the file may have moved."

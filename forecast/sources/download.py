@@ -18,6 +18,7 @@ from urllib.parse import urljoin
 
 from forecast.errors import ArgumentError, DownloadError
 from forecast.folders import check_room
+from forecast.sources.content import is_web_page
 
 if TYPE_CHECKING:
     import requests
@@ -257,8 +258,8 @@ def _receive(
 def _refuse_page(path: Path, url: str) -> None:
     """Refuse a web page, which some publishers send in place of a file."""
     with path.open("rb") as file:
-        begin = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if begin.startswith((b"<!doctype html", b"<html")):
+        begin = file.read(512)
+    if is_web_page(begin):
         raise DownloadError(
             f"{url}: the server sends a web page, not the file; the publisher may ask for a login"
             " or a consent. Download it with a browser and give it with --from."

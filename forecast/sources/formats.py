@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from forecast.errors import DataError, ForecastError, shown
-from forecast.sources.archive import MAX_RATIO, RATIO_FROM
+from forecast.sources.archive import most_bytes
 from forecast.sources.entries import AS_CSV, R_FILES
 
 __all__ = ["CONVERTED", "as_text"]
@@ -91,7 +91,7 @@ def _refuse_bomb(path: Path) -> None:
     unpack = next((unpack for mark, unpack in _PACKED.items() if head.startswith(mark)), None)
     if unpack is None:
         return
-    left = max(RATIO_FROM, MAX_RATIO * path.stat().st_size)
+    left = most_bytes(path.stat().st_size)
     with unpack(path) as stream:
         while left >= 0 and (block := stream.read(1 << 20)):
             left -= len(block)

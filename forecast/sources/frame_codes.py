@@ -131,14 +131,20 @@ def years_of(frame: pd.DataFrame, name: str, *, gaps: bool = False) -> IntArray:
     return np.asarray(np.nan_to_num(values), dtype=np.int64)
 
 
-def usual_columns(frame: pd.DataFrame, *, pair: bool) -> tuple[str, ...]:
-    """The columns of states of a frame whose names nobody gave, by the names that are usual."""
+def usual_columns(frame: pd.DataFrame, *, pair: bool | None) -> tuple[str, ...]:
+    """The columns of states of a frame whose names nobody gave, by the names that are usual.
+
+    Those of a `pair`, or of one state; None for either, a pair first.
+    """
     there = {str(c) for c in (*frame.columns, *frame.index.names)}
-    candidates = _PAIRS if pair else tuple((name,) for name in _STATES)
+    alone = tuple((name,) for name in _STATES)
+    candidates: tuple[tuple[str, ...], ...] = alone if pair is False else _PAIRS
+    if pair is None:
+        candidates += alone
     for names in candidates:
         if there >= set(names):
             return names
-    wanted = 'a="…", b="…"' if pair else 'a="…"'
+    wanted = 'a="…"' if pair is False else 'a="…", b="…"'
     raise ArgumentError(
         f"Which columns hold the states? Say {wanted}; the frame has "
         f"{', '.join(sorted(there - {'None'}))}."

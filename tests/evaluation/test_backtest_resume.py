@@ -17,7 +17,7 @@ from support.evaluation_panels import backtest_of, simulate_panel
 from support.slow_forecaster import Slow
 
 from forecast.errors import ArtifactError
-from forecast.evaluation.backtest import BacktestPlan, backtest
+from forecast.evaluation.backtest import BacktestPlan, backtest, read_forecasts
 from forecast.evaluation.baselines import Climatology, baseline
 from forecast.evaluation.rolling import JobResult
 from forecast.files import MANIFEST, write_manifest
@@ -116,6 +116,21 @@ def test_every_forecast_row_is_on_disk_with_its_origin(panel, tmp_path):
     assert len(joined) == len(raw)
     for name in ("outcome", "probability", "stratum"):
         assert (joined[name] == joined[f"{name}_disk"]).all()
+
+
+def test_forecasts_are_read_as_they_were_written(panel, tmp_path, monkeypatch):
+    methods = [baseline("history"), Climatology()]
+    backtest_of(methods, panel, out=tmp_path / "run", **OPTIONS)
+    whole = read_forecasts(tmp_path / "run")
+    file = sorted((tmp_path / "run" / "forecasts").iterdir())[0]
+    (file.parent / "origin=1900.killed.parquet").write_bytes(file.read_bytes())
+    pd.testing.assert_frame_equal(read_forecasts(tmp_path / "run"), whole)
+    (tmp_path / "mine.parquet").write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert len(read_forecasts("mine.parquet"))
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(ArtifactError, match="SHA-256"):
+        read_forecasts(tmp_path / "run")
 
 
 def test_another_configuration_or_other_files_are_refused(panel, tmp_path):

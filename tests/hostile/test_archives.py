@@ -23,7 +23,7 @@ from support.official_files import OFFICIAL
 from support.tries import hostile
 
 from forecast.errors import ForecastError
-from forecast.sources import content
+from forecast.sources import archive
 from forecast.sources.acquire import add
 from forecast.sources.archive import extract
 from forecast.sources.reader import read_official, stream_blocks
@@ -171,7 +171,7 @@ def test_a_damaged_packed_stream_is_read_or_refused(raw: bytes) -> None:
 def test_a_packed_bomb_is_refused_before_it_fills_the_memory(
     call: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(content, "RATIO_FROM", 1_000_000)
+    monkeypatch.setattr(archive, "RATIO_FROM", 1_000_000)
     path = tmp_path / "bomb.csv.gz"
     path.write_bytes(gzip.compress(b"ccode,year,share\n" + b"2,1900,0.5\n" * 300_000, mtime=0))
     error = reading_or_error(lambda: call(path), "bomb.csv.gz")
