@@ -37,13 +37,29 @@ def keep_newest(folder: Path, count: int, name: str = MARKER) -> int:
     if not folder.is_dir():
         return 0
     sweep(folder)
-    for path in folder.glob("*/"):  # begun, and never completed
-        inside = [found.name for found in path.iterdir()]
-        if inside and all(map(is_passing, inside)):
-            discard(path, ())
-    found = {path: path.stat().st_mtime for path in folder.glob("*") if (path / name).is_file()}
-    old = sorted(found, key=lambda path: found[path], reverse=True)[count:]
-    return sum(not _foreign(path, (), name) and discard(path) for path in old)
+    found: dict[Path, float] = {}
+    for path in folder.glob("*/"):
+        with _unless_gone(path):
+            inside = [one.name for one in path.iterdir()]
+            if inside and all(map(is_passing, inside)):  # begun, and never completed
+                discard(path, ())
+            elif (path / name).is_file():
+                found[path] = path.stat().st_mtime
+    gone = 0
+    for path in sorted(found, key=lambda path: found[path], reverse=True)[count:]:
+        with _unless_gone(path):
+            gone += not _foreign(path, (), name) and discard(path)
+    return gone
+
+
+@contextmanager
+def _unless_gone(folder: Path) -> Iterator[None]:
+    """Pass over a folder that another process has just removed: of its own, and empty or old."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if error.filename != str(folder) and folder.is_dir():
+            raise
 
 
 def check_target(
@@ -90,7 +106,9 @@ def check_target(
         return
     with told(target, "cannot be read", "Nothing was written."):
         # Not what another writer is just moving.
-        there = undisturbed(target, target / name, lambda: _foreign(target, ours, name))
+        there = list[str]()
+        with _unless_gone(target):
+            there = undisturbed(target, target / name, lambda: _foreign(target, ours, name))
         foreign = [f for f in there if names is None or _meets(f, names)]
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""

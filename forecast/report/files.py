@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,10 @@ def read_earlier(folder: Path) -> Earlier | None:
 def _read_earlier(folder: Path) -> Earlier | None:
     check_target(folder, ())
     # What a kill left of a first one is no report.
-    if not folder.exists() or all(is_passing(path.name) for path in folder.iterdir()):
+    names = list[str]()
+    with suppress(FileNotFoundError):
+        names = [path.name for path in folder.iterdir()]
+    if all(map(is_passing, names)):
         return None
     path, where = folder / "report.json", f"folder={str(folder)!r}"
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,11 @@ from support.crash import Outcome, leaves, start
 from support.kept import KEPT, SOURCE, Kept, accept
 from support.tries import TRIES
 
-from forecast import exchange, files
+from forecast import exchange, files, folders
+from forecast.disk import leaves as leaves_of
 from forecast.errors import StorageError
 from forecast.files import MARKER, sha256_of, unseal
-from forecast.folders import write_files
+from forecast.folders import check_target, keep_newest, write_files
 from forecast.sources.cache import read_lock
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -141,6 +143,24 @@ def test_a_second_writer_waits_and_goes_on_or_is_told_who_writes(
     assert child.end().done
     assert waiting.end().done
     assert leaves(folder) == {"a.txt", MARKER}
+
+
+def test_a_folder_that_another_has_just_removed_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It made the folder, and put nothing into it."""
+
+    def removed(folder: Path, **how: bool) -> dict[str, Path]:
+        shutil.rmtree(folder)
+        return leaves_of(folder, **how)
+
+    for name in ("out", "kept"):
+        write_files(tmp_path / name / "one", {"a.txt": b"a"})
+    (tmp_path / "out" / "new").mkdir()
+    monkeypatch.setattr(folders, "leaves", removed)
+    check_target(tmp_path / "out" / "new")
+    assert keep_newest(tmp_path / "kept", 0) == 0
+    assert not (tmp_path / "kept" / "one").exists()
 
 
 def test_a_change_that_comes_between_is_no_damage_to_a_reader(
