@@ -18,6 +18,7 @@ from forecast.risk import risk
 
 if TYPE_CHECKING:
     from forecast import plot
+    from forecast.cases.hindcast import hindcast
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import check
     from forecast.evaluation.plan import BacktestPlan
@@ -48,6 +49,7 @@ __all__ = [
     "check",
     "explain",
     "fit",
+    "hindcast",
     "initiation",
     "load_model",
     "load_panel",
@@ -70,6 +72,7 @@ _WHERE = {
     "check": "forecast.evaluation.checks",
     "explain": "forecast.risk.explain",
     "fit": "forecast.inference.fit",
+    "hindcast": "forecast.cases.hindcast",
     "initiation": "forecast.risk.initiation",
     "load_model": "forecast.modeling.spec",
     "load_panel": "forecast.panel.build",

@@ -31,7 +31,7 @@ from forecast.text import percentage, percentage_interval, rounding_step
 if TYPE_CHECKING:
     from forecast.sources.tables import Tables
 
-__all__ = ["any_answer", "side_codes"]
+__all__ = ["any_answer", "pairs_between", "side_codes", "worlds_of"]
 
 State = str | int
 Side = State | Iterable[State]
@@ -60,8 +60,8 @@ def any_answer(
     """
     one = side_codes(outlook.tables, outlook.origin, a, "a")
     other = None if b is None else side_codes(outlook.tables, outlook.origin, b, "b")
-    pairs = _pairs(outlook, one, other)
-    draws, independent, number, own = _worlds(outlook, pairs, horizon, level, severity)
+    pairs = pairs_between(outlook, one, other)
+    draws, independent, number, own = worlds_of(outlook, pairs, horizon, level, severity)
     probability, lower, upper = estimates(draws, level).tolist()
     distribution = _distribution(number, probability)
     reached, tail = np.cumsum(distribution), (1.0 - level) / 2.0
@@ -113,7 +113,7 @@ def any_answer(
     )
 
 
-def _worlds(
+def worlds_of(
     outlook: Outlook, pairs: list[Pair], horizon: int, level: float, severity: Level
 ) -> tuple[npt.NDArray[np.float64], float, npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """What the simulated worlds say of a set of pairs.
@@ -185,7 +185,9 @@ def _alliance(tables: Tables, name: str) -> pd.Series:
         raise UnknownNameError("state or alliance", name, names) from error
 
 
-def _pairs(outlook: Outlook, one: frozenset[int], other: frozenset[int] | None) -> list[Pair]:
+def pairs_between(
+    outlook: Outlook, one: frozenset[int], other: frozenset[int] | None
+) -> list[Pair]:
     """Pairs with a state of each side, smaller COW number first, in order."""
     if other is None:
         states = outlook.tables.states
