@@ -27,6 +27,7 @@ from forecast.risk.outlook import Outlook
 from forecast.risk.sets import pairs_between, worlds_of
 from forecast.simulation.levels import LEVELS
 from forecast.simulation.paired import changed_world, status_quo
+from forecast.sources.codes import state_label
 from forecast.sources.datasets import read_tables
 from forecast.sources.tables import Tables
 from forecast.text import listed
@@ -232,7 +233,8 @@ def _forecast(
                 continue
             row: dict[str, Any] = {
                 "question": question.name, "first_year": span[0], "last_year": span[1],
-                "who": sides_words(case, sides), "pairs": len(pairs), "severity": severity,
+                "who": sides_words(case, sides, came.tables), "pairs": len(pairs),
+                "severity": severity,
             }  # fmt: skip
             each = {name: values[number] for name, values in draws.items()}
             if "without" in each:
@@ -285,7 +287,7 @@ def _own_record(
 ) -> pd.DataFrame:
     """Pairs of the population with an onset in these years: forecast of the fit, and observed."""
     rows = np.arange(len(outlook.codes))
-    observed = happened.counts(outlook.everyone())
+    observed = happened.counts(outlook.everyone()).to_dict("index")
     whole = happened.until >= happened.last
     found = []
     tails = [(1 - level) / 2, (1 + level) / 2]
@@ -295,12 +297,13 @@ def _own_record(
         _, onsets = outlook.hazards(rows, question.horizon, severity)  # type: ignore[arg-type]
         number = onsets.any(axis=0).sum(axis=0)
         lower, upper = np.quantile(number, tails, method="inverted_cdf")
-        count, unknown = observed.loc[severity]
+        seen = observed[severity]
         found.append(
             {
                 "question": question.name, "severity": severity, "pairs": rows.size,
                 "expected": float(number.mean()), "lower": int(lower), "upper": int(upper),
-                "observed": int(count) if whole else pd.NA, "unknown": int(unknown),
+                "observed": int(seen["observed"]) if whole else pd.NA,
+                "unknown": int(seen["unknown"]),
             }
         )  # fmt: skip
     return pd.DataFrame(found).astype({"observed": "Int64"})
@@ -314,9 +317,13 @@ def sides_of(
     return one, other or None
 
 
-def sides_words(case: Case, sides: tuple[tuple[str, ...], tuple[str, ...]]) -> str:
-    """The two sides in words."""
-    one, other = ([case.names[state].split("/")[0] for state in side] for side in sides)
+def sides_words(case: Case, sides: tuple[tuple[str, ...], tuple[str, ...]], tables: Tables) -> str:
+    """The two sides in words, by the names that the states had when the tables end."""
+    year = tables.coverage["states"].last
+    one, other = (
+        [state_label(tables, case.ccodes[s], year=year, kind="name") for s in side]
+        for side in sides
+    )
     if len(one) == len(other) == 1:
         return f"{one[0]}–{other[0]}"
     if set(one) == set(other):

@@ -74,7 +74,7 @@ class Hindcast:
 
     @property
     def text(self) -> tuple[str, ...]:
-        """The answer in sentences: for each question a heading, and a line for each of its sides."""
+        """The answer in sentences: for each question a heading, then a line for each side."""
         told: list[str] = []
         for fitted in self.fits.to_dict("records"):
             name = fitted["question"]

@@ -383,8 +383,8 @@ def _question(raw: Mapping[str, Any], events: tuple[Fact, ...], where: str) -> Q
     for pact in made.change:
         if not any(pact == f.pact and f.changes(made) for f in events):
             raise SpecificationError(
-                f"{where} {made.name!r}, key 'change': no fact of {pact!r} forms, accedes, leaves or"
-                f" ends {'before' if made.undo else 'in'} the years of the forecast ({made.span})."
+                f"{where} {made.name!r}, key 'change': no fact of {pact!r} forms, accedes, leaves"
+                f" or ends {'before' if made.undo else 'in'} {made.span}."
             )
     return made
 

@@ -31,7 +31,7 @@ _MONTHS = 6
 def settlement_rows(
     case: Case, question: Question, tables: Tables, draws: int, seed: int, level: float
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Hazards of settlement in the months of a dispute that begins in the last year of the forecast.
+    """Hazards of settlement in the months of a dispute that begins in the last year ahead.
 
     From `resolution`, fitted to the disputes that were known before the question; the rest of the
     world stays as it was then.
@@ -57,7 +57,10 @@ def settlement_rows(
         hazard["difference"] = hazard["with"] - hazard["without"]
         before, since = _on_record(tables, pair, question)
         for month in range(_MONTHS):
-            row: dict[str, Any] = {"question": question.name, "who": sides_words(case, sides)}
+            row: dict[str, Any] = {
+                "question": question.name,
+                "who": sides_words(case, sides, known),
+            }
             row["month"] = month + 1
             for name, values in hazard.items():
                 three = estimates(values[:, month], level).tolist()

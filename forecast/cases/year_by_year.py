@@ -78,7 +78,7 @@ def yearly_rows(
         for sides in question.about:
             one, other = sides_of(case, sides)
             ways = [(one, other)]
-            words = [sides_words(case, sides)]
+            words = [sides_words(case, sides, known)]
             if directed:
                 if other is None or len(one) + len(other) > 2:
                     continue

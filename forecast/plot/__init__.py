@@ -7,6 +7,7 @@ the value of a cell.
 
 from forecast.plot.calibration import calibration, check, ladder, murphy, pit, ratios, reliability
 from forecast.plot.effects import coefficients, differences, gains, risks, scenario, slopes
+from forecast.plot.hindcast import hindcast
 from forecast.plot.intervals import intervals
 from forecast.plot.priors import prior
 from forecast.plot.world import features, onsets, state_map
@@ -18,6 +19,7 @@ __all__ = [
     "differences",
     "features",
     "gains",
+    "hindcast",
     "intervals",
     "ladder",
     "murphy",
