@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from forecast.cases.records import Case, Fact, Question
     from forecast.sources.tables import Tables
 
-__all__ = ["change_of", "change_words"]
+__all__ = ["change_of", "change_words", "known_as"]
 
 #: Days by which a source may date the beginning of a treaty otherwise than the fact.
 _DAYS = 400
@@ -49,12 +49,12 @@ def change_of(case: Case, question: Question, tables: Tables) -> Scenario | None
         elif fact.event == "forms" and fact.date == formed[pact].date:
             continue
         elif fact.event in ("forms", "accedes"):
-            known = pact if pact in formed else _known_as(case, fact, tables)
+            known = pact if pact in formed else known_as(case, fact, tables)
             made = made.join(known, states, day, obligations=fact.obligations)
         else:
             # The fact has the last day of a pact, an edit the first without it.
             after = (fact.date + timedelta(days=1)).isoformat()
-            known = pact if pact in formed else _known_as(case, fact, tables)
+            known = pact if pact in formed else known_as(case, fact, tables)
             ends = fact.event == "ends"
             made = made.dissolve(known, after) if ends else made.leave(known, states, after)
     return made
@@ -70,7 +70,7 @@ def change_words(case: Case, question: Question) -> str:
 
 
 def _taken_back(made: Scenario, case: Case, fact: Fact, tables: Tables, when: str) -> Scenario:
-    known = _known_as(case, fact, tables)
+    known = known_as(case, fact, tables)
     if fact.event == "accedes":
         return made.leave(known, [case.ccodes[state] for state in fact.states], when)
     if any(e.action == "dissolve" and e.alliance == known for e in made.edits):
@@ -78,7 +78,7 @@ def _taken_back(made: Scenario, case: Case, fact: Fact, tables: Tables, when: st
     return made.dissolve(known, when)
 
 
-def _known_as(case: Case, fact: Fact, tables: Tables) -> str:
+def known_as(case: Case, fact: Fact, tables: Tables) -> str:
     """Identifier in the data of the pact of a fact: of its name, or of its members and day."""
     try:
         return str(find_alliance(tables.alliances, str(fact.pact))["alliance_id"])

@@ -46,7 +46,7 @@ class Happened:
         }  # fmt: skip
 
     def counts(self, pairs: Sequence[Pair]) -> pd.DataFrame:
-        """By level the number of pairs with such an onset, and of those of which it is not known."""
+        """By level the number of pairs with such an onset, and of those that are not known."""
         found = self._of(pairs)
         return pd.DataFrame(
             {"observed": (found == 1).sum(), "unknown": found.isna().sum()}, index=list(LEVELS)

@@ -27,7 +27,7 @@ from forecast.risk.outlook import Outlook
 from forecast.risk.sets import pairs_between, worlds_of
 from forecast.simulation.levels import LEVELS
 from forecast.simulation.paired import changed_world, status_quo
-from forecast.sources.codes import state_label
+from forecast.sources.codes import name_in_year
 from forecast.sources.datasets import read_tables
 from forecast.sources.tables import Tables
 from forecast.text import listed
@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     from forecast.inference.fit import Fit
     from forecast.panel.types import Population
 
-__all__ = ["fit_before", "hindcast", "sides_of", "sides_words"]
+__all__ = ["fit_before", "hindcast", "reaching_back", "sides_of", "sides_words"]
 
 #: Years of rows before a case from which something can be learnt.
 LEAST_YEARS = 20
+#: From about this year on the Soviet Union and Yugoslavia are called so.
+_UNIONS = 1919
 
 Draws = npt.NDArray[np.floating[Any]]
 Pair = tuple[int, int]
@@ -130,7 +132,8 @@ def hindcast(
             found, own, about = _forecast(one, question, tables, fit, level, quoted)
             parts["forecasts"].append(found)
             parts["record"].append(own)
-        fits.append({"question": question.name, "first_year": question.first_year,
+        fits.append({"question": question.name, "kind": question.kind,
+                     "first_year": question.first_year,
                      "last_year": question.last_year, **about})  # fmt: skip
     made = {n: pd.concat(p, ignore_index=True) if p else pd.DataFrame() for n, p in parts.items()}
     return Hindcast(case=one.name, title=one.title, level=level, fits=pd.DataFrame(fits), **made)
@@ -197,7 +200,27 @@ def fit_before(
         )
     choices = {name: getattr(spec, name) for name in CHOICES}
     panel = load_panel(data=known_before(tables, first), amend=None, **choices)
-    return fit_model(spec, panel, seed=seed, draws=draws)
+    return fit_model(reaching_back(spec, begin, first), panel, seed=seed, draws=draws)
+
+
+def reaching_back(spec: ModelSpec, begin: int, first: int) -> ModelSpec:
+    """The model, fitted to earlier years that it leaves out too, where there are no others.
+
+    Those of the shipped models for the historical data begin in 1900.
+    """
+    kept = sorted(spec.exclusions, key=lambda years: years.first)
+
+    def fitted() -> int:
+        out = {y for e in kept for y in range(e.first, e.last + 1)}
+        return sum(year not in out for year in range(begin, first))
+
+    while kept and fitted() < LEAST_YEARS:
+        kept.pop(0)
+    if len(kept) == len(spec.exclusions):
+        return spec
+    return spec.model_copy(
+        update={"exclusions": tuple(kept), "name": f"{spec.name}_with_earlier_years"}
+    )
 
 
 def _forecast(
@@ -233,7 +256,7 @@ def _forecast(
                 continue
             row: dict[str, Any] = {
                 "question": question.name, "first_year": span[0], "last_year": span[1],
-                "who": sides_words(case, sides, came.tables), "pairs": len(pairs),
+                "who": sides_words(case, sides, span[0]), "pairs": len(pairs),
                 "severity": severity,
             }  # fmt: skip
             each = {name: values[number] for name, values in draws.items()}
@@ -317,11 +340,12 @@ def sides_of(
     return one, other or None
 
 
-def sides_words(case: Case, sides: tuple[tuple[str, ...], tuple[str, ...]], tables: Tables) -> str:
-    """The two sides in words, by the names that the states had when the tables end."""
-    year = tables.coverage["states"].last
+def sides_words(case: Case, sides: tuple[tuple[str, ...], tuple[str, ...]], year: int) -> str:
+    """The two sides in words, by the names that the states had in a year."""
+    # Russia and Serbia were called so before the unions whose names theirs are beside.
+    year = year if year >= _UNIONS else 9999
     one, other = (
-        [state_label(tables, case.ccodes[s], year=year, kind="name") for s in side]
+        [name_in_year(case.ccodes[state], case.names[state], year) for state in side]
         for side in sides
     )
     if len(one) == len(other) == 1:

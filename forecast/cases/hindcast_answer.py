@@ -14,8 +14,6 @@ from forecast.text import interval, percent, points, points_interval
 
 __all__ = ["Hindcast", "verdict_words"]
 
-_BEGINS = "at least one dispute begins"
-
 
 @dataclass(frozen=True, eq=False)
 class Hindcast:
@@ -28,7 +26,7 @@ class Hindcast:
     level : float
         Probability of the equal-tailed intervals.
     fits : pandas.DataFrame
-        One row per question: ``question``, ``first_year``, ``last_year``, ``change`` (the facts
+        One row per question: ``question``, ``kind``, ``first_year``, ``last_year``, ``change`` (the facts
         that are made to happen, or not), ``undone`` (they lie before the forecast, and "without"
         takes them back), ``edits``, ``acts_from`` (first year whose risks they can move), ``data``,
         ``model``, ``fit`` (id), ``fitted_first``, ``fitted_last``, ``rows``, ``population``,
@@ -141,6 +139,8 @@ def _fitted_words(fitted: dict[str, Any]) -> str:
             text += f" 'Without' takes it back on {first}-01-01."
         if fitted["acts_from"] and fitted["acts_from"] > first:
             text += f" It can move risks from {int(fitted['acts_from'])} on."
+    if fitted["kind"] == "forecast":
+        text += " Probability that at least one dispute begins in these years:"
     if fitted.get("passed") is False:
         text += " The fit does not pass the publication gate: read it as a sketch."
     return text
@@ -149,35 +149,36 @@ def _fitted_words(fitted: dict[str, Any]) -> str:
 def _side_words(part: pd.DataFrame) -> str:
     """One pair or set: with and without the change, what happened, and the other levels."""
     row = part.iloc[0].to_dict()
-    risk = f"{percent(row['with'])} ({interval(row['with_lower'], row['with_upper'])})"
-    text = f"  {row['who']}: {_BEGINS} with {risk}"
+    text = f"  {row['who']}: {percent(row['with'])}"
+    text += f" ({interval(row['with_lower'], row['with_upper'])})"
     if pd.notna(row["without"]):
         without = f"{percent(row['without'])}"
         without += f" ({interval(row['without_lower'], row['without_upper'])})"
-        text += f" as it came, {without} without, difference {points(row['difference'])}"
+        text += f" with it, {without} without; difference {points(row['difference'])}"
         text += f" ({points_interval(row['difference_lower'], row['difference_upper'])}):"
         text += f" {verdict_words(row)}"
     if pd.notna(row["base_rate"]):
         text += f"; base rate {percent(row['base_rate'])}"
-    higher = ", ".join(
-        f"{SHORT[str(r['severity'])]} {percent(float(r['with']))}{_outcome(r['happened'])}"
-        for r in part.iloc[1:].to_dict("records")
-    )
     happened = row["happened"]
     if pd.isna(happened):
         seen = f"not all on record yet{': ' + row['events'] if row['events'] else ''}"
     else:
         seen = f"{row['events']}" if happened else "nothing on record"
     text += f". What happened: {seen}."
+    higher = "; ".join(_level_words(r) for r in part.iloc[1:].to_dict("records"))
     if higher:
         text += f" By what it cost: {higher}."
     return text + (f" Record: {row['record']}" if row["record"] else "")
 
 
-def _outcome(happened: Any) -> str:
-    if pd.isna(happened):
-        return " (not known)"
-    return " (came)" if happened else " (did not)"
+def _level_words(row: dict[Any, Any]) -> str:
+    """A higher level: both worlds, and whether it came to that."""
+    text = f"{SHORT[row['severity']]} {percent(row['with'])}"
+    if pd.notna(row["without"]):
+        text += f", {percent(row['without'])} without"
+    if pd.isna(row["happened"]):
+        return f"{text} (not known)"
+    return f"{text} ({'it did' if row['happened'] else 'it did not'})"
 
 
 def verdict_words(row: dict[Any, Any]) -> str:
@@ -191,19 +192,21 @@ def verdict_words(row: dict[Any, Any]) -> str:
 
 
 def _yearly_words(table: pd.DataFrame) -> list[str]:
-    """For each pair its likeliest years, and the years in which a dispute began."""
+    """For each pair how likely a year was, and the years in which a dispute began."""
     told = []
     for (who, asks), part in table.groupby(["who", "asks"], sort=False):
         came = part[part["happened"].fillna(False).astype(bool)]
-        years = ", ".join(
-            f"{y} ({percent(p)})" for y, p in zip(came["year"], came["probability"], strict=True)
+        alone = part["probability"].notna().all()
+        chance = (
+            came["probability"].map(percent) if alone else came["expected"].map("{:.2g}".format)
         )
-        low, high = percent(part["probability"].min()), percent(part["probability"].max())
-        what = "begins" if asks == "begins" else "onset"
-        told.append(
-            f"  {who} ({what}): {low} to {high} a year, {part['probability'].sum():.1f} expected"
-            f" in {len(part)} years; came in {years or 'none of them'}."
-        )
+        years = [f"{year} ({p})" for year, p in zip(came["year"], chance, strict=True)]
+        text = f"  {who} ({'who begins' if asks == 'begins' else 'a dispute begins'}): "
+        if alone:
+            low, high = percent(part["probability"].min()), percent(part["probability"].max())
+            text += f"{low} to {high} a year, "
+        text += f"{part['expected'].sum():.1f} expected in {len(part)} years"
+        told.append(f"{text}; on record {', '.join(years) if years else 'none'}.")
     return told
 
 

@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from forecast.cases.change import change_of, change_words
+from forecast.cases.change import change_of, change_words, known_as
 from forecast.draws import estimates
+from forecast.errors import CoverageError
 from forecast.evaluation.origins import known_before
 from forecast.inference.predict import predict
 from forecast.modeling.spec import load_model
 from forecast.panel.world import build_world
 from forecast.simulation.apply import apply_scenario
+from forecast.simulation.future import freeze_conflicts
 
 if TYPE_CHECKING:
     from forecast.cases.records import Case, Question
@@ -31,10 +33,10 @@ _MONTHS = 6
 def settlement_rows(
     case: Case, question: Question, tables: Tables, draws: int, seed: int, level: float
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Hazards of settlement in the months of a dispute that begins in the last year ahead.
+    """Hazards of settlement in the months of a dispute that begins once the change can act.
 
     From `resolution`, fitted to the disputes that were known before the question; the rest of the
-    world stays as it was then.
+    world, past conflicts too, stays as it was then.
     """
     from forecast.cases.hindcast import fit_before, sides_words
 
@@ -44,14 +46,16 @@ def settlement_rows(
     edits = change_of(case, question, known)
     span = {"first_year": question.first_year, "last_year": question.last_year}
     after = known if edits is None else apply_scenario(known, edits, **span)
+    after = _as_signed(case, question, after, tables)
     worlds = {"with": after, "without": known}
     if question.undo:
         worlds = {"with": known, "without": after}
+    year = (edits.first_year if edits else None) or question.first_year
     rows: list[dict[str, Any]] = []
     for sides in question.about:
         pair = sorted(case.ccodes[state] for side in sides for state in side)
         hazard = {
-            name: _hazards(fit, each, pair, year=question.last_year)
+            name: _hazards(fit, each, pair, question.first_year - 1, year)
             for name, each in worlds.items()
         }
         hazard["difference"] = hazard["with"] - hazard["without"]
@@ -59,7 +63,7 @@ def settlement_rows(
         for month in range(_MONTHS):
             row: dict[str, Any] = {
                 "question": question.name,
-                "who": sides_words(case, sides, known),
+                "who": sides_words(case, sides, question.first_year),
             }
             row["month"] = month + 1
             for name, values in hazard.items():
@@ -80,12 +84,29 @@ def settlement_rows(
     return pd.DataFrame(rows), about
 
 
-def _hazards(fit: Fit, tables: Tables, pair: list[int], *, year: int) -> Any:
+def _as_signed(case: Case, question: Question, after: Tables, tables: Tables) -> Tables:
+    """Treaties that the change makes, with what theirs say besides who owes what to whom.
+
+    An edit has none of it; a promise to settle disputes peacefully is a term of the model.
+    """
+    alliances = after.alliances.copy()
+    for fact in case.events:
+        if fact.changes(question) and fact.event == "forms":
+            row = alliances["alliance_id"] == f"scenario-{fact.pact}"
+            known = known_as(case, fact, tables)
+            signed = tables.alliances[tables.alliances["alliance_id"] == known]
+            for name in signed.select_dtypes("number").columns:
+                alliances.loc[row, name] = signed[name].iloc[0]
+    return after.with_tables(fingerprint=f"{after.fingerprint}|signed", alliances=alliances)
+
+
+def _hazards(fit: Fit, tables: Tables, pair: list[int], origin: int, year: int) -> Any:
     """Draws of the hazard in each month of a dispute of the two that begins in a year; (D, months).
 
-    The conflicts are those of the record, none later; alliances those of the tables.
+    Alliances are those of the tables; conflicts those known at the end of `origin`.
     """
     world = build_world(tables, last_year=year, carry_forward=True, succession=fit.spec.succession)
+    world = freeze_conflicts(world, year - 1 - origin)
     months = np.arange(_MONTHS)
     data = xr.Dataset(
         {"months_elapsed": ("row", months.astype(float)), "joined": ("row", np.zeros(_MONTHS))},
@@ -96,7 +117,13 @@ def _hazards(fit: Fit, tables: Tables, pair: list[int], *, year: int) -> Any:
         },
     )
     panel = replace(fit.panel, data=data, world=world, tables=tables)
-    return predict(fit, panel).to_numpy()
+    found = predict(fit, panel).to_numpy()
+    if found.shape[1] < _MONTHS:
+        raise CoverageError(
+            f"{fit.spec.name}: a feature of the two in {year - 1} is not known to the"
+            f" {tables.name} data."
+        )
+    return found
 
 
 def _on_record(tables: Tables, pair: list[int], question: Question) -> tuple[str, str]:

@@ -37,7 +37,7 @@ def yearly_rows(
     The onsets of the pairs asked about by the dyad-year model of the data, and by the model of
     initiation which of the two begins. Numbers of several pairs are expected counts.
     """
-    from forecast.cases.hindcast import sides_of, sides_words
+    from forecast.cases.hindcast import reaching_back, sides_of, sides_words
 
     first, last = question.first_year, question.last_year
     covered = tables.coverage["conflicts"]
@@ -50,6 +50,7 @@ def yearly_rows(
     known = known_before(tables, last + 1)
     specs = [load_model(default_model(tables.name)).with_population(population),
              load_model(DIRECTED)]  # fmt: skip
+    specs = [reaching_back(spec, covered.first + 1, first) for spec in specs]
     parts: list[pd.DataFrame] = []
     about: dict[str, Any] = {}
     for spec in specs:
@@ -69,7 +70,7 @@ def yearly_rows(
         found = done.forecasts[done.forecasts["model"] == spec.name]
         about = about or {
             "change": "", "undone": False, "edits": "", "acts_from": None,
-            "data": tables.name, "model": f"{spec.name} and {DIRECTED}",
+            "data": tables.name, "model": " and ".join(spec.name for spec in specs),
             "fit": "", "fitted_first": int(panel.data["year"].min()), "fitted_last": first - 1,
             "rows": int((panel.data["year"] < first).sum()), "population": population,
             "known_to": last, "passed": bool(done.fits["passed"].all()),
@@ -78,7 +79,7 @@ def yearly_rows(
         for sides in question.about:
             one, other = sides_of(case, sides)
             ways = [(one, other)]
-            words = [sides_words(case, sides, known)]
+            words = [sides_words(case, sides, first)]
             if directed:
                 if other is None or len(one) + len(other) > 2:
                     continue
@@ -105,7 +106,7 @@ def _by_year(
 ) -> pd.DataFrame:
     """One row per year: of one pair its probability, of several the number to be expected."""
     grouped = found.groupby("year")
-    alone = grouped.size().max() == 1
+    alone = bool(grouped.size().max() == 1)
     table = grouped.agg(
         pairs=("outcome", "size"), expected=("probability", "sum"), observed=("outcome", "sum"),
         lower=("lower", "sum"), upper=("upper", "sum"),
