@@ -82,8 +82,9 @@ def hindcast(
     model : ModelSpec, str or pathlib.Path, optional
         Dyad-year model of onsets; by default that of the data, as in `forecast.fit`.
     population : str
-        Pairs on which it is fitted; ``"all"`` takes a minute or more a question. Pairs that are
-        asked about and are not among them are answered with the rate that is observed.
+        Pairs on which it is fitted; ``"all"`` takes minutes a question. Where a case asks about
+        any other state it is one of these pairs; a pair that is named and is none of them is
+        answered with the rate that is observed.
     draws, seed, level : int, int, float
         Posterior draws, what everything random descends from, probability of the intervals.
     evidence : Backtest or CalibrationRecord, optional
@@ -248,6 +249,9 @@ def _forecast(
     rows: list[dict[str, Any]] = []
     for sides in question.about:
         pairs = pairs_between(came, *sides_of(case, sides))
+        if not sides[1]:
+            # Of the hundreds of pairs of all other states the model says nothing apart.
+            pairs = [pair for pair in pairs if pair in came.position] or pairs
         draws = {name: _ladder(view, pairs, horizon, level) for name, view in views.items()}
         outcome, events = happened.pairs(pairs), happened.events(pairs)
         alone = came.position.get(pairs[0]) if len(pairs) == 1 else None
