@@ -247,7 +247,7 @@ def _forecast(
     }
     came, happened = views["with"], Happened(tables, *span)
     rows: list[dict[str, Any]] = []
-    for sides in question.about:
+    for sides, label in zip(question.about, question.labels, strict=True):
         pairs = pairs_between(came, *sides_of(case, sides))
         if not sides[1]:
             # Of the hundreds of pairs of all other states the model says nothing apart.
@@ -260,7 +260,7 @@ def _forecast(
                 continue
             row: dict[str, Any] = {
                 "question": question.name, "first_year": span[0], "last_year": span[1],
-                "who": sides_words(case, sides, span[0]), "pairs": len(pairs),
+                "who": label or sides_words(case, sides, span[0]), "pairs": len(pairs),
                 "severity": severity,
             }  # fmt: skip
             each = {name: values[number] for name, values in draws.items()}
