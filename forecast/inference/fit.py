@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from forecast.errors import ArgumentError, GateRefusedError
@@ -118,6 +119,58 @@ class Fit:
     def warm_start(self) -> WarmStart:
         """What a later fit of the same model may begin with."""
         return WarmStart.of(self)
+
+    def to_datatree(
+        self,
+        groups: str | Sequence[str] | None = None,
+        *,
+        by: str | npt.ArrayLike = "row",
+        draws: int | None = None,
+        seed: int | None = None,
+    ) -> xr.DataTree:
+        """The fit with the groups that ArviZ works on, for every function of it.
+
+        Parameters
+        ----------
+        groups : str or sequence of str, optional
+            Of ``posterior``, ``sample_stats``, ``observed_data`` (these three are always there),
+            ``constant_data``, ``prior``, ``log_prior``, ``log_likelihood``,
+            ``posterior_predictive``, ``prior_predictive``, or ``"all"``. By default all but the
+            last three, which hold a number for each draw and row and are made when asked for.
+        by : str or array of labels
+            What is one observation: ``"row"``; ``"pair"`` (of a state panel ``"state"``),
+            ``"year"``, ``"decade"``, another column of the panel, or a label for each of its rows,
+            whose rows are taken together. `arviz.loo` then leaves out a whole pair or year.
+        draws : int, optional
+            At most so many, evenly spaced in each chain; all by default.
+        seed : int, optional
+            Of replicated outcomes and prior draws; that of the fit by default.
+
+        Returns
+        -------
+        xarray.DataTree
+            Dims ``chain`` and ``draw``, and `by`, whose labels have the names of the states (in
+            the year of the row; of a pair, in its last); beside them ``year`` and ``ccode_a``,
+            ``ccode_b`` (or ``ccode``). ``outcome`` is of each row 0 or 1 (int8), of a block the
+            number of onsets (int32); its log likelihood is float32. ``constant_data``: the terms of
+            the model, before they are standardised; of blocks, how many rows they have.
+
+        Raises
+        ------
+        ArgumentError, UnknownNameError
+            An option cannot be used; more rows times draws than memory holds.
+
+        Notes
+        -----
+        Where every block has an effect of its own (a pair, with effects of pairs), the log
+        likelihood has it integrated out by quadrature: what is left out is forecast as a pair that
+        was never seen. Otherwise all effects are as drawn, and log likelihoods are summed over the
+        block; the attributes of ``log_likelihood`` say which (``meaning``). ``log_prior`` is that
+        of coefficients and scales.
+        """
+        from forecast.inference.datatree import datatree
+
+        return datatree(self, groups, by=by, draws=draws, seed=seed)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain description for JSON, without draws and rows."""
