@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.cards import Card, Carded
 from forecast.errors import ArgumentError, GateRefusedError
 from forecast.files import SCHEMA_VERSION
 from forecast.inference.diagnostics import (
@@ -27,6 +25,7 @@ from forecast.inference.diagnostics import (
     gate,
     peak_memory_mb,
 )
+from forecast.inference.identity import fit_id, rows_fingerprint
 from forecast.inference.sampling import (
     Method,
     NutsOptions,
@@ -41,6 +40,7 @@ from forecast.modeling.encoding import Encoding
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.from_frame import as_panel
 from forecast.panel.types import Panel
+from forecast.sources.tables import vintage_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,15 +48,14 @@ if TYPE_CHECKING:
     from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = [
-    "GATE", "Diagnostics", "Fit", "GateResult", "Thresholds", "as_fit", "fit", "fit_id",
-    "fit_id_of", "gate", "rows_fingerprint",
+    "GATE", "Diagnostics", "Fit", "GateResult", "Thresholds", "as_fit", "fit", "gate",
 ]  # fmt: skip
 
 _PACKAGES = ("alliance-forecast", "numpy", "scipy", "numba", "xarray", "arviz", "pymc", "nutpie")
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Carded):
     """A posterior with everything that is needed to judge it and to predict from it.
 
     Attributes
@@ -172,6 +171,42 @@ class Fit:
 
         return datatree(self, groups, by=by, draws=draws, seed=seed)
 
+    def card(self) -> Card:
+        """What was fitted to which rows, how, and whether it may be published."""
+        about, found = self.to_dict(), self.diagnostics
+        posterior, panel = self.posterior["posterior"], about["panel"]
+        effects = [
+            f"{n.removeprefix('level_')} ({size:,})"
+            for n, size in ((str(dim), size) for dim, size in posterior.sizes.items())
+            if n.startswith("level_")
+        ]
+        first, last = self.encoding.years
+        onsets = int(self.posterior["observed_data"]["outcome"].sum())
+        chains = f"{about['chains']} chains of " if about["chains"] > 1 else ""
+        measured = {
+            "R-hat at most": found.max_rhat,
+            "effective draws at least": round(found.min_ess_bulk),
+            "divergences": found.divergences,
+            "Pareto k": found.pareto_k,
+        }
+        told = ", ".join(f"{n} {v:.3g}" for n, v in measured.items() if v is not None)
+        gate = about["gate"]
+        checks = [(True, f"Passes the publication gate: {told}.")] if gate["passed"] else [
+            (False, str(failure)) for failure in gate["failures"]]  # fmt: skip
+        record = "none yet: a backtest makes one (forecast run does)"
+        if self.record is not None:
+            record = f"{self.record.years}, {self.record.rows:,} rows, {self.record.events} onsets"
+        facts = [
+            ("model", f"{self.spec.outcome} of {self.spec.unit}s ({panel['population']}): "
+             f"{posterior.sizes['term']} coefficients, effects of {', '.join(effects) or '–'}"),
+            ("rows", f"{about['rows']:,}, {first}–{last}, {onsets:,} with the outcome"),
+            ("method", f"{self.method}, {chains}{about['draws']:,} draws, seed {self.seed}, "
+             f"{found.wall_seconds:.3g} s"),
+            ("record", f"out of sample: {record}"),
+            ("data", vintage_words(panel["data"], panel["coverage"])),
+        ]  # fmt: skip
+        return Card(f"Fit {self.id[:12]} of {self.spec.name}", facts, checks)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain description for JSON, without draws and rows."""
         result = self.gate()
@@ -283,69 +318,6 @@ def as_fit(given: object, where: str) -> Fit:
         f"{where}: found a {type(given).__name__}, expected a Fit: fit = forecast.fit(model, "
         "panel, seed=1); a panel of a frame is made by forecast.panel_from_frame."
     )
-
-
-def fit_id(
-    spec: ModelSpec,
-    fingerprint: str,
-    method: str,
-    seed: int,
-    draws: int,
-    schema_version: int,
-    *,
-    chains: int = 4,
-    tune: int = 1000,
-    warm_start: str | None = None,
-) -> str:
-    """Identity of a fit: SHA-256 over everything that its numbers depend on, 64 hex digits.
-
-    Of the specification its canonical JSON counts, so that a better sentence does not make a new
-    fit; `fingerprint` is that of the rows (`rows_fingerprint`), `warm_start` the id of the fit from
-    which the search began. Chains and tuning count for NUTS only, the start for Laplace only.
-    """
-    content: dict[str, Any] = {
-        "spec": spec.canonical_json(),
-        "data": fingerprint,
-        "method": method,
-        "seed": seed,
-        "draws": draws,
-        "schema": schema_version,
-    }
-    if method == "nuts":
-        content |= {"chains": chains, "tune": tune}
-    elif warm_start is not None:
-        content["warm_start"] = warm_start
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def fit_id_of(fit: Fit) -> str:
-    """Id that a fit's own content gives; differs from ``fit.id`` if somebody changed it."""
-    sizes, facts = fit.posterior["posterior"].sizes, fit.posterior.attrs
-    return fit_id(
-        fit.spec, rows_fingerprint(fit.panel), fit.method, fit.seed, int(sizes["draw"]),
-        SCHEMA_VERSION, chains=int(sizes["chain"]), tune=int(facts["tune"]),
-        warm_start=str(facts["warm_start"]) or None,
-    )  # fmt: skip
-
-
-def rows_fingerprint(panel: Panel) -> str:
-    """SHA-256 over the fingerprint of a panel and the rows that it holds now.
-
-    `Panel.fingerprint` stays the same when rows are selected, as a backtest does; a fit must
-    not. Columns count only in a panel without a world, where they cannot be computed anew.
-    """
-    digest = hashlib.sha256(panel.fingerprint.encode())
-    names = [n for n in ("year", "ccode", "ccode_a", "ccode_b", "outcome") if n in panel.data]
-    if panel.world is None:
-        names += sorted(
-            str(name)
-            for name, variable in panel.data.data_vars.items()
-            if variable.dtype.kind in "fiub" and name not in names
-        )
-    for name in names:
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(panel.data[name].to_numpy(), dtype="<f8").tobytes())
-    return digest.hexdigest()
 
 
 @contextmanager
