@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from forecast.cases.hindcast import hindcast
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import check
+    from forecast.evaluation.compare import compare
     from forecast.evaluation.plan import BacktestPlan
     from forecast.features.attach import attach
     from forecast.inference.fit import fit
@@ -47,6 +48,7 @@ __all__ = [
     "case",
     "cases",
     "check",
+    "compare",
     "explain",
     "fit",
     "hindcast",
@@ -70,6 +72,7 @@ _WHERE = {
     "backtest": "forecast.evaluation.backtest",
     "build": "forecast.modeling.build",
     "check": "forecast.evaluation.checks",
+    "compare": "forecast.evaluation.compare",
     "explain": "forecast.risk.explain",
     "fit": "forecast.inference.fit",
     "hindcast": "forecast.cases.hindcast",
