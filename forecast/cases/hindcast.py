@@ -248,7 +248,8 @@ def _forecast(
     came, happened = views["with"], Happened(tables, *span)
     rows: list[dict[str, Any]] = []
     for sides, label in zip(question.about, question.labels, strict=True):
-        pairs = pairs_between(came, *sides_of(case, sides))
+        found = pairs_between(came, *sides_of(case, sides))
+        pairs = [(min(pair), max(pair)) for pair in found]
         if not sides[1]:
             # Of the hundreds of pairs of all other states the model says nothing apart.
             pairs = [pair for pair in pairs if pair in came.position] or pairs
@@ -338,9 +339,9 @@ def _own_record(
 
 def sides_of(
     case: Case, sides: tuple[tuple[str, ...], tuple[str, ...]]
-) -> tuple[frozenset[int], frozenset[int] | None]:
+) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
     """COW numbers of the two sides of a question; no second side is every other state."""
-    one, other = (frozenset(case.ccodes[state] for state in side) for side in sides)
+    one, other = (tuple(case.ccodes[state] for state in side) for side in sides)
     return one, other or None
 
 

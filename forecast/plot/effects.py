@@ -15,7 +15,7 @@ from scipy.stats import laplace, norm, t
 from forecast.errors import ArgumentError
 from forecast.evaluation.alliance_gains import ALL, group_label
 from forecast.plot.intervals import axes_for, figure_of, intervals, new_axes
-from forecast.risk.explain import simulated_state
+from forecast.risk.explain import simulated_states
 from forecast.simulation.levels import as_severity, of_level
 from forecast.text import group_words, percent, term_words
 
@@ -192,7 +192,7 @@ def scenario(
         if by == "pair"
         else result["state"].to_numpy()[None]
     )
-    party = np.isin(codes, [simulated_state(result, state) for state in named]).any(axis=0)
+    party = np.isin(codes, simulated_states(result, list(named))).any(axis=0)
     mean, lower, upper = 100 * risk.sel(world="difference").to_numpy().astype(float)
     before, after = (
         risk.sel(world=world, estimate="mean").to_numpy() for world in ("status_quo", "scenario")
