@@ -84,7 +84,9 @@ def test_what_happened_is_read_from_the_data(made, tables):
 
 def test_it_is_told_well(made, one):
     text = str(made)
-    assert repr(made) == text
+    assert max(map(len, repr(made).splitlines())) < 120
+    assert "Hindcast: Poland, Hungary" in repr(made)
+    assert "<table" in made._repr_html_()
     assert "fitted on 1947–1998 (embedded data" in text
     assert "1999-03-12: The three become members" in text
     assert "Poland–Russia: " in text
