@@ -210,6 +210,8 @@ def test_what_is_not_covered_says_what_to_get(tables, model, monkeypatch, tmp_pa
     monkeypatch.setenv("FORECAST_DATA", str(tmp_path))
     with pytest.raises(CoverageError, match=r"(?s)nato-1949.*historical data.*forecast data get"):
         fc.hindcast("nato-1949")
+    with pytest.raises(CoverageError, match="The embedded data answer ask='abrogation'"):
+        fc.hindcast("japan-us-1951-1960")
     early = small("nato-1955", data="embedded")
     with pytest.raises(CoverageError, match=r"9 years before.*20 are asked for.*historical"):
         fc.hindcast(early, data=tables, model=model)

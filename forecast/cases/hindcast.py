@@ -171,10 +171,12 @@ def _tables(case: Case, question: Question, data: str | Path | Tables) -> Tables
     try:
         return read_tables(data, amend=None)
     except MissingFileError as error:
+        others = [repr(one.name) for one in case.questions if one.data == "embedded"]
+        asked = f" The embedded data answer ask={' and '.join(others)}." if others else ""
         raise CoverageError(
             f"Case {case.name!r}, {question.name}: needs the {data} data ({error}). `forecast data"
             " get` fetches the official files, `forecast data get KEY --from FOLDER` takes those"
-            " that you have."
+            f" that you have.{asked}"
         ) from error
 
 
