@@ -132,7 +132,7 @@ def _refuse(fit: Fit, name: object) -> None:
             )
     if str(name) in fit.encoding.names:
         raise ArgumentError(f"{name!r} is a column of the design, expected one of its terms.")
-    if name in registered_features():
+    if name in {feature.name for feature in registered_features()}:
         raise ArgumentError(
             f"Feature {name!r} is in no term of model {fit.spec.name!r}; its terms are "
             f"{', '.join(terms)}."
