@@ -31,8 +31,9 @@ from forecast.evaluation.importance import power_scaling
 from forecast.inference.diagnostics import khat_limit
 
 if TYPE_CHECKING:
-    from forecast.evaluation.insample import InSample, PosteriorDraws
+    from forecast.evaluation.insample import InSample
     from forecast.inference.fit import Fit
+    from forecast.inference.row_likelihood import PosteriorDraws
     from forecast.modeling.design import Design
 
 __all__ = ["CHECKS", "CheckContext", "CheckResult", "check"]
@@ -66,7 +67,7 @@ class CheckContext:
     @cached_property
     def posterior(self) -> PosteriorDraws:
         """At most `DRAWS` draws, evenly spaced; of many rows no more than `CELLS` allows."""
-        from forecast.evaluation.insample import posterior_draws
+        from forecast.inference.row_likelihood import posterior_draws
 
         draws = min(DRAWS, max(FEWEST, CELLS // self.design.y.size))
         return posterior_draws(self.fit, self.design, draws=draws)
@@ -181,7 +182,7 @@ def check_prior_predictive(context: CheckContext) -> CheckResult:
 
 def _some_units(context: CheckContext) -> tuple[Design, str]:
     """The design, or the rows of units taken at random, with the words that say so."""
-    from forecast.evaluation.insample import unit_index
+    from forecast.inference.row_likelihood import unit_index
 
     design = context.design
     if design.y.size <= PRIOR_ROWS:
