@@ -277,7 +277,7 @@ def _eras(fit: Fit, year: IntArray) -> Groups:
     there = [i for i in range(len(eras)) if (place == i).any()]
     anew = np.full(len(eras) + 1, -1, dtype=np.int64)
     anew[there] = np.arange(len(there))
-    labels = (f"{eras[i].name.replace('_', ' ')}, {eras[i].first}–{eras[i].last or ''}"
+    labels = (f"{eras[i].name.replace('_', ' ')} {eras[i].first}–{eras[i].last or ''}"
               for i in there)  # fmt: skip
     return Groups(anew[place], tuple(eras[i].name for i in there), tuple(labels))
 

@@ -12,31 +12,33 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import laplace, norm, t
 
-from forecast.errors import ArgumentError
+from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.alliance_gains import ALL, group_label
-from forecast.plot.intervals import axes_for, figure_of, intervals, new_axes
+from forecast.evaluation.effects import Effects
+from forecast.inference.fit import Fit, as_fit
+from forecast.plot.intervals import PALETTE, axes_for, figure_of, intervals, new_axes
 from forecast.risk.explain import simulated_state
 from forecast.simulation.levels import as_severity, of_level
 from forecast.text import group_words, percent, term_words
 
-__all__ = ["coefficients", "differences", "gains", "risks", "scenario", "slopes"]
+__all__ = ["coefficients", "differences", "effects", "gains", "risks", "scenario", "slopes"]
 
 
 _ENDS = ["lower", "upper"]
 
 
-def coefficients(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+def coefficients(result: Fit | pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Coefficients by family, each with its interval and, in grey, the 90% interval of its prior.
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        From `forecast.report.model.term_table`; columns that only say whether a value is known
-        are left out.
+    result : Fit or pandas.DataFrame
+        A fit, or its `summary`; columns that only say whether a value is known are left out.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     """
-    own = table[~table["column"].str.contains(":") & (table["column"] != "intercept")]
+    table = _part(result, "coefficient")
+    own = table[~table["column"].str.contains(":has_value") & (table["column"] != "intercept")]
     families = list(dict.fromkeys(own["family"]))
     own = own.sort_values("family", key=lambda f: f.map(families.index), kind="stable")
     prior = own["prior"].str.extract(r"(\w+)\(([^,]*), ([^,)]*)(?:, df=(.*))?\)")
@@ -48,7 +50,7 @@ def coefficients(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     bars = own[_ENDS].assign(
         value=own["mean"],
         heading=own["family"],
-        label=own["column"].map(term_words),
+        label=own["name"],
         back_lower=center - half,
         back_upper=center + half,
     )
@@ -56,24 +58,38 @@ def coefficients(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
 
 
 def slopes(
-    table: pd.DataFrame, *, names: Mapping[str, str] | None = None, ax: Axes | None = None
-) -> Figure:
+    result: Fit | pd.DataFrame,
+    *,
+    names: Mapping[str, str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Coefficients that differ between levels: eras, or groups of pairs.
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        From `forecast.report.model.slope_table`: ``term``, ``era``, ``years``, ``mean``,
-        ``lower``, ``upper``; ``family``, if it is there, heads the terms.
+    result : Fit or pandas.DataFrame
+        A fit, or its `summary`.
     names : mapping of str to str, optional
-        Levels to show, by ``era``, and what they are called; by default all, by their years.
+        Levels to show, by ``era``, and what they are called; by default the eras of the model, by
+        their years, or, if no slope differs between them, all there are.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
+
+    Raises
+    ------
+    ArgumentError
+        No coefficient of the fit varies.
     """
-    own = table if names is None else table[table["era"].isin(list(names))]
-    if names is not None:
+    own = _part(result, "slope")
+    if own.empty:
+        raise ArgumentError("slopes: no coefficient of the fit varies; plot.coefficients has all.")
+    if names is None:
+        spans = own[own["era"] != own["years"]]
+        own = own if spans.empty else spans
+    else:
+        own = own[own["era"].isin(list(names))]
         own = own.sort_values("era", key=lambda e: e.map(list(names).index), kind="stable")
-    family = own["family"] if "family" in own else pd.Series("", index=own.index)
+    family = own["family"]
     order = {t: i for i, t in enumerate(dict.fromkeys(zip(family, own["term"], strict=True)))}
     bars = own[_ENDS].assign(
         value=own["mean"],
@@ -87,6 +103,89 @@ def slopes(
     return intervals(bars, ax=ax, axis=f"change in log-odds of an onset{_level(own)}")
 
 
+def _part(result: Fit | pd.DataFrame, kind: str) -> pd.DataFrame:
+    """The rows of one kind of the summary of a fit."""
+    table = result if isinstance(result, pd.DataFrame) else as_fit(result, "plot").summary()
+    table = table[table["kind"] == kind] if "kind" in table else table
+    return table.reset_index() if table.index.name == "name" else table
+
+
+def effects(
+    result: Effects,
+    *,
+    show: Literal["difference", "ratio", "curve"] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Average predictive comparisons, or the curve of a term, on the scale of probabilities.
+
+    Parameters
+    ----------
+    result : Effects
+        From `forecast.effects`.
+    show : {"difference", "ratio", "curve"}, optional
+        Differences in percentage points, ratios, or the curve of one term; by default the curve
+        where there is one term with more than two values, else the differences.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Raises
+    ------
+    ArgumentError
+        Nothing of that name to show; a curve of two terms, or of profiles.
+    """
+    if not isinstance(result, Effects):
+        raise ArgumentError(
+            f"plot.effects: found a {type(result).__name__}, expected what forecast.effects gives."
+        )
+    terms = result.curves["term"].nunique()
+    if show is None:
+        rich = terms == 1 and result.curves["value"].nunique() > 2
+        show = "curve" if rich else "difference"
+    if show not in ("difference", "ratio", "curve"):
+        raise UnknownNameError("show", show, ["difference", "ratio", "curve"])
+    if show == "curve":
+        if terms != 1:
+            raise ArgumentError(f"show='curve': there are {terms} terms, expected one.")
+        return _curve(result, ax)
+    ratio = show == "ratio"
+    table = result.table[result.table["rows"] > 0]
+    ends = table[["ratio_lower", "ratio_upper"] if ratio else _ENDS] * (1 if ratio else 100)
+    about = [
+        f"{percent(r['probability_low'])} → {percent(r['probability_high'])}"
+        for r in table.to_dict("records")
+    ]
+    of = table["group_label"] if result.by else table["label"]
+    bars = ends.set_axis(_ENDS, axis=1).assign(
+        value=table[show] * (1 if ratio else 100),
+        heading=table["label"] + ", " + table["contrast"] if result.by else table["contrast"],
+        label=[f"{name} ({change})" for name, change in zip(of, about, strict=True)],
+    )
+    what = f"ratio of the probabilities of {result.outcome} (log" if ratio else (
+        f"difference in the probability of {result.outcome}, percentage points ("
+    )  # fmt: skip
+    axis = f"{what}{'; ' if ratio else ''}{result.level:.0%} equal-tailed interval)"
+    return intervals(bars, ax=ax, axis=axis, reference=float(ratio), log=ratio)
+
+
+def _curve(result: Effects, ax: Axes | None) -> Axes:
+    """Average probability by the value of a term, a line and band for each group."""
+    ax = new_axes(1, 1, (6.4, 3.8))[0] if ax is None else ax
+    groups = result.curves[result.curves["rows"] > 0].groupby("group", sort=False)
+    for k, (_, part) in enumerate(groups):
+        colour = PALETTE[k % len(PALETTE)]
+        label = part["group_label"].iloc[0]
+        value, *lines = part[["value", "probability", *_ENDS]].to_numpy(float).T
+        ax.fill_between(value, 100 * lines[1], 100 * lines[2], color=colour, alpha=0.2, lw=0)
+        ax.plot(value, 100 * lines[0], color=colour, lw=1.7, label=label)
+    ax.set_ylim(bottom=0.0)
+    ax.set_xlabel(result.curves["label"].iloc[0])
+    ax.set_ylabel(f"average probability of {result.outcome} (%)\n"
+                  f"{result.level:.0%} equal-tailed interval")  # fmt: skip
+    if result.by:
+        ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
 def _level(table: pd.DataFrame) -> str:
     level = f"{float(table['level'].iloc[0]):.0%}" if "level" in table and len(table) else ""
     return f" ({level} equal-tailed interval)" if level else ""
@@ -94,7 +193,7 @@ def _level(table: pd.DataFrame) -> str:
 
 def differences(
     table: pd.DataFrame, *, method: Callable[[str], str] = str, ax: Axes | None = None
-) -> Figure:
+) -> Axes:
     """Log loss of a model less that of each other method, over all rows and by years of peace.
 
     Parameters
@@ -159,7 +258,7 @@ def scenario(
     named: Collection[str | int] = (),
     top: int = 8,
     ax: Axes | None = None,
-) -> Figure:
+) -> Axes:
     """Largest differences in risk between a scenario and the status quo.
 
     Parameters
@@ -225,7 +324,7 @@ def scenario(
     return intervals(table, ax=ax, axis=f"{axis} ({level:.0%} {kind} interval)")
 
 
-def risks(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+def risks(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Probability that a conflict begins, by pair, with the base rate of its stratum as a tick.
 
     Parameters
