@@ -5,8 +5,9 @@ draws into ``ax=`` if there is one, and gives the axes; sheets of several axes g
 need no pyplot: nothing is shown or kept open, and a notebook shows what is the value of a cell.
 """
 
+from forecast.plot.answers import risks, rivals, scenario
 from forecast.plot.calibration import calibration, check, ladder, murphy, pit, ratios, reliability
-from forecast.plot.effects import coefficients, differences, effects, gains, risks, scenario, slopes
+from forecast.plot.effects import coefficients, differences, effects, gains, slopes
 from forecast.plot.intervals import intervals
 from forecast.plot.pair import history
 from forecast.plot.priors import prior
@@ -30,6 +31,7 @@ __all__ = [
     "ratios",
     "reliability",
     "risks",
+    "rivals",
     "scenario",
     "slopes",
     "state_map",

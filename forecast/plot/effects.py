@@ -1,13 +1,11 @@
-"""What terms say and add to forecasts, and what a forecast and a scenario say of pairs."""
+"""What terms say, in log-odds and as probabilities, and what they add to forecasts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
-import numpy as np
 import pandas as pd
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import laplace, norm, t
@@ -16,12 +14,10 @@ from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.alliance_gains import ALL, group_label
 from forecast.evaluation.effects import Effects
 from forecast.inference.fit import Fit, as_fit
-from forecast.plot.intervals import PALETTE, axes_for, figure_of, intervals, new_axes
-from forecast.risk.explain import simulated_state
-from forecast.simulation.levels import as_severity, of_level
+from forecast.plot.intervals import PALETTE, figure_of, intervals, new_axes
 from forecast.text import group_words, percent, term_words
 
-__all__ = ["coefficients", "differences", "effects", "gains", "risks", "scenario", "slopes"]
+__all__ = ["coefficients", "differences", "effects", "gains", "slopes"]
 
 
 _ENDS = ["lower", "upper"]
@@ -160,11 +156,9 @@ def effects(
         heading=table["label"] + ", " + table["contrast"] if result.by else table["contrast"],
         label=[f"{name} ({change})" for name, change in zip(of, about, strict=True)],
     )
-    what = f"ratio of the probabilities of {result.outcome} (log" if ratio else (
-        f"difference in the probability of {result.outcome}, percentage points ("
-    )  # fmt: skip
-    axis = f"{what}{'; ' if ratio else ''}{result.level:.0%} equal-tailed interval)"
-    return intervals(bars, ax=ax, axis=axis, reference=float(ratio), log=ratio)
+    what = "ratio of the probabilities" if ratio else "difference, in percentage points"
+    axis = f"{result.outcome}: {what} ({result.level:.0%} equal-tailed interval)"
+    return intervals(bars, ax=ax, axis=axis, reference=float(ratio))
 
 
 def _curve(result: Effects, ax: Axes | None) -> Axes:
@@ -176,13 +170,14 @@ def _curve(result: Effects, ax: Axes | None) -> Axes:
         label = part["group_label"].iloc[0]
         value, *lines = part[["value", "probability", *_ENDS]].to_numpy(float).T
         ax.fill_between(value, 100 * lines[1], 100 * lines[2], color=colour, alpha=0.2, lw=0)
-        ax.plot(value, 100 * lines[0], color=colour, lw=1.7, label=label)
+        dash = "-" if k < len(PALETTE) else "--"
+        ax.plot(value, 100 * lines[0], dash, color=colour, lw=1.7, label=label)
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel(result.curves["label"].iloc[0])
     ax.set_ylabel(f"average probability of {result.outcome} (%)\n"
                   f"{result.level:.0%} equal-tailed interval")  # fmt: skip
     if result.by:
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
 
 
@@ -249,105 +244,3 @@ def gains(table: pd.DataFrame) -> Figure:
         intervals(bars, ax=ax, axis=axis)
         ax.set_title(title, loc="left")
     return figure_of(axes[0])
-
-
-def scenario(
-    result: xr.Dataset,
-    *,
-    by: Literal["pair", "state"] = "pair",
-    named: Collection[str | int] = (),
-    top: int = 8,
-    ax: Axes | None = None,
-) -> Axes:
-    """Largest differences in risk between a scenario and the status quo.
-
-    Parameters
-    ----------
-    result : xarray.Dataset
-        From `forecast.simulate` with a scenario; the end of its horizon is shown.
-    by : {"pair", "state"}
-        Whose risk.
-    named : collection of str or int
-        The states that the edits name: they, or pairs with one of them, come first, and as many
-        others below.
-    top : int
-        Rows of each group.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Raises
-    ------
-    ArgumentError
-        The result has no scenario.
-    UnknownNameError
-        A state that was not simulated; the nearest name is suggested.
-    """
-    if "difference" not in result["world"]:
-        raise ArgumentError("The result has no scenario; simulate one to see its changes.")
-    risk = result["cumulative_risk" if by == "pair" else "state_risk"].isel(year=-1)
-    names = dict(zip(result["state"].to_numpy(), result["state_name"].to_numpy(), strict=True))
-    codes = (
-        np.stack([result["ccode_a"].to_numpy(), result["ccode_b"].to_numpy()])
-        if by == "pair"
-        else result["state"].to_numpy()[None]
-    )
-    party = np.isin(codes, [simulated_state(result, state) for state in named]).any(axis=0)
-    mean, lower, upper = 100 * risk.sel(world="difference").to_numpy().astype(float)
-    before, after = (
-        risk.sel(world=world, estimate="mean").to_numpy() for world in ("status_quo", "scenario")
-    )
-    order = np.argsort(-np.abs(mean), kind="stable")
-    what = "Pairs with a state named in the edits" if by == "pair" else "States named in the edits"
-    groups = {what: order[party[order]][:top]} if len(named) else {}
-    groups |= {("Third pairs (spill-overs)" if by == "pair" else "Others") if len(named) else "":
-               order[~party[order]][:top]}  # fmt: skip
-    table = pd.DataFrame(
-        [
-            {
-                "heading": heading,
-                "label": " – ".join(str(names[code]).split("/")[0] for code in codes[:, i])
-                + f" ({percent(before[i])} → {percent(after[i])})",
-                "value": mean[i],
-                "lower": lower[i],
-                "upper": upper[i],
-            }
-            for heading, rows in groups.items()
-            for i in rows
-        ],
-        columns=["heading", "label", "value", "lower", "upper"],
-    )
-    ax = axes_for(table) if ax is None else ax
-    ax.set_title(str(result.attrs["scenario"]), loc="left")
-    level, kind = result.attrs["interval_level"], result.attrs["interval_kind"]
-    event = of_level("onset", as_severity(result.attrs.get("severity", "onset")))
-    axis = f"difference in probability of an {event} by the end of {int(risk['year'])}, points"
-    return intervals(table, ax=ax, axis=f"{axis} ({level:.0%} {kind} interval)")
-
-
-def risks(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Probability that a conflict begins, by pair, with the base rate of its stratum as a tick.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `forecast.risk` of several pairs; the longest horizon in it is shown, the likeliest
-        pair first. An asterisk marks a conflict that is under way: the risk is of a further one.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-    """
-    last = table[table["horizon"] == table["horizon"].max()].sort_values(
-        "probability", ascending=False
-    )
-    mark = np.where(last["status"] == "under way", " *", "")
-    bars = (100 * last[["lower", "upper"]]).assign(
-        value=100 * last["probability"],
-        mark=100 * last["base_rate"],
-        label=last["state_a"] + " – " + last["state_b"] + mark,
-        series=np.where(
-            last["stratum"].str.endswith(", remote"), "remote pair", "politically relevant pair"
-        ),
-    )
-    first, end = int(last["first_year"].iloc[0]), int(last["last_year"].iloc[0])
-    years = str(first) if first == end else f"{first}–{end}"
-    axis = f"probability of at least one onset, {years} (%); tick: base rate of the stratum"
-    return intervals(bars, ax=ax, axis=axis, reference=None)

@@ -12,12 +12,12 @@ from forecast.draws import check_level, equal_tailed
 from forecast.errors import ArgumentError
 from forecast.inference.fit import Fit, as_fit
 from forecast.inference.predict import predict
+from forecast.modeling.encoding import complete
 from forecast.panel.columns import row_names
 from forecast.panel.types import Panel
-from forecast.plot.intervals import BLUE, GREY, ORANGE, new_axes
+from forecast.plot.intervals import BLUE, MUTED, ORANGE, new_axes
 from forecast.simulation.severity import levels_reached
 from forecast.sources.codes import resolve_state
-from forecast.text import percent
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest_result import Backtest
@@ -70,10 +70,11 @@ def history(
     check_level(level)
     panel, title = _rows_of_pair(fit.panel, a, b)
     ax = new_axes(1, 1, (8.2, 3.4))[0] if ax is None else ax
+    panel = complete(panel, fit.encoding.terms)
     chance = predict(fit, panel)
     year = panel.data["year"].to_numpy()[chance.attrs["kept"]]
     _line(ax, year, chance.mean("draw").to_numpy(), equal_tailed(chance.to_numpy().T, level),
-          GREY, f"the fit, {year.min()}–{year.max()}, which has seen what came")  # fmt: skip
+          MUTED, f"the fit, {year.min()}–{year.max()}, which has seen what came")  # fmt: skip
     if backtest is not None:
         own = _forecasts(backtest, panel)
         ends = np.stack([own["lower"].to_numpy(float), own["upper"].to_numpy(float)])
@@ -82,8 +83,13 @@ def history(
     top = ax.get_ylim()[1] * 1.12
     ax.set_ylim(0.0, top)
     ticks = [t for t in ax.get_yticks() if 0 <= t <= top]
-    ax.set_yticks(ticks, [percent(t) for t in ticks])
+    ax.set_yticks(ticks, [f"{100 * t:g}%" for t in ticks])
     _onsets(ax, panel)
+    if (goes_on := panel.data.get("under_way")) is not None and (goes_on == 1).any():
+        every = panel.data["year"].to_numpy()
+        held = every[goes_on.to_numpy() == 1]
+        ax.hlines(np.full(held.size, 0.985), held - 0.5, held + 0.5, lw=3, color=ORANGE, alpha=0.5,
+                  transform=ax.get_xaxis_transform(), label="under way on 1 January")  # fmt: skip
     ax.set_ylabel(f"probability of {fit.spec.outcome} in the year")
     ax.set_title(f"{title} (bands: {level:.0%} equal-tailed)", loc="left", pad=16)
     ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.08), ncols=2, frameon=False, fontsize=8)
