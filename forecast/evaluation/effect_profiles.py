@@ -298,5 +298,5 @@ def _values(fit: Fit, data: xr.Dataset, by: object) -> Groups:
         )
     names = tuple(f"{v:g}" if isinstance(v, float | np.floating) else str(v) for v in values)
     words = term_words(name)
-    yes = {"0": f"not {words}", "1": words} if set(names) <= {"0", "1"} else {}
+    yes = {"0": f"{words}: no", "1": f"{words}: yes"} if set(names) <= {"0", "1"} else {}
     return Groups(codes.astype(np.int64), names, tuple(yes.get(n, f"{words} {n}") for n in names))
