@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import check
     from forecast.evaluation.effects import effects
+    from forecast.evaluation.compare import compare
     from forecast.evaluation.plan import BacktestPlan
     from forecast.features.attach import attach
     from forecast.inference.fit import fit
@@ -48,6 +49,7 @@ __all__ = [
     "cases",
     "check",
     "effects",
+    "compare",
     "explain",
     "fit",
     "initiation",
@@ -71,6 +73,7 @@ _WHERE = {
     "build": "forecast.modeling.build",
     "check": "forecast.evaluation.checks",
     "effects": "forecast.evaluation.effects",
+    "compare": "forecast.evaluation.compare",
     "explain": "forecast.risk.explain",
     "fit": "forecast.inference.fit",
     "initiation": "forecast.risk.initiation",

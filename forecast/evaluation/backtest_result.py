@@ -23,7 +23,7 @@ from forecast.sources.tables import vintage_words
 if TYPE_CHECKING:
     from forecast.sources.tables import Tables
 
-__all__ = ["Backtest"]
+__all__ = ["Backtest", "years_and_units"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,7 +123,7 @@ class Backtest(Carded):
                 [(name, other) for other in names if other != name],
                 by=("stratum", "peace"),
                 bootstrap=st.Bootstrap(
-                    self.settings["seed"], self.settings["resamples"], _years_and_units
+                    self.settings["seed"], self.settings["resamples"], years_and_units
                 ),
                 scores=("log_loss", "brier"),
                 level=self.level,
@@ -254,7 +254,7 @@ class Backtest(Carded):
             write_all(staging, files)
 
 
-def _years_and_units(rows: pd.DataFrame, mask: st.Mask) -> st.Blocks:
+def years_and_units(rows: pd.DataFrame, mask: st.Mask) -> st.Blocks:
     """Blocks of the bootstrap: the two directions of a pair share their disputes."""
     keys = rows.loc[mask, [name for name in st.KEYS if name in rows]].to_numpy(dtype=np.int64)
     unit = np.unique(np.sort(keys, axis=1), axis=0, return_inverse=True)[1]

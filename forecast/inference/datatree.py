@@ -41,6 +41,7 @@ LARGE = ("log_likelihood", "posterior_predictive", "prior_predictive")
 GROUPS = (
     "posterior", "sample_stats", "observed_data", "constant_data", "prior", "log_prior", *LARGE,
 )  # fmt: skip
+_CELLS = 1_000_000  # rows × draws held at once, a few times: 4 MB an array
 _BY = "_by"  # column of a panel's rows in which labels of blocks travel
 
 
@@ -202,7 +203,7 @@ def _passes(
     begin = np.flatnonzero(np.diff(index, prepend=-1)) if own else np.arange(index.size)
     start = np.append(begin, index.size)
     predict = RowPredictor(design, draws, own)
-    for first, last in chunks(start, len(draws.beta)):
+    for first, last in chunks(start, len(draws.beta), _CELLS):
         part = slice(start[first], start[last])
         eta, rest = predict(order[part])
         yield order[part], index[part], eta, rest

@@ -133,9 +133,9 @@ def bernoulli(eta: Float32Array, y: FloatArray) -> tuple[Float32Array, Float32Ar
     return p.astype(np.float32, copy=False), log_likelihood.T
 
 
-def chunks(start: IntArray, draws: int) -> Iterator[tuple[int, int]]:
-    """Ranges of whole units, whose rows begin at `start`, with about `_CELLS` cells."""
-    rows = max(1, _CELLS // draws)
+def chunks(start: IntArray, draws: int, cells: int = _CELLS) -> Iterator[tuple[int, int]]:
+    """Ranges of whole units, whose rows begin at `start`, with about so many rows × draws."""
+    rows = max(1, cells // draws)
     first, units = 0, start.size - 1
     while first < units:
         last = int(np.searchsorted(start, start[first] + rows, side="right")) - 1
