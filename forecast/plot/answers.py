@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from forecast.errors import ArgumentError
 from forecast.plot.intervals import axes_for, intervals
-from forecast.risk.explain import simulated_state
+from forecast.risk.explain import simulated_states
 from forecast.risk.rival_words import rival_table
 from forecast.simulation.levels import as_severity, of_level
 from forecast.text import percent
@@ -60,7 +60,7 @@ def scenario(
         if by == "pair"
         else result["state"].to_numpy()[None]
     )
-    party = np.isin(codes, [simulated_state(result, state) for state in named]).any(axis=0)
+    party = np.isin(codes, simulated_states(result, list(named))).any(axis=0)
     mean, lower, upper = 100 * risk.sel(world="difference").to_numpy().astype(float)
     before, after = (
         risk.sel(world=world, estimate="mean").to_numpy() for world in ("status_quo", "scenario")

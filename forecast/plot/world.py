@@ -21,7 +21,7 @@ from scipy.stats import beta
 
 from forecast.errors import UnknownNameError
 from forecast.plot.intervals import LINE, MUTED, PALETTE, figure_of, new_axes
-from forecast.risk.explain import simulated_state
+from forecast.risk.explain import simulated_states
 from forecast.simulation.levels import as_severity, of_level
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def state_map(
         world = "difference" if "difference" in result["world"] else "status_quo"
     if extent not in EXTENTS:
         raise UnknownNameError("extent", extent, list(EXTENTS))
-    outlined = {simulated_state(result, state) for state in named}
+    outlined = set(simulated_states(result, list(named)))
     change = world == "difference"
     values = result["state_risk"].isel(year=-1).sel(world=world, estimate="mean").to_numpy()
     known = {
