@@ -18,10 +18,11 @@ from forecast.risk import risk
 
 if TYPE_CHECKING:
     from forecast import plot
+    from forecast.cases.hindcast import hindcast
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import check
-    from forecast.evaluation.effects import effects
     from forecast.evaluation.compare import compare
+    from forecast.evaluation.effects import effects
     from forecast.evaluation.plan import BacktestPlan
     from forecast.features.attach import attach
     from forecast.inference.fit import fit
@@ -48,10 +49,11 @@ __all__ = [
     "case",
     "cases",
     "check",
-    "effects",
     "compare",
+    "effects",
     "explain",
     "fit",
+    "hindcast",
     "initiation",
     "load_model",
     "load_panel",
@@ -76,6 +78,7 @@ _WHERE = {
     "compare": "forecast.evaluation.compare",
     "explain": "forecast.risk.explain",
     "fit": "forecast.inference.fit",
+    "hindcast": "forecast.cases.hindcast",
     "initiation": "forecast.risk.initiation",
     "load_model": "forecast.modeling.spec",
     "load_panel": "forecast.panel.build",

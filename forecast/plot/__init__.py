@@ -8,6 +8,7 @@ need no pyplot: nothing is shown or kept open, and a notebook shows what is the 
 from forecast.plot.answers import risks, rivals, scenario
 from forecast.plot.calibration import calibration, check, ladder, murphy, pit, ratios, reliability
 from forecast.plot.effects import coefficients, differences, effects, gains, slopes
+from forecast.plot.hindcast import hindcast
 from forecast.plot.intervals import intervals
 from forecast.plot.pair import history
 from forecast.plot.priors import prior
@@ -21,6 +22,7 @@ __all__ = [
     "effects",
     "features",
     "gains",
+    "hindcast",
     "history",
     "intervals",
     "ladder",

@@ -24,6 +24,7 @@ __all__ = [
     "PALETTE",
     "Picture",
     "intervals",
+    "lines_of",
     "new_axes",
     "themed_svg",
 ]
@@ -78,7 +79,7 @@ def new_axes(rows: int, columns: int, size: tuple[float, float], **options: Any)
 def axes_for(table: pd.DataFrame, width: float = 7.8) -> Axes:
     """Axes of a new figure with room for the lines of a table, as `intervals` takes it."""
     series = table["series"].nunique() if "series" in table else 1
-    height = 0.9 + (0.18 + 0.06 * series) * len(_lines(table)[1])
+    height = 0.9 + (0.18 + 0.06 * series) * len(lines_of(table)[1])
     return new_axes(1, 1, (width, height))[0]
 
 
@@ -119,7 +120,7 @@ def intervals(
     -------
     matplotlib.axes.Axes
     """
-    place, ticks = _lines(table)
+    place, ticks = lines_of(table)
     at = np.array([place[line] for line in _keys(table)])
     ax = axes_for(table) if ax is None else ax
     series = table["series"].astype(str) if "series" in table else pd.Series("", table.index)
@@ -167,7 +168,7 @@ def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(headings, table["label"].astype(str), strict=True))
 
 
-def _lines(table: pd.DataFrame) -> tuple[dict[tuple[str, str], int], list[str]]:
+def lines_of(table: pd.DataFrame) -> tuple[dict[tuple[str, str], int], list[str]]:
     """Where each line stands, and the words along the axis, headings among them."""
     place: dict[tuple[str, str], int] = {}
     ticks: list[str] = []
