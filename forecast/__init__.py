@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from forecast import plot
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import check
+    from forecast.evaluation.effects import effects
     from forecast.evaluation.plan import BacktestPlan
     from forecast.features.attach import attach
     from forecast.inference.fit import fit
@@ -46,6 +47,7 @@ __all__ = [
     "case",
     "cases",
     "check",
+    "effects",
     "explain",
     "fit",
     "initiation",
@@ -68,6 +70,7 @@ _WHERE = {
     "backtest": "forecast.evaluation.backtest",
     "build": "forecast.modeling.build",
     "check": "forecast.evaluation.checks",
+    "effects": "forecast.evaluation.effects",
     "explain": "forecast.risk.explain",
     "fit": "forecast.inference.fit",
     "initiation": "forecast.risk.initiation",

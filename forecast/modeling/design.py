@@ -29,7 +29,7 @@ from forecast.modeling.priors import ScalePrior, Tail
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
-__all__ = ["Block", "Design", "check_design", "encode", "encode_as"]
+__all__ = ["Block", "Design", "check_design", "encode", "encode_as", "fitted_rows"]
 
 
 _BLOCK = 65_536  # rows that are centred at once
@@ -162,7 +162,7 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
     `under_way`. `DataError`: Missing values under policy ``error``; no row, no onset or nothing but
     onsets. `SpecificationError`: A constant column, or columns that are linearly dependent.
     """
-    panel, dropped = _sample(spec, panel)
+    panel, dropped = fitted_rows(spec, panel)
     data = panel.data
     kept, missing = usable_rows(spec.entries, data)
     data = chosen_rows(data, kept)
@@ -233,7 +233,8 @@ def encode_as(
     return design, rows.blocks, bool(np.isfinite(y).all())
 
 
-def _sample(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:
+def fitted_rows(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:
+    """Rows of a panel that a model is fitted to, with every column; and how many others, by why."""
     for key, found in panel.choices.items():
         wanted = getattr(spec, key)
         if found not in (wanted, None):
