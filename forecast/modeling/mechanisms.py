@@ -38,8 +38,8 @@ class Measure(Table):
     sign : {"+", "-"}
     low, high : float
         Values of the feature that are compared.
-    says : str
-        The comparison and the event in words.
+    short, says : str
+        The comparison and the event, for a figure and in a sentence.
     """
 
     term: Name
@@ -48,6 +48,7 @@ class Measure(Table):
     sign: Literal["+", "-"]
     low: _Real
     high: _Real
+    short: Annotated[Prose, Field(max_length=44)]
     says: Prose
     feature: Name | None = None
     family: str | None = None
@@ -214,7 +215,11 @@ def with_mechanisms(spec: ModelSpec) -> ModelSpec:
         )
     base = spec.without()
     names = {measure.term for measure in measures}
-    twice = [t.name for t in base.terms if t.name in names or any(m.same_column(t) for m in measures)]
+    twice = [
+        term.name
+        for term in base.terms
+        if term.name in names or any(measure.same_column(term) for measure in measures)
+    ]
     kept = base.without_terms(twice, suffix="measures")
     content = kept.to_dict()
     content |= {

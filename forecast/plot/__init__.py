@@ -8,6 +8,7 @@ the value of a cell.
 from forecast.plot.calibration import calibration, check, ladder, murphy, pit, ratios, reliability
 from forecast.plot.effects import coefficients, differences, gains, risks, scenario, slopes
 from forecast.plot.intervals import intervals
+from forecast.plot.mechanisms import mechanism
 from forecast.plot.priors import prior
 from forecast.plot.world import features, onsets, state_map
 
@@ -20,6 +21,7 @@ __all__ = [
     "gains",
     "intervals",
     "ladder",
+    "mechanism",
     "murphy",
     "onsets",
     "pit",
