@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.effects import effects
@@ -26,7 +28,9 @@ CAUTION = (
 )
 
 
-def mechanisms(fit: Fit | None = None, *, draws: int = 500, seed: int | None = None) -> pd.DataFrame:
+def mechanisms(
+    fit: Fit | None = None, *, draws: int = 500, seed: int | None = None
+) -> pd.DataFrame:
     """What practitioners name, and what a fit says of it, era by era.
 
     Parameters
@@ -44,15 +48,17 @@ def mechanisms(fit: Fit | None = None, *, draws: int = 500, seed: int | None = N
     -------
     pandas.DataFrame
         Without a fit a row for each measure: ``mechanism``, ``title``, ``claim``, ``term``,
-        ``unit``, ``outcome``, ``feature``, ``sign``, ``low``, ``high``, ``says``, ``refuted_if``,
-        ``forecasts``, ``sources``. With one a row for each measure that the model has and era with
-        rows: ``mechanism``, ``title``, ``term``, ``short``, ``says``, ``unit``, ``outcome``, ``model``,
-        ``data``, ``era``, ``first`` and ``last`` year, ``rows`` (with a value of the feature) and
-        ``events`` in the era, ``sign``, ``low`` and ``high`` (values compared),
-        ``probability_low``, ``probability_high``, ``difference`` (probability) with ``lower`` and
-        ``upper``, ``ratio`` of the two with its ends, ``as_expected`` (posterior probability of the expected sign),
-        ``verdict`` (`VERDICTS`), ``passed`` (whether the fit may be published), ``interval``,
-        ``level``. ``attrs["caution"]`` says what it is not.
+        ``unit``, ``outcome``, ``feature``, ``sign``, ``low``, ``high``, ``short``, ``says``,
+        ``refuted_if``, ``forecasts``, ``sources``. With one a row for each measure that the model
+        has and each era (one without an event, or in which the feature never moved, says nothing
+        and is left out): ``mechanism``, ``title``, ``term``, ``short``, ``says``, ``unit``,
+        ``outcome``, ``model``, ``data``, ``era``, ``first`` and ``last`` year, ``rows`` (with a
+        value of the feature) and ``events`` in the era, ``sign``, ``low`` and ``high`` (values
+        compared), ``probability_low``, ``probability_high``, ``difference`` (probability) with
+        ``lower`` and ``upper``, ``ratio`` of the two with its ends, ``beyond`` (whether a value
+        compared was not seen in the era), ``as_expected`` (posterior probability of the expected
+        sign), ``verdict`` (`VERDICTS`), ``passed`` (whether the fit may be published),
+        ``interval``, ``level``. ``attrs["caution"]`` says what it is not.
 
     Raises
     ------
@@ -72,21 +78,22 @@ def mechanisms(fit: Fit | None = None, *, draws: int = 500, seed: int | None = N
     terms = {term.name: term for term in fit.spec.terms}
     there = {code.name for code in fit.encoding.terms if code.value}
     rows: list[dict[str, object]] = []
-    eras: pd.DataFrame | None = None
+    data: xr.Dataset | None = None
     found = declared.measures(fit.spec.unit, fit.spec.outcome)
     for mechanism, measure in found:
         name = next((n for n, term in terms.items() if measure.same_column(term)), None)
         if name is None or name not in there:
             continue
-        eras = _eras(fit) if eras is None else eras
+        data = _rows_of(fit) if data is None else data
+        eras = _eras(fit, data, name)
         compared = effects(
             fit, name, contrast=(measure.low, measure.high), by="era", draws=draws, seed=seed,
             level=declared.level,
         ).table  # fmt: skip
         rows += [
-            _verdict(fit, mechanism, measure, row, eras.loc[str(row["group"])])
+            _verdict(fit, mechanism, measure, row, eras[str(row["group"])])
             for row in compared.to_dict("records")
-            if row["rows"]
+            if row["group"] in eras
         ]
     if not rows:
         speak = ", ".join(sorted({m.term for _, m in found})) or "none"
@@ -111,26 +118,41 @@ def _declared(mechanism: Mechanism, measure: Measure) -> dict[str, object]:
     }
 
 
-def _eras(fit: Fit) -> pd.DataFrame:
-    """First and last year, and events, of the fitted rows in each era of a model, by name."""
+def _rows_of(fit: Fit) -> xr.Dataset:
+    """The fitted rows."""
     panel, _ = fitted_rows(fit.spec, fit.panel)
     kept, _ = usable_rows(fit.encoding.terms, panel.data)
-    year = panel.data["year"].to_numpy()[kept]
-    event = panel.data["outcome"].to_numpy()[kept]
-    found = {}
+    return panel.data.isel(row=kept)
+
+
+def _eras(fit: Fit, data: xr.Dataset, term: str) -> dict[str, dict[str, float]]:
+    """Of each era that can tell something of a term: years, events, range of the term.
+
+    Where there was no event, or the term never moved, all that a fit says is borrowed.
+    """
+    year, event, value = (data[name].to_numpy() for name in ("year", "outcome", term))
+    found: dict[str, dict[str, float]] = {}
     for era in fit.spec.eras:
         inside = (year >= era.first) & (year <= (np.inf if era.last is None else era.last))
-        if inside.any():
-            mine = year[inside]
-            found[era.name] = (int(mine.min()), int(mine.max()), int(event[inside].sum()))
-    return pd.DataFrame.from_dict(found, orient="index", columns=["first", "last", "events"])
+        known = value[inside & np.isfinite(value)]
+        if known.size and known.min() < known.max() and event[inside].any():
+            found[era.name] = {
+                "first": int(year[inside].min()), "last": int(year[inside].max()),
+                "events": int(event[inside].sum()),
+                "least": float(known.min()), "most": float(known.max()),
+            }  # fmt: skip
+    return found
 
 
 def _verdict(
-    fit: Fit, mechanism: Mechanism, measure: Measure, row: dict[str, object], era: pd.Series
+    fit: Fit,
+    mechanism: Mechanism,
+    measure: Measure,
+    row: Mapping[Hashable, Any],
+    era: dict[str, float],
 ) -> dict[str, object]:
     """One comparison with its verdict."""
-    lower, upper, positive = (float(row[k]) for k in ("lower", "upper", "positive"))  # type: ignore[arg-type]
+    lower, upper, positive = (float(row[k]) for k in ("lower", "upper", "positive"))
     expected, other = (lower > 0, upper < 0) if measure.sign == "+" else (upper < 0, lower > 0)
     same = ("low", "high", "probability_low", "probability_high", "difference", "lower", "upper",
             "ratio", "ratio_lower", "ratio_upper")  # fmt: skip
@@ -147,6 +169,7 @@ def _verdict(
         "events": era["events"],
         "sign": measure.sign,
         **{k: row[k] for k in same},
+        "beyond": era["least"] > measure.low or era["most"] < measure.high,
         "as_expected": positive if measure.sign == "+" else 1.0 - positive,
         "verdict": VERDICTS[0] if expected else VERDICTS[2] if other else VERDICTS[1],
         "passed": fit.gate().passed,

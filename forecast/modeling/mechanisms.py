@@ -1,14 +1,14 @@
-"""`Mechanisms`: what practitioners name, as signs of terms, declared in ``data/mechanisms.toml``."""
+"""`Mechanisms`: what practitioners name, as signs of terms (``data/mechanisms.toml``)."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from forecast.documents import Document, Table
-from forecast.errors import SpecificationError, nearest
+from forecast.errors import SpecificationError, UnknownNameError, nearest
 from forecast.modeling.terms import Era, Name, Prior, Prose, Scale, Side, Term, _Option
 from forecast.paths import data_folder
 from forecast.unmeasured import UNMEASURABLE
@@ -103,6 +103,7 @@ class Measure(Table):
 class Mechanism(Table):
     """What practitioners name: the claim in a sentence, whose it is, and what would refute it.
 
+    One that is `apart` is in no model with the others (the comment in the file says why).
     `forecasts` is the group of terms of ``docs/do-alliances-help.md`` whose gain in forecasts was
     measured, if any is about it.
     """
@@ -112,6 +113,7 @@ class Mechanism(Table):
     claim: Prose
     sources: Annotated[tuple[Prose, ...], Field(min_length=1)]
     refuted_if: Prose
+    apart: StrictBool = False
     forecasts: Literal["pacts", "diffusion", "expansion", "dependency", "commitment"] | None = None
     measures: Annotated[tuple[Measure, ...], Field(alias="measure", min_length=1)]
 
@@ -179,51 +181,60 @@ def declared_mechanisms() -> Mechanisms:
     return Mechanisms.from_file(data_folder() / "mechanisms.toml", data_folder(), "mechanisms")
 
 
-def with_mechanisms(spec: ModelSpec) -> ModelSpec:
+def with_mechanisms(spec: ModelSpec, *names: str) -> ModelSpec:
     """The same model with the measures of the mechanisms in the place of its alliance terms.
 
     Parameters
     ----------
     spec : ModelSpec
         A model of an outcome that a mechanism speaks of.
+    *names : str
+        Mechanisms; by default all but those that are declared to be fitted apart.
 
     Returns
     -------
     ModelSpec
-        Named ``<model>_mechanisms``: geography, power, society and history as they were; every
-        measure of the outcome with the prior of the declaration, its slopes varying by the eras
-        of the declaration. Columns of one's own that a measure names are terms as well if the
-        model has them.
+        Named ``<model>_mechanisms``, or after those that were asked for: geography, power, society
+        and history as they were; every measure of the outcome with the prior of the declaration,
+        its slopes varying by the eras of the declaration. A column of one's own that a measure names is
+        one if the model has it as a term.
 
     Raises
     ------
+    UnknownNameError
+        There is no mechanism of that name; the nearest one is suggested.
     SpecificationError
-        No mechanism speaks of the outcome; names those that there are.
+        None of them speaks of the outcome; names those that there are.
     """
     declared = declared_mechanisms()
+    known = [mechanism.name for mechanism in declared.mechanisms]
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("mechanism", name, known)
     own = {term.name for term in spec.terms}
     measures = [
         measure
-        for _, measure in declared.measures(spec.unit, spec.outcome)
-        if measure.feature is not None or measure.term in own
+        for mechanism, measure in declared.measures(spec.unit, spec.outcome)
+        if (mechanism.name in names if names else not mechanism.apart)
+        and (measure.feature is not None or measure.term in own)
     ]
     if not measures:
         kinds = dict.fromkeys(f"{m.outcome} of a {m.unit}" for _, m in declared.measures())
         raise SpecificationError(
-            f"No mechanism speaks of the model {spec.name!r} ({spec.outcome} of a {spec.unit}); "
-            f"they speak of: {', '.join(kinds)}."
+            f"No mechanism{f' of {names}' if names else ''} speaks of the model {spec.name!r} "
+            f"({spec.outcome} of a {spec.unit}); they speak of: {', '.join(kinds)}."
         )
     base = spec.without()
-    names = {measure.term for measure in measures}
+    taken = {measure.term for measure in measures}
     twice = [
         term.name
         for term in base.terms
-        if term.name in names or any(measure.same_column(term) for measure in measures)
+        if term.name in taken or any(measure.same_column(term) for measure in measures)
     ]
     kept = base.without_terms(twice, suffix="measures")
     content = kept.to_dict()
     content |= {
-        "name": f"{spec.name}_mechanisms",
+        "name": "_".join([spec.name, *(names or ["mechanisms"])]),
         "era": [era.model_dump(mode="json", exclude_none=True) for era in declared.eras],
         "term": [*content["term"], *(m.table(declared.prior) for m in measures)],
         "varying": [

@@ -109,7 +109,7 @@ def intervals(
     matplotlib.figure.Figure
     """
     place, ticks = _lines(table)
-    at = np.array([place[line] for line in _keys(table)])
+    at = np.array(lines_of(table))
     ax = axes_for(table) if ax is None else ax
     series = table["series"].astype(str) if "series" in table else pd.Series("", table.index)
     names = list(dict.fromkeys(series))
@@ -148,6 +148,12 @@ def intervals(
     if "series" in table:
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(names), frameon=False)
     return figure_of(ax)
+
+
+def lines_of(table: pd.DataFrame) -> list[int]:
+    """Where each row of a table stands along the axis of lines."""
+    place, _ = _lines(table)
+    return [place[key] for key in _keys(table)]
 
 
 def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:

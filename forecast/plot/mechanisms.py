@@ -1,16 +1,18 @@
-"""A mechanism that practitioners name: what the fits say of it, measure by measure and era by era."""
+"""A mechanism that practitioners name: what fits say of it, by measure and era."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from forecast.errors import UnknownNameError
 from forecast.evaluation.mechanisms import overall
-from forecast.plot.intervals import axes_for, intervals
+from forecast.plot.intervals import axes_for, intervals, lines_of
 
 __all__ = ["mechanism"]
+
 
 def mechanism(table: pd.DataFrame, name: str, *, ax: Axes | None = None) -> Figure:
     """Ratio of the probabilities that a mechanism compares, by measure and era, with its verdict.
@@ -28,8 +30,8 @@ def mechanism(table: pd.DataFrame, name: str, *, ax: Axes | None = None) -> Figu
     Returns
     -------
     matplotlib.figure.Figure
-        Filled dots: the interval of the difference excludes 0, which is the verdict of the table;
-        the expected side of each measure is written in its heading.
+        In the shade is the side that is expected of a measure; filled dots: the interval excludes
+        no difference, which is the verdict of the table.
 
     Raises
     ------
@@ -53,5 +55,15 @@ def mechanism(table: pd.DataFrame, name: str, *, ax: Axes | None = None) -> Figu
     level = f"{float(own['level'].iloc[0]):.0%} {own['interval'].iloc[0]} interval"
     axis = f"probability after the first against without it, ratio ({level})"
     figure = intervals(bars, ax=ax, axis=axis, reference=1.0, log=True)
+    _shade(ax, bars, own["sign"].to_numpy() == "+")
     ax.set_title(f"{own['title'].iloc[0]}: {overall(own['verdict'])}", loc="left")
     return figure
+
+
+def _shade(ax: Axes, bars: pd.DataFrame, more: np.ndarray) -> None:
+    """The expected side of each line, from its heading down."""
+    low, high = ax.get_xlim()
+    for y, side in dict(zip(lines_of(bars), more, strict=True)).items():
+        start, width = (1.0, high - 1.0) if side else (low, 1.0 - low)
+        ax.barh(y, width, left=start, height=1.0, color="#eef3f7", lw=0, zorder=-1)
+    ax.set_xlim(low, high)

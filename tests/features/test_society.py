@@ -22,7 +22,9 @@ TABLES = {
     "distance_km": {(YEAR, 2, 200): 5000.0, (YEAR, 200, 220): 0.0},
 }  # fmt: skip
 STORY = Story((1999, 2001), dict.fromkeys((2, 200, 220, 365), 0.1), extra=TABLES)
-SOCIETY = [f.name for f in registered_features() if f.family == "society" and not f.lookback({})] + ["distance"]
+SOCIETY = [
+    f.name for f in registered_features() if f.family == "society" and not f.lookback({})
+] + ["distance"]
 seeds = st.integers(0, 10**9)
 
 
@@ -50,7 +52,7 @@ def test_regime_change():
     assert value(world, "regime_change", YEAR, 365, window=1) == pytest.approx(0.35)
     assert np.isnan(value(world, "regime_change", YEAR, 200, window=1))  # not coded then
     assert np.isnan(value(world, "regime_change", YEAR, 2, window=5))  # before the record
-    with pytest.raises(ArgumentError, match="window must be .* found 0"):
+    with pytest.raises(ArgumentError, match=r"window must be .* found 0"):
         get_feature("regime_change")(world, window=0)
 
 
