@@ -21,6 +21,8 @@ __all__ = ["CAUTION", "VERDICTS", "chance_words", "mechanisms", "overall"]
 #: Verdicts of a comparison: its interval excludes 0 on the expected side, holds it, or
 #: excludes it on the other side.
 VERDICTS = ("shown", "not shown", "other sign")
+#: Part of the range seen in an era by which a value may lie outside of it.
+_SLACK = 0.02
 
 CAUTION = (
     "Associations in the years of the fit, given the other terms: states choose allies with the "
@@ -154,6 +156,7 @@ def _verdict(
     """One comparison with its verdict."""
     lower, upper, positive = (float(row[k]) for k in ("lower", "upper", "positive"))
     expected, other = (lower > 0, upper < 0) if measure.sign == "+" else (upper < 0, lower > 0)
+    slack = _SLACK * (era["most"] - era["least"])
     same = ("low", "high", "probability_low", "probability_high", "difference", "lower", "upper",
             "ratio", "ratio_lower", "ratio_upper")  # fmt: skip
     return {
@@ -161,7 +164,7 @@ def _verdict(
         "title": mechanism.title,
         **{k: getattr(measure, k) for k in ("term", "short", "says", "unit", "outcome")},
         "model": fit.spec.name,
-        "data": fit.panel.tables.name if fit.panel.tables is not None else "",
+        "data": "own rows" if fit.panel.tables is None else fit.panel.tables.name,
         "era": row["group"],
         "first": era["first"],
         "last": era["last"],
@@ -169,7 +172,7 @@ def _verdict(
         "events": era["events"],
         "sign": measure.sign,
         **{k: row[k] for k in same},
-        "beyond": era["least"] > measure.low or era["most"] < measure.high,
+        "beyond": measure.low < era["least"] - slack or measure.high > era["most"] + slack,
         "as_expected": positive if measure.sign == "+" else 1.0 - positive,
         "verdict": VERDICTS[0] if expected else VERDICTS[2] if other else VERDICTS[1],
         "passed": fit.gate().passed,
