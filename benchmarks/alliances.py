@@ -269,7 +269,7 @@ def main() -> None:
         return
     plot.gains(gains).savefig(DOCS / "alliances_gain.png", dpi=110)
     if len(slopes):
-        plot.slopes(slopes).savefig(DOCS / "alliances_slopes.png", dpi=110)
+        plot.slopes(slopes).figure.savefig(DOCS / "alliances_slopes.png", dpi=110)
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)
     _, after = rest.split(END)

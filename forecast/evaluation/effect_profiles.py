@@ -277,7 +277,7 @@ def _eras(fit: Fit, year: IntArray) -> Groups:
     there = [i for i in range(len(eras)) if (place == i).any()]
     anew = np.full(len(eras) + 1, -1, dtype=np.int64)
     anew[there] = np.arange(len(there))
-    labels = (f"{eras[i].name.replace('_', ' ')}, {eras[i].first}–{eras[i].last or ''}"
+    labels = (f"{eras[i].name.replace('_', ' ')} {eras[i].first}–{eras[i].last or ''}"
               for i in there)  # fmt: skip
     return Groups(anew[place], tuple(eras[i].name for i in there), tuple(labels))
 
@@ -298,5 +298,5 @@ def _values(fit: Fit, data: xr.Dataset, by: object) -> Groups:
         )
     names = tuple(f"{v:g}" if isinstance(v, float | np.floating) else str(v) for v in values)
     words = term_words(name)
-    yes = {"0": f"not {words}", "1": words} if set(names) <= {"0", "1"} else {}
+    yes = {"0": f"{words}: no", "1": f"{words}: yes"} if set(names) <= {"0", "1"} else {}
     return Groups(codes.astype(np.int64), names, tuple(yes.get(n, f"{words} {n}") for n in names))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.arrays import FloatArray, IntArray
+from forecast.cards import Card, Carded
 from forecast.draws import check_level, check_seed, check_whole, estimates, generator
 from forecast.errors import ArgumentError
 from forecast.evaluation.effect_profiles import Groups, Move, grouped, moves_of, profile
@@ -18,7 +19,7 @@ from forecast.inference.predict import predict
 from forecast.modeling.design import fitted_rows
 from forecast.modeling.encoding import chosen_rows, complete, usable_rows
 from forecast.panel.types import Panel
-from forecast.text import number_interval, percent, points, points_interval, term_words
+from forecast.text import percent, points, points_interval, term_words
 
 __all__ = ["CAUTION", "Effects", "effects"]
 
@@ -34,7 +35,7 @@ _PILOT = 4  # draws behind the chances of rows to be drawn
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Effects:
+class Effects(Carded):
     """Average predictive comparisons and curves of a fit.
 
     Attributes
@@ -74,26 +75,33 @@ class Effects:
     level: float
     caution: str = CAUTION
 
-    def __repr__(self) -> str:
-        most = 24
-        where = "all" if self.sampled == self.rows else f"{self.sampled:,} drawn of"
-        head = (
-            f"Effects of {self.model!r} on the probability of {self.outcome}, average over "
-            f"{where} {self.rows:,} rows; {self.level:.0%} equal-tailed intervals"
+    def _short(self, row: Mapping[Hashable, str]) -> str:
+        """A group in few words: an era without its years."""
+        return row["group"].replace("_", " ") if self.by == "era" else row["group_label"]
+
+    def card(self) -> Card:
+        """The comparisons as they are told: probabilities, their difference and ratio."""
+        drawn = "" if self.sampled == self.rows else f", of which {self.sampled:,} were drawn"
+        pairs = self.table[["label", "contrast"]].drop_duplicates().itertuples(index=False)
+        told = pd.DataFrame(
+            {
+                "term": r["label"],
+                **({"of": self._short(r)} if self.by else {}),
+                "probability": f"{percent(r['probability_low'])} → "
+                f"{percent(r['probability_high'])}",
+                "points": f"{points(r['difference'], unit=False)} "
+                f"({points_interval(r['lower'], r['upper'])})",
+                "ratio": f"{r['ratio']:.2f} ({r['ratio_lower']:.2f}–{r['ratio_upper']:.2f})",
+            }
+            for r in self.table.to_dict("records")
         )
-        lines = []
-        for _, part in self.table.groupby("term", sort=False):
-            lines.append(f"{part['label'].iloc[0]}, {part['contrast'].iloc[0]}")
-            for r in part.to_dict("records"):
-                of = f"{r['group_label']}: " if self.by else ""
-                lines.append(
-                    f"  {of}{percent(r['probability_low'])} → {percent(r['probability_high'])}; "
-                    f"{points(r['difference'])} ({points_interval(r['lower'], r['upper'])}), "
-                    f"ratio " + number_interval(r["ratio"], r["ratio_lower"], r["ratio_upper"])
-                )
-        if len(lines) > most:
-            lines = [*lines[:most], f"… {len(lines) - most} more lines: .table"]
-        return "\n".join([head, *lines, self.caution])
+        title = f"Effects of {self.model} on the probability of {self.outcome}"
+        facts = [
+            ("compared", "; ".join(f"{label} {contrast}" for label, contrast in pairs)),
+            ("averaged over", f"{self.rows:,} rows, all else as observed{drawn}"),
+            ("intervals", f"{self.level:.0%} equal-tailed, of differences paired by draw"),
+        ]
+        return Card(title, facts, table=told, note=self.caution)
 
 
 def effects(
@@ -206,8 +214,8 @@ def effects(
 def _rows(fit: Fit, rows: Panel | None) -> Panel:
     """Rows to average over, with every column of the model, that the model can predict."""
     if rows is None:
-        panel, _ = fitted_rows(fit.spec, fit.panel)
-    elif isinstance(rows, Panel):
+        return fitted_rows(fit.spec, fit.panel)[0]
+    if isinstance(rows, Panel):
         panel = complete(rows, fit.encoding.terms)
     else:
         raise ArgumentError(

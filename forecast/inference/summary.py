@@ -64,9 +64,12 @@ def _coefficients(fit: Fit, posterior: xr.Dataset) -> _Rows:
     level = fit.spec.alliance_level
     first = {n: (n, "other", str(level.prior) if level else "") for n in names if n not in about}
     first["intercept"] = ("intercept", "intercept", str(fit.spec.intercept))
+    of = {i.name: " × ".join(map(term_words, i.of)) for i in fit.spec.interactions}
     beta = posterior["beta"]
     for column, (term, family, prior) in (first | about).items():
-        row = {"kind": "coefficient", "name": term_words(column), "column": column, "term": term}
+        words = term_words(column.replace(term, "", 1)) if term in of else ""
+        name = of[term] + words if term in of else term_words(column)
+        row = {"kind": "coefficient", "name": name, "column": column, "term": term}
         yield row | {"family": family, "prior": prior}, beta.sel(term=column).to_numpy()
 
 

@@ -164,9 +164,6 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
     """
     panel, dropped = fitted_rows(spec, panel)
     data = panel.data
-    kept, missing = usable_rows(spec.entries, data)
-    data = chosen_rows(data, kept)
-    panel = panel.with_data(data)
     y = data["outcome"].to_numpy().astype(np.float64)
     if y.size == 0 or y.min() == y.max():
         raise DataError(
@@ -188,7 +185,7 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
         terms=tuple(codes),
         blocks=(),
         alliance=None if level is None else fit_alliance(level, panel.world, rows, spec.lag),
-        dropped=tuple((dropped | missing).items()),
+        dropped=tuple(dropped.items()),
         notes=(*notes, *shared),
     )
     if spec.interactions:
@@ -234,7 +231,10 @@ def encode_as(
 
 
 def fitted_rows(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:
-    """Rows of a panel that a model is fitted to, with every column; and how many others, by why."""
+    """The rows that a fit uses, with the raw column of every term; and how many are left out why.
+
+    Raises `ArgumentError`, `DataError`: As `encode`.
+    """
     for key, found in panel.choices.items():
         wanted = getattr(spec, key)
         if found not in (wanted, None):
@@ -257,7 +257,9 @@ def fitted_rows(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:
             dropped["excluded years"] = count
         known &= ~out
     panel = panel.with_data(chosen_rows(panel.data, np.flatnonzero(known)))
-    return complete(panel, spec.entries), dropped
+    panel = complete(panel, spec.entries)
+    kept, missing = usable_rows(spec.entries, panel.data)
+    return panel.with_data(chosen_rows(panel.data, kept)), dropped | missing
 
 
 def _share_indicators(

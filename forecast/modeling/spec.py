@@ -35,7 +35,7 @@ from forecast.paths import models_folder
 if TYPE_CHECKING:
     from forecast.modeling.theory import Theory
 
-__all__ = ["ModelSpec", "load_model"]
+__all__ = ["ModelSpec", "default_model", "load_model"]
 
 
 class ModelSpec(Document):
@@ -340,6 +340,11 @@ class ModelSpec(Document):
             }
         )
         return ModelSpec.model_validate(kept.to_dict())
+
+
+def default_model(data: str | Path) -> str:
+    """Name of the dyad-year model of some data: its eras are those that they cover."""
+    return "dyad_onset_historical" if data == "historical" else "dyad_onset"
 
 
 def load_model(model: str | Path | ModelSpec) -> ModelSpec:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from forecast.errors import UnknownNameError
 from forecast.evaluation.mechanisms import overall
-from forecast.plot.intervals import axes_for, intervals, lines_of
+from forecast.plot.intervals import axes_for, heights, intervals
 
 __all__ = ["mechanism"]
 
 
-def mechanism(table: pd.DataFrame, name: str, *, ax: Axes | None = None) -> Figure:
+def mechanism(table: pd.DataFrame, name: str, *, ax: Axes | None = None) -> Axes:
     """Ratio of the probabilities that a mechanism compares, by measure and era, with its verdict.
 
     Parameters
@@ -29,7 +28,7 @@ def mechanism(table: pd.DataFrame, name: str, *, ax: Axes | None = None) -> Figu
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.axes.Axes
         In the shade is the side that is expected of a measure; filled dots: the interval excludes
         no difference, which is the verdict of the table.
 
@@ -54,16 +53,16 @@ def mechanism(table: pd.DataFrame, name: str, *, ax: Axes | None = None) -> Figu
     ax = axes_for(bars) if ax is None else ax
     level = f"{float(own['level'].iloc[0]):.0%} {own['interval'].iloc[0]} interval"
     axis = f"probability after the first against without it, ratio ({level})"
-    figure = intervals(bars, ax=ax, axis=axis, reference=1.0, log=True)
+    intervals(bars, ax=ax, axis=axis, reference=1.0, log=True)
     _shade(ax, bars, own["sign"].to_numpy() == "+")
     ax.set_title(f"{own['title'].iloc[0]}: {overall(own['verdict'])}", loc="left")
-    return figure
+    return ax
 
 
 def _shade(ax: Axes, bars: pd.DataFrame, more: np.ndarray) -> None:
     """The expected side of each line, from its heading down."""
     low, high = ax.get_xlim()
-    for y, side in dict(zip(lines_of(bars), more, strict=True)).items():
+    for y, side in dict(zip(heights(bars), more, strict=True)).items():
         start, width = (1.0, high - 1.0) if side else (low, 1.0 - low)
         ax.barh(y, width, left=start, height=1.0, color="#eef3f7", lw=0, zorder=-1)
     ax.set_xlim(low, high)

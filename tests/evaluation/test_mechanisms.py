@@ -6,6 +6,7 @@ import copy
 import re
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,13 @@ from forecast.unmeasured import why_unmeasured
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONTENT = tomllib.loads((data_folder() / "mechanisms.toml").read_text(encoding="utf-8"))
-SHIPPED = ("dyad_onset", "directed_initiation_historical", "state_onset", "escalation", "resolution")
+SHIPPED = (
+    "dyad_onset",
+    "directed_initiation_historical",
+    "state_onset",
+    "escalation",
+    "resolution",
+)
 #: What the issue of this page asks for, by a word of the title.
 ASKED = (
     "Deterrence", "Entanglement", "patron", "rivals to expansion", "Reliability", "Unequal",
@@ -127,7 +134,7 @@ def test_some_mechanisms_and_what_is_refused() -> None:
 
 @pytest.fixture(scope="module")
 def trade_fit() -> Fit:
-    """Trade that prevents disputes before 1946, brings them in the Cold War, and later is unknown."""
+    """Trade that prevents disputes before 1946 and brings them in the Cold War; then peace."""
     rng = np.random.default_rng(5)
     years = np.concatenate([np.arange(1901, 1941), np.arange(1950, 1990), np.arange(1990, 1994)])
     frame = pd.DataFrame(
@@ -160,15 +167,13 @@ def test_verdicts_by_era(trade_fit: Fit) -> None:
 
 def test_a_model_without_a_measure_is_told(known_fit: Fit) -> None:
     bare = known_fit.spec.without()
-    with pytest.raises(ArgumentError, match="has no measure of a mechanism.*with_mechanisms"):
-        from dataclasses import replace
-
+    with pytest.raises(ArgumentError, match=r"has no measure of a mechanism.*with_mechanisms"):
         fc.mechanisms(replace(known_fit, spec=bare))
 
 
 def test_the_picture_shows_the_table(trade_fit: Fit) -> None:
     table = fc.mechanisms(trade_fit)
-    ax = fc.plot.mechanism(table, "interdependence").axes[0]
+    ax = fc.plot.mechanism(table, "interdependence")
     assert ax.get_title(loc="left") == "Economic interdependence: signs differ"
     words = [label.get_text() for label in ax.get_yticklabels()]
     assert words == ["trade over output → dispute", "1901–1940", "1950–1989"]
