@@ -196,8 +196,8 @@ def with_mechanisms(spec: ModelSpec, *names: str) -> ModelSpec:
     ModelSpec
         Named ``<model>_mechanisms``, or after those that were asked for: geography, power, society
         and history as they were; every measure of the outcome with the prior of the declaration,
-        its slopes varying by the eras of the declaration. A column of one's own that a measure names is
-        one if the model has it as a term.
+        its slopes varying by the eras of the declaration. A column of one's own that a measure
+        names is one if the model has it as a term.
 
     Raises
     ------

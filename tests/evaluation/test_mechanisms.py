@@ -1,4 +1,4 @@
-"""Mechanisms: declarations read strictly, models with them, verdicts by their rule, and the page."""
+"""Mechanisms: declarations read strictly, models with them, verdicts by their rule, the page."""
 
 from __future__ import annotations
 
