@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from forecast.errors import ArgumentError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -120,4 +122,9 @@ def report(findings: Findings, folder: str | Path) -> Report:
     """
     from forecast.report.write import write_report
 
+    if not isinstance(findings, Findings):
+        raise ArgumentError(
+            f"report(findings, folder): found a {type(findings).__name__}, expected Findings, such "
+            "as forecast.run.run gives."
+        )
     return write_report(findings, Path(folder))
