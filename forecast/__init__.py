@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from forecast.evaluation.checks import check
     from forecast.evaluation.compare import compare
     from forecast.evaluation.effects import effects
+    from forecast.evaluation.mechanisms import mechanisms
     from forecast.evaluation.plan import BacktestPlan
     from forecast.features.attach import attach
     from forecast.inference.fit import fit
@@ -57,6 +58,7 @@ __all__ = [
     "initiation",
     "load_model",
     "load_panel",
+    "mechanisms",
     "members",
     "model",
     "open_store",
@@ -82,6 +84,7 @@ _WHERE = {
     "initiation": "forecast.risk.initiation",
     "load_model": "forecast.modeling.spec",
     "load_panel": "forecast.panel.build",
+    "mechanisms": "forecast.evaluation.mechanisms",
     "members": "forecast.sources.datasets",
     "model": "forecast.modeling.compose",
     "open_store": "forecast.store",

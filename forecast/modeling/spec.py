@@ -277,6 +277,15 @@ class ModelSpec(Document):
 
         return under(self, theory)
 
+    def with_mechanisms(self, *names: str) -> ModelSpec:
+        """The same model with the mechanisms that practitioners name in the place of its alliances.
+
+        See `forecast.modeling.mechanisms.with_mechanisms`.
+        """
+        from forecast.modeling.mechanisms import with_mechanisms
+
+        return with_mechanisms(self, *names)
+
     def without_terms(self, terms: Iterable[str], *, suffix: str) -> ModelSpec:
         """The same model without some terms or smooths, and without interactions of them.
 

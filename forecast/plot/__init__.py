@@ -10,6 +10,7 @@ from forecast.plot.calibration import calibration, check, ladder, murphy, pit, r
 from forecast.plot.effects import coefficients, differences, effects, gains, slopes
 from forecast.plot.hindcast import hindcast
 from forecast.plot.intervals import intervals
+from forecast.plot.mechanisms import mechanism
 from forecast.plot.pair import history
 from forecast.plot.priors import prior
 from forecast.plot.world import features, onsets, state_map
@@ -26,6 +27,7 @@ __all__ = [
     "history",
     "intervals",
     "ladder",
+    "mechanism",
     "murphy",
     "onsets",
     "pit",

@@ -121,7 +121,7 @@ def intervals(
     matplotlib.axes.Axes
     """
     place, ticks = lines_of(table)
-    at = np.array([place[line] for line in _keys(table)])
+    at = np.array(heights(table))
     ax = axes_for(table) if ax is None else ax
     series = table["series"].astype(str) if "series" in table else pd.Series("", table.index)
     names = list(dict.fromkeys(series))
@@ -160,6 +160,12 @@ def intervals(
     if "series" in table:
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(names), frameon=False)
     return ax
+
+
+def heights(table: pd.DataFrame) -> list[int]:
+    """Where each row of a table stands along the axis of lines."""
+    place, _ = lines_of(table)
+    return [place[key] for key in _keys(table)]
 
 
 def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
