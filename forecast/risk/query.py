@@ -250,7 +250,7 @@ def _check_pairs(a: Any, b: Any) -> None:
             " asked about with how='any'."
         )
     one, other = (isinstance(side, str | int) for side in (a, b))
-    if a is not None and (one != other or not one and len(a) != len(b)):
+    if a is not None and (one != other or (not one and len(a) != len(b))):
         raise ArgumentError("Give two states, or two sequences of states of equal length.")
 
 
