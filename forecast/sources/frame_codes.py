@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -24,7 +22,7 @@ from forecast.sources.gw import NO_STATE, to_cow_codes
 from forecast.sources.tables import Tables
 
 __all__ = [
-    "NO_STATE", "Codes", "StateColumns", "column_of", "naming_tables", "place_of", "state_columns",
+    "NO_STATE", "Codes", "StateColumns", "column_of", "place_of", "state_columns",
     "usual_columns", "years_of",
 ]  # fmt: skip
 
@@ -70,20 +68,6 @@ class StateColumns:
     codes: tuple[IntArray, ...]
     system: Literal["cow", "labels"]
     names: Mapping[int, str]
-
-
-def naming_tables(data: str | Path | Tables) -> Tables:
-    """Tables by which states are named; those of the embedded data are read once a process."""
-    from forecast.sources.datasets import read_tables
-
-    return _embedded() if data == "embedded" else read_tables(data)
-
-
-@cache
-def _embedded() -> Tables:
-    from forecast.sources.embedded import load_tables
-
-    return load_tables()
 
 
 def place_of(frame: pd.DataFrame, row: int) -> str:
