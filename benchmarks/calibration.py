@@ -65,9 +65,9 @@ import forecast
 from forecast.evaluation.calibration_record import record_of
 from forecast.evaluation.check_tables import RATE
 from forecast.evaluation.checks import CHECKS
-from forecast.evaluation.insample import posterior_draws
 from forecast.inference.diagnostics import khat_limit
 from forecast.inference.fit import Fit
+from forecast.inference.row_likelihood import posterior_draws
 from forecast.modeling.design import Block, Design, encode
 from forecast.modeling.encoding import complete
 from forecast.modeling.priors import ScalePrior

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import xarray as xr
 from scipy.special import expit
 
-from forecast.evaluation.insample import unit_index
 from forecast.inference.predict import design_predictor
+from forecast.inference.row_likelihood import unit_index
 from forecast.modeling.design import Design
 from forecast.modeling.encoding import Encoding
 

@@ -42,6 +42,8 @@ class Stream(IntEnum):
     SEVERITY = 9
     OBSERVED_RATES = 10
     LEVELS_REACHED = 11
+    REPLICATES = 12
+    PRIOR = 13
     SUPPORT = 6  # chooses rows, where the other draws shares: the two never meet
 
 

@@ -69,7 +69,8 @@ def files_of_fit(fit: Fit) -> dict[str, bytes]:
 def read_fit(folder: Path | zipfile.Path, fit_id: str) -> Fit:
     """Fit from the files of an artifact, held against its id."""
     from forecast.inference.diagnostics import Diagnostics
-    from forecast.inference.fit import Fit, fit_id_of
+    from forecast.inference.fit import Fit
+    from forecast.inference.identity import fit_id_of
     from forecast.modeling.encoding import Encoding
     from forecast.modeling.spec import ModelSpec
 

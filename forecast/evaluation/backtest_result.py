@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from forecast.cards import Card, Carded
 from forecast.csv_text import as_csv
 from forecast.evaluation import score_table as st
 from forecast.evaluation.calibration import Reliability, reliability
 from forecast.evaluation.recalibration import SUFFIX
 from forecast.evaluation.score_table import REFERENCE
 from forecast.evaluation.yearly_counts import total_table
+from forecast.sources.tables import vintage_words
 
 if TYPE_CHECKING:
     from forecast.sources.tables import Tables
 
-__all__ = ["Backtest"]
+__all__ = ["Backtest", "years_and_units"]
 
 
-@dataclass(frozen=True, eq=False)
-class Backtest:
+@dataclass(frozen=True, eq=False, repr=False)
+class Backtest(Carded):
     """Forecasts made without hindsight, and how they scored.
 
     Attributes
@@ -73,6 +75,33 @@ class Backtest:
     stack: pd.DataFrame = field(default_factory=pd.DataFrame)
     nuts: pd.DataFrame = field(default_factory=pd.DataFrame)
 
+    def card(self) -> Card:
+        """Which forecasts of which years, and how each method scored over all of them."""
+        rows = self.forecasts[self.forecasts["model"] == self.model]
+        known = set(map(str, self.forecasts["model"]))
+        table = st.score_table(
+            self.forecasts, by=(), against=REFERENCE if REFERENCE in known else None,
+            scores=(st.proper, st.ratio), level=self.level,
+        )  # fmt: skip
+        keys = ["horizon", "model", "log_loss", "log_loss_skill", "brier_skill", "auc"]
+        shown = st.wide(table, keys[:2])
+        own = table[(table["model"] == self.model) & (table["score"] == "ratio")]
+        ratios = [
+            f"{value:.2f} ({self.level:.0%} interval {low:.2f} to {high:.2f}; {h} ahead)"
+            for h, value, low, high in zip(
+                own["horizon"], own["estimate"], own["lower"], own["upper"], strict=True)
+        ]  # fmt: skip
+        origins, panel = self.settings.get("origins", []), self.settings.get("panel", {})
+        facts = [
+            ("forecasts", f"{len(rows):,} {panel.get('unit', 'row')}s, "
+             f"{rows['year'].min()}–{rows['year'].max()}, {int(rows['outcome'].sum()):,} events"),
+            ("origins", f"{len(origins)}, {min(origins)}–{max(origins)}" if origins else "none"),
+            ("expected", f"over observed: {'; '.join(ratios)}"),
+            ("data", vintage_words(panel.get("data"), panel.get("coverage", {}))),
+        ]  # fmt: skip
+        few = shown[[k for k in keys if k in shown]].round(5)
+        return Card(f"Backtest of {self.model}", facts, table=few)
+
     @cached_property
     def scores(self) -> pd.DataFrame:
         """Scores by horizon, model and group (all, relevance, stratum, decade, region, peace)."""
@@ -94,7 +123,7 @@ class Backtest:
                 [(name, other) for other in names if other != name],
                 by=("stratum", "peace"),
                 bootstrap=st.Bootstrap(
-                    self.settings["seed"], self.settings["resamples"], _years_and_units
+                    self.settings["seed"], self.settings["resamples"], years_and_units
                 ),
                 scores=("log_loss", "brier"),
                 level=self.level,
@@ -225,7 +254,7 @@ class Backtest:
             write_all(staging, files)
 
 
-def _years_and_units(rows: pd.DataFrame, mask: st.Mask) -> st.Blocks:
+def years_and_units(rows: pd.DataFrame, mask: st.Mask) -> st.Blocks:
     """Blocks of the bootstrap: the two directions of a pair share their disputes."""
     keys = rows.loc[mask, [name for name in st.KEYS if name in rows]].to_numpy(dtype=np.int64)
     unit = np.unique(np.sort(keys, axis=1), axis=0, return_inverse=True)[1]

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm
 
+from forecast.cards import Card, Carded
 from forecast.evaluation.score_table import records
 from forecast.evaluation.scores import FloatArray
 from forecast.evaluation.yearly_counts import FROM_DRAWS
@@ -49,8 +50,8 @@ EARLIER = (1, 2, 5)
 """First numbers of the groups of earlier onsets."""
 
 
-@dataclass(frozen=True, eq=False)
-class CheckResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class CheckResult(Carded):
     """Outcome of one check.
 
     Attributes
@@ -72,6 +73,10 @@ class CheckResult:
     table: pd.DataFrame
     text: str
     shown: Any = None
+
+    def card(self) -> Card:
+        """Verdict and sentences."""
+        return Card(f"Check {self.name!r}", checks=[(self.passed, self.text)])
 
     def to_dict(self) -> dict[str, Any]:
         """Name, verdict, sentences and table as plain values."""

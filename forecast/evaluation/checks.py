@@ -31,11 +31,12 @@ from forecast.evaluation.importance import power_scaling
 from forecast.inference.diagnostics import khat_limit
 
 if TYPE_CHECKING:
-    from forecast.evaluation.insample import InSample, PosteriorDraws
+    from forecast.evaluation.insample import InSample
     from forecast.inference.fit import Fit
+    from forecast.inference.row_likelihood import PosteriorDraws
     from forecast.modeling.design import Design
 
-__all__ = ["CHECKS", "CheckContext", "CheckResult", "check"]
+__all__ = ["CHECKS", "LOO_OVER", "CheckContext", "CheckResult", "check", "draws_for"]
 
 DRAWS = 1000
 """Most posterior draws that the checks use."""
@@ -47,6 +48,11 @@ PRIOR_ROWS = 100_000
 """Rows on which the prior is simulated; of more, those of units taken at random."""
 LOO_OVER = {"row": 0.001, "unit": 0.05}
 """Largest share of what is left out whose Pareto k may be over the limit; beyond: not judged."""
+
+
+def draws_for(rows: int) -> int:
+    """Posterior draws that are used of a fit with so many rows."""
+    return min(DRAWS, max(FEWEST, CELLS // rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +72,9 @@ class CheckContext:
     @cached_property
     def posterior(self) -> PosteriorDraws:
         """At most `DRAWS` draws, evenly spaced; of many rows no more than `CELLS` allows."""
-        from forecast.evaluation.insample import posterior_draws
+        from forecast.inference.row_likelihood import posterior_draws
 
-        draws = min(DRAWS, max(FEWEST, CELLS // self.design.y.size))
-        return posterior_draws(self.fit, self.design, draws=draws)
+        return posterior_draws(self.fit, self.design, draws=draws_for(self.design.y.size))
 
     @cached_property
     def sample(self) -> InSample:
@@ -181,7 +186,7 @@ def check_prior_predictive(context: CheckContext) -> CheckResult:
 
 def _some_units(context: CheckContext) -> tuple[Design, str]:
     """The design, or the rows of units taken at random, with the words that say so."""
-    from forecast.evaluation.insample import unit_index
+    from forecast.inference.row_likelihood import unit_index
 
     design = context.design
     if design.y.size <= PRIOR_ROWS:

@@ -18,9 +18,10 @@ from scipy.stats import norm
 
 from forecast.errors import ArgumentError
 from forecast.evaluation.scores import FloatArray
+from forecast.inference.row_likelihood import log_prior
 
 if TYPE_CHECKING:
-    from forecast.evaluation.insample import PosteriorDraws
+    from forecast.inference.row_likelihood import PosteriorDraws
     from forecast.modeling.design import Design
 
 __all__ = ["SENSITIVE", "loo_from_log_likelihood", "power_scaling", "smooth_log_weights"]
@@ -160,7 +161,9 @@ def power_scaling(
     )
     noise = np.random.default_rng(seed).normal(size=(len(distinct), _NULLS))[which.ravel()]
     every = np.column_stack([values, noise])
-    found = _scaled(every, _log_prior(design, posterior), log_likelihood)
+    densities = log_prior(design, posterior).values()
+    prior_density = np.sum([d.reshape(len(values), -1).sum(axis=1) for d in densities], axis=0)
+    found = _scaled(every, prior_density, log_likelihood)
     unrelated = found["prior"][count:]
     # the largest of `count`, by the normal tail: a few hundred do not reach that far
     beyond = norm.isf(rate / count)
@@ -189,19 +192,6 @@ def power_scaling(
             "diagnosis": diagnosis,
         }
     )
-
-
-def _log_prior(design: Design, posterior: PosteriorDraws) -> FloatArray:
-    """Of the top level: p(effect | sigma) is part of the model, not of the prior."""
-    z = (posterior.beta - design.prior_mean) / design.prior_sd
-    normal = np.delete(z, list(design.tails), axis=1)
-    total = -0.5 * (normal**2).sum(axis=1)
-    for j, tail in design.tails.items():
-        total += tail.distribution.logpdf(z[:, j])
-    for block in design.blocks:
-        theta = np.log(posterior.sigma[block.name])
-        total += block.scale_prior.log_density(theta) - theta
-    return np.asarray(total)
 
 
 def _scaled(

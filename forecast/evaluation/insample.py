@@ -7,53 +7,31 @@ by unit and by draw, and the replicated onsets (a few hundred per draw) are kept
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 import xarray as xr
 
+from forecast.arrays import IntArray
 from forecast.draws import thinned
-from forecast.errors import ArgumentError
 from forecast.evaluation.importance import loo_from_log_likelihood
 from forecast.evaluation.scores import FloatArray
-from forecast.inference.gauss_hermite import CAP, node_values, rule
-from forecast.inference.predict import posterior_values, predictor
-from forecast.modeling.design import Block, Design
+from forecast.inference.row_likelihood import (
+    PosteriorDraws,
+    RowPredictor,
+    bernoulli,
+    chunks,
+    integrated,
+    own_block,
+    unit_index,
+)
+from forecast.modeling.design import Design
 
-if TYPE_CHECKING:
-    from forecast.inference.fit import Fit
+__all__ = ["InSample", "in_sample"]
 
-__all__ = ["InSample", "PosteriorDraws", "in_sample", "posterior_draws", "unit_index"]
-
-Float32Array = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
-
-_CELLS = 4_000_000  # rows × draws held at once: 16 MB an array in float32
 _UNITS = 2_000  # units without an onset that are left out whole
 _UNIT_DRAWS = 500  # that leave out whole units with their effect integrated out
-_WIDE = 4  # a block with more uses per row than this is multiplied as a dense matrix
-
-
-@dataclass(frozen=True, eq=False)
-class PosteriorDraws:
-    """Draws of a fit as plain arrays, chains joined.
-
-    `beta` is (draws, p), in the order of the design's columns; by block `sigma`, (draws,), and
-    `effects`, (draws, levels).
-    """
-
-    beta: FloatArray
-    sigma: dict[str, FloatArray]
-    effects: dict[str, FloatArray]
-
-    @property
-    def draws(self) -> int:
-        """Number of draws."""
-        return int(self.beta.shape[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,30 +69,6 @@ class InSample:
     integrated: bool
 
 
-def posterior_draws(fit: Fit, design: Design, *, draws: int) -> PosteriorDraws:
-    """At most `draws` posterior draws, evenly spaced over the chains, checked by the design."""
-    posterior = fit.posterior["posterior"].to_dataset()
-    names = [str(name) for name in posterior["term"].to_numpy()]
-    if names != list(design.names):
-        raise ArgumentError(
-            f"The posterior has the terms {names}, the design of its panel {list(design.names)}; "
-            "this is not the panel that the fit was made on."
-        )
-
-    values = posterior_values(fit, min(draws, posterior.sizes["chain"] * posterior.sizes["draw"]))
-    effects: dict[str, FloatArray] = {}
-    for block in design.blocks:
-        levels = posterior[f"level_{block.name}"].to_numpy().astype(str)
-        if not np.array_equal(levels, block.levels.astype(str)):
-            raise ArgumentError(
-                f"The posterior has {levels.size} levels of {block.name!r}, the design "
-                f"{block.levels.size}, or in another order; this is not the panel of the fit."
-            )
-        effects[block.name] = values(f"effect_{block.name}")
-    sigma = {block.name: values(f"sigma_{block.name}") for block in design.blocks}
-    return PosteriorDraws(values("beta"), sigma, effects)
-
-
 def in_sample(design: Design, posterior: PosteriorDraws, *, seed: int) -> InSample:
     """Go once through the rows of a fit.
 
@@ -125,7 +79,7 @@ def in_sample(design: Design, posterior: PosteriorDraws, *, seed: int) -> InSamp
     unit = unit_index(design.rows)
     order = np.lexsort((year, unit))
     unit, year, y = unit[order], year[order], design.y[order]
-    own = _own_block(design, unit, order)
+    own = own_block(design, unit, order)
     start = np.concatenate([[0], np.flatnonzero(np.diff(unit)) + 1, [unit.size]])
     rngs = np.random.SeedSequence(seed)
     left, weight = _left_out(np.add.reduceat(y, start[:-1]) > 0.0, rngs.spawn(1)[0])
@@ -135,12 +89,12 @@ def in_sample(design: Design, posterior: PosteriorDraws, *, seed: int) -> InSamp
     some = thinned(draws, _UNIT_DRAWS)
     by_unit = np.empty((some.size if own else draws, left.size))
     onsets: list[tuple[IntArray, IntArray]] = []
-    predictors = _Predictor(design, posterior, own)
-    for first, last in _chunks(start, draws):
+    predictors = RowPredictor(design, posterior, own)
+    for first, last in chunks(start, draws):
         rows = slice(start[first], start[last])
         outcome = y[rows]
         eta, rest = predictors(order[rows])
-        p, log_likelihood = _bernoulli(eta, outcome)
+        p, log_likelihood = bernoulli(eta, outcome)
         probability[rows] = p.mean(axis=1, dtype=np.float64)
         total += log_likelihood.sum(axis=1, dtype=np.float64)
         row_elpd[rows], row_khat[rows] = loo_from_log_likelihood(log_likelihood)
@@ -156,7 +110,7 @@ def in_sample(design: Design, posterior: PosteriorDraws, *, seed: int) -> InSamp
                 log_likelihood[:, chosen].astype(np.float64), bounds[:-1], axis=1
             )
         else:
-            by_unit[:, begin:end] = _integrated(
+            by_unit[:, begin:end] = integrated(
                 np.ascontiguousarray(rest[np.ix_(chosen, some)].T, dtype=np.float64),
                 outcome[chosen],
                 bounds,
@@ -192,61 +146,6 @@ def _rows_of(units: IntArray, start: IntArray, origin: int) -> tuple[IntArray, I
     return np.repeat(start[units] - origin - bounds[:-1], size) + np.arange(bounds[-1]), bounds
 
 
-class _Predictor:
-    """Linear predictor of chunks of rows, shape (rows, draws), float32."""
-
-    def __init__(self, design: Design, posterior: PosteriorDraws, own: Block | None) -> None:
-        self.X = design.X.astype(np.float32)
-        self.beta = posterior.beta.astype(np.float32)
-        self.own = own
-        self.blocks = [
-            (
-                sp.csr_array(block.matrix.astype(np.float32)),
-                np.asfortranarray(posterior.effects[block.name], dtype=np.float32),
-                block is own,
-            )
-            for block in design.blocks
-        ]
-
-    def __call__(self, rows: IntArray) -> tuple[Float32Array, Float32Array]:
-        """Predictor with all effects, and without those of the unit's own block."""
-        groups: dict[bool, list[Any]] = {False: [(self.X[rows], self.beta)], True: []}
-        for matrix, effects, is_own in self.blocks:
-            weights = matrix[rows]
-            wide = weights.nnz > _WIDE * rows.size
-            groups[is_own].append((weights.toarray() if wide else weights, effects))
-        rest = predictor(*groups[False])
-        return (rest if self.own is None else rest + predictor(*groups[True])), rest
-
-
-def _bernoulli(eta: Float32Array, y: FloatArray) -> tuple[Float32Array, Float32Array]:
-    """Probability (rows, draws) and log likelihood (draws, rows) of Bernoulli outcomes."""
-    small = np.exp(-np.abs(eta))
-    p = np.where(eta < 0.0, small, np.float32(1.0)) / (np.float32(1.0) + small)
-    log_likelihood = -np.log1p(small)
-    surprise = np.minimum(np.where(y[:, None] == 1.0, eta, -eta), np.float32(0.0))
-    log_likelihood += surprise
-    return p.astype(np.float32, copy=False), log_likelihood.T
-
-
-def _chunks(start: IntArray, draws: int) -> Iterator[tuple[int, int]]:
-    """Ranges of whole units with about `_CELLS` cells."""
-    rows = max(1, _CELLS // draws)
-    first, units = 0, start.size - 1
-    while first < units:
-        last = int(np.searchsorted(start, start[first] + rows, side="right")) - 1
-        last = min(max(last, first + 1), units)
-        yield first, last
-        first = last
-
-
-def unit_index(rows: xr.Dataset) -> IntArray:
-    """Position of each row's unit, 0 … units - 1."""
-    names = ["ccode"] if "ccode" in rows else ["ccode_a", "ccode_b"]
-    codes = np.stack([rows[name].to_numpy().astype(np.int64) for name in names], axis=1)
-    return np.unique(codes, axis=0, return_inverse=True)[1].ravel().astype(np.int64)
-
-
 def _left_out(
     event: npt.NDArray[np.bool_], seed: np.random.SeedSequence
 ) -> tuple[IntArray, FloatArray]:
@@ -256,30 +155,3 @@ def _left_out(
     sampled = np.random.default_rng(seed).choice(quiet, kept, replace=False)
     left = np.sort(np.concatenate([np.flatnonzero(event), sampled]))
     return left, np.where(event[left], 1.0, quiet.size / max(kept, 1))
-
-
-def _own_block(design: Design, unit: IntArray, order: IntArray) -> Block | None:
-    """The iid block with one effect for each unit, if there is one."""
-    for block in design.blocks:
-        matrix = block.matrix
-        single = bool((np.diff(matrix.indptr) == 1).all() and (matrix.data == 1.0).all())
-        if block.structure != "iid" or not single:
-            continue
-        level = matrix.indices[order]  # one stored entry per row, so entry i is that of row i
-        same_unit, same_level = np.diff(unit) == 0, np.diff(level) == 0
-        if np.array_equal(same_unit, same_level) and np.unique(level).size == unit[-1] + 1:
-            return block
-    return None
-
-
-def _integrated(rest: FloatArray, y: FloatArray, bounds: IntArray, sigma: FloatArray) -> FloatArray:
-    """Log likelihood of each unit with its own effect integrated out, shape (draws, units)."""
-    units = bounds.size - 1
-    events = np.add.reduceat(y, bounds[:-1])
-    linear = np.add.reduceat(y * rest - np.maximum(rest - CAP, 0.0), bounds[:-1], axis=1)
-    modes = np.zeros(units)
-    for s, e in enumerate(np.exp(np.minimum(rest, CAP))):
-        quadrature = rule(sigma[s])
-        modes, *_, value = node_values(e, events, bounds, 0, units, sigma[s], modes, *quadrature)
-        linear[s] += value
-    return np.asarray(linear)

@@ -347,7 +347,7 @@ class BacktestPlan(Table):
         """What the row-level forecasts depend on: a run folder belongs to one such content."""
         from importlib.metadata import version
 
-        from forecast.inference.fit import rows_fingerprint
+        from forecast.inference.identity import rows_fingerprint
 
         origins = self.years(panel)
         return {

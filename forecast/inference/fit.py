@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
+from forecast.cards import Card, Carded
 from forecast.errors import ArgumentError, GateRefusedError
 from forecast.files import SCHEMA_VERSION
 from forecast.inference.diagnostics import (
@@ -26,6 +25,7 @@ from forecast.inference.diagnostics import (
     gate,
     peak_memory_mb,
 )
+from forecast.inference.identity import fit_id, rows_fingerprint
 from forecast.inference.sampling import (
     Method,
     NutsOptions,
@@ -40,6 +40,7 @@ from forecast.modeling.encoding import Encoding
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.from_frame import as_panel
 from forecast.panel.types import Panel
+from forecast.sources.tables import vintage_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,15 +48,14 @@ if TYPE_CHECKING:
     from forecast.evaluation.calibration_record import CalibrationRecord
 
 __all__ = [
-    "GATE", "Diagnostics", "Fit", "GateResult", "Thresholds", "as_fit", "fit", "fit_id",
-    "fit_id_of", "gate", "rows_fingerprint",
+    "GATE", "Diagnostics", "Fit", "GateResult", "Thresholds", "as_fit", "fit", "gate",
 ]  # fmt: skip
 
 _PACKAGES = ("alliance-forecast", "numpy", "scipy", "numba", "xarray", "arviz", "pymc", "nutpie")
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Carded):
     """A posterior with everything that is needed to judge it and to predict from it.
 
     Attributes
@@ -115,9 +115,125 @@ class Fit:
             )
         return self
 
+    def summary(self, *, level: float = 0.9) -> pd.DataFrame:
+        """What the fit found: coefficients, slopes by era or stratum, and scales, in one table.
+
+        Parameters
+        ----------
+        level : float
+            Probability of the equal-tailed intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By ``name``, in words: posterior ``mean``, ``sd``, ``lower``, ``upper``; ``positive``,
+            the probability of being above zero; ``prior``; ``kind``: a ``coefficient`` (log-odds
+            of the outcome from 0 to 1 of a binary input, over two standard deviations of any
+            other), a ``slope`` (a coefficient in one era, step or stratum: common plus its own
+            part) or a ``scale`` (standard deviation of a group of effects); ``term`` and
+            ``column`` of the design, or the group of effects; ``family``; ``era`` and ``years`` of
+            slopes; ``interval``, ``level``.
+
+        Raises
+        ------
+        ArgumentError
+            A level that is no probability.
+        """
+        from forecast.inference.summary import summary_table
+
+        return summary_table(self, level)
+
     def warm_start(self) -> WarmStart:
         """What a later fit of the same model may begin with."""
         return WarmStart.of(self)
+
+    def to_datatree(
+        self,
+        groups: str | Sequence[str] | None = None,
+        *,
+        by: str | npt.ArrayLike = "row",
+        draws: int | None = None,
+        seed: int | None = None,
+    ) -> xr.DataTree:
+        """The fit with the groups that ArviZ works on, for every function of it.
+
+        Parameters
+        ----------
+        groups : str or sequence of str, optional
+            Of ``posterior``, ``sample_stats``, ``observed_data`` (these three are always there),
+            ``constant_data``, ``prior``, ``log_prior``, ``log_likelihood``,
+            ``posterior_predictive``, ``prior_predictive``, or ``"all"``. By default all but the
+            last three, which hold a number for each draw and row and are made when asked for.
+        by : str or array of labels
+            What is one observation: ``"row"``; ``"pair"`` (of a state panel ``"state"``),
+            ``"year"``, ``"decade"``, another column of the panel, or a label for each of its rows,
+            whose rows are taken together. `arviz.loo` then leaves out a whole pair or year.
+        draws : int, optional
+            At most so many, evenly spaced in each chain; all by default.
+        seed : int, optional
+            Of replicated outcomes and prior draws; that of the fit by default.
+
+        Returns
+        -------
+        xarray.DataTree
+            Dims ``chain`` and ``draw``, and `by`, whose labels have the names of the states (in
+            the year of the row; of a pair, in its last); beside them ``year`` and ``ccode_a``,
+            ``ccode_b`` (or ``ccode``). ``outcome`` is of each row 0 or 1 (int8), of a block the
+            number of onsets (int32); its log likelihood is float32. ``constant_data``: the terms of
+            the model, before they are standardised; of blocks, how many rows they have.
+
+        Raises
+        ------
+        ArgumentError, UnknownNameError
+            An option cannot be used; more rows times draws than memory holds.
+
+        Notes
+        -----
+        Where every block has an effect of its own (a pair, with effects of pairs), the log
+        likelihood has it integrated out by quadrature: what is left out is forecast as a pair that
+        was never seen. Otherwise all effects are as drawn, and log likelihoods are summed over the
+        block; the attributes of ``log_likelihood`` say which (``meaning``). ``log_prior`` is that
+        of coefficients and scales.
+        """
+        from forecast.inference.datatree import datatree
+
+        return datatree(self, groups, by=by, draws=draws, seed=seed)
+
+    def card(self) -> Card:
+        """What was fitted to which rows, how, and whether it may be published."""
+        about, found = self.to_dict(), self.diagnostics
+        posterior, panel = self.posterior["posterior"], about["panel"]
+        effects = [
+            f"{n.removeprefix('level_')} ({size:,})"
+            for n, size in ((str(dim), size) for dim, size in posterior.sizes.items())
+            if n.startswith("level_")
+        ]
+        first, last = self.encoding.years
+        onsets = int(self.posterior["observed_data"]["outcome"].sum())
+        chains = f"{about['chains']} chains of " if about["chains"] > 1 else ""
+        measured = {
+            "R-hat at most": found.max_rhat,
+            "effective draws at least": round(found.min_ess_bulk),
+            "divergences": found.divergences,
+            "Pareto k": found.pareto_k,
+        }
+        told = ", ".join(f"{n} {v:.3g}" for n, v in measured.items() if v is not None)
+        gate = about["gate"]
+        checks = [(True, f"Passes the publication gate: {told}.")] if gate["passed"] else [
+            (False, str(failure)) for failure in gate["failures"]]  # fmt: skip
+        record = "none yet: a backtest makes one (forecast run does)"
+        if self.record is not None:
+            record = f"{self.record.years}, {self.record.rows:,} rows, {self.record.events} onsets"
+        facts = [
+            ("model", f"{self.spec.outcome} of {self.spec.unit}s ({panel['population']}): "
+             f"{posterior.sizes['term']} coefficients, effects of {', '.join(effects) or '–'}"),
+            ("rows", f"{about['rows']:,}, {first}–{last}, {onsets:,} with the outcome"),
+            ("method", f"{self.method}, {chains}{about['draws']:,} draws, seed {self.seed}, "
+             f"{found.wall_seconds:.3g} s"),
+            ("record", f"out of sample: {record}"),
+            ("data", vintage_words(panel["data"], panel["coverage"])),
+        ]  # fmt: skip
+        return Card(f"Fit {self.id[:12]} of {self.spec.name}", facts, checks)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain description for JSON, without draws and rows."""
@@ -230,69 +346,6 @@ def as_fit(given: object, where: str) -> Fit:
         f"{where}: found a {type(given).__name__}, expected a Fit: fit = forecast.fit(model, "
         "panel, seed=1); a panel of a frame is made by forecast.panel_from_frame."
     )
-
-
-def fit_id(
-    spec: ModelSpec,
-    fingerprint: str,
-    method: str,
-    seed: int,
-    draws: int,
-    schema_version: int,
-    *,
-    chains: int = 4,
-    tune: int = 1000,
-    warm_start: str | None = None,
-) -> str:
-    """Identity of a fit: SHA-256 over everything that its numbers depend on, 64 hex digits.
-
-    Of the specification its canonical JSON counts, so that a better sentence does not make a new
-    fit; `fingerprint` is that of the rows (`rows_fingerprint`), `warm_start` the id of the fit from
-    which the search began. Chains and tuning count for NUTS only, the start for Laplace only.
-    """
-    content: dict[str, Any] = {
-        "spec": spec.canonical_json(),
-        "data": fingerprint,
-        "method": method,
-        "seed": seed,
-        "draws": draws,
-        "schema": schema_version,
-    }
-    if method == "nuts":
-        content |= {"chains": chains, "tune": tune}
-    elif warm_start is not None:
-        content["warm_start"] = warm_start
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def fit_id_of(fit: Fit) -> str:
-    """Id that a fit's own content gives; differs from ``fit.id`` if somebody changed it."""
-    sizes, facts = fit.posterior["posterior"].sizes, fit.posterior.attrs
-    return fit_id(
-        fit.spec, rows_fingerprint(fit.panel), fit.method, fit.seed, int(sizes["draw"]),
-        SCHEMA_VERSION, chains=int(sizes["chain"]), tune=int(facts["tune"]),
-        warm_start=str(facts["warm_start"]) or None,
-    )  # fmt: skip
-
-
-def rows_fingerprint(panel: Panel) -> str:
-    """SHA-256 over the fingerprint of a panel and the rows that it holds now.
-
-    `Panel.fingerprint` stays the same when rows are selected, as a backtest does; a fit must
-    not. Columns count only in a panel without a world, where they cannot be computed anew.
-    """
-    digest = hashlib.sha256(panel.fingerprint.encode())
-    names = [n for n in ("year", "ccode", "ccode_a", "ccode_b", "outcome") if n in panel.data]
-    if panel.world is None:
-        names += sorted(
-            str(name)
-            for name, variable in panel.data.data_vars.items()
-            if variable.dtype.kind in "fiub" and name not in names
-        )
-    for name in names:
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(panel.data[name].to_numpy(), dtype="<f8").tobytes())
-    return digest.hexdigest()
 
 
 @contextmanager

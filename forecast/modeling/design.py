@@ -29,7 +29,7 @@ from forecast.modeling.priors import ScalePrior, Tail
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
 
-__all__ = ["Block", "Design", "check_design", "encode", "encode_as"]
+__all__ = ["Block", "Design", "check_design", "encode", "encode_as", "fitted_rows"]
 
 
 _BLOCK = 65_536  # rows that are centred at once
@@ -162,11 +162,8 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
     `under_way`. `DataError`: Missing values under policy ``error``; no row, no onset or nothing but
     onsets. `SpecificationError`: A constant column, or columns that are linearly dependent.
     """
-    panel, dropped = _sample(spec, panel)
+    panel, dropped = fitted_rows(spec, panel)
     data = panel.data
-    kept, missing = usable_rows(spec.entries, data)
-    data = chosen_rows(data, kept)
-    panel = panel.with_data(data)
     y = data["outcome"].to_numpy().astype(np.float64)
     if y.size == 0 or y.min() == y.max():
         raise DataError(
@@ -188,7 +185,7 @@ def encode(spec: ModelSpec, panel: Panel) -> tuple[Design, Encoding]:
         terms=tuple(codes),
         blocks=(),
         alliance=None if level is None else fit_alliance(level, panel.world, rows, spec.lag),
-        dropped=tuple((dropped | missing).items()),
+        dropped=tuple(dropped.items()),
         notes=(*notes, *shared),
     )
     if spec.interactions:
@@ -233,7 +230,11 @@ def encode_as(
     return design, rows.blocks, bool(np.isfinite(y).all())
 
 
-def _sample(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:
+def fitted_rows(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:
+    """The rows that a fit uses, with the raw column of every term; and how many are left out why.
+
+    Raises `ArgumentError`, `DataError`: As `encode`.
+    """
     for key, found in panel.choices.items():
         wanted = getattr(spec, key)
         if found not in (wanted, None):
@@ -256,7 +257,9 @@ def _sample(spec: ModelSpec, panel: Panel) -> tuple[Panel, dict[str, int]]:
             dropped["excluded years"] = count
         known &= ~out
     panel = panel.with_data(chosen_rows(panel.data, np.flatnonzero(known)))
-    return complete(panel, spec.entries), dropped
+    panel = complete(panel, spec.entries)
+    kept, missing = usable_rows(spec.entries, panel.data)
+    return panel.with_data(chosen_rows(panel.data, kept)), dropped | missing
 
 
 def _share_indicators(

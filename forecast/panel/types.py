@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -16,10 +16,11 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from forecast.cards import Card, Carded
 from forecast.errors import ArgumentError, nearest
 from forecast.panel.dispute_rows import Ending
 from forecast.panel.events import Escalation, Outcome, Succession, UnderWay
-from forecast.sources.tables import Tables
+from forecast.sources.tables import Tables, vintage_words
 from forecast.unmeasured import why_unmeasured
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def lazily(array: BackendArray) -> Any:
     return indexing.MemoryCachedArray(indexing.CopyOnWriteArray(lazy))  # type: ignore[no-untyped-call]
 
 
-@dataclass(frozen=True, eq=False)
-class Panel:
+@dataclass(frozen=True, eq=False, repr=False)
+class Panel(Carded):
     """Rows of one unit and population, with the outcome and any features computed so far.
 
     Attributes
@@ -134,8 +135,8 @@ class Panel:
     """
 
     data: xr.Dataset
-    world: xr.Dataset | None = field(repr=False)
-    tables: Tables | None = field(repr=False)
+    world: xr.Dataset | None
+    tables: Tables | None
     unit: str
     population: str | None
     outcome: str
@@ -229,6 +230,30 @@ class Panel:
         """Rows with ``first <= year <= last`` (both included)."""
         year = self.data["year"].to_numpy()
         return self.with_data(self.data.isel(row=(year >= first) & (year <= last)))
+
+    def card(self) -> Card:
+        """Which rows these are, and of which data."""
+        about = self.to_dict()
+        known = int(self.data["outcome"].count())
+        facts = [
+            ("rows", f"{about['rows']:,} {self.unit}s"
+             + (f", {about['years'][0]}–{about['years'][1]}" if about["years"] else "")),
+            ("population", self.population or "as they were given"),
+            ("outcome", f"{self.outcome}: {about['onsets']:,} of {known:,} rows"),
+        ]  # fmt: skip
+        columns = [
+            n for n, c in self.data.data_vars.items() if n != "outcome" and c.dtype.kind == "f"
+        ]
+        if columns:
+            more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""
+            facts.append(("columns", ", ".join(map(str, columns[:8])) + more))
+        facts.append(("lag", f"{self.lag} year{'s' if self.lag != 1 else ''}, of every feature"))
+        facts.append(("data", vintage_words(about["data"], about["coverage"])))
+        unknown = about["rows"] - known
+        late = (
+            f"{unknown:,} rows past the coverage of the outcome: they can be forecast, not fitted"
+        )
+        return Card("Panel", facts, [(None, late)] if unknown else [])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain description (no rows) for JSON."""

@@ -64,7 +64,7 @@ def state_map(
     named: Collection[str | int] = (),
     extent: str = "world",
     ax: Axes | None = None,
-) -> Figure:
+) -> Axes:
     """Probability that a state is a party to at least one onset, or its change, on a map.
 
     Parameters
@@ -82,7 +82,7 @@ def state_map(
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.axes.Axes
         Natural Earth geometry, Equal Earth projection; no statement on any claim. Posterior means:
         a map carries no uncertainty.
     """
@@ -125,13 +125,12 @@ def state_map(
     what = "change in the probability" if change else "probability"
     event = of_level("onset", as_severity(result.attrs.get("severity", "onset")))
     years = f"{int(result['year'][0])}–{int(result['year'][-1])}"
-    figure = figure_of(ax)
-    figure.colorbar(
+    figure_of(ax).colorbar(
         ScalarMappable(norm, colours), ax=ax, orientation="horizontal", shrink=0.7, aspect=40,
         pad=0.02, ticks=edges,
         label=f"{what} of at least one {event}, {years} ({'percentage points' if change else '%'})",
     )  # fmt: skip
-    return figure
+    return ax
 
 
 _DASHES = ("-", "--", "-.", ":")

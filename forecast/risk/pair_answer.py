@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from forecast.text import percentage, percentage_interval, rounding_step
+from forecast.cards import Card, Carded
+from forecast.text import number, percentage, percentage_interval, rounding_step
 
 __all__ = ["Ended", "Risk", "UnderWay", "date_words"]
 
@@ -67,8 +68,8 @@ class Ended:
     end_precision: str
 
 
-@dataclass(frozen=True)
-class Risk:
+@dataclass(frozen=True, repr=False)
+class Risk(Carded):
     """Answer to one query.
 
     Attributes
@@ -190,6 +191,48 @@ class Risk:
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON: every number in full, and rounded beside it."""
         return asdict(self)
+
+    def card(self) -> Card:
+        """The answer in a few lines: number, base rate, how bad, record, vintage, caution."""
+        from forecast.features.strata import STRATA_WORDS
+        from forecast.simulation.levels import LEVEL_WORDS, SHORT
+        from forecast.sources.tables import vintage_words
+
+        span = f"{self.first_year}{f'–{self.last_year}' if self.horizon > 1 else ''}"
+        begins = LEVEL_WORDS[self.severity]
+        if self.under_way is not None:
+            begins = begins.replace("a dispute", "a further dispute")
+        ladder = [
+            f"{SHORT[one['severity']]} {one['text']}"
+            for one in self.ladder
+            if one["probability"] is not None and one["severity"] != self.severity
+        ]
+        facts = [
+            ("probability", f"{self.rounded['text']} ({self.interval_level:.0%} "
+             f"{self.interval_kind} interval {self.rounded['interval']}) that {begins}, {span}"),
+            ("base rate", f"{self.rounded['base_rate']}, of "
+             f"{STRATA_WORDS.get(self.stratum, self.stratum)} ({self.base_population})"),
+        ]  # fmt: skip
+        if self.under_way is not None:
+            still = self.under_way.years[-1]
+            since = date_words(self.under_way.since, self.under_way.since_precision)
+            left = percentage(still["still"], rounding_step(still["still"]))
+            facts.insert(
+                0, ("under way", f"since {since}; still at the end of {still['year']}: {left}")
+            )
+        if ladder:
+            facts.append(("how bad", ", ".join(ladder)))
+        if self.fighting is not None:
+            facts.append(
+                ("fighting", f"{self.fighting['text']} (more than 25 deaths, begun or going on)")
+            )
+        moves = [f"{d['term']} {number(d['log_odds'], sign=True)}" for d in self.drivers]
+        if moves:
+            facts.append(("moved by", f"{', '.join(moves)} (log-odds, beside the average row)"))
+        facts.append(("data", vintage_words(None, self.vintage)))
+        covered = True if self.calibration["covered"] else None
+        return Card(f"{self.state_a}–{self.state_b}", facts,
+                    [(covered, self.calibration["text"])], note=self.caution)  # fmt: skip
 
     def __str__(self) -> str:
         """The answer and its record, with no more digits than they support."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from forecast.cards import Card, Carded
 from forecast.simulation.levels import LEVEL_WORDS
-from forecast.sources.tables import amended_words
+from forecast.sources.tables import amended_words, vintage_words
 from forecast.text import percentage, rounding_step
 
 __all__ = ["SetRisk"]
@@ -21,8 +22,8 @@ _ON_RECORD = {
 _TOLD = 5
 
 
-@dataclass(frozen=True)
-class SetRisk:
+@dataclass(frozen=True, repr=False)
+class SetRisk(Carded):
     """Answer to a question about any of several pairs.
 
     Attributes
@@ -116,6 +117,27 @@ class SetRisk:
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON: every number in full, and rounded beside it."""
         return asdict(self)
+
+    def card(self) -> Card:
+        """The answer in a few lines: number, how many, which pairs, record, vintage, caution."""
+        span = f"{self.first_year}{f'–{self.last_year}' if self.horizon > 1 else ''}"
+        begins = LEVEL_WORDS[self.severity]
+        facts = [
+            ("probability", f"{self.rounded['text']} ({self.interval_level:.0%} "
+             f"{self.interval_kind} interval {self.rounded['interval']}) that {begins} between at "
+             f"least one of {self.pairs:,} pair{'s' if self.pairs > 1 else ''}, {span}"),
+            ("number", f"{self.expected:.2g} expected, {self.fewest} to {self.most}"),
+            ("largest", ", ".join(
+                f"{one['pair']} {percentage(one['probability'], rounding_step(one['probability']))}"
+                for one in self.contributions[:5])),
+            ("under way", ", ".join(f"{one['pair']} since {one['since']}"
+                                    for one in self.under_way[:_TOLD]) or "none"),
+            ("on record", f"one began in {self.record['years_with']} of the years "
+             f"{self.record['first_year']}–{self.record['last_year']}"),
+            ("data", vintage_words(None, self.vintage)),
+        ]  # fmt: skip
+        who = self.side_a if self.side_a == self.side_b else f"{self.side_a} and {self.side_b}"
+        return Card(who, facts, [(None, self.rounded["supported_by"])], note=self.caution)
 
     def __str__(self) -> str:
         """The answer, what it is made of, and what is on record."""

@@ -33,7 +33,7 @@ from forecast.text import percentage, percentage_interval, rounding_step
 if TYPE_CHECKING:
     from forecast.sources.tables import Tables
 
-__all__ = ["any_answer", "side_codes"]
+__all__ = ["any_answer", "pairs_between", "side_codes", "worlds_of"]
 
 State = str | int
 Side = State | Iterable[State]
@@ -63,8 +63,8 @@ def any_answer(
     """
     one = side_codes(outlook.tables, outlook.origin, a, "a")
     other = None if b is None else side_codes(outlook.tables, outlook.origin, b, "b")
-    pairs = _pairs(outlook, one, other)
-    draws, independent, number, own = _worlds(outlook, pairs, horizon, level, severity)
+    pairs = pairs_between(outlook, one, other)
+    draws, independent, number, own = worlds_of(outlook, pairs, horizon, level, severity)
     probability, lower, upper = estimates(draws, level).tolist()
     distribution = _distribution(number, probability)
     reached, tail = np.cumsum(distribution), (1.0 - level) / 2.0
@@ -116,7 +116,7 @@ def any_answer(
     )
 
 
-def _worlds(
+def worlds_of(
     outlook: Outlook, pairs: list[Pair], horizon: int, level: float, severity: Level
 ) -> tuple[npt.NDArray[np.float64], float, npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """What the simulated worlds say of a set of pairs.
@@ -199,7 +199,7 @@ def _state(tables: Tables, name: str, year: int) -> int:
         raise
 
 
-def _pairs(outlook: Outlook, one: Codes, other: Codes | None) -> list[Pair]:
+def pairs_between(outlook: Outlook, one: Codes, other: Codes | None) -> list[Pair]:
     """Pairs with a state of each side, that of the first side first, by COW number."""
     if other is None:
         states = outlook.tables.states

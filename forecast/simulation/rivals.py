@@ -71,7 +71,7 @@ def rivals_of(fit: Fit, theories: Sequence[Theory | str | Path | Rival]) -> list
 
 def _of_this(rival: Rival, fit: Fit) -> Rival:
     """The rival, if it is of the model and the rows of a fit."""
-    from forecast.inference.fit import rows_fingerprint
+    from forecast.inference.identity import rows_fingerprint
 
     spec, name = fit.spec.under(rival.theory), rival.theory.name
     if rival.fit.spec.sha256 != spec.sha256:

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from forecast.cards import Card, Carded
 from forecast.documents import Document, Table, explain, read_toml
 from forecast.errors import ArgumentError, UnknownNameError, shown
 from forecast.paths import data_folder
@@ -147,8 +148,8 @@ class Edit(Table):
         }[self.action] + f" on {self.when}"
 
 
-@dataclass(frozen=True)
-class Scenario:
+@dataclass(frozen=True, repr=False)
+class Scenario(Carded):
     """A named list of edits to the alliance graph; every method returns a new scenario.
 
     Edits are checked when the scenario is applied to a data set (by `simulate`), since only
@@ -245,6 +246,17 @@ class Scenario:
     def first_year(self) -> int | None:
         """First year whose risks every edit can move; None without edits."""
         return max((edit.first_year for edit in self.edits), default=None)
+
+    def card(self) -> Card:
+        """The edits in words, and when they can act."""
+        facts = [(str(i), edit.sentence()) for i, edit in enumerate(self.edits, start=1)]
+        note = (
+            "No edits yet: .join, .leave, .form, .dissolve, .amend add one."
+            if not self.edits
+            else f"All can move risks from {self.first_year} on: features are those of the year "
+            "before. Checked when it is simulated."
+        )
+        return Card(f"Scenario {self.name!r}", facts, note=note)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary; `from_dict` reads it back."""

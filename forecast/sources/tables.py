@@ -182,6 +182,23 @@ def amended_words(coverage: Mapping[str, Mapping[str, Any]]) -> str:
     return f"Data amended by the user: {', '.join(names)}{more}."
 
 
+def vintage_words(name: str | None, coverage: Mapping[str, Mapping[str, Any]]) -> str:
+    """Which data they are, of which years and version, and what the user changed, in a line."""
+    if not coverage:
+        return "none of ours: rows that were brought along"
+    told = [n for n in ("conflicts", "members", "capabilities") if n in coverage]
+    labels = {"members": "alliances"}
+    each = {
+        n: f"{c['source']} {c['version']}".strip() + f", {c['first']}–{c['last']}"
+        for n in told
+        for c in [coverage[n]]
+    }
+    same = len(set(each.values())) == 1
+    parts = [f"{labels.get(n, n)} {words}" for n, words in each.items()]
+    text = next(iter(each.values())) if same else f"{name}: {'; '.join(parts)}"
+    return " ".join(filter(None, (text + ".", amended_words(coverage))))
+
+
 @dataclass(frozen=True, eq=False)
 class Tables:
     """Tidy tables of one data set.

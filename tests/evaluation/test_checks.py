@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import norm
@@ -26,9 +26,10 @@ from forecast.evaluation.check_tables import (
     reliability_of,
     replicated_statistics,
 )
-from forecast.evaluation.insample import in_sample, posterior_draws
+from forecast.evaluation.insample import in_sample
 from forecast.inference.diagnostics import khat_limit
 from forecast.inference.fit import fit as fit_model
+from forecast.inference.row_likelihood import integrated, posterior_draws
 from forecast.modeling.design import encode
 from forecast.modeling.spec import ModelSpec
 
@@ -107,7 +108,7 @@ def test_every_check_runs_and_is_reproducible(fitted):
         assert json.dumps(one.to_dict(), allow_nan=False)
         assert one.to_dict()["name"] == one.name
         if one.shown is not None:
-            assert isinstance(plot.check(one), Figure)
+            assert isinstance(plot.check(one), Axes)
     by_name = {r.name: r for r in results}
     assert by_name["diagnostics"].passed == fitted.gate().passed
     assert by_name["prior_predictive"].passed
@@ -195,13 +196,11 @@ def test_left_out_units_are_integrated_out(context):
         sigma={"dyad": posterior.sigma["dyad"][:30]},
         effects={"dyad": posterior.effects["dyad"][:30]},
     )
-    from forecast.evaluation.insample import _integrated
-
     pick = int(np.argmax(np.bincount(design.blocks[0].matrix.indices, weights=design.y)))
     rows = np.flatnonzero(design.blocks[0].matrix.indices == pick)
     rest = few.beta @ design.X[rows].T
     y = design.y[rows]
-    found = _integrated(rest, y, np.array([0, rows.size]), few.sigma["dyad"])[:, 0]
+    found = integrated(rest, y, np.array([0, rows.size]), few.sigma["dyad"])[:, 0]
     for s in (0, 7, 29):
         sigma = few.sigma["dyad"][s]
 

@@ -12,7 +12,8 @@ import xarray as xr
 from forecast.errors import ArgumentError, DataError, GateRefusedError, UnknownNameError
 from forecast.inference import fit as module
 from forecast.inference.diagnostics import GATE, Diagnostics, chain_diagnostics
-from forecast.inference.fit import Fit, fit, fit_id, gate, rows_fingerprint
+from forecast.inference.fit import Fit, fit, gate
+from forecast.inference.identity import fit_id, rows_fingerprint
 from forecast.inference.predict import linear_predictor, predict
 from forecast.inference.warm_start import WarmStart
 from forecast.modeling.design import encode

@@ -9,7 +9,8 @@ import xarray as xr
 
 from forecast.files import SCHEMA_VERSION
 from forecast.inference.diagnostics import Diagnostics
-from forecast.inference.fit import Fit, fit_id, rows_fingerprint
+from forecast.inference.fit import Fit
+from forecast.inference.identity import fit_id, rows_fingerprint
 from forecast.modeling.design import encode
 from forecast.modeling.spec import ModelSpec, load_model
 from forecast.panel.types import Panel
