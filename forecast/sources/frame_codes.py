@@ -265,15 +265,21 @@ def _refuse_gw(
     years: IntArray,
     tables: Tables,
 ) -> None:
-    """Ask where numbers are nobody's in COW in their year and a member's in Gleditsch–Ward."""
+    """Ask where numbers are nobody's in COW in their year and a member's in Gleditsch–Ward.
+
+    Where COW's own number of the state is there too they are COW's, on a grid of all years.
+    """
     index = state_index(tables)
+    used = set().union(*(np.unique(number).tolist() for number in numbers if number is not None))
     for name, number in zip(names, numbers, strict=True):
         if number is None:
             continue
         other = to_cow_codes(number, years)
         for row in np.flatnonzero((other != number) & (other != NO_STATE)).tolist():
             code, year = int(number[row]), int(years[row])
-            if code not in index.spells or index.present([code], year):
+            if code not in index.spells or int(other[row]) in used:
+                continue
+            if index.present([code], year):
                 continue
             if int(other[row]) in index.spells and index.present([int(other[row])], year):
                 raise DataError(
@@ -319,10 +325,11 @@ class _Names:
                 found[i] = self._code(_plain(values[place[row]]), int(years[row]))
             except NotAMemberError as error:
                 if not gaps:
+                    spells = "Data that go further back (data='historical') may know it; "
+                    more = spells if "Its membership" in str(error) else ""
                     raise DataError(
-                        f"column {name!r}, {place_of(frame, row)}: {error} Data that go further"
-                        " back (data='historical') may know it; codes='labels' takes states as"
-                        " labels."
+                        f"column {name!r}, {place_of(frame, row)}: {error} {more}codes='labels'"
+                        " takes states as labels."
                     ) from None
             except (UnknownNameError, ArgumentError) as error:
                 raise DataError(f"column {name!r}, {place_of(frame, row)}: {error}") from None
