@@ -165,7 +165,9 @@ class Panel(Carded):
         """Copy with columns of a frame of your own, or with other rows (an xarray.Dataset).
 
         Every column of a frame but its keys becomes a column of the panel, which a term of a
-        model names; its fingerprint changes. Rows stay as they are.
+        model names; its fingerprint changes. Rows stay as they are. A column of groups (text or
+        pandas categories, up to 20 levels) becomes a column of 0 and 1, ``NAME_LEVEL``, for each
+        level but the first.
 
         Parameters
         ----------
