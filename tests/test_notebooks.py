@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
-NOTEBOOKS = ("01_quickstart", "02_scenarios", "03_named_cases", "04_do_alliances_help")
+NOTEBOOKS = (
+    "01_quickstart", "02_scenarios", "03_named_cases", "04_checking_and_comparing",
+    "04_do_alliances_help",
+)  # fmt: skip
 SLOW = {"04_do_alliances_help"}  # two backtests of a model
 LARGEST = 600_000  # bytes
 SECONDS = 600
