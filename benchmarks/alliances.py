@@ -62,15 +62,10 @@ def slopes_by_era(arguments: argparse.Namespace) -> pd.DataFrame:
     from forecast.modeling.spec import load_model
     from forecast.modeling.terms import ALLIANCE_FAMILIES
     from forecast.panel_file import open_panel
-    from forecast.report.model import slope_table
 
     spec = load_model(arguments.model)
-    slopes = slope_table(fit(spec, open_panel(arguments.panel), seed=SEED, draws=1000))
-    if slopes.empty:
-        return slopes
-    names = {e.name for e in spec.entries} | {i.name for i in spec.interactions}
-    slopes = slopes[slopes["term"].isin(names)]
-    slopes = slopes.assign(family=[spec.family_of(term) for term in slopes["term"]])
+    summary = fit(spec, open_panel(arguments.panel), seed=SEED, draws=1000).summary()
+    slopes = summary[summary["kind"] == "slope"]
     eras = {f"{era.first}–{era.last or ''}" for era in spec.eras}
     return slopes[slopes["family"].isin(ALLIANCE_FAMILIES) & slopes["years"].isin(eras)]
 
@@ -274,7 +269,7 @@ def main() -> None:
         return
     plot.gains(gains).savefig(DOCS / "alliances_gain.png", dpi=110)
     if len(slopes):
-        plot.slopes(slopes).savefig(DOCS / "alliances_slopes.png", dpi=110)
+        plot.slopes(slopes).figure.savefig(DOCS / "alliances_slopes.png", dpi=110)
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)
     _, after = rest.split(END)

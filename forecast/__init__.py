@@ -18,9 +18,12 @@ from forecast.risk import risk
 
 if TYPE_CHECKING:
     from forecast import plot
+    from forecast.cases.hindcast import hindcast
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.checks import check
     from forecast.evaluation.compare import compare
+    from forecast.evaluation.effects import effects
+    from forecast.evaluation.mechanisms import mechanisms
     from forecast.evaluation.plan import BacktestPlan
     from forecast.features.attach import attach
     from forecast.inference.fit import fit
@@ -48,11 +51,14 @@ __all__ = [
     "cases",
     "check",
     "compare",
+    "effects",
     "explain",
     "fit",
+    "hindcast",
     "initiation",
     "load_model",
     "load_panel",
+    "mechanisms",
     "members",
     "model",
     "open_store",
@@ -70,12 +76,15 @@ _WHERE = {
     "backtest": "forecast.evaluation.backtest",
     "build": "forecast.modeling.build",
     "check": "forecast.evaluation.checks",
+    "effects": "forecast.evaluation.effects",
     "compare": "forecast.evaluation.compare",
     "explain": "forecast.risk.explain",
     "fit": "forecast.inference.fit",
+    "hindcast": "forecast.cases.hindcast",
     "initiation": "forecast.risk.initiation",
     "load_model": "forecast.modeling.spec",
     "load_panel": "forecast.panel.build",
+    "mechanisms": "forecast.evaluation.mechanisms",
     "members": "forecast.sources.datasets",
     "model": "forecast.modeling.compose",
     "open_store": "forecast.store",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 __all__ = [
+    "AmbiguousCodeWarning",
     "ArgumentError",
     "ArtifactError",
     "ChangedFileError",
@@ -61,6 +62,10 @@ class ArgumentError(ForecastError, ValueError):
 
 class NotAMemberError(ArgumentError):
     """A state that is known, but was not in the state system in the year that is asked about."""
+
+
+class AmbiguousCodeWarning(UserWarning):
+    """Letters that are of two states in two systems of codes; says how they were read."""
 
 
 class CoverageError(ForecastError, ValueError):

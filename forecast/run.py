@@ -28,7 +28,6 @@ __all__ = [
     "DRAWS",
     "SEED",
     "Run",
-    "default_model",
     "fit_and_save",
     "panel_options",
     "report_of",
@@ -94,11 +93,6 @@ class _Clock:
         self.seconds[name] = time.perf_counter() - begun
 
 
-def default_model(data: str | Path) -> str:
-    """Name of the model of the main job on these data: its eras are those that they cover."""
-    return "dyad_onset_historical" if data == "historical" else "dyad_onset"
-
-
 def run(
     *,
     data: str | Path = "embedded",
@@ -148,7 +142,7 @@ def run(
         before the fit.
     """
     from forecast.folders import check_target
-    from forecast.modeling.spec import load_model
+    from forecast.modeling.spec import default_model, load_model
     from forecast.report.files import read_earlier
 
     _check_years(horizon, backtest_years)
@@ -190,7 +184,7 @@ def fit_and_save(
     from forecast.inference.fit import fit
     from forecast.inference.sampling import checked_options
     from forecast.modeling.encoding import complete
-    from forecast.modeling.spec import load_model
+    from forecast.modeling.spec import default_model, load_model
     from forecast.panel.build import load_panel
     from forecast.store import open_store
 

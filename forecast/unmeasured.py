@@ -27,12 +27,19 @@ _WORDS: Mapping[str, str] = {
     "intelligence_sharing": r"intelligence|\bintel\b",
     "joint_exercises": r"exercises?\b|\bdrills?\b|\bwar ?games?\b",
     "communication": r"communications?\b",
+    "next_ally": r"\bnext ?all(y|ies)|who will all(y|ies)|alliance ?formation",
+    "cohesion": r"cohesi(on|ve)|solidarity|unity of (the )?(members|allies)",
 }
 
 #: What people ask for and cannot have, with the reason.
 UNMEASURABLE: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(_WORDS, _NO_SOURCE)
     | {
+        "next_ally": "No model here says who will ally next or leave: alliances are those on "
+        "record, and those that a scenario edits.",
+        "cohesion": "No source covers by state and year how united allies are or whether they "
+        "would act; pact_depth and treaty_depth say how much a treaty coordinates, "
+        "ally_reliability whether allies came when they were called.",
         "trade_openness": "Trade over GDP cannot be measured: the data with trade have no GDP on "
         "the same footing. trade_dependence is the share of one partner in a state's trade.",
     }

@@ -15,13 +15,12 @@ import forecast
 from forecast.errors import GateRefusedError, UnknownNameError
 from forecast.features.strata import STRATA_WORDS
 from forecast.inference.diagnostics import Thresholds
-from forecast.modeling.spec import load_model
+from forecast.modeling.spec import default_model, load_model
 from forecast.panel import build
 from forecast.panel.types import Panel
 from forecast.report.summary import data_notices
 from forecast.run import (
     Run,
-    default_model,
     report_of,
     run,
 )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from forecast.panel.types import Panel
     from forecast.sources.tables import Tables
 
-__all__ = ["FEATURES", "Case", "Expectation", "Fact", "Requested", "read_cases"]
+__all__ = ["FEATURES", "Case", "Expectation", "Fact", "Question", "Requested", "read_cases"]
 
 
 #: Names of features, or names with their options.
@@ -54,6 +54,8 @@ FEATURES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "commitment_balance": {},
     }
 )
+#: Events that change who is bound to whom.
+_CHANGES = ("forms", "accedes", "leaves", "ends")
 # Pydantic checks the classes when the file is read; an unknown key is an error.
 _STRICT = {"extra": "forbid"}
 
@@ -90,6 +92,14 @@ class Fact:
     pact: str | None = None
     obligations: tuple[str, ...] = ()
     against: str | None = None
+
+    def changes(self, question: Question) -> bool:
+        """Whether the fact is (part of) the change that a question is about."""
+        if self.pact not in question.change or self.event not in _CHANGES:
+            return False
+        if question.undo:
+            return self.date.year < question.first_year and self.event in ("forms", "accedes")
+        return question.first_year <= self.date.year <= question.last_year
 
 
 @dataclass(frozen=True)
@@ -156,6 +166,58 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What `forecast.hindcast` asks about a case.
+
+    Attributes
+    ----------
+    name : str
+        Short name within the case, mostly the year.
+    first_year : int
+        First year that is not known: all that is learnt is of the years before it.
+    about : tuple of (tuple of str, tuple of str)
+        Sides whose pairs are asked about, by COW abbreviation; no second side is every other
+        state, the same twice the pairs within.
+    labels : tuple of str
+        What each of these is called; empty: after its states.
+    data : str
+        Data set that reaches far enough back.
+    horizon : int
+        Years ahead.
+    change : tuple of str
+        Pacts whose facts in the years ahead are the change (``forms``, ``accedes``, ``leaves``,
+        ``ends``); with `undo` their facts in the years before, which "without" takes back on
+        1 January of the first year. Empty: nothing is changed.
+    kind : {"forecast", "settlement", "year by year"}
+        Onsets of some years together; whether a dispute of the two would be settled; or onsets
+        year by year by one fit, and who begins.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    first_year: int
+    about: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    labels: tuple[str, ...]
+    data: Literal["embedded", "historical"] = "embedded"
+    horizon: int = 5
+    change: tuple[str, ...] = ()
+    undo: bool = False
+    kind: Literal["forecast", "settlement", "year by year"] = "forecast"
+
+    @property
+    def last_year(self) -> int:
+        """Last year that is forecast."""
+        return self.first_year + self.horizon - 1
+
+    @property
+    def span(self) -> str:
+        """Years that are forecast, in words."""
+        first, last = self.first_year, self.last_year
+        return str(first) if first == last else f"{first}–{last}"
+
+
+@dataclass(frozen=True)
 class Case:
     """One named case.
 
@@ -175,6 +237,8 @@ class Case:
         Citations of the public sources of the facts.
     events : tuple of Fact
     expectations : tuple of Expectation
+    questions : tuple of Question
+        What `forecast.hindcast` asks.
     ccodes, names : mapping of str
         COW number and name of every state that the case mentions, by abbreviation.
     """
@@ -190,6 +254,7 @@ class Case:
     sources: tuple[str, ...]
     events: tuple[Fact, ...]
     expectations: tuple[Expectation, ...]
+    questions: tuple[Question, ...]
     ccodes: Mapping[str, int]
     names: Mapping[str, str]
 
@@ -278,7 +343,14 @@ def read_cases() -> dict[str, Case]:
             for rule in raw.pop("expectation")
             for one in _expanded(rule)
         )
+        questions = tuple(
+            _question(one, events, f"{where}, hindcast") for one in raw.pop("hindcast", ())
+        )
         named = dict.fromkeys(raw["states"])
+        for question in questions:
+            named.update(
+                dict.fromkeys(s for sides in question.about for side in sides for s in side)
+            )
         for fact in events:
             named.update(dict.fromkeys([*fact.states, *filter(None, [fact.against])]))
         for one in expectations:
@@ -292,6 +364,7 @@ def read_cases() -> dict[str, Case]:
                 **raw,
                 "events": events,
                 "expectations": expectations,
+                "questions": questions,
                 "ccodes": {state: states[state]["ccode"] for state in named},
                 "names": {state: states[state]["name"] for state in named},
             },
@@ -301,6 +374,29 @@ def read_cases() -> dict[str, Case]:
             raise SpecificationError(f"{where}: there are two cases of this name.")
         found[made.name] = made
     return found
+
+
+def _question(raw: Mapping[str, Any], events: tuple[Fact, ...], where: str) -> Question:
+    """A question; its sides are words of the file: ``"POL HUN"``, ``"*"`` for any other state.
+
+    A third text, if there is one, is what the pair of sides is called.
+    """
+    about = [[str(part) for part in one] for one in raw.get("about", ())]
+    if not about or not all(len(one) in (2, 3) for one in about):
+        raise SpecificationError(
+            f"{where} {raw.get('name')!r}, key 'about': expected two sides each, and a name for"
+            f" them if wanted; found {raw.get('about')!r}."
+        )
+    sides = [[[w for w in side.split() if w != "*"] for side in one[:2]] for one in about]
+    labels = [one[2] if len(one) == 3 else "" for one in about]
+    made = _checked(Question, {**raw, "about": sides, "labels": labels}, where)
+    for pact in made.change:
+        if not any(pact == f.pact and f.changes(made) for f in events):
+            raise SpecificationError(
+                f"{where} {made.name!r}, key 'change': no fact of {pact!r} forms, accedes, leaves"
+                f" or ends {'before' if made.undo else 'in'} {made.span}."
+            )
+    return made
 
 
 def _expanded(rule: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

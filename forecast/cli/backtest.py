@@ -36,10 +36,10 @@ def panel(
 ) -> None:
     """Write a panel with its world into one file, from which `backtest --panel` runs."""
     from forecast.folders import check_file_target
-    from forecast.modeling.spec import load_model
+    from forecast.modeling.spec import default_model, load_model
     from forecast.panel.build import load_panel
     from forecast.panel_file import save_panel
-    from forecast.run import default_model, panel_options
+    from forecast.run import panel_options
 
     check_file_target(out)
     spec = load_model(default_model(data) if model is None else model)

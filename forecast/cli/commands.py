@@ -126,10 +126,23 @@ def features(
 @app.command()
 def cases(
     name: Annotated[str | None, typer.Argument(help="Name of a case; default: list them.")] = None,
-    data: Data = "embedded",
+    data: Annotated[
+        str | None, typer.Option("--data", help="Data set; default: embedded, or that of the case.")
+    ] = None,
+    hindcast: Annotated[
+        bool,
+        typer.Option(
+            "--hindcast", help="What a model of the years before it says, and what happened."
+        ),
+    ] = False,
+    ask: Annotated[
+        list[str] | None,
+        typer.Option("--ask", help="With --hindcast: only this question; repeatable."),
+    ] = None,
+    draws: Draws = 500,
     as_json: AsJson = False,
 ) -> None:
-    """List the named cases, or hold a data set against one of them."""
+    """List the named cases; hold a data set against one, or forecast one from the years before."""
     from forecast.cases import case as named
     from forecast.cases import cases as listed
     from forecast.cases import check_case
@@ -142,6 +155,16 @@ def cases(
             print_table(table[["name", "title", "data", "expectations"]], title="Named cases")
         return
     one = named(name)
+    if hindcast:
+        from forecast.cases.hindcast import hindcast as look_back
+
+        answer = look_back(one, ask, data=data, draws=draws)
+        if as_json:
+            print_json(answer.to_dict())
+        else:
+            say(str(answer))
+        return
+    data = "embedded" if data is None else data
     found = check_case(one, data)
     if as_json:
         print_json({"case": one.to_dict(), "check": records(found)})

@@ -66,7 +66,7 @@ def attach(
     data : str, pathlib.Path, Tables or Panel
         As in `forecast.load_panel`: ``"embedded"`` (from 1946), ``"historical"`` (from 1816) …; or
         a panel, whose world is used as it is.
-    codes : {"auto", "cow", "gw", "names"}
+    codes : {"auto", "cow", "gw", "iso", "names"}
         In which code the states are, as in `forecast.panel_from_frame`; each in the year of its
         row.
     amend : as in `forecast.load_panel`

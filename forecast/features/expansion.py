@@ -94,17 +94,9 @@ def own_contraction_capability(world: xr.Dataset, *, window: int = 5) -> np.ndar
     A lost ally may no longer exist (the GDR), so it counts with what it had when it was one.
     """
     gone, known = lost(world, window)
-    before = inherited_capability(world, window)
+    before = successions.relabelled_past(arrays.capability(world), world, window)
     known = known & arrays.known_past(world, "capability", window)
     return arrays.where_known(arrays.sum_over(gone, before), known)
-
-
-def inherited_capability(world: xr.Dataset, window: int) -> np.ndarray:
-    """Capability of `window` years before, under the codes of year s; (year, state)."""
-    share = arrays.capability(world)
-    before = np.full_like(share, np.nan)
-    before[window:] = share[:-window]
-    return successions.relabelled_past(before, world, window)
 
 
 @_feature(

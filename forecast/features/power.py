@@ -159,6 +159,27 @@ def joint_capability(world: xr.Dataset) -> np.ndarray:
 
 @_feature(
     level="state",
+    unit="log ratio",
+    bounds=(None, None),
+    sign="+",
+    formula="log(c_i(s) / c_i(s−w)); a relabelled state's past is its predecessor's",
+    source="Organski & Kugler 1980 on rising challengers; Levy 1987 on preventive motives",
+    needs=("capability", "member"),
+)
+def capability_growth(world: xr.Dataset, *, window: int = 10) -> np.ndarray:
+    """How much larger the state's share of capability is than `window` years before, in logs.
+
+    Missing for a state that was not there then. Releases of capabilities that join two records
+    may have a step where they meet.
+    """
+    share = arrays.capability(world)
+    before = successions.relabelled_past(share, world, arrays.positive("window", window))
+    grown = np.log(share) - np.log(before)
+    return arrays.where_known(grown, arrays.known_past(world, "capability", window))
+
+
+@_feature(
+    level="state",
     unit="years",
     formula="s − first year of i's running spell in the system (a relabelled state's: of its "
     "predecessor); at most the cap",

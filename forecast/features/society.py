@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from forecast.errors import ArgumentError, UnknownNameError
-from forecast.features import arrays
+from forecast.features import arrays, successions
 from forecast.features.registry import feature
 from forecast.features.shared import shared
 
@@ -50,6 +50,24 @@ def polyarchy(world: xr.Dataset) -> np.ndarray:
 def polity(world: xr.Dataset) -> np.ndarray:
     """How democratic the state is, from -10 (autocracy) to 10 (democracy)."""
     return np.asarray(world["polity"].to_numpy())
+
+
+@_feature(
+    level="state",
+    unit="index",
+    sign="+",
+    formula="|d_i(s) − d_i(s−w)|, d the electoral democracy index; a relabelled state's past is "
+    "its predecessor's",
+    source=VDEM + "; Mansfield & Snyder 1995; Enterline 1996 on regime change",
+)
+def regime_change(world: xr.Dataset, *, window: int = 5) -> np.ndarray:
+    """How far the regime is from what it was `window` years before, towards whichever side.
+
+    Missing for a state that was not there, or not coded, then.
+    """
+    level = world["polyarchy"].to_numpy()
+    before = successions.relabelled_past(level, world, arrays.positive("window", window))
+    return arrays.where_known(np.abs(level - before), arrays.known_past(world, "regime", window))
 
 
 @_feature(

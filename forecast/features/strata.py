@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from forecast.features.gather import FeatureRequest
+from forecast.features.gather import FeatureRequest, compute_features
 from forecast.features.history import disputes_total, peace_years
 from forecast.panel.events import UnderWay
 from forecast.panel.rows import pairs_of, relevant_pairs
+from forecast.panel.types import Panel
 
 __all__ = [
     "LONG_PEACE", "NEW", "OUTSIDE", "REMOTE", "STRATA", "STRATA_WORDS", "STRATUM_COLUMNS",
-    "UNDER_WAY", "BaseRate", "base_rates", "population_words", "stratum_of",
+    "UNDER_WAY", "BaseRate", "base_rates", "population_words", "strata_of_rows", "stratum_of",
 ]  # fmt: skip
 
 #: Completed years of peace beyond which a pair counts as quiet.
@@ -101,6 +102,17 @@ def stratum_of(
     found = np.where(np.asarray(disputes) > 0, quiet, "first ever")
     found = np.where(relevant, found, np.strings.add(found, REMOTE))
     return found if under_way is None else np.where(under_way, UNDER_WAY, found)
+
+
+def strata_of_rows(panel: Panel, under_way: str) -> npt.NDArray[np.str_]:
+    """Stratum of each row of a panel of pairs, told from what its features say.
+
+    Only with the rule ``under_way = "stratum"`` pairs in an open dispute are one of their own.
+    """
+    data = compute_features(panel, STRATUM_COLUMNS).data
+    peace, disputes, open_, relevant = (data[c.name].to_numpy() for c in STRATUM_COLUMNS)
+    known = open_ == 1 if under_way == "stratum" else None
+    return stratum_of(peace, disputes, known, relevant=relevant == 1)
 
 
 def base_rates(

@@ -126,13 +126,14 @@ def inherited(pairs: np.ndarray, world: xr.Dataset, window: int) -> np.ndarray:
     return before
 
 
-def relabelled_past(before: np.ndarray, world: xr.Dataset, window: int) -> np.ndarray:
+def relabelled_past(values: np.ndarray, world: xr.Dataset, window: int) -> np.ndarray:
     """Values of states `window` years before, (year, state), under the codes of year s.
 
-    Where the successor had no value of its own (NaN) it takes its predecessor's; of several
-    predecessors the first in `SUCCESSIONS`.
+    NaN before the first year. Where the successor had no value of its own (NaN) it takes its
+    predecessor's; of several predecessors the first in `SUCCESSIONS`.
     """
-    before = before.copy()
+    before = np.full_like(values, np.nan)
+    before[window:] = values[:-window]
     years = world["year"].to_numpy()
     for old, new, year in _successions(world):
         spans = (years - window < year) & (years >= year)

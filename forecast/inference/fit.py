@@ -115,6 +115,34 @@ class Fit(Carded):
             )
         return self
 
+    def summary(self, *, level: float = 0.9) -> pd.DataFrame:
+        """What the fit found: coefficients, slopes by era or stratum, and scales, in one table.
+
+        Parameters
+        ----------
+        level : float
+            Probability of the equal-tailed intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By ``name``, in words: posterior ``mean``, ``sd``, ``lower``, ``upper``; ``positive``,
+            the probability of being above zero; ``prior``; ``kind``: a ``coefficient`` (log-odds
+            of the outcome from 0 to 1 of a binary input, over two standard deviations of any
+            other), a ``slope`` (a coefficient in one era, step or stratum: common plus its own
+            part) or a ``scale`` (standard deviation of a group of effects); ``term`` and
+            ``column`` of the design, or the group of effects; ``family``; ``era`` and ``years`` of
+            slopes; ``interval``, ``level``.
+
+        Raises
+        ------
+        ArgumentError
+            A level that is no probability.
+        """
+        from forecast.inference.summary import summary_table
+
+        return summary_table(self, level)
+
     def warm_start(self) -> WarmStart:
         """What a later fit of the same model may begin with."""
         return WarmStart.of(self)

@@ -35,7 +35,7 @@ from forecast.paths import models_folder
 if TYPE_CHECKING:
     from forecast.modeling.theory import Theory
 
-__all__ = ["ModelSpec", "load_model"]
+__all__ = ["ModelSpec", "default_model", "load_model"]
 
 
 class ModelSpec(Document):
@@ -277,6 +277,15 @@ class ModelSpec(Document):
 
         return under(self, theory)
 
+    def with_mechanisms(self, *names: str) -> ModelSpec:
+        """The same model with the mechanisms that practitioners name in the place of its alliances.
+
+        See `forecast.modeling.mechanisms.with_mechanisms`.
+        """
+        from forecast.modeling.mechanisms import with_mechanisms
+
+        return with_mechanisms(self, *names)
+
     def without_terms(self, terms: Iterable[str], *, suffix: str) -> ModelSpec:
         """The same model without some terms or smooths, and without interactions of them.
 
@@ -331,6 +340,11 @@ class ModelSpec(Document):
             }
         )
         return ModelSpec.model_validate(kept.to_dict())
+
+
+def default_model(data: str | Path) -> str:
+    """Name of the dyad-year model of some data: its eras are those that they cover."""
+    return "dyad_onset_historical" if data == "historical" else "dyad_onset"
 
 
 def load_model(model: str | Path | ModelSpec) -> ModelSpec:

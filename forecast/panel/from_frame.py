@@ -72,7 +72,7 @@ def panel_from_frame(
         Years by which columns are put back here: the row of year t has the value of the same unit
         in t - lag, missing where there is no such row. 0 takes columns as they are: whoever made
         the frame has lagged them (or `lead` says so).
-    codes : {"auto", "cow", "gw", "names", "labels"}
+    codes : {"auto", "cow", "gw", "iso", "names", "labels"}
         In which code the states are: COW or Gleditsch–Ward numbers, names or letters (each in the
         year of its row), or labels that mean nothing to us. ``auto`` tells by the values and never
         guesses: if some are known and some not, it is an error.

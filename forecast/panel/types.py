@@ -182,7 +182,7 @@ class Panel(Carded):
             Years by which the columns are lagged here: the row of year t has the value of the year
             t - lag. By default the lag of the panel, as of our features; 0 if the frame has them
             lagged already.
-        codes : {"auto", "cow", "gw", "names", "labels"}
+        codes : {"auto", "cow", "gw", "iso", "names", "labels"}
             In which code the states are, as in `forecast.panel_from_frame`.
 
         Returns

@@ -1,13 +1,17 @@
 """One matplotlib figure per question, for notebooks and the report: ``fc.plot.reliability(…)``.
 
-Every function takes a result or a table of one, draws into ``ax=`` if there is one, and gives the
-figure. They need no pyplot: nothing is shown or kept open, and a notebook shows the figure that is
-the value of a cell.
+Every function takes a result itself (a fit, effects, a backtest, a simulation), or a table of one,
+draws into ``ax=`` if there is one, and gives the axes; sheets of several axes give the figure. They
+need no pyplot: nothing is shown or kept open, and a notebook shows what is the value of a cell.
 """
 
+from forecast.plot.answers import risks, rivals, scenario
 from forecast.plot.calibration import calibration, check, ladder, murphy, pit, ratios, reliability
-from forecast.plot.effects import coefficients, differences, gains, risks, scenario, slopes
+from forecast.plot.effects import coefficients, differences, effects, gains, slopes
+from forecast.plot.hindcast import hindcast
 from forecast.plot.intervals import intervals
+from forecast.plot.mechanisms import mechanism
+from forecast.plot.pair import history
 from forecast.plot.priors import prior
 from forecast.plot.world import features, onsets, state_map
 
@@ -16,10 +20,14 @@ __all__ = [
     "check",
     "coefficients",
     "differences",
+    "effects",
     "features",
     "gains",
+    "hindcast",
+    "history",
     "intervals",
     "ladder",
+    "mechanism",
     "murphy",
     "onsets",
     "pit",
@@ -27,6 +35,7 @@ __all__ = [
     "ratios",
     "reliability",
     "risks",
+    "rivals",
     "scenario",
     "slopes",
     "state_map",

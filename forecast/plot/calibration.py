@@ -12,8 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import beta
 
-from forecast.errors import ArgumentError
+from forecast.errors import ArgumentError, shown
+from forecast.evaluation.backtest_result import Backtest
+from forecast.evaluation.calibration import Reliability
+from forecast.evaluation.calibration_record import CalibrationRecord
 from forecast.evaluation.record_forms import FEW
+from forecast.inference.fit import Fit
 from forecast.plot.intervals import (
     BLUE,
     GREY,
@@ -27,8 +31,6 @@ from forecast.plot.intervals import (
 from forecast.text import count, group_words
 
 if TYPE_CHECKING:
-    from forecast.evaluation.calibration import Reliability
-    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.evaluation.check_tables import CheckResult
 
 __all__ = ["calibration", "check", "ladder", "murphy", "pit", "ratios", "reliability"]
@@ -55,7 +57,7 @@ def calibration(record: CalibrationRecord) -> Figure:
     matplotlib.figure.Figure
     """
     first, second, third, fourth = new_axes(2, 2, (10.5, 9.0))
-    reliability(record.reliability.curve, record.bands, level=record.level, ax=first)
+    reliability(record, ax=first)
     ratios(record.ratios, level=record.level, ax=second)
     murphy(record.murphy, ax=third)
     pit(record.counts, level=record.level, ax=fourth)
@@ -70,26 +72,33 @@ def calibration(record: CalibrationRecord) -> Figure:
 
 
 def reliability(
-    curve: pd.DataFrame, bands: pd.DataFrame | None = None, *, level: float, ax: Axes | None = None
-) -> Figure:
+    result: CalibrationRecord | Backtest | Fit | Reliability,
+    *,
+    horizon: int = 1,
+    ax: Axes | None = None,
+) -> Axes:
     """Observed frequency against forecast on logarithmic axes, with the consistency band.
 
     Most forecasts are below 1%, so both axes are logarithmic; zero lies on the lower edge. Bars
-    along the axis are the shares of rows by forecast.
+    along the axis are the shares of rows by forecast. A record has dots too: bands of probability
+    that are not nearly empty, at their mean forecast.
 
     Parameters
     ----------
-    curve : pandas.DataFrame
-        CORP curve (`forecast.evaluation.calibration.Reliability`): ``forecast``, ``observed``,
-        ``lower``, ``upper``, ``rows``.
-    bands : pandas.DataFrame, optional
-        Bands of probability (`CalibrationRecord.bands`): ``rows``, ``expected``, ``rate``,
-        ``lower``, ``upper``. Dots at the mean forecast of those that are not nearly empty.
-    level : float
-        Probability of band and intervals.
+    result : CalibrationRecord, Backtest, Fit or Reliability
+        A record, that of a fit, a backtest (of the model under test), or a curve alone.
+    horizon : int
+        Years ahead, of a backtest.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
+
+    Raises
+    ------
+    ArgumentError
+        A fit without a record, since a fit is no forecast; a horizon that was not backtested.
     """
+    found, bands = _curve_of(result, horizon)
+    curve, level = found.curve, found.level
     ax = new_axes(1, 1, (5.0, 4.6))[0] if ax is None else ax
     table = curve.sort_values("forecast")
     x = table["forecast"].to_numpy(float)
@@ -119,7 +128,34 @@ def reliability(
     _percent_axis(ax, "y", low, top)
     ax.set(xlabel="forecast probability (log)", ylabel="observed frequency (log)")
     ax.legend(frameon=False, fontsize=8, loc="upper left")
-    return figure_of(ax)
+    return ax
+
+
+def _curve_of(
+    result: CalibrationRecord | Backtest | Fit | Reliability, horizon: int
+) -> tuple[Reliability, pd.DataFrame | None]:
+    """The curve of a result, and bands of probability where it has them."""
+    if isinstance(result, Fit):
+        if result.record is None:
+            raise ArgumentError(
+                "reliability: the fit has no record of forecasts, and its own rows, which it has "
+                "seen, are none; forecast.backtest makes some."
+            )
+        result = result.record
+    if isinstance(result, CalibrationRecord):
+        return result.reliability, result.bands
+    if isinstance(result, Backtest):
+        curves = result.reliability
+        if (horizon, result.model) not in curves:
+            valid = sorted({h for h, _ in curves})
+            raise ArgumentError(f"horizon={shown(horizon)}: the backtest has {valid}.")
+        return curves[horizon, result.model], None
+    if not isinstance(result, Reliability):
+        raise ArgumentError(
+            f"reliability: found a {type(result).__name__}, expected a backtest, a calibration "
+            "record or a fit that has one."
+        )
+    return result, None
 
 
 def _percent_axis(ax: Axes, which: str, low: float, top: float) -> None:
@@ -129,7 +165,7 @@ def _percent_axis(ax: Axes, which: str, low: float, top: float) -> None:
     ax.set(**{f"{which}ticks": ticks, f"{which}ticklabels": [f"{100 * t:g}%" for t in ticks]})
 
 
-def ratios(table: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Figure:
+def ratios(table: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Axes:
     """Expected over observed events, in total and by group (`CalibrationRecord.ratios`)."""
     own = table[table["observed"] > 0]
     kinds = own["kind"].map(own["kind"].value_counts())
@@ -147,7 +183,7 @@ def ratios(table: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Figu
     return intervals(bars, ax=ax, axis=axis, reference=1.0, log=True)
 
 
-def murphy(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+def murphy(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Mean elementary score by cost-loss ratio, of the model and, where known, of climatology.
 
     ``theta``, ``score`` and ``reference`` as in `CalibrationRecord.murphy`.
@@ -162,10 +198,10 @@ def murphy(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     ax.set_xlabel("cost-loss ratio θ: who acts above this probability (log)")
     ax.set_ylabel("mean loss × 10⁴ per row (lower is better)")
     ax.legend(frameon=False, fontsize=8, loc="upper left")
-    return figure_of(ax)
+    return ax
 
 
-def pit(counts: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Figure:
+def pit(counts: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Axes:
     """Sorted PIT of the yearly counts against uniform quantiles, with a pointwise band.
 
     Order statistics of uniform values are beta. ``pit``, ``year``, ``inside`` and ``level`` as in
@@ -191,10 +227,10 @@ def pit(counts: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Figure
         inside, of = int(counts["inside"].sum()), float(counts["level"].iloc[0])
         ax.set_title(f"{inside} of {n} years inside their {of:.0%} interval", loc="left")
     ax.legend(frameon=False, fontsize=8, loc="upper left")
-    return figure_of(ax)
+    return ax
 
 
-def ladder(table: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Figure:
+def ladder(table: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Axes:
     """Events observed at every level of severity, with interval, and what was expected (ticks).
 
     `forecast.evaluation.yearly_counts.ladder_table`: ``scope``, ``severity``, ``observed``,
@@ -214,7 +250,7 @@ def ladder(table: pd.DataFrame, *, level: float, ax: Axes | None = None) -> Figu
     return intervals(bars, ax=ax, axis=axis, reference=None, log=True)
 
 
-def check(result: CheckResult, *, ax: Axes | None = None) -> Figure:
+def check(result: CheckResult, *, ax: Axes | None = None) -> Axes:
     """What a check looked at.
 
     Parameters
@@ -234,7 +270,7 @@ def check(result: CheckResult, *, ax: Axes | None = None) -> Figure:
     return _FIGURES[result.name](result.shown, ax)
 
 
-def _predictive(statistics: Mapping[str, Draws], ax: Axes | None) -> Figure:
+def _predictive(statistics: Mapping[str, Draws], ax: Axes | None) -> Axes:
     """Each statistic's 90% and 50% predictive interval and the observed value, in s.d."""
     ax = new_axes(1, 1, (7.0, 0.8 + 0.24 * len(statistics)))[0] if ax is None else ax
     for i, (draws, observed) in enumerate(statistics.values()):
@@ -247,10 +283,10 @@ def _predictive(statistics: Mapping[str, Draws], ax: Axes | None) -> Figure:
     ax.invert_yaxis()
     ax.axvline(0.0, color=MUTED, lw=0.8, zorder=0)
     ax.set_xlabel("s.d. from the predictive median\n(bars: 50% and 90% intervals; dot: observed)")
-    return figure_of(ax)
+    return ax
 
 
-def _khat(shown: Mapping[str, tuple[npt.NDArray[np.float64], float]], ax: Axes | None) -> Figure:
+def _khat(shown: Mapping[str, tuple[npt.NDArray[np.float64], float]], ax: Axes | None) -> Axes:
     """Sorted Pareto shapes of rows and units that have a tail to smooth, each with its limit."""
     ax = new_axes(1, 1, (6.0, 3.4))[0] if ax is None else ax
     for (title, (values, limit)), colour in zip(shown.items(), (BLUE, ORANGE), strict=True):
@@ -260,10 +296,10 @@ def _khat(shown: Mapping[str, tuple[npt.NDArray[np.float64], float]], ax: Axes |
         ax.axhline(limit, color=colour, lw=1, ls="--")
     ax.set(xlabel="share of them, by rank (dashed: limits)", ylabel="Pareto k")
     ax.legend(frameon=False, fontsize=8)
-    return figure_of(ax)
+    return ax
 
 
-def _sensitivity(table: pd.DataFrame, ax: Axes | None) -> Figure:
+def _sensitivity(table: pd.DataFrame, ax: Axes | None) -> Axes:
     """Prior against likelihood sensitivity of every parameter; those above the limit named."""
     ax = new_axes(1, 1, (5.4, 4.0))[0] if ax is None else ax
     limit = float(table["limit"].iloc[int(table["prior"].argmax())])
@@ -272,14 +308,14 @@ def _sensitivity(table: pd.DataFrame, ax: Axes | None) -> Figure:
     for row in table[table["prior"] >= limit].itertuples():
         ax.annotate(str(row.parameter), (row.likelihood, row.prior), fontsize=7)
     ax.set(xlabel="sensitivity to the likelihood", ylabel="sensitivity to the prior")
-    return figure_of(ax)
+    return ax
 
 
-def _reliability(curve: Reliability, ax: Axes | None) -> Figure:
-    return reliability(curve.curve, level=curve.level, ax=ax)
+def _reliability(curve: Reliability, ax: Axes | None) -> Axes:
+    return reliability(curve, ax=ax)
 
 
-_FIGURES: dict[str, Callable[[Any, Axes | None], Figure]] = {
+_FIGURES: dict[str, Callable[[Any, Axes | None], Axes]] = {
     "prior_predictive": _predictive,
     "posterior_predictive": _predictive,
     "loo": _khat,

@@ -1,42 +1,40 @@
-"""What terms say and add to forecasts, and what a forecast and a scenario say of pairs."""
+"""What terms say, in log-odds and as probabilities, and what they add to forecasts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
-import numpy as np
 import pandas as pd
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import laplace, norm, t
 
-from forecast.errors import ArgumentError
+from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.alliance_gains import ALL, group_label
-from forecast.plot.intervals import axes_for, figure_of, intervals, new_axes
-from forecast.risk.explain import simulated_state
-from forecast.simulation.levels import as_severity, of_level
+from forecast.evaluation.effects import Effects
+from forecast.inference.fit import Fit, as_fit
+from forecast.plot.intervals import PALETTE, figure_of, intervals, new_axes
 from forecast.text import group_words, percent, term_words
 
-__all__ = ["coefficients", "differences", "gains", "risks", "scenario", "slopes"]
+__all__ = ["coefficients", "differences", "effects", "gains", "slopes"]
 
 
 _ENDS = ["lower", "upper"]
 
 
-def coefficients(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+def coefficients(result: Fit | pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Coefficients by family, each with its interval and, in grey, the 90% interval of its prior.
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        From `forecast.report.model.term_table`; columns that only say whether a value is known
-        are left out.
+    result : Fit or pandas.DataFrame
+        A fit, or its `summary`; columns that only say whether a value is known are left out.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     """
-    own = table[~table["column"].str.contains(":") & (table["column"] != "intercept")]
+    table = _part(result, "coefficient")
+    own = table[~table["column"].str.contains(":has_value") & (table["column"] != "intercept")]
     families = list(dict.fromkeys(own["family"]))
     own = own.sort_values("family", key=lambda f: f.map(families.index), kind="stable")
     prior = own["prior"].str.extract(r"(\w+)\(([^,]*), ([^,)]*)(?:, df=(.*))?\)")
@@ -48,7 +46,7 @@ def coefficients(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     bars = own[_ENDS].assign(
         value=own["mean"],
         heading=own["family"],
-        label=own["column"].map(term_words),
+        label=own["name"],
         back_lower=center - half,
         back_upper=center + half,
     )
@@ -56,24 +54,38 @@ def coefficients(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
 
 
 def slopes(
-    table: pd.DataFrame, *, names: Mapping[str, str] | None = None, ax: Axes | None = None
-) -> Figure:
+    result: Fit | pd.DataFrame,
+    *,
+    names: Mapping[str, str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Coefficients that differ between levels: eras, or groups of pairs.
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        From `forecast.report.model.slope_table`: ``term``, ``era``, ``years``, ``mean``,
-        ``lower``, ``upper``; ``family``, if it is there, heads the terms.
+    result : Fit or pandas.DataFrame
+        A fit, or its `summary`.
     names : mapping of str to str, optional
-        Levels to show, by ``era``, and what they are called; by default all, by their years.
+        Levels to show, by ``era``, and what they are called; by default the eras of the model, by
+        their years, or, if no slope differs between them, all there are.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
+
+    Raises
+    ------
+    ArgumentError
+        No coefficient of the fit varies.
     """
-    own = table if names is None else table[table["era"].isin(list(names))]
-    if names is not None:
+    own = _part(result, "slope")
+    if own.empty:
+        raise ArgumentError("slopes: no coefficient of the fit varies; plot.coefficients has all.")
+    if names is None:
+        spans = own[own["era"] != own["years"]]
+        own = own if spans.empty else spans
+    else:
+        own = own[own["era"].isin(list(names))]
         own = own.sort_values("era", key=lambda e: e.map(list(names).index), kind="stable")
-    family = own["family"] if "family" in own else pd.Series("", index=own.index)
+    family = own["family"]
     order = {t: i for i, t in enumerate(dict.fromkeys(zip(family, own["term"], strict=True)))}
     bars = own[_ENDS].assign(
         value=own["mean"],
@@ -87,6 +99,88 @@ def slopes(
     return intervals(bars, ax=ax, axis=f"change in log-odds of an onset{_level(own)}")
 
 
+def _part(result: Fit | pd.DataFrame, kind: str) -> pd.DataFrame:
+    """The rows of one kind of the summary of a fit."""
+    table = result if isinstance(result, pd.DataFrame) else as_fit(result, "plot").summary()
+    table = table[table["kind"] == kind] if "kind" in table else table
+    return table.reset_index() if table.index.name == "name" else table
+
+
+def effects(
+    result: Effects,
+    *,
+    show: Literal["difference", "ratio", "curve"] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Average predictive comparisons, or the curve of a term, on the scale of probabilities.
+
+    Parameters
+    ----------
+    result : Effects
+        From `forecast.effects`.
+    show : {"difference", "ratio", "curve"}, optional
+        Differences in percentage points, ratios, or the curve of one term; by default the curve
+        where there is one term with more than two values, else the differences.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Raises
+    ------
+    ArgumentError
+        Nothing of that name to show; a curve of two terms, or of profiles.
+    """
+    if not isinstance(result, Effects):
+        raise ArgumentError(
+            f"plot.effects: found a {type(result).__name__}, expected what forecast.effects gives."
+        )
+    terms = result.curves["term"].nunique()
+    if show is None:
+        rich = terms == 1 and result.curves["value"].nunique() > 2
+        show = "curve" if rich else "difference"
+    if show not in ("difference", "ratio", "curve"):
+        raise UnknownNameError("show", show, ["difference", "ratio", "curve"])
+    if show == "curve":
+        if terms != 1:
+            raise ArgumentError(f"show='curve': there are {terms} terms, expected one.")
+        return _curve(result, ax)
+    ratio = show == "ratio"
+    table = result.table[result.table["rows"] > 0]
+    ends = table[["ratio_lower", "ratio_upper"] if ratio else _ENDS] * (1 if ratio else 100)
+    about = [
+        f"{percent(r['probability_low'])} → {percent(r['probability_high'])}"
+        for r in table.to_dict("records")
+    ]
+    of = table["group_label"] if result.by else table["label"]
+    bars = ends.set_axis(_ENDS, axis=1).assign(
+        value=table[show] * (1 if ratio else 100),
+        heading=table["label"] + ", " + table["contrast"] if result.by else table["contrast"],
+        label=[f"{name} ({change})" for name, change in zip(of, about, strict=True)],
+    )
+    what = "ratio of the probabilities" if ratio else "difference, in percentage points"
+    axis = f"{result.outcome}: {what} ({result.level:.0%} equal-tailed interval)"
+    return intervals(bars, ax=ax, axis=axis, reference=float(ratio))
+
+
+def _curve(result: Effects, ax: Axes | None) -> Axes:
+    """Average probability by the value of a term, a line and band for each group."""
+    ax = new_axes(1, 1, (6.4, 3.8))[0] if ax is None else ax
+    groups = result.curves[result.curves["rows"] > 0].groupby("group", sort=False)
+    for k, (_, part) in enumerate(groups):
+        colour = PALETTE[k % len(PALETTE)]
+        label = part["group_label"].iloc[0]
+        value, *lines = part[["value", "probability", *_ENDS]].to_numpy(float).T
+        ax.fill_between(value, 100 * lines[1], 100 * lines[2], color=colour, alpha=0.2, lw=0)
+        dash = "-" if k < len(PALETTE) else "--"
+        ax.plot(value, 100 * lines[0], dash, color=colour, lw=1.7, label=label)
+    ax.set_ylim(bottom=0.0)
+    ax.set_xlabel(result.curves["label"].iloc[0])
+    ax.set_ylabel(f"average probability of {result.outcome} (%)\n"
+                  f"{result.level:.0%} equal-tailed interval")  # fmt: skip
+    if result.by:
+        ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
 def _level(table: pd.DataFrame) -> str:
     level = f"{float(table['level'].iloc[0]):.0%}" if "level" in table and len(table) else ""
     return f" ({level} equal-tailed interval)" if level else ""
@@ -94,7 +188,7 @@ def _level(table: pd.DataFrame) -> str:
 
 def differences(
     table: pd.DataFrame, *, method: Callable[[str], str] = str, ax: Axes | None = None
-) -> Figure:
+) -> Axes:
     """Log loss of a model less that of each other method, over all rows and by years of peace.
 
     Parameters
@@ -150,105 +244,3 @@ def gains(table: pd.DataFrame) -> Figure:
         intervals(bars, ax=ax, axis=axis)
         ax.set_title(title, loc="left")
     return figure_of(axes[0])
-
-
-def scenario(
-    result: xr.Dataset,
-    *,
-    by: Literal["pair", "state"] = "pair",
-    named: Collection[str | int] = (),
-    top: int = 8,
-    ax: Axes | None = None,
-) -> Figure:
-    """Largest differences in risk between a scenario and the status quo.
-
-    Parameters
-    ----------
-    result : xarray.Dataset
-        From `forecast.simulate` with a scenario; the end of its horizon is shown.
-    by : {"pair", "state"}
-        Whose risk.
-    named : collection of str or int
-        The states that the edits name: they, or pairs with one of them, come first, and as many
-        others below.
-    top : int
-        Rows of each group.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Raises
-    ------
-    ArgumentError
-        The result has no scenario.
-    UnknownNameError
-        A state that was not simulated; the nearest name is suggested.
-    """
-    if "difference" not in result["world"]:
-        raise ArgumentError("The result has no scenario; simulate one to see its changes.")
-    risk = result["cumulative_risk" if by == "pair" else "state_risk"].isel(year=-1)
-    names = dict(zip(result["state"].to_numpy(), result["state_name"].to_numpy(), strict=True))
-    codes = (
-        np.stack([result["ccode_a"].to_numpy(), result["ccode_b"].to_numpy()])
-        if by == "pair"
-        else result["state"].to_numpy()[None]
-    )
-    party = np.isin(codes, [simulated_state(result, state) for state in named]).any(axis=0)
-    mean, lower, upper = 100 * risk.sel(world="difference").to_numpy().astype(float)
-    before, after = (
-        risk.sel(world=world, estimate="mean").to_numpy() for world in ("status_quo", "scenario")
-    )
-    order = np.argsort(-np.abs(mean), kind="stable")
-    what = "Pairs with a state named in the edits" if by == "pair" else "States named in the edits"
-    groups = {what: order[party[order]][:top]} if len(named) else {}
-    groups |= {("Third pairs (spill-overs)" if by == "pair" else "Others") if len(named) else "":
-               order[~party[order]][:top]}  # fmt: skip
-    table = pd.DataFrame(
-        [
-            {
-                "heading": heading,
-                "label": " – ".join(str(names[code]).split("/")[0] for code in codes[:, i])
-                + f" ({percent(before[i])} → {percent(after[i])})",
-                "value": mean[i],
-                "lower": lower[i],
-                "upper": upper[i],
-            }
-            for heading, rows in groups.items()
-            for i in rows
-        ],
-        columns=["heading", "label", "value", "lower", "upper"],
-    )
-    ax = axes_for(table) if ax is None else ax
-    ax.set_title(str(result.attrs["scenario"]), loc="left")
-    level, kind = result.attrs["interval_level"], result.attrs["interval_kind"]
-    event = of_level("onset", as_severity(result.attrs.get("severity", "onset")))
-    axis = f"difference in probability of an {event} by the end of {int(risk['year'])}, points"
-    return intervals(table, ax=ax, axis=f"{axis} ({level:.0%} {kind} interval)")
-
-
-def risks(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
-    """Probability that a conflict begins, by pair, with the base rate of its stratum as a tick.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `forecast.risk` of several pairs; the longest horizon in it is shown, the likeliest
-        pair first. An asterisk marks a conflict that is under way: the risk is of a further one.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-    """
-    last = table[table["horizon"] == table["horizon"].max()].sort_values(
-        "probability", ascending=False
-    )
-    mark = np.where(last["status"] == "under way", " *", "")
-    bars = (100 * last[["lower", "upper"]]).assign(
-        value=100 * last["probability"],
-        mark=100 * last["base_rate"],
-        label=last["state_a"] + " – " + last["state_b"] + mark,
-        series=np.where(
-            last["stratum"].str.endswith(", remote"), "remote pair", "politically relevant pair"
-        ),
-    )
-    first, end = int(last["first_year"].iloc[0]), int(last["last_year"].iloc[0])
-    years = str(first) if first == end else f"{first}–{end}"
-    axis = f"probability of at least one onset, {years} (%); tick: base rate of the stratum"
-    return intervals(bars, ax=ax, axis=axis, reference=None)

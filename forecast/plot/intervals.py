@@ -24,6 +24,7 @@ __all__ = [
     "PALETTE",
     "Picture",
     "intervals",
+    "lines_of",
     "new_axes",
     "themed_svg",
 ]
@@ -57,17 +58,28 @@ class Picture(Figure):
         return small.getvalue()
 
 
+class Drawn(Axes):
+    """Axes that a notebook shows, with the figure that they are in, as the value of a cell."""
+
+    def _repr_png_(self) -> bytes | None:
+        figure = figure_of(self)
+        return figure._repr_png_() if isinstance(figure, Picture) else None
+
+
 def new_axes(rows: int, columns: int, size: tuple[float, float], **options: Any) -> list[Axes]:
     """Axes of a new figure of so many inches, row by row."""
     with rc_context(_STYLE):
         figure = Picture(figsize=size, layout="constrained")
-        return list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
+        kind = {"axes_class": Drawn}
+        return list(
+            figure.subplots(rows, columns, squeeze=False, subplot_kw=kind, **options).ravel()
+        )
 
 
 def axes_for(table: pd.DataFrame, width: float = 7.8) -> Axes:
     """Axes of a new figure with room for the lines of a table, as `intervals` takes it."""
     series = table["series"].nunique() if "series" in table else 1
-    height = 0.9 + (0.18 + 0.06 * series) * len(_lines(table)[1])
+    height = 0.9 + (0.18 + 0.06 * series) * len(lines_of(table)[1])
     return new_axes(1, 1, (width, height))[0]
 
 
@@ -85,7 +97,7 @@ def intervals(
     axis: str = "",
     reference: float | None = 0.0,
     log: bool = False,
-) -> Figure:
+) -> Axes:
     """Dots with intervals, one line per label; filled where the interval excludes the reference.
 
     Parameters
@@ -106,10 +118,10 @@ def intervals(
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.axes.Axes
     """
-    place, ticks = _lines(table)
-    at = np.array([place[line] for line in _keys(table)])
+    place, ticks = lines_of(table)
+    at = np.array(heights(table))
     ax = axes_for(table) if ax is None else ax
     series = table["series"].astype(str) if "series" in table else pd.Series("", table.index)
     names = list(dict.fromkeys(series))
@@ -147,7 +159,13 @@ def intervals(
     ax.set_xlabel("\n".join(lines))
     if "series" in table:
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(names), frameon=False)
-    return figure_of(ax)
+    return ax
+
+
+def heights(table: pd.DataFrame) -> list[int]:
+    """Where each row of a table stands along the axis of lines."""
+    place, _ = lines_of(table)
+    return [place[key] for key in _keys(table)]
 
 
 def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
@@ -156,7 +174,7 @@ def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(headings, table["label"].astype(str), strict=True))
 
 
-def _lines(table: pd.DataFrame) -> tuple[dict[tuple[str, str], int], list[str]]:
+def lines_of(table: pd.DataFrame) -> tuple[dict[tuple[str, str], int], list[str]]:
     """Where each line stands, and the words along the axis, headings among them."""
     place: dict[tuple[str, str], int] = {}
     ticks: list[str] = []
@@ -192,12 +210,13 @@ _COLOURS = {
 }  # fmt: skip
 
 
-def themed_svg(figure: Figure, *, name: str, label: str) -> str:
+def themed_svg(drawn: Axes | Figure, *, name: str, label: str) -> str:
     """Figure as an SVG element: text as text, no width of its own, ids that clash with no other.
 
     `name` is unique on the page and begins all ids; `label` says what the figure shows to people
     who cannot see it.
     """
+    figure = figure_of(drawn) if isinstance(drawn, Axes) else drawn
     figure.patch.set_alpha(0.0)
     out = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from forecast.evaluation.prior_scale import prior_table
 from forecast.modeling.spec import ModelSpec
@@ -26,7 +25,7 @@ def prior(
     draws: int = 1000,
     seed: int = 1,
     ax: Axes | None = None,
-) -> Figure:
+) -> Axes:
     """What the priors say on the scale of probabilities: base rate, and each term's effect.
 
     Parameters
@@ -44,7 +43,7 @@ def prior(
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.axes.Axes
         The base rate with the observed one as a tick; for each term the probability where it is
         low and where it is high. Where the two intervals of a term are alike, its prior says
         nothing of its sign; where they reach over a factor of a hundred, it says nothing at all.
@@ -73,7 +72,6 @@ def prior(
         "a term low or high (5% and 95% quantile, or 0 and 1), all else average; "
         "lines that end at the left go on"
     )
-    figure = intervals(bars, ax=ax, axis=axis, reference=rate, log=True)
-    shown = figure.axes[0] if ax is None else ax
+    shown = intervals(bars, ax=ax, axis=axis, reference=rate, log=True)
     shown.set_xlim(left=max(shown.get_xlim()[0], rate / _FAR))
-    return figure
+    return shown

@@ -21,7 +21,7 @@ from scipy.stats import beta
 
 from forecast.errors import UnknownNameError
 from forecast.plot.intervals import LINE, MUTED, PALETTE, figure_of, new_axes
-from forecast.risk.explain import simulated_state
+from forecast.risk.explain import simulated_states
 from forecast.simulation.levels import as_severity, of_level
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def state_map(
     named: Collection[str | int] = (),
     extent: str = "world",
     ax: Axes | None = None,
-) -> Figure:
+) -> Axes:
     """Probability that a state is a party to at least one onset, or its change, on a map.
 
     Parameters
@@ -82,7 +82,7 @@ def state_map(
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.axes.Axes
         Natural Earth geometry, Equal Earth projection; no statement on any claim. Posterior means:
         a map carries no uncertainty.
     """
@@ -90,7 +90,7 @@ def state_map(
         world = "difference" if "difference" in result["world"] else "status_quo"
     if extent not in EXTENTS:
         raise UnknownNameError("extent", extent, list(EXTENTS))
-    outlined = {simulated_state(result, state) for state in named}
+    outlined = set(simulated_states(result, list(named)))
     change = world == "difference"
     values = result["state_risk"].isel(year=-1).sel(world=world, estimate="mean").to_numpy()
     known = {
@@ -125,13 +125,12 @@ def state_map(
     what = "change in the probability" if change else "probability"
     event = of_level("onset", as_severity(result.attrs.get("severity", "onset")))
     years = f"{int(result['year'][0])}–{int(result['year'][-1])}"
-    figure = figure_of(ax)
-    figure.colorbar(
+    figure_of(ax).colorbar(
         ScalarMappable(norm, colours), ax=ax, orientation="horizontal", shrink=0.7, aspect=40,
         pad=0.02, ticks=edges,
         label=f"{what} of at least one {event}, {years} ({'percentage points' if change else '%'})",
     )  # fmt: skip
-    return figure
+    return ax
 
 
 _DASHES = ("-", "--", "-.", ":")

@@ -245,14 +245,14 @@ def model_views(tables: Tables) -> dict[str, Any]:
             "Coefficients: change in the log-odds of an onset from 0 to 1 of a binary input, over"
             f" two standard deviations of any other (posterior mean, {level})",
             "terms", terms,
-            {"Term": "column", "Family": "family", "Prior": "prior",
+            {"Term": "name", "Family": "family", "Prior": "prior",
              "#Mean": _number("mean", sign=True), "#Interval": ends(sign=True),
              "#P(above 0)": lambda r: percent(r["positive"])},
         ),
         "scales": view(
             f"Standard deviations of the groups of effects (posterior mean, {level})",
             "scales", scales,
-            {"Effects": "effects", "Prior": "prior", "#Mean": _number("mean"),
+            {"Effects": "name", "Prior": "prior", "#Mean": _number("mean"),
              "#Interval": ends(sign=False)},
         ),
         "eras": dict([(era, years) for era, years in levels.items() if years != era][:3]),

@@ -31,6 +31,7 @@ from forecast.report.views import state_view, under_way_view
 from forecast.text import count, interval, percent, points, ratio, slug
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from forecast.report import Findings
@@ -45,10 +46,10 @@ _LEVELS = {"deaths_25": "more than 25 deaths", "fighting": "fighting", "onset": 
 _HORIZONS = (1, 3, 5)
 
 
-def _svg(figure: Figure, label: str) -> Markup:
+def _svg(drawn: Axes | Figure, label: str) -> Markup:
     """Figure as an SVG element; its label, and with it the name of its ids, is its own."""
     name = f"f{zlib.crc32(label.encode()):x}"
-    return Markup(themed_svg(figure, name=name, label=label))
+    return Markup(themed_svg(drawn, name=name, label=label))
 
 
 def render_page(
@@ -184,7 +185,7 @@ def _calibration(findings: Findings, tables: dict[str, pd.DataFrame]) -> dict[st
     level = record.level
     made = {
         "reliability": (
-            plot.reliability(record.reliability.curve, record.bands, level=level),
+            plot.reliability(record),
             "Reliability diagram of this model out of sample",
         ),
         "ratios": (

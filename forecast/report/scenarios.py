@@ -17,7 +17,7 @@ from forecast.risk.rival_words import points_words, rival_answers, rival_table
 from forecast.simulation.comparison import SOURCES, UNUSUAL, part_columns
 from forecast.simulation.rivals import REFUTED
 from forecast.sources import tables as data
-from forecast.sources.codes import resolve_state, state_label
+from forecast.sources.codes import resolve_states, state_label
 from forecast.text import number, percent, points, points_interval, slug
 
 __all__ = [
@@ -51,7 +51,7 @@ def parties(edits: Sequence[str], tables: data.Tables, *, year: int) -> set[int]
             continue
         who = match["amended"] or match["who"]
         if who and who != "all members":
-            found |= {_code(name, tables, year) for name in who.split(", ")} - {-1}
+            found |= {code for _, code in _states(who, tables, year)} - {-1}
         else:
             title = match["alliance"] or sentence.split(" under ")[-1].split(" become ")[0]
             pacts = tables.alliances
@@ -62,11 +62,17 @@ def parties(edits: Sequence[str], tables: data.Tables, *, year: int) -> set[int]
     return found
 
 
-def _code(name: str, tables: data.Tables, year: int) -> int:
-    try:
-        return resolve_state(tables, name, year=year)
-    except ForecastError:
-        return -1
+def _states(who: str, tables: data.Tables, year: int) -> list[tuple[str, int]]:
+    """States of a list in words and their COW numbers; -1 for those that cannot be read again."""
+    names = who.split(", ")
+    for given in (names, [who]):  # "Korea, Republic of" is one
+        try:
+            return list(
+                zip(given, resolve_states(tables, given, year=year, note=False), strict=True)
+            )
+        except ForecastError:
+            continue
+    return [(name, -1) for name in names]
 
 
 def edit_words(sentence: str, tables: data.Tables, *, year: int) -> str:
@@ -77,8 +83,7 @@ def edit_words(sentence: str, tables: data.Tables, *, year: int) -> str:
         return sentence
     names = [
         state_label(tables, code, year=year) if code >= 0 else given
-        for given in who.split(", ")
-        for code in (_code(given, tables, year),)
+        for given, code in _states(who, tables, year)
     ]
     subject = names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" and {names[-1]}"
     words = sentence.replace(who, subject, 1)

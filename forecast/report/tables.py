@@ -10,8 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.inference.summary import diagnostics_table
 from forecast.panel.rows import relevant_pairs
-from forecast.report import model, scenarios
+from forecast.report import scenarios
 from forecast.report.alliances import alliance_changes, alliance_features
 from forecast.report.files import rounded
 from forecast.report.scenarios import rival_tables
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["check_inputs", "origin_year", "state_risks", "tables_of"]
 
 #: Rows that depend on the machine and the hour.
+#: Tables of the parts of `Fit.summary`.
+_PARTS = {"coefficient": "terms", "slope": "slopes", "scale": "scales"}
 _CLOCKS = ("wall_seconds", "peak_memory_mb")
 _RISKS = (
     "ccode_a", "ccode_b", "state_a", "state_b", "horizon", "first_year", "last_year",
@@ -99,9 +102,7 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
     for check in findings.checks:
         found[f"check_{slug(check.name)}"] = _timeless(check.table)
     found |= {
-        "diagnostics": model.diagnostics_table(findings.fit),
-        "terms": model.term_table(findings.fit),
-        "scales": model.scale_table(findings.fit),
+        "diagnostics": diagnostics_table(findings.fit),
         "coverage": pd.DataFrame(
             [
                 {"table": name}
@@ -115,8 +116,9 @@ def tables_of(findings: Findings) -> dict[str, pd.DataFrame]:
             ]
         ).astype({"amended_after": "Int64", "declared_after": "Int64"}),
     }
-    if len(slopes := model.slope_table(findings.fit)):
-        found["slopes"] = slopes
+    summary = findings.fit.summary().reset_index()
+    for kind, table in summary.groupby("kind", sort=False):
+        found[_PARTS[str(kind)]] = table.dropna(axis="columns", how="all").drop(columns="kind")
     return {name: rounded(table) for name, table in found.items()}
 
 

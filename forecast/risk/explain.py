@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from forecast.errors import ArgumentError, UnknownNameError
+import pandas as pd
+
+from forecast.errors import ArgumentError
 from forecast.simulation.comparison import UNUSUAL
 from forecast.simulation.levels import Level, as_severity, of_level
 from forecast.simulation.paired import origin_of, tables_of
-from forecast.sources.codes import resolve_state
+from forecast.sources.codes import resolve_states
+from forecast.sources.state_index import StateIndex
 from forecast.text import percent, points, points_interval
 
 if TYPE_CHECKING:
@@ -23,7 +27,7 @@ __all__ = [
     "check_pair",
     "explain",
     "parts_words",
-    "simulated_state",
+    "simulated_states",
     "support_words",
 ]
 
@@ -166,7 +170,7 @@ def explain(result: xr.Dataset, a: State, b: State) -> Explanation:
     result : xarray.Dataset
         From `forecast.simulate` with a scenario.
     a, b : str or int
-        The two states in either order: name, ISO3 or COW abbreviation, or COW number.
+        The two states in either order, which the answer keeps; as in `forecast.risk`.
 
     Returns
     -------
@@ -181,10 +185,10 @@ def explain(result: xr.Dataset, a: State, b: State) -> Explanation:
     """
     if "difference_parts" not in result:
         raise ArgumentError("The result has no scenario; simulate one to explain what it does.")
-    x, y = sorted((simulated_state(result, a), simulated_state(result, b)))
+    x, y = simulated_states(result, [a, b])
     if x == y:
         raise ArgumentError(f"{a!r} and {b!r} are the same state; a dyad needs two.")
-    here = (result["ccode_a"].to_numpy() == x) & (result["ccode_b"].to_numpy() == y)
+    here = (result["ccode_a"].to_numpy() == min(x, y)) & (result["ccode_b"].to_numpy() == max(x, y))
     if not here.any():
         raise ArgumentError(f"{a}–{b} is not among the simulated pairs.")
     pair = result.isel(dyad=int(here.argmax()), year=-1)
@@ -224,23 +228,20 @@ def explain(result: xr.Dataset, a: State, b: State) -> Explanation:
 
 def check_pair(fit: Fit, a: State, b: State) -> None:
     """Refuse what is no pair of two states before anything is simulated."""
-    codes = {resolve_state(tables_of(fit), name, year=origin_of(fit)) for name in (a, b)}
-    if len(codes) == 1:
+    x, y = resolve_states(tables_of(fit), [a, b], year=origin_of(fit), note=False)
+    if x == y:
         raise ArgumentError(f"{a!r} and {b!r} are the same state; a dyad needs two.")
 
 
-def simulated_state(result: xr.Dataset, state: State) -> int:
-    """COW number of a state of a result of `forecast.simulate`, by name, code or number."""
-    codes = [int(code) for code in result["state"].to_numpy()]
-    if not isinstance(state, str):
-        if int(state) in codes:
-            return int(state)
-        raise UnknownNameError("state", str(state), [str(code) for code in codes])
-    known: dict[str, int] = {}
-    for key in ("state_name", "state_abbrev", "state_iso3"):
-        for name, code in zip(result[key].to_numpy(), codes, strict=True):
-            known.setdefault(str(name).casefold(), code)
-    if state.casefold() in known:
-        return known[state.casefold()]
-    names = [str(v) for k in ("state_name", "state_abbrev") for v in result[k].to_numpy()]
-    raise UnknownNameError("state", state, names)
+def simulated_states(result: xr.Dataset, states: Sequence[State]) -> list[int]:
+    """COW numbers of states of a result of `forecast.simulate`, by the rule of names."""
+    labels = {
+        "ccode": "state",
+        "name": "state_name",
+        "abbrev": "state_abbrev",
+        "iso3": "state_iso3",
+    }
+    table = pd.DataFrame({name: result[key].to_numpy() for name, key in labels.items()})
+    always = pd.DatetimeIndex(["1816-01-01"] * len(table))
+    whole = table.assign(start=always, end=pd.Series(pd.NaT, index=table.index))
+    return StateIndex.of(whole).resolve(states, int(result["year"].to_numpy()[0]))

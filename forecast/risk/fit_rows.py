@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.evaluation.calibration_record import BANDS, band_of
-from forecast.features.strata import STRATUM_COLUMNS, BaseRate, stratum_of
+from forecast.features.strata import BaseRate, strata_of_rows
 from forecast.simulation.severity import levels_reached
 
 if TYPE_CHECKING:
@@ -50,15 +50,8 @@ class FitRows:
 
     def _with_strata(self, panel: Panel) -> pd.DataFrame:
         """Pair and stratum of each row of a panel."""
-        from forecast.features.gather import compute_features
-
-        data = compute_features(panel, STRATUM_COLUMNS).data
-        peace, disputes, under_way, relevant = (
-            data[column.name].to_numpy() for column in STRATUM_COLUMNS
-        )
-        rule = under_way == 1 if self.fit.spec.under_way == "stratum" else None
-        stratum = stratum_of(peace, disputes, rule, relevant=relevant == 1)
-        columns = {name: data[name].to_numpy() for name in ("ccode_a", "ccode_b")}
+        stratum = strata_of_rows(panel, self.fit.spec.under_way)
+        columns = {name: panel.data[name].to_numpy() for name in ("ccode_a", "ccode_b")}
         return pd.DataFrame({**columns, "stratum": stratum})
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from forecast.simulation.levels import LEVELS, RECORDED_AS, Level, of_level
 from forecast.simulation.lookup import lookup
 from forecast.simulation.paired import CAUTION, StatusQuo, origin_of, status_quo
 from forecast.simulation.predictor import Coefficients, Frame, simulated_terms
-from forecast.sources.codes import resolve_state, state_label
+from forecast.sources.codes import resolve_states, state_label
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -76,7 +77,6 @@ class Outlook:
             self.record.peace, self.record.total, under_way, relevant=relevant
         )
         self.rows_of_fit = FitRows(fit, origin=self.origin, seed=seed)
-        self._codes: dict[State, int] = {}
         self._labels: dict[int, str] = {}
 
     @cached_property
@@ -114,15 +114,14 @@ class Outlook:
             "caution": CAUTION,
         }
 
-    def pair(self, a: State, b: State) -> tuple[int, int]:
-        """COW numbers of two states in the origin year, smaller first."""
-        for name in (a, b):
-            if name not in self._codes:
-                self._codes[name] = resolve_state(self.tables, name, year=self.origin)
-        x, y = sorted((self._codes[a], self._codes[b]))
-        if x == y:
-            raise ArgumentError(f"{a!r} and {b!r} are the same state; a dyad needs two.")
-        return x, y
+    def pairs(self, a: Sequence[State], b: Sequence[State]) -> list[tuple[int, int]]:
+        """COW numbers in the origin year of pairs of states, each in the order given."""
+        codes = resolve_states(self.tables, [*a, *b], year=self.origin)
+        found = list(zip(codes[: len(a)], codes[len(a) :], strict=True))
+        for (x, y), one, other in zip(found, a, b, strict=True):
+            if x == y:
+                raise ArgumentError(f"{one!r} and {other!r} are the same state; a dyad needs two.")
+        return found
 
     def everyone(self) -> list[tuple[int, int]]:
         """All pairs of the population."""

@@ -75,9 +75,9 @@ class Risk(Carded):
     Attributes
     ----------
     state_a, state_b : str
-        Names of the two states in the origin year.
+        Names of the two states in the origin year, in the order asked.
     ccode_a, ccode_b : int
-        Their COW numbers, smaller first.
+        Their COW numbers.
     first_year, last_year : int
         Years of the forecast, both included.
     horizon : int

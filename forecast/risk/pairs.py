@@ -34,12 +34,13 @@ _NO_RECORD = {
 
 def risk_table(
     outlook: Outlook,
-    pairs: Sequence[tuple[int, int]],
+    asked: Sequence[tuple[int, int]],
     horizon: int,
     level: float,
     severity: Level = "onset",
 ) -> pd.DataFrame:
-    """One row per pair and year ahead; columns as `forecast.risk` documents them."""
+    """One row per pair, as it was asked, and year ahead; columns as `forecast.risk` has them."""
+    pairs = [_in_order(pair) for pair in asked]
     at = np.array([outlook.position.get(pair, -1) for pair in pairs], dtype=np.int64)
     stratum = [
         outlook.stratum_without_row(pair) if row < 0 else str(outlook.stratum[row])
@@ -59,8 +60,8 @@ def risk_table(
             draws = ladder_draws(outlook, pairs[i], stratum[i], h + 1)[2]
             fights[:, i, h] = estimates(fighting_draws(outlook, pairs[i], draws)[0], level)
     count = np.arange(1, horizon + 1)
-    codes = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    names = np.array([[outlook.label(x), outlook.label(y)] for x, y in pairs]).reshape(-1, 2)
+    codes = np.array(asked, dtype=np.int64).reshape(-1, 2)
+    names = np.array([[outlook.label(x), outlook.label(y)] for x, y in asked]).reshape(-1, 2)
 
     def each(values: Any) -> Any:
         return np.repeat(values, horizon)
@@ -122,15 +123,20 @@ def _numbers(
     return found
 
 
+def _in_order(pair: tuple[int, int]) -> tuple[int, int]:
+    return min(pair), max(pair)
+
+
 def risk_answer(
     outlook: Outlook,
-    pair: tuple[int, int],
+    asked: tuple[int, int],
     horizon: int,
     level: float,
     record: CalibrationRecord | None,
     severity: Level = "onset",
 ) -> Risk:
-    """Everything about one pair: the fields of `forecast.risk.Risk`."""
+    """Everything about one pair as it was asked: the fields of `forecast.risk.Risk`."""
+    pair = _in_order(asked)
     row, fit = outlook.position.get(pair), outlook.fit
     stratum = outlook.stratum_without_row(pair) if row is None else str(outlook.stratum[row])
     base = outlook.base_rates[horizon][stratum]
@@ -150,10 +156,10 @@ def risk_answer(
         base_width = outlook.base_width(horizon, stratum) * base_rate / base.rate
     numbers = (told["probability"], told["lower"], told["upper"])
     return Risk(
-        state_a=outlook.label(pair[0]),
-        state_b=outlook.label(pair[1]),
-        ccode_a=pair[0],
-        ccode_b=pair[1],
+        state_a=outlook.label(asked[0]),
+        state_b=outlook.label(asked[1]),
+        ccode_a=asked[0],
+        ccode_b=asked[1],
         status=status,
         under_way=(
             _under_way(outlook, pair, horizon, level, rises) if status == UNDER_WAY else None

@@ -75,7 +75,8 @@ def risk(
     fit : Fit
         Fit of a dyad-year model.
     a, b : str or int, or sequences of them
-        The two states by name, ISO3 or COW abbreviation, or COW number, in either order.
+        The two states, in either order, which the answer keeps: each by name (in use, official or
+        foreign), ISO or COW code (docs/panels.md, Names of states).
         Sequences of equal length ask about many pairs at once; None for both asks about every
         dyad of the population. With ``how="any"`` each is a side: a state, a set of states (such
         as `forecast.members` gives) or an alliance by name; no `b` stands for every other state,
@@ -155,11 +156,11 @@ def risk(
         )
     if isinstance(a, str | int) and isinstance(b, str | int):
         record = _record(fit, evidence)
-        return risk_answer(outlook, outlook.pair(a, b), horizon, level, record, severity)
+        pair = outlook.pairs([a], [b])[0]
+        return risk_answer(outlook, pair, horizon, level, record, severity)
     if isinstance(a, str | int) or isinstance(b, str | int) or len(a) != len(b):
         raise ArgumentError("Give two states, or two sequences of states of equal length.")
-    pairs = [outlook.pair(x, y) for x, y in zip(a, b, strict=True)]
-    return risk_table(outlook, pairs, horizon, level, severity)
+    return risk_table(outlook, outlook.pairs(a, b), horizon, level, severity)
 
 
 def risk_of_sides(
@@ -235,15 +236,16 @@ def _check_states(
     """Refuse names that nobody has before anything is simulated."""
     from forecast.risk.sets import side_codes
     from forecast.simulation.paired import origin_of, tables_of
-    from forecast.sources.codes import resolve_state
+    from forecast.sources.codes import resolve_states
 
     tables, year = tables_of(fit), origin_of(fit)
+    given: list[State] = []
     for name, side in (("a", a), ("b", b)):
         if how == "any" and side is not None:
             side_codes(tables, year, side, name)
         elif side is not None:
-            for state in [side] if isinstance(side, str | int) else side:
-                resolve_state(tables, state, year=year)
+            given += [side] if isinstance(side, str | int) else side
+    resolve_states(tables, given, year=year, note=False)
 
 
 def _outlook(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -19,23 +19,26 @@ from forecast.simulation.dynamics import STATUSES
 from forecast.simulation.joint import any_begins
 from forecast.simulation.levels import LEVELS, Level
 from forecast.sources.codes import (
-    ALIASES,
-    ALLIANCE_ALIASES,
+    alliance_named,
     alliance_of,
     find_alliance,
     member_codes,
     resolve_state,
+    resolve_states,
+    state_index,
+    state_label,
 )
 from forecast.text import percentage, percentage_interval, rounding_step
 
 if TYPE_CHECKING:
     from forecast.sources.tables import Tables
 
-__all__ = ["any_answer", "side_codes"]
+__all__ = ["any_answer", "pairs_between", "side_codes", "worlds_of"]
 
 State = str | int
 Side = State | Iterable[State]
 Pair = tuple[int, int]
+Codes = tuple[int, ...]
 #: Years of the record that are told beside an answer, and names that a side is written out with.
 _BEFORE, _NAMES = 20, 4
 #: COW numbers are below it.
@@ -60,14 +63,14 @@ def any_answer(
     """
     one = side_codes(outlook.tables, outlook.origin, a, "a")
     other = None if b is None else side_codes(outlook.tables, outlook.origin, b, "b")
-    pairs = _pairs(outlook, one, other)
-    draws, independent, number, own = _worlds(outlook, pairs, horizon, level, severity)
+    pairs = pairs_between(outlook, one, other)
+    draws, independent, number, own = worlds_of(outlook, pairs, horizon, level, severity)
     probability, lower, upper = estimates(draws, level).tolist()
     distribution = _distribution(number, probability)
     reached, tail = np.cumsum(distribution), (1.0 - level) / 2.0
     step = rounding_step(probability, [upper - lower] if has_record else [])
     fit = outlook.fit
-    opposite = {s for pair in pairs for s in pair} - one if other is None else other
+    opposite = tuple(sorted({s for p in pairs for s in p} - {*one})) if other is None else other
     return SetRisk(
         side_a=_words(outlook, one),
         side_b="any other state" if other is None else _words(outlook, other),
@@ -113,7 +116,7 @@ def any_answer(
     )
 
 
-def _worlds(
+def worlds_of(
     outlook: Outlook, pairs: list[Pair], horizon: int, level: float, severity: Level
 ) -> tuple[npt.NDArray[np.float64], float, npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """What the simulated worlds say of a set of pairs.
@@ -147,53 +150,69 @@ def _worlds(
     return within(joint.weight), independent, number, own
 
 
-def side_codes(tables: Tables, year: int, side: Side, name: str) -> frozenset[int]:
-    """COW numbers of a side: a state, an alliance by name, or a set of states."""
+def side_codes(tables: Tables, year: int, side: Side, name: str) -> Codes:
+    """COW numbers of a side as it was given: a state, an alliance by name, or several states."""
     if isinstance(side, str):
-        try:
-            return frozenset([resolve_state(tables, side, year=year)])
-        except UnknownNameError:
-            alliance = _alliance(tables, side)
-        codes = member_codes(tables, str(alliance["alliance_id"]), year)
-        if not codes:
+        alliance = alliance_named(tables, side)
+        if alliance is None:
+            return (_state(tables, side, year),)
+        if state_index(tables).knows(side):
+            state = state_label(tables, resolve_state(tables, side, year=year), year=year)
+            raise ArgumentError(
+                f"{name}={side!r} is ambiguous: a code of {state}, and the alliance {alliance!r}."
+                " Write the name in full."
+            )
+        row = find_alliance(tables.alliances, side)
+        members = member_codes(tables, str(row["alliance_id"]), year)
+        if not members:
             raise ArgumentError(
                 f"{name}={side!r}: the alliance had no members on 31 December {year}; give the"
                 " states, for instance forecast.members(…, year)."
             )
-        return codes
-    if isinstance(side, int):
-        return frozenset([resolve_state(tables, side, year=year)])
+        return tuple(sorted(members))
+    if isinstance(side, int | np.integer):
+        return (resolve_state(tables, int(side), year=year),)
     if not isinstance(side, Iterable):
         raise ArgumentError(
             f"{name}={side!r}: expected a state, an alliance or a set of states, found"
             f" {type(side).__name__}."
         )
-    found = frozenset(resolve_state(tables, state, year=year) for state in side)
-    if not found:
+    # A set has no order of its own: that of the numbers, the same in every process.
+    given = sorted(side, key=str) if isinstance(side, Set) else list(side)
+    codes = resolve_states(tables, given, year=year)
+    if not codes:
         raise ArgumentError(f"{name} is an empty set; expected at least one state.")
-    return found
+    return tuple(sorted(codes) if isinstance(side, Set) else dict.fromkeys(codes))
 
 
-def _alliance(tables: Tables, name: str) -> pd.Series:
-    """Row of the alliance of a name that is no state's."""
-    alliances, states = tables.alliances, tables.states
+def _state(tables: Tables, name: str, year: int) -> int:
     try:
-        return find_alliance(alliances, name)
+        return resolve_state(tables, name, year=year)
     except UnknownNameError as error:
-        names = [*states["name"], *states["iso3"].dropna(), *states["abbrev"]]
-        names += [*alliances["short_name"], *ALIASES, *ALLIANCE_ALIASES]
-        raise UnknownNameError("state or alliance", name, names) from error
+        if error.suggestion is not None or "Did you mean" in str(error):
+            raise
+        try:
+            find_alliance(tables.alliances, name)
+        except UnknownNameError as other:
+            near = () if other.suggestion is None else (other.suggestion,)
+            raise UnknownNameError("state or alliance", name, near) from error
+        raise
 
 
-def _pairs(outlook: Outlook, one: frozenset[int], other: frozenset[int] | None) -> list[Pair]:
-    """Pairs with a state of each side, smaller COW number first, in order."""
+def pairs_between(outlook: Outlook, one: Codes, other: Codes | None) -> list[Pair]:
+    """Pairs with a state of each side, that of the first side first, by COW number."""
     if other is None:
         states = outlook.tables.states
         year = outlook.origin
         last = pd.Timestamp(year=year, month=12, day=31)
         there = (states["start"].dt.year <= year) & (states["end"].isna() | (states["end"] >= last))
-        other = frozenset(int(code) for code in states.loc[there, "ccode"])
-    pairs = sorted({(min(x, y), max(x, y)) for x, y in product(one, other) if x != y})
+        other = tuple(int(code) for code in states.loc[there, "ccode"])
+    found: dict[Pair, Pair] = {}
+    for x, y in product(one, other):
+        if x != y:
+            found.setdefault((min(x, y), max(x, y)), (x, y))
+    # By number, whatever the order asked: the random numbers of a pair are the same.
+    pairs = [found[pair] for pair in sorted(found)]
     if not pairs:
         raise ArgumentError(f"Both sides are {_words(outlook, one)} alone; pairs need two states.")
     return pairs
@@ -210,18 +229,18 @@ def _distribution(number: npt.NDArray[np.integer], probability: float) -> npt.ND
 
 
 def _names(outlook: Outlook, codes: Iterable[int]) -> tuple[str, ...]:
-    return tuple(outlook.label(code) for code in sorted(codes))
+    return tuple(outlook.label(code) for code in codes)
 
 
 def _pair_words(outlook: Outlook, pair: Pair) -> str:
     return "–".join(outlook.label(code) for code in pair)
 
 
-def _words(outlook: Outlook, codes: frozenset[int]) -> str:
+def _words(outlook: Outlook, codes: Codes) -> str:
     """A side in words: its state, the alliance that it is, its states, or how many they are."""
     if len(codes) == 1:
         return outlook.label(next(iter(codes)))
-    if name := alliance_of(outlook.tables, codes, outlook.origin):
+    if name := alliance_of(outlook.tables, frozenset(codes), outlook.origin):
         return f"{name} ({len(codes)} states)"
     names = _names(outlook, codes)
     if len(names) <= _NAMES:

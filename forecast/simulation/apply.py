@@ -11,7 +11,7 @@ import pandas as pd
 
 from forecast.errors import ArgumentError, DataError
 from forecast.simulation.scenario import Edit, Scenario
-from forecast.sources.codes import find_alliance, resolve_state
+from forecast.sources.codes import find_alliance, resolve_states
 from forecast.sources.tables import OBLIGATIONS, Tables
 
 __all__ = ["apply_scenario"]
@@ -38,12 +38,10 @@ def apply_scenario(
                 f" {first_year}–{last_year}. The data end with {first_year - 1}; a scenario"
                 " changes the future, not the record."
             )
-        codes: list[int] = []
-        for state in edit.states:
-            code = resolve_state(tables, state, year=first_year - 1)
-            if code in codes:
+        codes = resolve_states(tables, edit.states, year=first_year - 1)
+        for at, state in enumerate(edit.states):
+            if codes[at] in codes[:at]:
                 raise ArgumentError(f"{place}: {state!r} is named twice.")
-            codes.append(code)
         if edit.action == "form":
             alliances, members = _form(alliances, members, edit, codes, place)
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +42,7 @@ __all__ = [
     "CAPABILITY_PATHS",
     "CAUTION",
     "StatusQuo",
+    "changed_world",
     "check_span",
     "origin_of",
     "record_of",
@@ -89,6 +90,29 @@ def status_quo(fit: Fit, *, horizon: int, draws: int | None, seed: int) -> Statu
     paths = simulate_paths(fit, future, record, coefficients, endings, seed=seed)
     severity = Severity(tables, origin=origin, draws=coefficients.draws, seed=seed)
     return StatusQuo(paths, future, record, endings, severity, seed)
+
+
+def changed_world(fit: Fit, scenario: Scenario, now: StatusQuo) -> StatusQuo:
+    """The same as `now` under a scenario, with its random numbers and all draws kept.
+
+    An edit that makes a feature missing that the model may not miss is an `ArgumentError`.
+    """
+    origin, horizon, rows = now.future.origin, len(now.paths.annual), now.future.rows
+    require_room(fit, horizon=horizon, draws=now.endings.draws, worlds=2)
+    years = {"first_year": origin + 1, "last_year": origin + horizon}
+    future = prepare_future(
+        fit, apply_scenario(tables_of(fit), scenario, **years), rows=rows,
+        origin=origin, horizon=horizon, paths=CAPABILITY_PATHS, seed=now.seed,
+    )  # fmt: skip
+    if missing := int((~future.complete).sum()):
+        raise ArgumentError(f"{scenario.name!r} makes a feature missing of {missing} pairs.")
+    edited = edited_pairs(now.future, future, now.record)
+    coefficients = Coefficients(fit, draws=now.endings.draws, seed=now.seed)
+    paths = simulate_paths(
+        fit, future, now.record, coefficients, now.endings,
+        seed=now.seed, same=(now.paths, same_years(edited)),
+    )  # fmt: skip
+    return replace(now, paths=paths, future=future)
 
 
 def tables_of(fit: Fit) -> Tables:

@@ -19,7 +19,7 @@ from forecast.errors import (
     UnknownNameError,
     nearest,
 )
-from forecast.sources.codes import resolve_state
+from forecast.sources.codes import resolve_states, state_index
 from forecast.sources.gw import NO_STATE, to_cow_codes
 from forecast.sources.tables import Tables
 
@@ -30,7 +30,7 @@ __all__ = [
 
 IntArray = npt.NDArray[np.int64]
 #: In which code states are given; "labels" are none of ours.
-Codes = Literal["auto", "cow", "gw", "names", "labels"]
+Codes = Literal["auto", "cow", "gw", "iso", "names", "labels"]
 
 #: Members of the COW system that left it before 1946, where the embedded data begin.
 _LEFT: Mapping[int, str] = {
@@ -164,8 +164,10 @@ def state_columns(
 
     ``auto``: numbers are COW numbers if all are known as such (Gleditsch–Ward numbers if the
     columns are called so), text is names, ISO codes or COW letters if all are known; columns of
-    which none is known are labels. Anything between is an error, never a guess. With `gaps` a
-    state that was not a member in the year of its row, and one that is missing, are `NO_STATE`.
+    which none is known are labels. Anything between is an error, never a guess, and so are letters
+    that two systems give to two states where no others tell which is meant. ``cow`` and ``gw`` are
+    numbers or letters of the one system. With `gaps` a state that was not a member in the year of
+    its row, and one that is missing, are `NO_STATE`.
 
     Raises
     ------
@@ -186,26 +188,24 @@ def state_columns(
     numbers = [_numbers(column) for column in columns]
     if codes == "auto":
         codes = _guess(frame, names, columns, numbers, tables)
+        if codes == "cow":
+            _refuse_gw(frame, names, numbers, years, tables)
     if codes == "labels":
         return _labelled(columns)
     known = {**_LEFT, **_named(tables)}
+    read = _Names(tables, columns, codes)
     found: list[IntArray] = []
     for name, column, number in zip(names, columns, numbers, strict=True):
-        if codes == "names":
-            found.append(_resolved(frame, name, column, years, tables, gaps=gaps))
-            continue
-        if number is None:
-            row = int(np.flatnonzero(pd.to_numeric(column, errors="coerce").isna())[0])
-            raise DataError(
-                f"column {name!r}, {place_of(frame, row)}: found {_plain(column.iloc[row])!r}, "
-                f"expected a {codes.upper()} number (codes={codes!r})."
-            )
-        found.append(to_cow_codes(number, years) if codes == "gw" else number)
+        if number is None or codes in ("names", "iso"):
+            found.append(read(frame, name, column, years, gaps=gaps))
+        else:
+            found.append(to_cow_codes(number, years) if codes == "gw" else number)
         if codes == "gw" and not gaps and (none := found[-1] == NO_STATE).any():
             row = int(np.flatnonzero(none)[0])
             raise DataError(
-                f"column {name!r}, {place_of(frame, row)}: the Gleditsch–Ward number {number[row]} "
-                f"has no COW number in {years[row]}; take such rows out, or say codes='labels'."
+                f"column {name!r}, {place_of(frame, row)}: the Gleditsch–Ward number"
+                f" {_plain(column.iloc[row])} has no COW number in {years[row]}; take such rows"
+                " out, or say codes='labels'."
             )
     used = np.unique(np.concatenate([np.unique(each) for each in found])).tolist()
     if not gaps and used and not 0 < used[0] <= used[-1] <= _MOST:
@@ -262,7 +262,7 @@ def _guess(
     row = int(np.flatnonzero(~known[at])[0])
     value, share = _plain(columns[at].iloc[row]), float(np.mean([k.mean() for k in known]))
     try:
-        resolve_state(tables, value, year=tables.coverage["states"].last)
+        resolve_states(tables, [value], year=tables.coverage["states"].last, note=False)
         why = ""
     except (UnknownNameError, ArgumentError) as error:
         why = str(error)
@@ -274,10 +274,35 @@ def _guess(
     )  # fmt: skip
 
 
+def _refuse_gw(
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    numbers: Sequence[IntArray | None],
+    years: IntArray,
+    tables: Tables,
+) -> None:
+    """Ask where numbers are nobody's in COW in their year and a member's in Gleditsch–Ward."""
+    index = state_index(tables)
+    for name, number in zip(names, numbers, strict=True):
+        if number is None:
+            continue
+        other = to_cow_codes(number, years)
+        for row in np.flatnonzero((other != number) & (other != NO_STATE)).tolist():
+            code, year = int(number[row]), int(years[row])
+            if code not in index.spells or index.present([code], year):
+                continue
+            if int(other[row]) in index.spells and index.present([int(other[row])], year):
+                raise DataError(
+                    f"column {name!r}, {place_of(frame, row)}: {code} is no COW number of {year};"
+                    f" as a Gleditsch–Ward number it is {index.call(int(other[row]), year)}. Say"
+                    " codes='gw' if all of them are such numbers, 'cow' to take them as they are."
+                )
+
+
 def _is_known(value: Any, tables: Tables) -> bool:
-    """Whether a name or letters have ever been those of a state."""
+    """Whether a name or letters have ever been those of a state, or are of a place that is none."""
     try:
-        resolve_state(tables, value, year=tables.coverage["states"].last)
+        state_index(tables).resolve([value], tables.coverage["states"].last, note=False)
     except UnknownNameError:
         return False
     except ArgumentError:
@@ -285,35 +310,50 @@ def _is_known(value: Any, tables: Tables) -> bool:
     return True
 
 
-def _resolved(
-    frame: pd.DataFrame,
-    name: str,
-    column: pd.Series,
-    years: IntArray,
-    tables: Tables,
-    *,
-    gaps: bool,
-) -> IntArray:
-    """COW numbers of a column of names or letters: each name once a year."""
-    place, values = pd.factorize(column)  # -1 where missing
-    key, first, back = np.unique(
-        place.astype(np.int64) * 10_000 + years, return_index=True, return_inverse=True
-    )
-    found = np.full(key.shape, NO_STATE, dtype=np.int64)
-    for i, row in enumerate(first.tolist()):
-        if place[row] < 0 or (gaps and years[row] == 0):
-            continue
-        try:
-            found[i] = resolve_state(tables, _plain(values[place[row]]), year=int(years[row]))
-        except NotAMemberError as error:
-            if not gaps:
-                raise DataError(
-                    f"column {name!r}, {place_of(frame, row)}: {error} Data that go further back "
-                    "(data='historical') may know it; codes='labels' takes states as labels."
-                ) from None
-        except (UnknownNameError, ArgumentError) as error:
-            raise DataError(f"column {name!r}, {place_of(frame, row)}: {error}") from None
-    return found[back]
+class _Names:
+    """COW numbers of columns of names or letters: each name once a year."""
+
+    def __init__(self, tables: Tables, columns: Sequence[pd.Series], codes: Codes) -> None:
+        self.tables, self.index = tables, state_index(tables)
+        self.prefix = "" if codes in ("auto", "names") else f"{codes}:"
+        texts = {v for c in columns for v in c.dropna().unique().tolist() if isinstance(v, str)}
+        self.system, self.told = self.index.letters(texts)
+        self.told |= bool(self.prefix)
+
+    def __call__(
+        self, frame: pd.DataFrame, name: str, column: pd.Series, years: IntArray, *, gaps: bool
+    ) -> IntArray:
+        place, values = pd.factorize(column)  # -1 where missing
+        key, first, back = np.unique(
+            place.astype(np.int64) * 10_000 + years, return_index=True, return_inverse=True
+        )
+        found = np.full(key.shape, NO_STATE, dtype=np.int64)
+        for i, row in enumerate(first.tolist()):
+            if place[row] < 0 or (gaps and years[row] == 0):
+                continue
+            try:
+                found[i] = self._code(_plain(values[place[row]]), int(years[row]))
+            except NotAMemberError as error:
+                if not gaps:
+                    raise DataError(
+                        f"column {name!r}, {place_of(frame, row)}: {error} Data that go further"
+                        " back (data='historical') may know it; codes='labels' takes states as"
+                        " labels."
+                    ) from None
+            except (UnknownNameError, ArgumentError) as error:
+                raise DataError(f"column {name!r}, {place_of(frame, row)}: {error}") from None
+        return found[back]
+
+    def _code(self, given: Any, year: int) -> int:
+        if self.prefix:
+            return resolve_states(self.tables, [f"{self.prefix}{given}"], year=year)[0]
+        if not self.told and isinstance(given, str) and (both := self.index.colliding(given, year)):
+            iso, cow = (self.index.call(code, year) for code in both)
+            raise ArgumentError(
+                f"{given!r} is {iso} in ISO 3166 and {cow} as a COW abbreviation, and no other"
+                " letters of the columns tell which: say codes='iso' or codes='cow'."
+            )
+        return self.index.resolve([given], year, note=False, system=self.system)[0]
 
 
 def _labelled(columns: Sequence[pd.Series]) -> StateColumns:

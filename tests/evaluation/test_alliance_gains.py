@@ -157,10 +157,11 @@ def test_figures(gains):
     assert len(second.get_yticklabels()) == 4 and len(third.get_yticklabels()) == 3
     slopes = pd.DataFrame(
         {"term": ["own_expansion", "own_expansion", "defense_pact", "defense_pact"],
-         "family": ["expansion"] * 2 + ["deterrence"] * 2, "years": ["1946–1989", "1990–"] * 2,
+         "family": ["expansion"] * 2 + ["deterrence"] * 2, "era": ["a", "b"] * 2,
+         "years": ["1946–1989", "1990–"] * 2,
          "mean": [0.1, 0.2, -0.3, -0.2], "lower": -0.5, "upper": 0.5, "level": 0.9}
     )  # fmt: skip
-    axes = plot.slopes(slopes).axes[0]
+    axes = plot.slopes(slopes)
     labels = [t.get_text() for t in axes.get_yticklabels()]
     assert labels == ["expansion", "own expansion", "deterrence", "defence pact"]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import norm
@@ -108,7 +108,7 @@ def test_every_check_runs_and_is_reproducible(fitted):
         assert json.dumps(one.to_dict(), allow_nan=False)
         assert one.to_dict()["name"] == one.name
         if one.shown is not None:
-            assert isinstance(plot.check(one), Figure)
+            assert isinstance(plot.check(one), Axes)
     by_name = {r.name: r for r in results}
     assert by_name["diagnostics"].passed == fitted.gate().passed
     assert by_name["prior_predictive"].passed

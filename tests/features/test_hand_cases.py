@@ -343,6 +343,28 @@ def test_geography_and_power():
     assert isnan(value(world, "joint_capability", 1995, 1, 1))
 
 
+def test_capability_growth():
+    world = Story(
+        (1990, 2000), {1: 0.4, 2: (0.1, 1993, 9999)}, capability={(1, 1995): 0.2, (1, 1998): 0.1}
+    ).world()
+    grown = "capability_growth"
+    assert value(world, grown, 1995, 1, window=5) == pytest.approx(log(0.2 / 0.4))
+    assert value(world, grown, 1998, 1, window=3) == pytest.approx(log(0.1 / 0.2))
+    assert value(world, grown, 2000, 1, window=5) == pytest.approx(log(0.4 / 0.2))
+    assert isnan(value(world, grown, 1995, 1, window=6))  # before the record
+    assert isnan(value(world, grown, 1997, 2, window=5))  # not a state then
+    assert value(world, grown, 1998, 2, window=5) == 0
+
+
+def test_capability_growth_goes_on_under_another_code():
+    """Germany (255) follows the Federal Republic (260) in 1990, whose past is its own."""
+    world = Story(
+        (1985, 1995), {260: (0.04, 1955, 1990), 265: (0.01, 1954, 1990), 255: (0.05, 1990, 9999)}
+    ).world()
+    assert value(world, "capability_growth", 1993, 255, window=5) == pytest.approx(log(0.05 / 0.04))
+    assert value(world, "capability_growth", 1995, 255, window=5) == 0
+
+
 def test_history():
     states = {1: 0.1, 2: 0.1, 3: (0.1, 1992, 9999), 4: 0.1}
     disputes = [(1, 2, 1991, 1993), (1, 2, 1996, 1996), (2, 4, 1996, 1997)]

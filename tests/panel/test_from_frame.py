@@ -51,8 +51,8 @@ def test_long_rows_with_their_columns_and_names():
 @pytest.mark.parametrize(
     ("codes", "a", "b"),
     [
-        ("auto", ["USA", "USA", "Russia", "Soviet Union"], ["GBR", "UKG", "us", "China"]),
-        ("names", ["USA", "USA", "Russia", "Soviet Union"], ["GBR", "UKG", "us", "China"]),
+        ("auto", ["USA", "USA", "Russia", "RU"], ["GBR", "UKG", "us", "Chine"]),
+        ("names", ["USA", "USA", "Russia", "RU"], ["GBR", "UKG", "us", "Chine"]),
         ("auto", ["2", "2", "365", "365"], [200.0, 200.0, 2.0, 710.0]),
         ("gw", [2, 2, 365, 365], [200, 200, 2, 710]),
     ],
@@ -68,7 +68,7 @@ def test_codes_are_of_the_year():
     rows = {"gwcode1": [260, 260], "gwcode2": [2, 2], "year": [1985, 1995], "outcome": [0, 1]}
     frame = fc.panel_from_frame(pd.DataFrame(rows)).to_dataframe()
     assert frame["ccode_a"].tolist() == [260, 255]
-    named = pd.DataFrame(rows | {"gwcode1": "Germany"}).rename(columns={"gwcode1": "a"})
+    named = pd.DataFrame(rows | {"gwcode1": "DEU"}).rename(columns={"gwcode1": "a"})
     frame = fc.panel_from_frame(named, a="a", b="gwcode2", codes="names").to_dataframe()
     assert frame["ccode_a"].tolist() == [260, 255]
 
@@ -91,7 +91,7 @@ def test_labels_are_labels():
 def test_some_known_and_some_not_is_never_guessed():
     with pytest.raises(UnknownNameError, match=r"'ccode1', row 2 \(index 'k'\).*9999.*codes='cow'"):
         fc.panel_from_frame(ROWS.assign(ccode1=[2, 2, 9999, 365]), outcome="mid")
-    with pytest.raises(UnknownNameError, match=r"'Rusia'.*Did you mean 'russia'"):
+    with pytest.raises(UnknownNameError, match=r"'Rusia'.*Did you mean 'Russia'"):
         names = {"ccode1": ["USA", "USA", "Rusia", "Russia"], "ccode2": ["GBR"] * 4}
         fc.panel_from_frame(ROWS.assign(**names), outcome="mid")
     kept = fc.panel_from_frame(ROWS.assign(ccode1=[2, 2, 9999, 365]), outcome="mid", codes="cow")
@@ -151,7 +151,7 @@ def test_keys_in_the_index():
         ({}, {"year": "jahr"}, "year='jahr'.*it has ccode1, ccode2, year"),
         ({}, {"a": "ccode1"}, "has two states; give both"),
         ({}, {"unit": "dispute-dyad"}, "a frame may be of dyad-year, directed-dyad-year"),
-        ({}, {"codes": "iso"}, "codes='iso': expected one of auto, cow"),
+        ({}, {"codes": "un"}, "codes='un': expected one of auto, cow"),
         ({}, {"lead": 1.5}, "lead=1.5: expected whole years"),
         ({}, {"data": 7}, "data: found 7 of type int, expected 'embedded'"),
         ({"ccode1": [2, 2, 10**9, 365]}, {"codes": "cow"}, "state 1000000000: expected a number"),

@@ -8,8 +8,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from support.findings import make_backtest, make_checks, make_fit, make_risks, make_simulation
 
 import forecast as fc
@@ -18,7 +18,6 @@ from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.yearly_counts import ladder_table
 from forecast.plot.intervals import BLUE, Picture, new_axes, themed_svg
 from forecast.plot.world import EXTENTS, geometry, rings
-from forecast.report.model import term_table
 
 EDITS = ("ARV leave North Pact on 2011-01-01",)
 
@@ -49,12 +48,11 @@ def test_intervals_draw_finite_rows_only_and_fill_what_is_clear() -> None:
             "upper": [2.0, np.nan, 1.0, -2.0],
         }
     )
-    figure = fc.plot.intervals(table, axis="points")
-    (ax,) = figure.axes
+    ax = fc.plot.intervals(table, axis="points")
     assert labels(ax) == ["a", "b", "c", "d"] and ax.get_xlabel() == "points"
     assert sorted(dots(ax)) == [(-3.0, 3.0, BLUE), (0.2, 2.0, "#ffffff"), (1.0, 0.0, BLUE)]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # from the top down
-    (ax,) = plot.intervals(table, reference=None).axes
+    ax = plot.intervals(table, reference=None)
     assert {face for *_, face in dots(ax)} == {BLUE}
 
 
@@ -64,7 +62,7 @@ def test_headings_head_their_rows_and_series_share_a_line() -> None:
          "value": 1.0, "lower": 0.5, "upper": 2.0, "mark": 1.5, "back_lower": 0.1,
          "back_upper": 3.0}
     )  # fmt: skip
-    (ax,) = plot.intervals(table, log=True, reference=1.0).axes
+    ax = plot.intervals(table, log=True, reference=1.0)
     assert labels(ax) == ["x", "a", "y", "a"]
     assert [t.get_fontweight() for t in ax.get_yticklabels()] == ["bold", "normal"] * 2
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["old", "new"]
@@ -74,9 +72,9 @@ def test_headings_head_their_rows_and_series_share_a_line() -> None:
 
 def test_a_figure_is_drawn_where_it_is_asked_for_and_shown_by_a_notebook(record) -> None:
     (ax,) = new_axes(1, 1, (4.0, 3.0))
-    figure = plot.murphy(record.murphy, ax=ax)
-    assert figure is ax.figure and len(figure.axes) == 1
-    assert isinstance(figure, Picture) and figure._repr_png_()[:4] == b"\x89PNG"
+    assert plot.murphy(record.murphy, ax=ax) is ax
+    assert len(ax.figure.axes) == 1 and isinstance(ax.figure, Picture)
+    assert ax._repr_png_()[:4] == b"\x89PNG"  # the figure that it is in
 
 
 # Calibration ------------------------------------------------------------------------------------
@@ -84,13 +82,13 @@ def test_a_figure_is_drawn_where_it_is_asked_for_and_shown_by_a_notebook(record)
 
 def test_reliability_shows_curve_band_and_bands_that_are_not_empty(record) -> None:
     curve, bands = record.reliability.curve, record.bands[record.bands["stratum"] == "all"]
-    (ax,) = plot.reliability(curve, record.bands, level=record.level).axes
+    ax = plot.reliability(record)
     assert ax.get_xscale() == ax.get_yscale() == "log"
     np.testing.assert_allclose(ax.lines[1].get_xdata(), np.sort(curve["forecast"]))
     (bars,) = (c for c in ax.containers if hasattr(c, "has_yerr"))
     assert len(bars[0].get_xdata()) == (bands["rows"] >= 20).sum() > 3
     assert "95% consistency band" in [t.get_text() for t in ax.get_legend().get_texts()]
-    (ax,) = plot.reliability(curve, level=record.level).axes
+    ax = plot.reliability(record.reliability)
     assert len(ax.get_legend().get_texts()) == 2
 
 
@@ -112,15 +110,15 @@ def test_the_sheet_of_a_record_shows_what_the_tables_hold(record) -> None:
 
 
 def test_murphy_without_climatology_has_one_curve(record) -> None:
-    assert len(plot.murphy(record.murphy).axes[0].lines) == 2
+    assert len(plot.murphy(record.murphy).lines) == 2
     alone = record.murphy.drop(columns=["reference", "skill"])
-    (ax,) = plot.murphy(alone).axes
+    ax = plot.murphy(alone)
     assert [line.get_label() for line in ax.lines] == ["this model"]
 
 
 def test_years_outside_of_the_band_are_named(record) -> None:
     counts = record.counts.assign(pit=[0.99, 0.98, 0.97, 0.96, 0.955])
-    named = [t.get_text() for t in plot.pit(counts, level=0.95).axes[0].texts]
+    named = [t.get_text() for t in plot.pit(counts, level=0.95).texts]
     assert named == ["2010", "2009", "2008", "2007"]  # the largest of five may be so large
 
 
@@ -131,7 +129,7 @@ def test_the_ladder_shows_observed_and_expected(record) -> None:
         rows[name] = 0.2 / (k + 1)
         rows[f"is_{name}"] = (rng.random(400) < 0.2 / (k + 1)).astype(float)
     table = ladder_table(rows, level=0.9)
-    (ax,) = plot.ladder(table, level=0.9).axes
+    ax = plot.ladder(table, level=0.9)
     assert labels(ax)[:5] == [
         "All pairs", "any conflict", "a death or more", "more than 25 deaths",
         "1,000 deaths or more",
@@ -143,7 +141,7 @@ def test_the_ladder_shows_observed_and_expected(record) -> None:
 
 def test_checks_have_their_figures_or_say_that_they_have_none() -> None:
     first, predictive, unjudged = make_checks()
-    (ax,) = plot.check(predictive).axes
+    ax = plot.check(predictive)
     assert labels(ax) == ["onsets a year", "share without"]
     for one in (first, unjudged):
         with pytest.raises(ArgumentError, match="has no figure"):
@@ -155,7 +153,7 @@ def test_checks_have_their_figures_or_say_that_they_have_none() -> None:
 
 def test_differences_are_of_all_pairs_and_then_by_peace() -> None:
     table = make_backtest().differences
-    (ax,) = plot.differences(table, method=str.upper).axes
+    ax = plot.differences(table, method=str.upper)
     assert labels(ax)[0] == "All pairs" and labels(ax)[1].startswith("against DYAD_ONSET")
     assert any(text.startswith("Peace ") for text in labels(ax))
     own = table[(table["score"] == "log_loss") & table["kind"].isin(["all", "peace"])]
@@ -163,8 +161,10 @@ def test_differences_are_of_all_pairs_and_then_by_peace() -> None:
 
 
 def test_coefficients_stand_before_their_priors() -> None:
-    table = term_table(make_fit())
-    (ax,) = plot.coefficients(table).axes
+    fit = make_fit()
+    ax = plot.coefficients(fit)
+    table = fit.summary()
+    table = table[table["kind"] == "coefficient"]
     shown = table[~table["column"].str.contains(":") & (table["column"] != "intercept")]
     assert len(dots(ax)) == len(shown)
     assert "own expansion" in " ".join(labels(ax)) or "defence pact" in labels(ax)
@@ -179,12 +179,12 @@ def test_coefficients_stand_before_their_priors() -> None:
 
 def test_a_scenario_shows_named_pairs_and_then_others() -> None:
     result = make_simulation("Arvo leaves", EDITS)
-    (ax,) = plot.scenario(result, named=[10], top=3).axes
+    ax = plot.scenario(result, named=[10], top=3)
     assert labels(ax)[0] == "Pairs with a state named in the edits"
     assert labels(ax)[1] == "Arvo – Bela (92% → 97%)" and len(labels(ax)) == 8
     assert labels(ax)[4] == "Third pairs (spill-overs)"
     assert [x for x, *_ in dots(ax)[:3]] == pytest.approx([5.0] * 3, abs=1e-4)
-    (ax,) = plot.scenario(result, by="state", top=2).axes
+    ax = plot.scenario(result, by="state", top=2)
     assert labels(ax)[0].startswith("Arvo (") and len(labels(ax)) == 2
     with pytest.raises(ArgumentError, match="no scenario"):
         plot.scenario(make_simulation())
@@ -194,7 +194,7 @@ def test_a_scenario_shows_named_pairs_and_then_others() -> None:
 
 def test_risks_stand_beside_their_base_rates() -> None:
     table = make_risks()[:30]
-    (ax,) = plot.risks(table).axes
+    ax = plot.risks(table)
     last = table[table["horizon"] == 5].sort_values("probability", ascending=False)
     (ticks,) = (line for line in ax.lines if line.get_marker() == "|")
     np.testing.assert_allclose(ticks.get_xdata(), 100 * last["base_rate"])
@@ -209,14 +209,13 @@ def test_the_map_has_every_state_and_outlines_the_named(extent: str) -> None:
                      strict=True))  # fmt: skip
     codes |= {10: "FRA", 20: "DEU", 60: "TON"}
     result = result.assign_coords(state_iso3=("state", list(codes.values())))
-    figure = plot.state_map(result, named=[10], extent=extent)
-    ax, bar = figure.axes
+    ax, bar = plot.state_map(result, named=[10], extent=extent).figure.axes
     shapes = [c for c in ax.collections if hasattr(c, "get_paths") and c.get_zorder() in (2, 3)]
     assert len(shapes) == len(geometry()["paths"]) + 1  # and the dots
     widths = [float(c.get_linewidth()[0]) for c in shapes]
     assert widths.count(1.0) == 1
     assert "change in the probability" in bar.get_xlabel() and "2011–2015" in bar.get_xlabel()
-    assert isinstance(plot.state_map(result, world="status_quo"), Figure)
+    assert isinstance(plot.state_map(result, world="status_quo"), Axes)
     with pytest.raises(UnknownNameError, match="europe"):
         plot.state_map(result, extent="europ")
 

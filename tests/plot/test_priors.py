@@ -37,13 +37,12 @@ def test_ends_of_a_term_by_hand() -> None:
 def test_the_same_in_axes_of_ones_own() -> None:
     table = prior_table(spec(), hand_panel(), draws=200, seed=1)
     (ax,) = new_axes(1, 1, (6, 6))
-    figure = plot.prior(table, ax=ax)
-    assert figure is ax.get_figure()
+    assert plot.prior(table, ax=ax) is ax
     shown = [text.get_text() for text in ax.get_yticklabels()]
     assert shown[:2] == ["all rows", "base rate"]
     assert "before the fit" in ax.get_xlabel().replace("\n", " ")
     again = plot.prior(spec(), hand_panel(), draws=200)
-    assert len(again.axes[0].lines) == len(ax.lines)
+    assert len(again.lines) == len(ax.lines)
 
 
 def test_draws_and_level_are_checked() -> None:

@@ -169,16 +169,19 @@ def test_slopes_by_era_and_by_relevance_are_told_apart() -> None:
         "under_way=0": "under_way=0",
     }
     slopes = pd.DataFrame(
-        [{"term": "pact" if era == "cold_war" else "power", "era": era, "years": years} | numbers
+        [{"term": "pact" if era == "cold_war" else "power", "family": "", "era": era,
+          "years": years} | numbers
          for era, years in levels.items()]
     )  # fmt: skip
-    terms = [{"column": "x", "family": "power", "prior": "", "positive": 1.0} | numbers]
+    terms = [
+        {"name": "x", "column": "x", "family": "power", "prior": "", "positive": 1.0} | numbers
+    ]
     tables = {"terms": pd.DataFrame(terms), "scales": pd.DataFrame(), "slopes": slopes}
     views = model_views(tables)
     assert views["eras"] == {"cold_war": "1946–1989"}
-    (ax,) = plot.slopes(slopes, names=views["eras"]).axes
+    ax = plot.slopes(slopes, names=views["eras"])
     assert [t.get_text() for t in ax.get_yticklabels()] == ["pact"]
-    (ax,) = plot.slopes(slopes, names=views["groups"]).axes
+    ax = plot.slopes(slopes, names=views["groups"])
     assert [t.get_text() for t in ax.get_yticklabels()] == ["power"]
     legend = ax.get_legend()
     assert [t.get_text() for t in legend.get_texts()] == ["politically relevant", "remote"]
