@@ -29,6 +29,7 @@ LINES = 60  # of code, in all cells: a task, not an essay
 SECONDS = 600
 #: What a notebook imports: the library by its public names, and what its readers know.
 IMPORTS = {"forecast", "pandas", "numpy", "xarray", "arviz", "matplotlib", "matplotlib.pyplot"}
+IMPORTS |= {"logging", "warnings"}  # what another library says beside its tables
 
 nbformat = pytest.importorskip("nbformat", reason="the notebooks extra is not installed")
 pytest.importorskip("nbclient", reason="the notebooks extra is not installed")
