@@ -469,6 +469,18 @@ COW_DIFFERS = {
 }
 
 
+#: The treaties of mutual assistance around the Warsaw Pact, of which the embedded data know the
+#: year of the end: ATOP has them to the day on which the next treaty of the two binds, COW to the
+#: end of the pact or of a state.
+WEB = {
+    (str(fact.pact), fact.event, fact.date.year)
+    for fact in case("warsaw-pact-1991").events
+    if fact.event == "ends" and fact.pact != "warsaw-pact"
+}
+ATOP_SAME = {"soviet-czechoslovakia-1970", "soviet-hungary-1967"}
+ATOP_DIFFERS |= {key: "the next treaty" for key in WEB if key[0] not in ATOP_SAME}
+COW_DIFFERS |= dict.fromkeys(WEB, "the end of the pact, or of a state")
+
 ATOP_FIRST, ATOP_LAST = ("yrent", "moent", "dayent"), ("yrexit", "moexit", "dayexit")
 COW_FIRST = ("mem_st_year", "mem_st_month", "mem_st_day")
 COW_LAST = ("mem_end_year", "mem_end_month", "mem_end_day")

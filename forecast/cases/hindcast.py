@@ -82,8 +82,9 @@ def hindcast(
     model : ModelSpec, str or pathlib.Path, optional
         Dyad-year model of onsets; by default that of the data, as in `forecast.fit`.
     population : str
-        Pairs on which it is fitted; ``"all"`` takes a minute or more a question. Pairs that are
-        asked about and are not among them are answered with the rate that is observed.
+        Pairs on which it is fitted; ``"all"`` takes minutes a question. Where a case asks about
+        any other state it is one of these pairs; a pair that is named and is none of them is
+        answered with the rate that is observed.
     draws, seed, level : int, int, float
         Posterior draws, what everything random descends from, probability of the intervals.
     evidence : Backtest or CalibrationRecord, optional
@@ -246,11 +247,14 @@ def _forecast(
     }
     came, happened = views["with"], Happened(tables, *span)
     rows: list[dict[str, Any]] = []
-    for sides in question.about:
+    for sides, label in zip(question.about, question.labels, strict=True):
         one, other = sides_of(case, sides)
         pairs = pairs_between(
             came, tuple(sorted(one)), None if other is None else tuple(sorted(other))
         )
+        if not sides[1]:
+            # Of the hundreds of pairs of all other states the model says nothing apart.
+            pairs = [pair for pair in pairs if pair in came.position] or pairs
         draws = {name: _ladder(view, pairs, horizon, level) for name, view in views.items()}
         outcome, events = happened.pairs(pairs), happened.events(pairs)
         alone = came.position.get(pairs[0]) if len(pairs) == 1 else None
@@ -259,7 +263,7 @@ def _forecast(
                 continue
             row: dict[str, Any] = {
                 "question": question.name, "first_year": span[0], "last_year": span[1],
-                "who": sides_words(case, sides, span[0]), "pairs": len(pairs),
+                "who": label or sides_words(case, sides, span[0]), "pairs": len(pairs),
                 "severity": severity,
             }  # fmt: skip
             each = {name: values[number] for name, values in draws.items()}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from forecast.features.strata import population_words
 from forecast.simulation.levels import SHORT
 from forecast.simulation.paired import CAUTION
 from forecast.text import interval, percent, points, points_interval
@@ -26,10 +27,11 @@ class Hindcast:
     level : float
         Probability of the equal-tailed intervals.
     fits : pandas.DataFrame
-        One row per question: ``question``, ``kind``, ``first_year``, ``last_year``, ``change`` (the facts
-        that are made to happen, or not), ``undone`` (they lie before the forecast, and "without"
-        takes them back), ``edits``, ``acts_from`` (first year whose risks they can move), ``data``,
-        ``model``, ``fit`` (id), ``fitted_first``, ``fitted_last``, ``rows``, ``population``,
+        One row per question: ``question``, ``kind``, ``first_year``, ``last_year``, ``change``
+        (facts that are made to happen, or not), ``undone`` (they lie before the forecast, and
+        "without" takes them back), ``edits``, ``acts_from`` (first year whose risks they can move),
+        ``data``, ``model``, ``fit`` (id), ``fitted_first``, ``fitted_last``, ``rows``,
+        ``population``,
         ``known_to`` (last year of the forecast of which the outcome is on record), ``passed`` (the
         publication gate).
     forecasts : pandas.DataFrame
@@ -130,7 +132,7 @@ def _fitted_words(fitted: dict[str, Any]) -> str:
     text = (
         f"{fitted['question']}: {fitted['model']} fitted on"
         f" {fitted['fitted_first']}–{fitted['fitted_last']} ({fitted['data']} data,"
-        f" {fitted['rows']:,} rows, {str(fitted['population']).replace('_', ' ')}), forecast"
+        f" {fitted['rows']:,} rows: {_rows_words(str(fitted['population']))}), forecast"
         f" {first}–{last}."
     )
     if fitted.get("change"):
@@ -144,6 +146,13 @@ def _fitted_words(fitted: dict[str, Any]) -> str:
     if fitted.get("passed") is False:
         text += " The fit does not pass the publication gate: read it as a sketch."
     return text
+
+
+def _rows_words(population: str) -> str:
+    """Whose rows they are."""
+    if population == "originators":
+        return "months of disputes, of those who began them"
+    return f"{population_words(population)}"
 
 
 def _side_words(part: pd.DataFrame) -> str:

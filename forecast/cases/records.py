@@ -178,6 +178,8 @@ class Question:
     about : tuple of (tuple of str, tuple of str)
         Sides whose pairs are asked about, by COW abbreviation; no second side is every other
         state, the same twice the pairs within.
+    labels : tuple of str
+        What each of these is called; empty: after its states.
     data : str
         Data set that reaches far enough back.
     horizon : int
@@ -196,6 +198,7 @@ class Question:
     name: str
     first_year: int
     about: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    labels: tuple[str, ...]
     data: Literal["embedded", "historical"] = "embedded"
     horizon: int = 5
     change: tuple[str, ...] = ()
@@ -374,12 +377,19 @@ def read_cases() -> dict[str, Case]:
 
 
 def _question(raw: Mapping[str, Any], events: tuple[Fact, ...], where: str) -> Question:
-    """A question; its sides are words of the file: ``"POL HUN"``, ``"*"`` for any other state."""
-    sides = [[tuple(w for w in str(side).split() if w != "*") for side in pair]
-             for pair in raw.get("about", ())]  # fmt: skip
-    made = _checked(Question, {**raw, "about": sides}, where)
-    if not made.about:
-        raise SpecificationError(f"{where} {made.name!r}: `about` is empty.")
+    """A question; its sides are words of the file: ``"POL HUN"``, ``"*"`` for any other state.
+
+    A third text, if there is one, is what the pair of sides is called.
+    """
+    about = [[str(part) for part in one] for one in raw.get("about", ())]
+    if not about or not all(len(one) in (2, 3) for one in about):
+        raise SpecificationError(
+            f"{where} {raw.get('name')!r}, key 'about': expected two sides each, and a name for"
+            f" them if wanted; found {raw.get('about')!r}."
+        )
+    sides = [[[w for w in side.split() if w != "*"] for side in one[:2]] for one in about]
+    labels = [one[2] if len(one) == 3 else "" for one in about]
+    made = _checked(Question, {**raw, "about": sides, "labels": labels}, where)
     for pact in made.change:
         if not any(pact == f.pact and f.changes(made) for f in events):
             raise SpecificationError(

@@ -52,7 +52,7 @@ def settlement_rows(
         worlds = {"with": known, "without": after}
     year = (edits.first_year if edits else None) or question.first_year
     rows: list[dict[str, Any]] = []
-    for sides in question.about:
+    for sides, label in zip(question.about, question.labels, strict=True):
         pair = sorted(case.ccodes[state] for side in sides for state in side)
         hazard = {
             name: _hazards(fit, each, pair, question.first_year - 1, year)
@@ -63,7 +63,7 @@ def settlement_rows(
         for month in range(_MONTHS):
             row: dict[str, Any] = {
                 "question": question.name,
-                "who": sides_words(case, sides, question.first_year),
+                "who": label or sides_words(case, sides, question.first_year),
             }
             row["month"] = month + 1
             for name, values in hazard.items():

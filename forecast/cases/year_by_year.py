@@ -76,10 +76,10 @@ def yearly_rows(
             "known_to": last, "passed": bool(done.fits["passed"].all()),
         }  # fmt: skip
         a, b = found["ccode_a"].to_numpy(), found["ccode_b"].to_numpy()
-        for sides in question.about:
+        for sides, label in zip(question.about, question.labels, strict=True):
             one, other = sides_of(case, sides)
             ways = [(one, other)]
-            words = [sides_words(case, sides, first)]
+            words = [label or sides_words(case, sides, first)]
             if directed:
                 if other is None or len(one) + len(other) > 2:
                     continue

@@ -172,7 +172,8 @@ def compare(
     if reference is not None and reference not in names:
         raise UnknownNameError("reference", reference, names)
     rows = {name: FitRows(fit, by) for name, fit in fits.items()}
-    _refuse_others(fits, rows)
+    if rows:
+        _refuse_others(fits, rows)
     loo, meaning = {}, {}
     for name, fit in fits.items():
         loo[name], meaning[name] = _left_out(fit, rows[name], draws)
@@ -288,7 +289,7 @@ def _left_out(fit: Fit, rows: FitRows, draws: int | None) -> tuple[ELPDDataLOO, 
     within -= np.log(posterior.draws)
     return ELPDDataLOO(
         elpd=float(elpd.sum()),
-        se=float(np.sqrt(n * elpd.var())),
+        se=float(np.sqrt(n * elpd.var(ddof=1))),
         p=float((within - elpd).sum()),
         n_samples=posterior.draws,
         n_data_points=n,

@@ -69,6 +69,8 @@ from forecast.sources.datasets import read_tables
 from forecast.sources.tables import TABLES, Tables
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from forecast.sources.overlay.apply import Amend
 
 __all__ = ["future_panel", "load_panel"]
@@ -77,7 +79,7 @@ __all__ = ["future_panel", "load_panel"]
 def load_panel(
     *,
     data: str | Path | Tables = "embedded",
-    sources: Mapping[str, str] | None = None,
+    sources: Mapping[str, str | pd.DataFrame] | None = None,
     unit: Unit = "dyad-year",
     population: Population | None = None,
     outcome: Outcome | Escalation | Ending | None = None,
@@ -99,10 +101,12 @@ def load_panel(
         ``"embedded"`` (1946 to the present, shipped), ``"historical"`` (official files in the
         cache, from 1816: `forecast data get`), a folder in the layout of the embedded data, or
         tables that were already read.
-    sources : mapping of str to str, optional
+    sources : mapping of str to str or DataFrame, optional
         For ``"historical"``: kind of fact to source of the catalogue, instead of the newest in the
         cache, e.g. ``{"conflicts": "ucdp_acd_25_1"}``. For other data: tables to have besides, e.g.
-        ``{"troops": "us_troops_2024"}`` (`forecast.sources.historical.ATTACHABLE`).
+        ``{"troops": "us_troops_2024"}`` (`forecast.sources.historical.ATTACHABLE`). With any data
+        ``{"alliances": frame}``: treaties of your own in place of theirs, a row for each member
+        (`forecast.sources.own_treaties.with_treaties`).
     unit : str
         ``"dyad-year"``: unordered pairs (``ccode_a < ccode_b``). ``"directed-dyad-year"``: an onset
         is that `a` began one. ``"state-year"``; ``"dispute-dyad"``: pair and spell of a dispute, by

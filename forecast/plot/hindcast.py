@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from forecast.errors import ArgumentError
 from forecast.plot.intervals import PALETTE, figure_of, intervals, lines_of, new_axes
-from forecast.simulation.levels import SHORT, as_severity
+from forecast.simulation.levels import LEVEL_WORDS, as_severity
 
 if TYPE_CHECKING:
     from forecast.cases.hindcast_answer import Hindcast
@@ -89,8 +89,8 @@ def _pairs(result: Hindcast, table: pd.DataFrame, ax: Axes) -> None:
     if result.forecasts["without"].isna().all():
         bars = bars.assign(series="forecast")
     known = bool(bars["mark"].notna().any())
-    event = SHORT[str(table["severity"].iloc[0])]
-    axis = f"probability of {event} in these years, % (log; {result.level:.0%} interval"
+    event = LEVEL_WORDS[str(table["severity"].iloc[0])]
+    axis = f"probability that {event}, in these years, % (log; {result.level:.0%} interval"
     intervals(bars, ax=ax, reference=None, log=True,
               axis=f"{axis}{'; tick: base rate' if known else ''})")  # fmt: skip
     place, _ = lines_of(bars)

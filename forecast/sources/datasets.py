@@ -19,12 +19,29 @@ __all__ = ["members", "read_tables"]
 
 
 def read_tables(
-    data: str | Path | Tables, *, sources: Mapping[str, str] | None = None, amend: Amend = "kept"
+    data: str | Path | Tables,
+    *,
+    sources: Mapping[str, str | pd.DataFrame] | None = None,
+    amend: Amend = "kept",
 ) -> Tables:
     """Tables of a data set given as in `load_panel`, with the amendments that `amend` asks for."""
     from forecast.sources.overlay.apply import amended, chosen
 
-    return amended(_read_plain(data, sources), chosen(data, amend))
+    keys = {fact: one for fact, one in (sources or {}).items() if isinstance(one, str)}
+    own = {fact: one for fact, one in (sources or {}).items() if not isinstance(one, str)}
+    for fact, frame in own.items():
+        if fact != "alliances" or not isinstance(frame, pd.DataFrame):
+            raise ArgumentError(
+                f"sources[{fact!r}]: found a {type(frame).__name__}, expected the key of a source;"
+                " as a DataFrame whole tables of your own are taken for 'alliances' (conflicts of"
+                " your own go beside those of the data: amend={'conflict': frame})."
+            )
+    tables = _read_plain(data, keys or None)
+    if own:
+        from forecast.sources.own_treaties import with_treaties
+
+        tables = with_treaties(tables, own["alliances"])
+    return amended(tables, chosen(data, amend))
 
 
 def _read_plain(data: str | Path | Tables, sources: Mapping[str, str] | None) -> Tables:

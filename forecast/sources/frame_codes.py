@@ -302,7 +302,7 @@ def _refuse_gw(
 def _is_known(value: Any, tables: Tables) -> bool:
     """Whether a name or letters have ever been those of a state, or are of a place that is none."""
     try:
-        resolve_states(tables, [value], year=tables.coverage["states"].last, note=False)
+        state_index(tables).resolve([value], tables.coverage["states"].last, note=False)
     except UnknownNameError:
         return False
     except ArgumentError:

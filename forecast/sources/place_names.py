@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 __all__ = [
-    "ALIASES", "ENDED", "HALVES", "LIES_IN", "PARTS", "RENAMED", "SHARED", "Reading",
+    "ALIASES", "ENDED", "HALVES", "LIES_IN", "PARTS", "RENAMED", "SHARED", "Reading", "ended",
     "english_names", "key", "part_of", "readings", "said_otherwise", "territory_of",
 ]  # fmt: skip
 
@@ -34,14 +34,14 @@ ALIASES: Mapping[str, tuple[int, ...]] = _by_name({
     (345,): "SER",
     (346,): "Bosnia, Bosnia-Herzegovina",
     (347,): "XK",
-    (360,): "Rumania, RUM",
+    (360,): "RUM",
     (370,): "Byelorussia, Belorussia",
-    (402,): "Cape Verde",
-    (437,): "Ivory Coast",
+
+
     (484,): "Congo-Brazzaville",
     (490,): "DR Congo, Congo-Kinshasa, Belgian Congo",
     (530,): "Abyssinia",
-    (115,): "Surinam",
+
     (552,): "Rhodesia",
     (572,): "Swaziland",
     (630,): "Persia",
@@ -59,7 +59,7 @@ ALIASES: Mapping[str, tuple[int, ...]] = _by_name({
     (812,): "Lao PDR",
     (816,): "North Vietnam, Democratic Republic of Vietnam",
     (817,): "South Vietnam",
-    (860,): "East Timor",
+
     (987,): "Micronesia Fed. Sts.",
 })  # fmt: skip
 
@@ -140,6 +140,14 @@ def key(text: str) -> str:
     if len(words) == 2 and words[1] in ("north", "south", "east", "west"):
         words.reverse()
     return " ".join(words)
+
+
+_ENDED_KEYS = {key(name): value for name, value in ENDED.items()}
+
+
+def ended(text: str) -> tuple[int, int] | None:
+    """COW number and last year of a name that ended, in any spelling; None for other names."""
+    return _ENDED_KEYS.get(key(text))
 
 
 @dataclass(frozen=True)

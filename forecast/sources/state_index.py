@@ -267,9 +267,8 @@ class StateIndex:
             )
 
     def _refuse_ended(self, given: str, year: int) -> None:
-        ended = {key(n): value for n, value in place_names.ENDED.items()}
-        code, last = ended.get(key(given), (0, year))
-        if year <= last or not self.present([c for c in (code,) if c in self.spells], year):
+        code, last = place_names.ended(given) or (0, year)
+        if year <= last or code not in self.spells or not self.present([code], year):
             return
         others = [c for c in place_names.PARTS[code] if c in self.spells]
         others = [c for c in others if self.present([c], year)]

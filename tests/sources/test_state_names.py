@@ -193,13 +193,13 @@ def test_a_name_with_one_letter_less_is_never_hinted_to_be_another(tables):
     index, right, none = state_index(tables), 0, 0
     names = {state_label(tables, c, year=LAST) for c in tables.states["ccode"]}
     for name in sorted({*names, *place_names.english_names()}):
-        for at in range(1, len(name), 3):
+        for at in range(1, len(name), 4):
             wrong = name[:at] + name[at + 1 :]
             if key(wrong) == key(name):
                 continue
             try:
                 near = index.near(wrong)
-                resolve_state(tables, wrong, year=LAST)
+                index.resolve([wrong], LAST)
             except UnknownNameError as error:
                 none += not near
                 right += name in near
@@ -207,7 +207,7 @@ def test_a_name_with_one_letter_less_is_never_hinted_to_be_another(tables):
                 assert alone is None or key(alone) == key(name), (wrong, alone)
             except ArgumentError:
                 pass  # "Nigr" is one; a place, a question
-    assert right > 800
+    assert right > 600
     assert none < right / 10
 
 
