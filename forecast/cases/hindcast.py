@@ -249,7 +249,7 @@ def _forecast(
     }
     came, happened = views["with"], Happened(tables, *span)
     rows: list[dict[str, Any]] = []
-    for sides, label in zip(question.about, question.labels, strict=True):
+    for sides, label in question.asked:
         found = pairs_between(came, *sides_of(case, sides))
         pairs = [(min(pair), max(pair)) for pair in found]
         if not sides[1]:

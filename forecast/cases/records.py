@@ -198,7 +198,7 @@ class Question:
     name: str
     first_year: int
     about: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] = ()
     data: Literal["embedded", "historical"] = "embedded"
     horizon: int = 5
     change: tuple[str, ...] = ()
@@ -209,6 +209,12 @@ class Question:
     def last_year(self) -> int:
         """Last year that is forecast."""
         return self.first_year + self.horizon - 1
+
+    @property
+    def asked(self) -> tuple[tuple[tuple[tuple[str, ...], tuple[str, ...]], str], ...]:
+        """The sides that are asked about, each with what it is called (empty: after its states)."""
+        labels = self.labels if len(self.labels) == len(self.about) else [""] * len(self.about)
+        return tuple(zip(self.about, labels, strict=True))
 
     @property
     def span(self) -> str:

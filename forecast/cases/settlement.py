@@ -52,7 +52,7 @@ def settlement_rows(
         worlds = {"with": known, "without": after}
     year = (edits.first_year if edits else None) or question.first_year
     rows: list[dict[str, Any]] = []
-    for sides, label in zip(question.about, question.labels, strict=True):
+    for sides, label in question.asked:
         pair = sorted(case.ccodes[state] for side in sides for state in side)
         hazard = {
             name: _hazards(fit, each, pair, question.first_year - 1, year)

@@ -76,7 +76,7 @@ def yearly_rows(
             "known_to": last, "passed": bool(done.fits["passed"].all()),
         }  # fmt: skip
         a, b = found["ccode_a"].to_numpy(), found["ccode_b"].to_numpy()
-        for sides, label in zip(question.about, question.labels, strict=True):
+        for sides, label in question.asked:
             one, other = sides_of(case, sides)
             ways = [(one, other)]
             words = [label or sides_words(case, sides, first)]
