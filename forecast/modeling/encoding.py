@@ -231,7 +231,9 @@ def raw_values(data: xr.Dataset, name: str) -> FloatArray:
     if column.dims != ("row",) or column.dtype.kind not in "biuf":
         raise DataError(
             f"Column {name!r} must hold one number per row, found dtype {column.dtype} over "
-            f"{tuple(map(str, column.dims))}"
+            f"{tuple(map(str, column.dims))}. Groups of your own (text, categories) become columns"
+            " of 0 and 1 by panel.with_data(frame), which names them NAME_LEVEL, or by"
+            " pandas.get_dummies before forecast.panel_from_frame."
         )
     return column.to_numpy().astype(np.float64)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,11 +16,11 @@ import xarray as xr
 
 from forecast.errors import ArgumentError, DataError, shown
 from forecast.sources.codes import name_in_year, state_label
+from forecast.sources.datasets import naming_tables
 from forecast.sources.frame_codes import (
     Codes,
     StateColumns,
     column_of,
-    naming_tables,
     place_of,
     state_columns,
     usual_columns,
@@ -60,6 +61,8 @@ LABELS = "labels"
 #: Attribute of a column that came with a user's frame: of what it is (pair, state or year).
 _OWN = "own"
 _BASE = 100_000
+#: Levels that a column of groups may have.
+_LEVELS = 20
 
 
 def whole_years(name: str, value: object, most: int = 9999) -> int:
@@ -99,8 +102,12 @@ def with_frame(
     keys = _key_columns(frame, a, b, year, pair=len(sides) == 2)
     states = keys[:-1] if year is not None else keys
     years = years_of(frame, year) if year is not None else np.zeros(len(frame), dtype=np.int64)
-    given = _states_of(panel, frame, states, years, codes)
+    # What does not change is of the states that their names mean in the last year of the rows.
+    named = years if year is not None else np.full(len(frame), int(panel.data["year"].max()))
+    given = _states_of(panel, frame, states, named, codes)
     names = [str(c) for c in frame.columns if c not in keys]
+    _check_names(panel, names)
+    frame, names = _with_indicators(frame, names)
     _check_names(panel, names)
     if side not in COMBINE and side != "none":
         raise ArgumentError(f"side={side!r}: expected one of {', '.join((*COMBINE, 'none'))}.")
@@ -188,6 +195,55 @@ def _states_of(
     return StateColumns(tuple(to[each] for each in given.codes), "labels", labels)
 
 
+def _with_indicators(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """A frame whose columns of groups (text, categories) are columns of 0 and 1.
+
+    ``NAME_LEVEL`` for each level but the first (of a pandas Categorical in its order, of text in
+    that of the alphabet), missing where the group is.
+    """
+    made: dict[str, pd.Series] = {}
+    for name in names:
+        column = column_of(frame, name, "column")
+        levels = _levels(column)
+        if levels is None:
+            made[name] = column
+            continue
+        if len(levels) > _LEVELS:
+            raise DataError(
+                f"column {name!r}: found {len(levels):,} different texts, expected groups, at most"
+                f" {_LEVELS}; leave the column out, or make fewer groups of it."
+            )
+        if len(levels) < 2:
+            raise DataError(
+                f"column {name!r}: found one group, {shown(levels[0])}, expected two or more."
+            )
+        for level in levels[1:]:
+            own = f"{name}_{re.sub(r'[^a-z0-9]+', '_', str(level).casefold()).strip('_')}"
+            if own in made or own in frame.columns:
+                raise DataError(
+                    f"column {name!r}: the level {shown(level)} becomes {own!r}, which is there"
+                    " already; rename one."
+                )
+            made[own] = (column.astype(object) == level).astype(float).where(column.notna())
+    kept = frame.drop(columns=list(names)).reset_index(drop=True)
+    return kept.assign(**{n: s.to_numpy() for n, s in made.items()}).set_axis(frame.index), [*made]
+
+
+def _levels(column: pd.Series) -> list[Any] | None:
+    """Groups of a column of text or categories; None for one of numbers."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        used = set(column.dropna().unique())
+        levels = [level for level in column.cat.categories if level in used]
+        return levels if any(isinstance(level, str) for level in levels) else None
+    if column.dtype.kind not in "OUT" and not isinstance(column.dtype, pd.StringDtype):
+        return None
+    found = column.dropna()
+    if pd.to_numeric(found, errors="coerce").notna().any():
+        return None  # numbers, with a mistake among them that has a row
+    texts = found.map(lambda value: isinstance(value, str)).to_numpy(dtype=bool)
+    return sorted(found.unique()) if texts.all() else None
+
+
 def _check_names(panel: Panel, names: Sequence[str]) -> None:
     if not names:
         raise ArgumentError("with_data: the frame has no column besides its keys.")
@@ -255,8 +311,7 @@ def values_of(frame: pd.DataFrame, name: str) -> FloatArray:
         row = int(np.flatnonzero(bad)[0])
         raise DataError(
             f"column {name!r}, {place_of(frame, row)}: found {shown(column.iloc[row])}, expected a "
-            "number or missing; make groups into 0/1 columns (`pandas.get_dummies`), or leave the "
-            "column out."
+            "number or missing."
         )
     return numbers.to_numpy(dtype=float, na_value=np.nan)
 

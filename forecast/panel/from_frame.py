@@ -17,11 +17,11 @@ import xarray as xr
 from forecast.errors import ArgumentError, DataError, shown
 from forecast.panel.columns import KEYS, LABELS, RESERVED, put_columns, values_of, whole_years
 from forecast.panel.types import CHOICES, Panel
+from forecast.sources.datasets import naming_tables
 from forecast.sources.frame_codes import (
     Codes,
     StateColumns,
     column_of,
-    naming_tables,
     place_of,
     state_columns,
     usual_columns,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from forecast.errors import ArgumentError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -103,7 +105,7 @@ class Report:
         }
 
 
-def report(findings: Findings, folder: str | Path) -> Report:
+def report(findings: Findings, folder: str | Path = "forecast-report") -> Report:
     """Write the report page and its tables into a folder, whole or not at all.
 
     Parameters
@@ -117,7 +119,23 @@ def report(findings: Findings, folder: str | Path) -> Report:
     Returns
     -------
     Report
-    """
-    from forecast.report.write import write_report
 
+    Raises
+    ------
+    ArgumentError
+        No findings, or those of a panel that came from a frame: no states, borders or alliances are
+        known behind its rows that a report could show.
+    """
+    from forecast.inference.fit import Fit
+    from forecast.report.write import write_report
+    from forecast.simulation.paired import tables_of
+
+    fit = findings.fit if isinstance(findings, Findings) else findings
+    if isinstance(fit, Fit):
+        tables_of(fit)
+    if not isinstance(findings, Findings):
+        raise ArgumentError(
+            f"report: found a {type(findings).__name__}, expected forecast.report.Findings, as"
+            " forecast.run makes them (`forecast run` does all of it)."
+        )
     return write_report(findings, Path(folder))

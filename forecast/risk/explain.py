@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+import xarray as xr
 
 from forecast.errors import ArgumentError
+from forecast.inference.fit import Fit
 from forecast.simulation.comparison import UNUSUAL
 from forecast.simulation.levels import Level, as_severity, of_level
 from forecast.simulation.paired import origin_of, tables_of
 from forecast.sources.codes import resolve_states
 from forecast.sources.state_index import StateIndex
 from forecast.text import percent, points, points_interval
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from forecast.inference.fit import Fit
 
 __all__ = [
     "Explanation",
@@ -181,8 +178,17 @@ def explain(result: xr.Dataset, a: State, b: State) -> Explanation:
     UnknownNameError
         An unknown state; the nearest name is suggested.
     ArgumentError
-        A result without a scenario, a state paired with itself, or a pair that was not simulated.
+        No result of `forecast.simulate`, one without a scenario, a state paired with itself, or a
+        pair that was not simulated.
     """
+    given: object = result
+    if not isinstance(given, xr.Dataset):
+        if isinstance(given, Fit):
+            tables_of(given)  # of a frame: the reason why nothing can be simulated
+        raise ArgumentError(
+            f"explain: found a {type(given).__name__}, expected a result of"
+            " forecast.simulate(fit, scenario)."
+        )
     if "difference_parts" not in result:
         raise ArgumentError("The result has no scenario; simulate one to explain what it does.")
     x, y = simulated_states(result, [a, b])

@@ -96,7 +96,7 @@ def any_answer(
         ),
         under_way=_under_way(outlook, pairs, horizon),
         record=_record(outlook, pairs, severity),
-        observed_rate=sum(pair not in outlook.position for pair in pairs),
+        observed_rate=sum(by_number(pair) not in outlook.position for pair in pairs),
         handling=f"model {fit.spec.name}, {fit.method}, {draws.size} simulated worlds",
         rounded={
             "step": step,
@@ -124,6 +124,7 @@ def worlds_of(
     Draws of the probability that any has an onset; its mean if onsets were independent; the number
     of pairs with one in each world; the probability of each pair.
     """
+    pairs = [by_number(pair) for pair in pairs]
     at = np.array([outlook.position.get(pair, -1) for pair in pairs], dtype=np.int64)
     inside, outside = at[at >= 0], [p for p, row in zip(pairs, at, strict=True) if row < 0]
     hazard, onsets = outlook.hazards(inside, horizon, severity)
@@ -199,6 +200,11 @@ def _state(tables: Tables, name: str, year: int) -> int:
         raise
 
 
+def by_number(pair: Pair) -> Pair:
+    """A pair as the model and the record have it: the smaller COW number first."""
+    return min(pair), max(pair)
+
+
 def pairs_between(outlook: Outlook, one: Codes, other: Codes | None) -> list[Pair]:
     """Pairs with a state of each side, that of the first side first, by COW number."""
     if other is None:
@@ -252,13 +258,14 @@ def _under_way(
     outlook: Outlook, pairs: list[Pair], horizon: int
 ) -> tuple[dict[str, str | float], ...]:
     found: list[dict[str, str | float]] = []
-    for pair in pairs:
+    for asked in pairs:
+        pair = by_number(asked)
         if pair in outlook.disputes and outlook.status(pair) == STATUSES[2]:
             dispute = outlook.disputes[pair]
             since = dispute["start"].date().isoformat()
             found.append(
                 {
-                    "pair": _pair_words(outlook, pair),
+                    "pair": _pair_words(outlook, asked),
                     "name": str(dispute["name"]),
                     "since": date_words(since, str(dispute["start_precision"])),
                     "still": float(outlook.still_under_way(pair, horizon)[-1].mean()),
@@ -277,7 +284,11 @@ def _record(outlook: Outlook, pairs: list[Pair], severity: Level) -> dict[str, i
     year = table["start"].dt.year.to_numpy()
     codes = [table[name].to_numpy(dtype=np.int64) for name in ("ccode_a", "ccode_b")]
     number = codes[0] * _CODES + codes[1]
-    ours = (year >= first) & (year <= last) & np.isin(number, [a * _CODES + b for a, b in pairs])
+    ours = (
+        (year >= first)
+        & (year <= last)
+        & np.isin(number, [a * _CODES + b for a, b in map(by_number, pairs)])
+    )
     begun = np.unique(np.stack([year[ours], number[ours]]), axis=1)
     return {
         "first_year": first,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from forecast.sources.tables import Tables
 if TYPE_CHECKING:
     from forecast.sources.overlay.apply import Amend
 
-__all__ = ["members", "read_tables"]
+__all__ = ["members", "naming_tables", "read_tables"]
 
 
 def read_tables(
@@ -123,3 +124,15 @@ def members(
             f" on {begun}{until}."
         )
     return frozenset(state_label(tables, code, year=year, kind="iso3") for code in codes)
+
+
+def naming_tables(data: str | Path | Tables) -> Tables:
+    """Tables by which states are named; those of the embedded data are read once a process."""
+    return _embedded() if data == "embedded" else read_tables(data)
+
+
+@cache
+def _embedded() -> Tables:
+    from forecast.sources.embedded import load_tables
+
+    return load_tables()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -24,7 +22,7 @@ from forecast.sources.gw import NO_STATE, to_cow_codes
 from forecast.sources.tables import Tables
 
 __all__ = [
-    "NO_STATE", "Codes", "StateColumns", "column_of", "naming_tables", "place_of", "state_columns",
+    "NO_STATE", "Codes", "StateColumns", "column_of", "place_of", "state_columns",
     "usual_columns", "years_of",
 ]  # fmt: skip
 
@@ -70,20 +68,6 @@ class StateColumns:
     codes: tuple[IntArray, ...]
     system: Literal["cow", "labels"]
     names: Mapping[int, str]
-
-
-def naming_tables(data: str | Path | Tables) -> Tables:
-    """Tables by which states are named; those of the embedded data are read once a process."""
-    from forecast.sources.datasets import read_tables
-
-    return _embedded() if data == "embedded" else read_tables(data)
-
-
-@cache
-def _embedded() -> Tables:
-    from forecast.sources.embedded import load_tables
-
-    return load_tables()
 
 
 def place_of(frame: pd.DataFrame, row: int) -> str:
@@ -281,15 +265,21 @@ def _refuse_gw(
     years: IntArray,
     tables: Tables,
 ) -> None:
-    """Ask where numbers are nobody's in COW in their year and a member's in Gleditsch–Ward."""
+    """Ask where numbers are nobody's in COW in their year and a member's in Gleditsch–Ward.
+
+    Where COW's own number of the state is there too they are COW's, on a grid of all years.
+    """
     index = state_index(tables)
+    used = set().union(*(np.unique(number).tolist() for number in numbers if number is not None))
     for name, number in zip(names, numbers, strict=True):
         if number is None:
             continue
         other = to_cow_codes(number, years)
         for row in np.flatnonzero((other != number) & (other != NO_STATE)).tolist():
             code, year = int(number[row]), int(years[row])
-            if code not in index.spells or index.present([code], year):
+            if code not in index.spells or int(other[row]) in used:
+                continue
+            if index.present([code], year):
                 continue
             if int(other[row]) in index.spells and index.present([int(other[row])], year):
                 raise DataError(
@@ -335,10 +325,11 @@ class _Names:
                 found[i] = self._code(_plain(values[place[row]]), int(years[row]))
             except NotAMemberError as error:
                 if not gaps:
+                    spells = "Data that go further back (data='historical') may know it; "
+                    more = spells if "Its membership" in str(error) else ""
                     raise DataError(
-                        f"column {name!r}, {place_of(frame, row)}: {error} Data that go further"
-                        " back (data='historical') may know it; codes='labels' takes states as"
-                        " labels."
+                        f"column {name!r}, {place_of(frame, row)}: {error} {more}codes='labels'"
+                        " takes states as labels."
                     ) from None
             except (UnknownNameError, ArgumentError) as error:
                 raise DataError(f"column {name!r}, {place_of(frame, row)}: {error}") from None

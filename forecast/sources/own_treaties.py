@@ -96,10 +96,14 @@ def _dates(frame: pd.DataFrame, name: str) -> pd.Series:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise DataError(
-            f"column {name!r}, {place_of(frame, row)}: found {shown(column.astype(object).iloc[row])}, expected a"
-            " date such as '1949-04-04'."
+            f"column {name!r}, {place_of(frame, row)}: found {_cell(column, row)}, expected a date"
+            " such as '1949-04-04'."
         )
     return found.astype("datetime64[s]")
+
+
+def _cell(column: pd.Series, row: int) -> str:
+    return shown(column.astype(object).iloc[row])
 
 
 def _flags(frame: pd.DataFrame, name: str) -> np.ndarray:
@@ -111,8 +115,8 @@ def _flags(frame: pd.DataFrame, name: str) -> np.ndarray:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise DataError(
-            f"column {name!r}, {place_of(frame, row)}: found {shown(frame[name].astype(object).iloc[row])},"
-            " expected 0 or 1."
+            f"column {name!r}, {place_of(frame, row)}: found {_cell(frame[name], row)}, expected"
+            " 0 or 1."
         )
     return column.to_numpy(dtype=np.int64)
 
@@ -131,13 +135,15 @@ def _alliances(frame: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     for column in (c for c in wanted if c in frame and c not in ("alliance_id", "start", "end")):
         flags = wanted[column] == "int"
         values = _flags(frame, column) if flags else column_of(frame, column, column).to_numpy()
-        own = members.assign(value=values).groupby("alliance_id", sort=True)["value"]
-        several = own.nunique() > 1
-        if several.any():
+        each = members[["alliance_id"]].assign(value=values)
+        different = each.drop_duplicates()["alliance_id"]
+        if (twice := different.duplicated()).any():
+            treaty = different[twice].iloc[0]
             raise DataError(
-                f"column {column!r}: the treaty {several.idxmax()!r} has several values; it is the"
-                " same for all rows of a treaty."
+                f"column {column!r}: the treaty {treaty!r} has several values; it is the same for"
+                " all rows of a treaty."
             )
+        own = each.groupby("alliance_id", sort=True)["value"]
         rows[column] = own.first().to_numpy()
     table = pd.DataFrame(rows)
     table["name"] = table["name"] if "name" in rows else table["short_name"]

@@ -73,7 +73,11 @@ def test_values_of_pairs_of_years_and_of_what_does_not_change(relevant):
     [
         ({}, {}, "side='none': the frame has one value for each state"),
         ({}, {"side": "best"}, "side='best': expected one of a, b, sum"),
-        ({"aid": "much"}, {"side": "a"}, r"column 'aid', row 0: found 'much', expected a number"),
+        (
+            {"aid": "much"},
+            {"side": "a"},
+            "column 'aid': found one group, 'much', expected two or more",
+        ),
         ({"country": "USA"}, {"side": "a"}, "two rows for the same key: row 0 and row 11"),
         ({"outcome": 1}, {"side": "a"}, "has a column 'outcome' already"),
         ({}, {"side": "a", "lag": -1}, "lag=-1: expected whole years"),
@@ -117,3 +121,67 @@ def test_an_own_column_is_a_term(relevant, aid, tmp_path):
         fc.backtest(fc.BacktestPlan(model=spec, seed=1, **plan), panel)
     with pytest.raises(ArgumentError, match=r"columns of your own \(aid\)"):
         save_panel(panel, tmp_path / "x.panel")
+
+
+def test_groups_of_ones_own_become_columns_of_terms(relevant):
+    """Text and categories: a column of 0 and 1 for each level but the first, missing kept."""
+    states = pd.DataFrame(
+        {
+            "country": ["Russia", "USA", "China", "Iran"],
+            "regime": ["Hybrid", "Democracy", "One party", None],
+            "bloc": pd.Categorical(["east", "west", "east", "none"], ["none", "east", "west", "?"]),
+        }
+    )
+    panel = relevant.with_data(states, a="country", year=None, side="max")
+    assert "regime" not in panel.data
+    assert "regime_democracy" not in panel.data  # the first of the alphabet is what is compared to
+    assert {"regime_hybrid", "regime_one_party", "bloc_east", "bloc_west"} <= set(panel.data)
+    rows = panel.to_dataframe()
+    one = rows[(rows["ccode_a"] == 2) & (rows["ccode_b"] == 710)].iloc[0]
+    found = [one[c] for c in ("regime_hybrid", "regime_one_party", "bloc_east", "bloc_west")]
+    assert found == [0, 1, 1, 1]
+    assert rows.loc[rows["ccode_a"] == 630, "regime_hybrid"].isna().all()
+    text = ["onset", ["regime_hybrid"], []]
+    spec = fc.model(*text, columns={"regime_hybrid": "society"})
+    assert spec.own_terms == ("regime_hybrid",)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["1", "2", "n/a"], "column 'x', row 2: found 'n/a', expected a number"),
+        (["a", "a", "a"], "column 'x': found one group, 'a', expected two or more"),
+        (["a", "b c", "b-c"], "the level 'b-c' becomes 'x_b_c', which is there already"),
+    ],
+)
+def test_what_is_no_group_is_refused(relevant, values, message):
+    frame = pd.DataFrame({"country": ["USA", "Russia", "China"], "x": values})
+    with pytest.raises(DataError, match=message):
+        relevant.with_data(frame, a="country", year=None, side="max")
+
+
+def test_a_fit_of_a_frame_is_refused_where_the_world_is_needed(tmp_path):
+    """With the reason, wherever a result, findings or a fit of our world is expected."""
+    rng = np.random.default_rng(1)
+    rows = pd.MultiIndex.from_product([[2, 200, 220], [365, 710], range(1990, 2005)])
+    frame = rows.to_frame(index=False, name=["ccode1", "ccode2", "year"])
+    frame = frame.assign(outcome=rng.integers(0, 2, len(frame)), x=rng.normal(size=len(frame)))
+    frame["kind"] = np.where(frame["x"] > 0, "up", "down")
+    panel = fc.panel_from_frame(frame)
+    fit = fc.fit(fc.model("onset", ["x"], [], columns={"x": "society"}), panel, seed=1)
+    scenario = fc.Scenario("x").join("NATO", ["UKR"], when="2027-01-01")
+    for ask in (
+        lambda: fc.risk(fit, "USA", "RUS"),
+        lambda: fc.simulate(fit, scenario),
+        lambda: fc.explain(fit, "USA", "RUS"),
+        lambda: fc.report(fit, tmp_path / "report"),
+    ):
+        with pytest.raises(ArgumentError, match="no states, borders or alliances are known"):
+            ask()
+    for ask in (lambda: fc.explain(panel, 2, 365), lambda: fc.explain(frame, 2, 365)):
+        with pytest.raises(ArgumentError, match=r"expected a result of forecast\.simulate"):
+            ask()
+    with pytest.raises(ArgumentError, match=r"report: found a Panel, expected .*Findings"):
+        fc.report(panel, tmp_path / "report")
+    with pytest.raises(DataError, match=r"'kind' must hold one number.*panel\.with_data\(frame\)"):
+        fc.fit(fc.model("onset", ["kind"], [], columns={"kind": "society"}), panel, seed=1)

@@ -56,8 +56,11 @@ def test_sides_can_change_places_and_be_named(known_fit: Fit) -> None:
     one = risk(known_fit, "RUS", nato, how="any").to_dict()
     for a, b in ((nato, "RUS"), ("NATO", "RUS"), ("otan", ["Russia"])):
         other = risk(known_fit, a, b, how="any").to_dict()
-        for key in one.keys() - {"side_a", "side_b", "states_a", "states_b"}:
+        for key in one.keys() - {"side_a", "side_b", "states_a", "states_b", "contributions"}:
             assert other[key] == one[key], key
+        for first, second in zip(one["contributions"], other["contributions"], strict=True):
+            assert first["probability"] == second["probability"]
+            assert set(first["pair"].split("–")) == set(second["pair"].split("–"))
 
 
 def test_within_a_set_and_between_sets_that_overlap(known_fit: Fit) -> None:
