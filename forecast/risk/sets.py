@@ -88,13 +88,13 @@ def any_answer(
         independent=independent,
         contributions=tuple(
             {
-                "pair": _pair_words(outlook, pairs[i]),
+                "pair": _pair_words(outlook, pairs[i], one),
                 "probability": float(own[i]),
                 "share": float(own[i] / own.sum()),
             }
             for i in np.argsort(-own, kind="stable")
         ),
-        under_way=_under_way(outlook, pairs, horizon),
+        under_way=_under_way(outlook, pairs, horizon, one),
         record=_record(outlook, pairs, severity),
         observed_rate=sum(pair not in outlook.position for pair in pairs),
         handling=f"model {fit.spec.name}, {fit.method}, {draws.size} simulated worlds",
@@ -200,19 +200,14 @@ def _state(tables: Tables, name: str, year: int) -> int:
 
 
 def pairs_between(outlook: Outlook, one: Codes, other: Codes | None) -> list[Pair]:
-    """Pairs with a state of each side, that of the first side first, by COW number."""
+    """Pairs with a state of each side, smaller COW number first, in order."""
     if other is None:
         states = outlook.tables.states
         year = outlook.origin
         last = pd.Timestamp(year=year, month=12, day=31)
         there = (states["start"].dt.year <= year) & (states["end"].isna() | (states["end"] >= last))
         other = tuple(int(code) for code in states.loc[there, "ccode"])
-    found: dict[Pair, Pair] = {}
-    for x, y in product(one, other):
-        if x != y:
-            found.setdefault((min(x, y), max(x, y)), (x, y))
-    # By number, whatever the order asked: the random numbers of a pair are the same.
-    pairs = [found[pair] for pair in sorted(found)]
+    pairs = sorted({(min(x, y), max(x, y)) for x, y in product(one, other) if x != y})
     if not pairs:
         raise ArgumentError(f"Both sides are {_words(outlook, one)} alone; pairs need two states.")
     return pairs
@@ -232,8 +227,11 @@ def _names(outlook: Outlook, codes: Iterable[int]) -> tuple[str, ...]:
     return tuple(outlook.label(code) for code in codes)
 
 
-def _pair_words(outlook: Outlook, pair: Pair) -> str:
-    return "–".join(outlook.label(code) for code in pair)
+def _pair_words(outlook: Outlook, pair: Pair, first: Codes) -> str:
+    """Names of a pair, that of the side that was asked `first` first."""
+    place = {code: at for at, code in enumerate(first)}
+    ordered = sorted(pair, key=lambda code: place.get(code, len(place)))
+    return "–".join(outlook.label(code) for code in ordered)
 
 
 def _words(outlook: Outlook, codes: Codes) -> str:
@@ -258,7 +256,7 @@ def _under_way(
             since = dispute["start"].date().isoformat()
             found.append(
                 {
-                    "pair": _pair_words(outlook, pair),
+                    "pair": _pair_words(outlook, pair, first),
                     "name": str(dispute["name"]),
                     "since": date_words(since, str(dispute["start_precision"])),
                     "still": float(outlook.still_under_way(pair, horizon)[-1].mean()),
