@@ -247,7 +247,7 @@ def _words(outlook: Outlook, codes: Codes) -> str:
 
 
 def _under_way(
-    outlook: Outlook, pairs: list[Pair], horizon: int
+    outlook: Outlook, pairs: list[Pair], horizon: int, first: Codes
 ) -> tuple[dict[str, str | float], ...]:
     found: list[dict[str, str | float]] = []
     for pair in pairs:

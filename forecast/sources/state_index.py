@@ -39,9 +39,9 @@ _HOW = "Give a COW number, ISO code, COW abbreviation or name."
 
 
 def name_in_year(ccode: int, name: str, year: int) -> str:
-    """Name of a state in a year: of "present name/former name" the one of the year, not a shared one.
+    """Name of a state in a year: of "present name/former name" the one of the year.
 
-    "Congo" is asked back where it is given, and so nobody is called by it.
+    No shared one: "Congo" is asked back where it is given, and so nobody is called by it.
     """
     distinct, last = place_names.DISTINCT.get(ccode, (name, 0))
     if name in place_names.SHARED and year <= last:
