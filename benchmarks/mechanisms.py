@@ -27,7 +27,7 @@ from forecast.features import FeatureRequest
 from forecast.modeling.mechanisms import Mechanism, declared_mechanisms
 from forecast.modeling.spec import ModelSpec
 from forecast.panel.types import Panel
-from forecast.text import percent, points, significant
+from forecast.text import percent, points
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs"
@@ -155,9 +155,21 @@ def cell(row: dict[str, object] | None) -> str:
     """A verdict with what it rests on."""
     if row is None:
         return "–"
-    ratio, low, high = (significant(float(row[k])) for k in ("ratio", "ratio_lower", "ratio_upper"))  # type: ignore[arg-type]
+    ratio, low, high = (f"{row[k]:.2f}" for k in ("ratio", "ratio_lower", "ratio_upper"))
     said = f"× {ratio} ({low}–{high}), {points(float(row['difference']))}"  # type: ignore[arg-type]
     return f"**{row['verdict']}** {said}" if row["verdict"] != "not shown" else said
+
+
+def counted(own: pd.DataFrame) -> str:
+    """How many comparisons of a mechanism have which verdict, and how many would by chance."""
+    if own.empty:
+        return ""
+    count = own["verdict"].value_counts()
+    chance = len(own) * (1 - float(own["level"].iloc[0])) / 2
+    return (
+        f"Of {len(own)} comparisons {count.get('shown', 0)} shown, {count.get('other sign', 0)} of "
+        f"the other sign; by chance {chance:.1f} of each."
+    )
 
 
 def section(mechanism: Mechanism, table: pd.DataFrame, measured: dict[str, str]) -> list[str]:
@@ -167,7 +179,7 @@ def section(mechanism: Mechanism, table: pd.DataFrame, measured: dict[str, str])
     lines = [
         f"### {mechanism.title}: {overall(own['verdict']) if len(own) else 'not measured'}",
         "",
-        f"*{mechanism.claim}* Refuted if {refuted}",
+        f"*{mechanism.claim}* Refuted if {refuted} {counted(own)}",
         "",
     ]
     if len(own):

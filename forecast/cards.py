@@ -88,7 +88,10 @@ class Carded:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        return self.card().text()
+        try:
+            return self.card().text()
+        except Exception:  # parts are missing: a repr must never be the error that one sees
+            return object.__repr__(self)
 
     def _repr_html_(self) -> str:
         return self.card().html()

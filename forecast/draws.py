@@ -16,9 +16,11 @@ from forecast.errors import ArgumentError, shown
 __all__ = [
     "SEEDS",
     "Stream",
+    "check_draws",
     "check_level",
     "check_seed",
     "check_whole",
+    "check_years",
     "equal_tailed",
     "estimates",
     "generator",
@@ -90,11 +92,31 @@ def check_level(level: float) -> float:
 
 def check_whole(name: str, value: object, least: int, most: int) -> None:
     """Refuse what is no whole number of this range."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not least <= value <= most:  # type: ignore[operator]
+    if not _whole(value) or not least <= value <= most:  # type: ignore[operator]
         raise ArgumentError(
             f"{name}={shown(value)}: expected a whole number, {least:,} to {most:,}."
         )
+
+
+def check_draws(draws: object) -> None:
+    """Refuse what is no number of draws; None is all of them."""
+    if draws is not None:
+        check_whole("draws", draws, 1, 10_000_000)
+
+
+def check_years(name: str, years: object) -> tuple[int, int]:
+    """First and last calendar year of a span, as they were given; an error if they are none."""
+    pair = tuple(years) if isinstance(years, tuple | list | np.ndarray) else ()
+    if len(pair) != 2 or not all(map(_whole, pair)):
+        raise ArgumentError(
+            f"{name}={shown(years)}: expected the first and the last year, whole numbers such as "
+            "(1990, 2020)."
+        )
+    return int(pair[0]), int(pair[1])
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def check_seed(seed: object) -> None:

@@ -6,7 +6,7 @@ a caller would expect, so ``except ValueError`` keeps working.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "StorageError",
     "UnknownNameError",
     "WorkerLostError",
+    "items_of",
     "nearest",
     "shown",
 ]
@@ -154,6 +155,13 @@ class UnknownNameError(ForecastError, KeyError):
     def __str__(self) -> str:
         """Message without the quotes that KeyError puts around it."""
         return self.message
+
+
+def items_of(name: str, given: object, expected: str) -> tuple[Any, ...]:
+    """What a list holds; a text alone, or what is no list, is an ArgumentError."""
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise ArgumentError(f"{name}={shown(given)}: expected {expected}.")
+    return tuple(given)
 
 
 def shown(value: object, most: int = _SHOWN) -> str:

@@ -84,7 +84,9 @@ def test_what_happened_is_read_from_the_data(made, tables):
 
 def test_it_is_told_well(made, one):
     text = str(made)
-    assert repr(made) == text
+    assert max(map(len, repr(made).splitlines())) < 120
+    assert "Hindcast: Poland, Hungary" in repr(made)
+    assert "<table" in made._repr_html_()
     assert "fitted on 1947–1998 (embedded data" in text
     assert "1999-03-12: The three become members" in text
     assert "Poland–Russia: " in text
@@ -208,6 +210,8 @@ def test_what_is_not_covered_says_what_to_get(tables, model, monkeypatch, tmp_pa
     monkeypatch.setenv("FORECAST_DATA", str(tmp_path))
     with pytest.raises(CoverageError, match=r"(?s)nato-1949.*historical data.*forecast data get"):
         fc.hindcast("nato-1949")
+    with pytest.raises(CoverageError, match="The embedded data answer ask='abrogation'"):
+        fc.hindcast("japan-us-1951-1960")
     early = small("nato-1955", data="embedded")
     with pytest.raises(CoverageError, match=r"9 years before.*20 are asked for.*historical"):
         fc.hindcast(early, data=tables, model=model)

@@ -65,7 +65,7 @@ def case(name: str) -> Case:
     from forecast.cases.records import read_cases
 
     found = read_cases()
-    if name not in found:
+    if not isinstance(name, str) or name not in found:
         raise UnknownNameError("case", name, found, "forecast.cases() lists them.")
     return found[name]
 

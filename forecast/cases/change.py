@@ -19,6 +19,8 @@ __all__ = ["change_of", "change_words", "known_as"]
 
 #: Days by which a source may date the beginning of a treaty otherwise than the fact.
 _DAYS = 400
+#: Facts of a change that are told one by one.
+_TOLD = 3
 
 
 def change_of(case: Case, question: Question, tables: Tables) -> Scenario | None:
@@ -66,7 +68,9 @@ def change_words(case: Case, question: Question) -> str:
     told: dict[str, None] = {}
     for fact in facts:
         told[f"{fact.date}: {fact.text.rstrip('.')}"] = None
-    return "; ".join(told)
+    words = list(told)
+    more = len(words) - _TOLD
+    return "; ".join(words[:_TOLD]) + (f"; and {more} more of this kind" if more > 0 else "")
 
 
 def _taken_back(made: Scenario, case: Case, fact: Fact, tables: Tables, when: str) -> Scenario:

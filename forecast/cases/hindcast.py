@@ -171,10 +171,12 @@ def _tables(case: Case, question: Question, data: str | Path | Tables) -> Tables
     try:
         return read_tables(data, amend=None)
     except MissingFileError as error:
+        others = [repr(one.name) for one in case.questions if one.data == "embedded"]
+        asked = f" The embedded data answer ask={' and '.join(others)}." if others else ""
         raise CoverageError(
             f"Case {case.name!r}, {question.name}: needs the {data} data ({error}). `forecast data"
             " get` fetches the official files, `forecast data get KEY --from FOLDER` takes those"
-            " that you have."
+            f" that you have.{asked}"
         ) from error
 
 
@@ -248,10 +250,8 @@ def _forecast(
     came, happened = views["with"], Happened(tables, *span)
     rows: list[dict[str, Any]] = []
     for sides, label in zip(question.about, question.labels, strict=True):
-        one, other = sides_of(case, sides)
-        pairs = pairs_between(
-            came, tuple(sorted(one)), None if other is None else tuple(sorted(other))
-        )
+        found = pairs_between(came, *sides_of(case, sides))
+        pairs = [(min(pair), max(pair)) for pair in found]
         if not sides[1]:
             # Of the hundreds of pairs of all other states the model says nothing apart.
             pairs = [pair for pair in pairs if pair in came.position] or pairs
@@ -341,9 +341,9 @@ def _own_record(
 
 def sides_of(
     case: Case, sides: tuple[tuple[str, ...], tuple[str, ...]]
-) -> tuple[frozenset[int], frozenset[int] | None]:
+) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
     """COW numbers of the two sides of a question; no second side is every other state."""
-    one, other = (frozenset(case.ccodes[state] for state in side) for side in sides)
+    one, other = (tuple(case.ccodes[state] for state in side) for side in sides)
     return one, other or None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from forecast.cards import Card, Carded
 from forecast.features.strata import population_words
 from forecast.simulation.levels import SHORT
 from forecast.simulation.paired import CAUTION
@@ -16,8 +17,8 @@ from forecast.text import interval, percent, points, points_interval
 __all__ = ["Hindcast", "verdict_words"]
 
 
-@dataclass(frozen=True, eq=False)
-class Hindcast:
+@dataclass(frozen=True, eq=False, repr=False)
+class Hindcast(Carded):
     """What models fitted to the years before a case say of it, and what happened.
 
     Attributes
@@ -99,7 +100,34 @@ class Hindcast:
         """All sentences and the caution."""
         return "\n".join((self.title, *self.text, self.caution))
 
-    __repr__ = __str__
+    def card(self) -> Card:
+        """Fitted to when, the change, and both worlds beside what happened."""
+        facts = [
+            (
+                str(f["question"]),
+                f"fitted on {f['fitted_first']}–{f['fitted_last']} ({f['data']}), forecast"
+                f" {f['first_year']}–{f['last_year']}{': ' + f['change'] if f['change'] else ''}",
+            )
+            for f in self.fits.to_dict("records")
+        ]
+        table = None
+        if len(self.forecasts):
+            own = self.forecasts[self.forecasts["severity"] == "onset"].to_dict("records")
+            table = pd.DataFrame(
+                {
+                    "a dispute begins": [row["who"] for row in own],
+                    "with": [percent(row["with"]) for row in own],
+                    "without": [percent(row["without"]) for row in own],
+                    "difference": [
+                        f"{points(row['difference'])}"
+                        f" ({points_interval(row['difference_lower'], row['difference_upper'])})"
+                        for row in own
+                    ],
+                    "happened": [_happened_words(row["happened"]) for row in own],
+                }
+            )
+        more = "str() has every level and the record of the fit; .forecasts the numbers."
+        return Card(f"Hindcast: {self.title}", facts, table=table, note=f"{more} {CAUTION}")
 
     def _sides(self, question: str) -> list[str]:
         if not len(self.forecasts):
@@ -178,6 +206,10 @@ def _side_words(part: pd.DataFrame) -> str:
     if higher:
         text += f" By what it cost: {higher}."
     return text + (f" Record: {row['record']}" if row["record"] else "")
+
+
+def _happened_words(happened: Any) -> str:
+    return "not known yet" if pd.isna(happened) else "yes" if happened else "no"
 
 
 def _level_words(row: dict[Any, Any]) -> str:

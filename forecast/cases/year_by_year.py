@@ -92,7 +92,7 @@ def yearly_rows(
     return pd.concat(parts, ignore_index=True), about
 
 
-def _between(a: Any, b: Any, one: frozenset[int], other: Any, *, directed: bool) -> Any:
+def _between(a: Any, b: Any, one: tuple[int, ...], other: Any, *, directed: bool) -> Any:
     """Rows of pairs with a state of each side, the challenger first if they are directed."""
     x, y = np.isin(a, list(one)), np.isin(b, list(one))
     if other is None:

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from forecast.errors import UnknownNameError
+from forecast.draws import check_seed
+from forecast.errors import UnknownNameError, items_of
 from forecast.evaluation.check_tables import (
     LEVEL,
     RATE,
@@ -118,7 +119,9 @@ def check(
     from forecast.inference.fit import as_fit
 
     fit = as_fit(fit, "check(fit)")
-    names = list(CHECKS) if checks is None else list(checks)
+    check_seed(seed)
+    words = f"a list of checks, of {', '.join(CHECKS)}"
+    names = list(CHECKS) if checks is None else list(items_of("checks", checks, words))
     for name in names:
         if name not in CHECKS:
             raise UnknownNameError("check", name, CHECKS)

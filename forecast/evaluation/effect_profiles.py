@@ -20,7 +20,7 @@ from forecast.modeling.encoding import raw_values
 from forecast.panel.types import Panel
 from forecast.text import group_words, term_words
 
-__all__ = ["Groups", "Move", "grouped", "moves_of", "profile"]
+__all__ = ["Groups", "Move", "columns_of", "grouped", "moves_of", "profile"]
 
 _POINTS = 13  # of a curve
 _RANGE = (0.005, 0.995)  # quantiles between which a curve runs
@@ -71,7 +71,7 @@ def moves_of(
             "contrast: two profiles name their terms themselves; leave out the name "
             f"{shown(name)}, or give two numbers."
         )
-    return [_of_column(fit, data, codes, pair, values) for codes in _columns(fit, name)]
+    return [_of_column(fit, data, codes, pair, values) for codes in columns_of(fit, name)]
 
 
 def profile(fit: Fit, given: object, where: str) -> dict[str, float]:
@@ -80,7 +80,7 @@ def profile(fit: Fit, given: object, where: str) -> dict[str, float]:
         raise ArgumentError(f"{where}={shown(given)}: expected values by term, {{'term': 0.5}}.")
     found: dict[str, float] = {}
     for name, value in given.items():
-        columns = _columns(fit, name)
+        columns = columns_of(fit, name)
         if len(columns) > 1:
             listed = ", ".join(codes[0].name for codes in columns)
             raise ArgumentError(f"{where}: {name!r} is in several terms, say which: {listed}.")
@@ -98,7 +98,7 @@ def _pair(contrast: object) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
-def _columns(fit: Fit, name: object) -> list[list[ColumnCode]]:
+def columns_of(fit: Fit, name: object) -> list[list[ColumnCode]]:
     """Terms of a name, or of a feature, those of the same column together."""
     codes = fit.encoding.terms
     own = [code for code in codes if code.name == name]

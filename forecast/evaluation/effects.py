@@ -13,7 +13,7 @@ from forecast.arrays import FloatArray, IntArray
 from forecast.cards import Card, Carded
 from forecast.draws import check_level, check_seed, check_whole, estimates, generator
 from forecast.errors import ArgumentError
-from forecast.evaluation.effect_profiles import Groups, Move, grouped, moves_of, profile
+from forecast.evaluation.effect_profiles import Groups, Move, columns_of, grouped, moves_of, profile
 from forecast.inference.fit import Fit, as_fit
 from forecast.inference.predict import predict
 from forecast.modeling.design import fitted_rows
@@ -178,6 +178,8 @@ def effects(
     check_whole("draws", draws, 1, 1_000_000)
     seed = fit.seed if seed is None else seed
     check_seed(seed)
+    if name is not None:
+        columns_of(fit, name)  # before the work
     panel = _rows(fit, rows)
     moves = moves_of(fit, panel.data, name, contrast, values)
     held = profile(fit, at or {}, "at")

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from forecast.errors import ArgumentError, DataError, UnknownNameError
+from forecast.errors import ArgumentError, DataError, UnknownNameError, items_of, shown
 from forecast.features.positions import Positions, eras
 from forecast.features.registry import Feature, get_feature, ordered
 from forecast.features.shared import sharing
@@ -130,6 +130,15 @@ class FeatureRequest:
         }
 
 
+def _checked(requests: Sequence[FeatureRequest]) -> tuple[FeatureRequest, ...]:
+    words = "a list of FeatureRequest(name, feature); forecast.attach takes names of features"
+    found = items_of("requests", requests, words)
+    for one in found:
+        if not isinstance(one, FeatureRequest):
+            raise ArgumentError(f"requests: found {shown(one)}, expected {words}.")
+    return found
+
+
 def feature_arrays(
     world: xr.Dataset, requests: Sequence[FeatureRequest], *, unit: Unit = "dyad-year"
 ) -> dict[str, xr.DataArray]:
@@ -153,7 +162,7 @@ def feature_arrays(
     shape = ("year", "state") if unit == "state-year" else ("year", "state", "other")
     computed: dict[str, xr.DataArray] = {}
     columns: dict[str, xr.DataArray] = {}
-    for request in requests:
+    for request in _checked(requests):
         _check_unit(request, unit)
         if request.key not in computed:
             computed[request.key] = request.spec(world, **request.options)
@@ -219,6 +228,7 @@ def compute_features(
     what they share is computed once and only the states of the time take part.
     """
     panel = as_panel(panel, "compute_features(panel, …)")
+    requests = _checked(requests)
     seen: dict[str, tuple[str, str, str]] = {}
     for request in requests:
         if seen.setdefault(request.name, request.made) != request.made:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.arrays import BoolArray, FloatArray, IntArray
-from forecast.draws import generator, thinned
+from forecast.draws import check_draws, generator, thinned
 from forecast.errors import ArgumentError
 from forecast.modeling.blocks import RowBlock
 from forecast.modeling.design import Design
@@ -194,7 +194,8 @@ def posterior_values(fit: Fit, draws: int | None) -> Callable[[str], FloatArray]
     """
     posterior = fit.posterior["posterior"].to_dataset()
     available = posterior.sizes["chain"] * posterior.sizes["draw"]
-    if draws is not None and not 1 <= draws <= available:
+    check_draws(draws)
+    if draws is not None and draws > available:
         raise ArgumentError(f"draws={draws}: the fit has {available}; expected 1-{available}.")
     chosen = thinned(available, draws)
 

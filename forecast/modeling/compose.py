@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-from forecast.errors import ArgumentError, UnknownNameError, shown
+from forecast.errors import ArgumentError, UnknownNameError, items_of, shown
 from forecast.modeling.defaults import ERAS
 from forecast.modeling.formula import GROUPS, Formula, Parts
 from forecast.modeling.spec import ModelSpec
@@ -77,7 +77,8 @@ def model(
         ("effects", effects, parts.varying),
         ("interactions", interactions, parts.interactions),
     ):
-        for one in [given] if isinstance(given, str | Mapping) else given:
+        alone = isinstance(given, str | Mapping)
+        for one in [given] if alone else items_of(what, given, "names, formulas or tables"):
             if isinstance(one, Mapping):
                 (parts.smooths if what == "terms" and "knots" in one else table).append(dict(one))
             elif isinstance(one, str):

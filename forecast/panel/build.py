@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from forecast.draws import check_years
 from forecast.errors import ArgumentError, CoverageError, DataError
 from forecast.panel.dispute_rows import dispute_rows, month_rows
 from forecast.panel.events import initiators_coded
@@ -246,11 +247,11 @@ def _rows_covered(
                 f"rows would run from {full} to {last}."
             )
         return full, last
-    if not (isinstance(years, tuple | list) and len(years) == 2 and years[0] <= years[1]):
+    lo, hi = check_years("years", years)
+    if lo > hi:
         raise ArgumentError(
             f"years={years!r}: expected the first and the last year, e.g. ({full}, {last})."
         )
-    lo, hi = years
     if lo < first or hi > last:
         raise CoverageError(
             f"years=({lo}, {hi}): a {choices.unit} panel of {tables.name!r} covers {first}–{last} "

@@ -17,6 +17,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from forecast.cards import Card, Carded
+from forecast.draws import check_whole, check_years
 from forecast.errors import ArgumentError, nearest
 from forecast.panel.dispute_rows import Ending
 from forecast.panel.events import Escalation, Outcome, Succession, UnderWay
@@ -228,6 +229,7 @@ class Panel(Carded):
 
     def select_years(self, first: int, last: int) -> Panel:
         """Rows with ``first <= year <= last`` (both included)."""
+        first, last = check_years("years", (first, last))
         year = self.data["year"].to_numpy()
         return self.with_data(self.data.isel(row=(year >= first) & (year <= last)))
 
@@ -351,9 +353,8 @@ def choose(
     ):
         if value not in valid:
             raise _wrong(name, value, valid, unit if value in known else None)
-    if lag < 1:
-        raise ArgumentError(f"lag={lag}: expected at least 1; every feature is lagged.")
-    return Choices(unit, population, outcome, lag, under_way, succession)  # type: ignore[arg-type]
+    check_whole("lag", lag, 1, 1000)  # every feature is lagged
+    return Choices(unit, population, outcome, int(lag), under_way, succession)  # type: ignore[arg-type]
 
 
 def populations_of(unit: str) -> tuple[str, ...]:

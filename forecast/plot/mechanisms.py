@@ -40,6 +40,8 @@ def mechanism(table: pd.DataFrame, name: str, *, ax: Axes | None = None) -> Axes
     own = table[table["mechanism"] == name]
     if own.empty:
         raise UnknownNameError("mechanism", name, sorted(set(table["mechanism"])))
+    place = {short: i for i, short in enumerate(dict.fromkeys(own["short"]))}
+    own = own.sort_values("short", key=lambda short: short.map(place), kind="stable")
     bars = pd.DataFrame(
         {
             "heading": own["short"],
@@ -52,10 +54,10 @@ def mechanism(table: pd.DataFrame, name: str, *, ax: Axes | None = None) -> Axes
     )
     ax = axes_for(bars) if ax is None else ax
     level = f"{float(own['level'].iloc[0]):.0%} {own['interval'].iloc[0]} interval"
-    axis = f"probability after the first against without it, ratio ({level})"
+    axis = f"probability with what is named over that without it ({level})"
     intervals(bars, ax=ax, axis=axis, reference=1.0, log=True)
     _shade(ax, bars, own["sign"].to_numpy() == "+")
-    ax.set_title(f"{own['title'].iloc[0]}: {overall(own['verdict'])}", loc="left")
+    ax.set_title(f"{own['title'].iloc[0]}: {overall(own['verdict'])}", loc="left", pad=28)
     return ax
 
 

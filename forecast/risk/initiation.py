@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from forecast.draws import check_level, estimates
+from forecast.draws import check_draws, check_level, estimates
 from forecast.errors import ArgumentError, CoverageError, ForecastError
 from forecast.inference.predict import predict
 from forecast.panel.build import future_panel
@@ -22,6 +22,7 @@ from forecast.simulation.apply import apply_scenario
 from forecast.simulation.ending import disputes_at
 from forecast.simulation.future import freeze_conflicts
 from forecast.simulation.paired import CAUTION, origin_of, tables_of
+from forecast.simulation.scenario import as_scenario
 from forecast.sources.codes import state_label
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def initiation(
     fit = as_fit(fit, "initiation(fit, scenario)")
     tables, origin = _directed_tables(fit), origin_of(fit)
     check_level(level)
-    first = scenario.first_year
+    check_draws(draws)
+    first = as_scenario(scenario).first_year
     chosen = year if year is not None else first if first is not None else origin + 1
     if not origin < chosen <= origin + 20:
         raise ArgumentError(f"year={chosen}: expected a year in {origin + 1}–{origin + 20}.")

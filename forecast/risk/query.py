@@ -7,12 +7,14 @@ query reads its answer from the draws (well under a millisecond).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from threading import RLock
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 from weakref import WeakKeyDictionary
 
-from forecast.errors import ArgumentError, UnknownNameError
+import numpy as np
+
+from forecast.errors import ArgumentError, UnknownNameError, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,14 +125,12 @@ def risk(
     from forecast.simulation.paired import check_span
 
     fit = as_fit(fit, "risk(fit, a, b)")
-    check_span(horizon, level, seed=seed)
+    check_span(horizon, level, seed=seed, draws=draws)
+    a, b = _one_or_many("a", a), _one_or_many("b", b)
     if how not in (None, "any"):
         raise UnknownNameError("how", how, ["any"], "Expected 'any', or nothing.")
-    if how is None and (isinstance(a, Set) or isinstance(b, Set)):
-        raise ArgumentError(
-            "A set of states is a side of a question: ask with how='any' whether a dispute begins"
-            " between at least one of the pairs. For a row per pair give lists of equal length."
-        )
+    if how is None:
+        _check_pairs(a, b)
     if how == "any" and a is None:
         raise ArgumentError("how='any' needs a side: give `a`, a state or a set of states.")
     from forecast.risk.pairs import risk_answer, risk_table
@@ -147,19 +147,13 @@ def risk(
         has_record = _record(fit, evidence) is not None
         return any_answer(outlook, a, b, horizon, level, has_record=has_record, severity=severity)
     assert not isinstance(a, Set) and not isinstance(b, Set)
-    if a is None and b is None:
-        return risk_table(outlook, outlook.everyone(), horizon, level, severity)
     if a is None or b is None:
-        raise ArgumentError(
-            "Give both states, or neither to ask about every dyad; one state against all others is"
-            " asked about with how='any'."
-        )
+        return risk_table(outlook, outlook.everyone(), horizon, level, severity)
     if isinstance(a, str | int) and isinstance(b, str | int):
         record = _record(fit, evidence)
         pair = outlook.pairs([a], [b])[0]
         return risk_answer(outlook, pair, horizon, level, record, severity)
-    if isinstance(a, str | int) or isinstance(b, str | int) or len(a) != len(b):
-        raise ArgumentError("Give two states, or two sequences of states of equal length.")
+    assert not isinstance(a, str | int) and not isinstance(b, str | int)
     return risk_table(outlook, outlook.pairs(a, b), horizon, level, severity)
 
 
@@ -228,6 +222,36 @@ def remember(fit: Fit, now: StatusQuo) -> None:
         _OUTLOOKS[(fit.id, None, fit.seed)] = Outlook(
             fit, horizon=horizon, draws=None, seed=fit.seed, now=now
         )
+
+
+def _one_or_many(name: str, given: Any) -> Any:
+    """A state as text or a whole number of Python; many as they are; all else is refused."""
+    if isinstance(given, np.integer):
+        return int(given)
+    if isinstance(given, bool | float | bytes) or not isinstance(
+        given, str | int | Iterable | None
+    ):
+        raise ArgumentError(
+            f"{name}={shown(given)}: expected a state, by its name or code, or a list of them."
+        )
+    return given
+
+
+def _check_pairs(a: Any, b: Any) -> None:
+    """Refuse what is neither two states nor two sequences of as many, nor nothing at all."""
+    if isinstance(a, Set) or isinstance(b, Set):
+        raise ArgumentError(
+            "A set of states is a side of a question: ask with how='any' whether a dispute begins"
+            " between at least one of the pairs. For a row per pair give lists of equal length."
+        )
+    if (a is None) != (b is None):
+        raise ArgumentError(
+            "Give both states, or neither to ask about every dyad; one state against all others is"
+            " asked about with how='any'."
+        )
+    one, other = (isinstance(side, str | int) for side in (a, b))
+    if a is not None and (one != other or (not one and len(a) != len(b))):
+        raise ArgumentError("Give two states, or two sequences of states of equal length.")
 
 
 def _check_states(

@@ -61,6 +61,6 @@ def as_severity(level: object) -> Level:
     UnknownNameError
         No such level; names the nearest.
     """
-    if level not in LEVELS:
+    if not isinstance(level, str) or level not in LEVELS:
         raise UnknownNameError("severity", level, LEVELS, f"The levels are {', '.join(LEVELS)}.")
     return level  # type: ignore[return-value]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from forecast.draws import check_level, check_seed, check_whole
+from forecast.draws import check_draws, check_level, check_seed, check_whole
 from forecast.errors import ArgumentError
 from forecast.memory import require_memory
 from forecast.simulation.apply import apply_scenario
@@ -164,8 +164,11 @@ def require_room(
     )
 
 
-def check_span(horizon: int, level: float, *, seed: int | None = None) -> None:
-    """Refuse years ahead, a probability of intervals, or a seed, that nothing can be asked with."""
+def check_span(
+    horizon: int, level: float, *, seed: int | None = None, draws: int | None = None
+) -> None:
+    """Refuse years ahead, a level, a seed or a number of draws that nothing can be asked with."""
+    check_draws(draws)
     check_whole("horizon", horizon, 1, 20)
     check_level(level)
     if seed is not None:
@@ -189,7 +192,7 @@ def simulate_all(
     Arguments as of `simulate`; `now` is the status quo of the same fit, horizon, draws and seed, if
     it is simulated already. First the status quo alone, then each scenario with it.
     """
-    check_span(horizon, level, seed=seed)
+    check_span(horizon, level, seed=seed, draws=draws)
     check_whole("capability_paths", capability_paths, 1, 1000)
     seed = fit.seed if seed is None else seed
     # The status quo, a scenario, and what is read of both.

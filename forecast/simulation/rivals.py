@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from forecast.errors import ArgumentError
+from forecast.errors import ArgumentError, items_of
 from forecast.modeling.theory import Theory, load_theory, score_of
 from forecast.simulation.paired import simulate_all
 from forecast.simulation.scenario import Scenario
@@ -50,9 +50,9 @@ def rivals_of(fit: Fit, theories: Sequence[Theory | str | Path | Rival]) -> list
     """
     from forecast.inference.fit import fit as fit_model
 
-    if isinstance(theories, str) or not theories:
-        raise ArgumentError(f"theories={theories!r}, expected a list of them, such as ['none'].")
-    found = [t if isinstance(t, Rival) else load_theory(t) for t in theories]
+    if not (given := items_of("theories", theories, "a list of them, such as ['none']")):
+        raise ArgumentError("theories: found none, expected a list of them, such as ['none'].")
+    found = [t if isinstance(t, Rival) else load_theory(t) for t in given]
     names = [t.theory.name if isinstance(t, Rival) else t.name for t in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ArgumentError(f"theories: {twice[0]!r} is there {names.count(twice[0])} times.")

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import (
     BeforeValidator,
     Field,
@@ -23,7 +24,7 @@ from forecast.errors import ArgumentError, UnknownNameError, shown
 from forecast.paths import data_folder
 from forecast.sources.tables import OBLIGATIONS
 
-__all__ = ["Edit", "Scenario", "applicable", "stock_scenarios"]
+__all__ = ["Edit", "Scenario", "applicable", "as_scenario", "stock_scenarios"]
 
 #: What the members of a new pact owe each other unless said otherwise.
 _MUTUAL_DEFENCE = ("defense", "consultation")
@@ -47,8 +48,8 @@ def _name(name: Any) -> str:
 
 def _iso(when: Any) -> str:
     try:
-        if isinstance(when, int) and not isinstance(when, bool):
-            when = date(when, 1, 1)
+        if isinstance(when, int | np.integer) and not isinstance(when, bool):
+            when = date(int(when), 1, 1)
         if isinstance(when, date | str):
             iso = date.fromisoformat(str(when)).isoformat()
             if iso >= "1000":
@@ -61,11 +62,11 @@ def _iso(when: Any) -> str:
 
 
 def _states(states: Any) -> tuple[State, ...]:
-    if isinstance(states, str | int) and not isinstance(states, bool):
-        return (states,)
+    if isinstance(states, str | int | np.integer) and not isinstance(states, bool):
+        states = (states,)
     if isinstance(states, Mapping) or not isinstance(states, Iterable):
         raise ArgumentError(f"`states` is {shown(states)}; expected a state or a list of states.")
-    return tuple(states)
+    return tuple(int(s) if isinstance(s, np.integer) else s for s in states)
 
 
 def _obligations(obligations: Any) -> tuple[str, ...]:
@@ -295,6 +296,16 @@ def stock_scenarios() -> list[Scenario]:
     return [
         Scenario.from_toml(path) for path in sorted((data_folder() / "scenarios").glob("*.toml"))
     ]
+
+
+def as_scenario(given: object) -> Scenario:
+    """A scenario as it is; anything else is an ArgumentError."""
+    if isinstance(given, Scenario):
+        return given
+    raise ArgumentError(
+        f"scenario: found a {type(given).__name__}, expected a Scenario, such as "
+        "forecast.Scenario('name').leave('NATO', ['USA'], 2027)."
+    )
 
 
 def applicable(

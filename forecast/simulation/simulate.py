@@ -18,7 +18,7 @@ from forecast.simulation.comparison import part_columns
 from forecast.simulation.levels import Level, as_severity
 from forecast.simulation.paired import CAPABILITY_PATHS, check_span, simulate_all
 from forecast.simulation.rivals import Rival, simulate_rivals
-from forecast.simulation.scenario import Scenario
+from forecast.simulation.scenario import Scenario, as_scenario
 
 if TYPE_CHECKING:
     from forecast.inference.fit import Fit
@@ -118,8 +118,8 @@ def simulate(
     from forecast.inference.fit import as_fit
 
     fit = as_fit(fit, "simulate(fit, scenario)")
-    check_span(horizon, level, seed=seed)
-    scenarios = [] if scenario is None else [scenario]
+    check_span(horizon, level, seed=seed, draws=draws)
+    scenarios = [] if scenario is None else [as_scenario(scenario)]
     options: dict[str, Any] = {
         "horizon": horizon,
         "draws": draws,

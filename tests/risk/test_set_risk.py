@@ -59,6 +59,8 @@ def test_sides_can_change_places_and_be_named(known_fit: Fit) -> None:
         sides = {"side_a", "side_b", "states_a", "states_b", "contributions", "under_way"}
         for key in one.keys() - sides:
             assert other[key] == one[key], key
+        for mine, turned in zip(one["contributions"], other["contributions"], strict=True):
+            assert mine["probability"] == turned["probability"]
         # Pairs are named in the order of the sides, too.
         first = [told["contributions"][0]["pair"].split("–") for told in (one, other)]
         assert first[0] == first[1][::-1]
