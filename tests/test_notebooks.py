@@ -31,7 +31,6 @@ SECONDS = 600
 #: What a notebook imports, besides the standard library: this one by its public names, and what its
 #: readers know.
 IMPORTS = {"forecast", "pandas", "numpy", "xarray", "arviz", "matplotlib", "matplotlib.pyplot"}
-IMPORTS |= {"logging", "warnings"}  # what another library says beside its tables
 
 nbformat = pytest.importorskip("nbformat", reason="the notebooks extra is not installed")
 pytest.importorskip("nbclient", reason="the notebooks extra is not installed")

@@ -73,6 +73,11 @@ def test_an_answer_holds_what_the_number_needs(known_fit: Fit) -> None:
     text = json.dumps(answer.to_dict(), allow_nan=False)
     assert json.loads(text)["probability"] == answer.probability
     assert "80% equal-tailed interval" in str(answer)
+    card = repr(answer).splitlines()
+    assert card[0] == "India–Pakistan"
+    assert len(card) < 30
+    assert answer.rounded["text"] in card[1] + card[2]
+    assert answer.caution[:40] in answer._repr_html_()
 
 
 def test_many_pairs_give_the_same_numbers_as_one(known_fit: Fit) -> None:
