@@ -128,7 +128,8 @@ def test_obligations_agree_with_the_directed_dyad_years(tables, reference):
     ("name", "year", "code"),
     [
         ("DEU", 1938, 255),
-        ("Germany", 1970, 260),
+        ("DEU", 1970, 260),
+        ("Hanover", 1850, 240),
         ("DEU", 2000, 255),
         ("USA", 1850, 2),
         ("Bavaria", 1860, 245),
