@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
@@ -46,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if arguments is None:
             stops.begin()
+            warnings.formatwarning = lambda message, *_, **__: f"Note: {message}\n"
         code = _run(sys.argv[1:] if arguments is None else arguments, stops)
         stops.over = True
         return code

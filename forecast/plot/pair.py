@@ -17,7 +17,7 @@ from forecast.panel.columns import row_names
 from forecast.panel.types import Panel
 from forecast.plot.intervals import BLUE, MUTED, ORANGE, new_axes
 from forecast.simulation.severity import levels_reached
-from forecast.sources.codes import resolve_state
+from forecast.sources.codes import resolve_states
 
 if TYPE_CHECKING:
     from forecast.evaluation.backtest_result import Backtest
@@ -103,7 +103,7 @@ def _rows_of_pair(panel: Panel, a: str | int, b: str | int) -> tuple[Panel, str]
     if panel.tables is None:
         raise ArgumentError("history: the panel of the fit was read without the names of states.")
     last = int(panel.data["year"].max())
-    one, other = (resolve_state(panel.tables, state, year=last) for state in (a, b))
+    one, other = resolve_states(panel.tables, [a, b], year=last)
     first, second = (panel.data[name].to_numpy() for name in ("ccode_a", "ccode_b"))
     mine = (first == one) & (second == other)
     if panel.unit != "directed-dyad-year":

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 
 __all__ = [
-    "ALIASES", "ENDED", "HALVES", "LIES_IN", "PARTS", "RENAMED", "SHARED", "Reading", "ended",
-    "english_names", "key", "part_of", "readings", "said_otherwise", "territory_of",
+    "ALIASES", "DISTINCT", "ENDED", "HALVES", "LIES_IN", "PARTS", "RENAMED", "SHARED", "Reading",
+    "ended", "english_names", "key", "part_of", "readings", "said_otherwise", "territory_of",
 ]  # fmt: skip
 
 
@@ -74,6 +74,10 @@ SHARED: Mapping[str, tuple[int, ...]] = {
 #: Those of them that do not have the shared name alone, even where they are the only one there.
 HALVES = frozenset({265, 680, 731, 732, 817})
 
+#: What those are called whose name in the tables is a shared one, and to which year.
+DISTINCT: Mapping[int, tuple[str, int]] = {
+    484: ("Congo-Brazzaville", 9999), 816: ("North Vietnam", 1975),
+}  # fmt: skip
 #: First calendar year of the present name of a state that was renamed within one spell; in
 #: ``states.csv`` its name is "present name/former name".
 RENAMED: Mapping[int, int] = {345: 2003, 365: 1992}

@@ -39,7 +39,13 @@ _HOW = "Give a COW number, ISO code, COW abbreviation or name."
 
 
 def name_in_year(ccode: int, name: str, year: int) -> str:
-    """Of a renamed state's "present name/former name" the one of the year; else the name."""
+    """Name of a state in a year: of "present name/former name" the one of the year.
+
+    No shared one: "Congo" is asked back where it is given, and so nobody is called by it.
+    """
+    distinct, last = place_names.DISTINCT.get(ccode, (name, 0))
+    if name in place_names.SHARED and year <= last:
+        return distinct
     if ccode not in place_names.RENAMED or name.count("/") != 1:
         return name
     present, former = name.split("/")

@@ -102,7 +102,7 @@ def test_state_years_and_keys_in_the_index(whole):
         ({}, {"lag": 0.5}, ArgumentError, "lag=0.5: expected whole years"),
         ({}, {"a": "x", "b": "ccode2"}, ArgumentError, "a='x': the frame has no such column"),
         ({}, {"a": None, "b": "ccode2"}, ArgumentError, "expected with `a`"),
-        ({"ccode1": ["USA", "Rusia"]}, {}, UnknownNameError, "row 1: 'Rusia'.*'russia'"),
+        ({"ccode1": ["USA", "Rusia"]}, {}, UnknownNameError, "row 1: 'Rusia'.*'Russia'"),
         ({"ccode1": ["x", "y"], "ccode2": ["u", "v"]}, {}, ArgumentError, "no value of .* known"),
         ({"year": ["1998", "x"]}, {}, DataError, "column 'year', row 1: found 'x'"),
         ({}, {"codes": "iso2"}, ArgumentError, "codes='iso2': expected one of auto"),

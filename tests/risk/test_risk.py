@@ -37,8 +37,19 @@ PASTS = ("first ever", "quiet", "recurrent")
 
 def test_the_order_and_the_kind_of_name_do_not_matter(known_fit: Fit) -> None:
     one = risk(known_fit, "IND", "PAK", horizon=3)
-    assert one == risk(known_fit, "Pakistan", 750, horizon=3)
+    other = risk(known_fit, "Pakistan", 750, horizon=3)
+    assert other == replace(one, state_a="Pakistan", state_b="India", ccode_a=770, ccode_b=750)
     assert (one.ccode_a, one.ccode_b) == (750, 770)
+    # As asked, in the answer, in JSON, in words and in a row of a table.
+    assert str(other).startswith("Pakistan–India: ")
+    assert [other.to_dict()[name] for name in ("state_a", "ccode_a")] == ["Pakistan", 770]
+    table = risk(known_fit, ["UKR", "IND"], ["RUS", "PAK"])
+    assert table[["state_a", "state_b"]].to_numpy().tolist() == [
+        ["Ukraine", "Russia"], ["India", "Pakistan"],
+    ]  # fmt: skip
+    turned = risk(known_fit, ["RUS", "PAK"], ["UKR", "IND"])
+    assert turned["probability"].tolist() == table["probability"].tolist()
+    assert turned["ccode_a"].tolist() == [365, 770]
     assert (one.first_year, one.last_year) == (2026, 2028)
 
 

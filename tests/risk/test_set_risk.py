@@ -56,11 +56,21 @@ def test_sides_can_change_places_and_be_named(known_fit: Fit) -> None:
     one = risk(known_fit, "RUS", nato, how="any").to_dict()
     for a, b in ((nato, "RUS"), ("NATO", "RUS"), ("otan", ["Russia"])):
         other = risk(known_fit, a, b, how="any").to_dict()
-        for key in one.keys() - {"side_a", "side_b", "states_a", "states_b", "contributions"}:
+        sides = {"side_a", "side_b", "states_a", "states_b", "contributions", "under_way"}
+        for key in one.keys() - sides:
             assert other[key] == one[key], key
-        for first, second in zip(one["contributions"], other["contributions"], strict=True):
-            assert first["probability"] == second["probability"]
-            assert set(first["pair"].split("–")) == set(second["pair"].split("–"))
+        # Pairs are named in the order of the sides, too.
+        first = [told["contributions"][0]["pair"].split("–") for told in (one, other)]
+        assert first[0] == first[1][::-1]
+        assert (one["states_a"], other["states_b"]) == (("Russia",), ("Russia",))
+
+
+def test_states_of_a_list_stay_in_its_order(known_fit: Fit) -> None:
+    given = risk(known_fit, ["UKR", "FRA", "IND"], ["RUS", "PAK"], how="any")
+    assert given.states_a == ("Ukraine", "France", "India")
+    assert given.states_b == ("Russia", "Pakistan")
+    assert given.side_a == "Ukraine, France or India"
+    assert {one["pair"].split("–")[0] for one in given.contributions} == set(given.states_a)
 
 
 def test_within_a_set_and_between_sets_that_overlap(known_fit: Fit) -> None:

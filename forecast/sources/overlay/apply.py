@@ -23,7 +23,7 @@ from forecast.exchange import held
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
 from forecast.sources.checking import validate
-from forecast.sources.codes import resolve_state, state_label
+from forecast.sources.codes import resolve_states, state_label
 from forecast.sources.embedded import COMPUTED, finish_tables
 from forecast.sources.overlay.changes import Amendment, Change, amendment_from_frames
 from forecast.sources.overlay.edits import EDITS
@@ -185,8 +185,12 @@ class Work:
 
     def state(self, change: Change, column: str, named: str, day: Any) -> int:
         """COW number of a state as the user named it, in the year of a day."""
+        return self.states(change, column, [named], day)[0]
+
+    def states(self, change: Change, column: str, named: Sequence[str], day: Any) -> list[int]:
+        """COW numbers of states that were named together."""
         try:
-            return resolve_state(self._tables, named, year=_year(day))
+            return resolve_states(self._tables, named, year=_year(day))
         except (UnknownNameError, ArgumentError) as error:
             raise DataError(
                 f"{change.file}, row {change.row}, column {column!r}: {error}"

@@ -28,7 +28,7 @@ def _treaty(work: Work, change: Change, values: dict[str, Any]) -> None:
     if not any(o in change.cells for o in OBLIGATIONS):
         raise change.wrong("defense", "", f"what members owe: one of {', '.join(OBLIGATIONS)}")
     named = [part.strip() for part in values.pop("members").split(";") if part.strip()]
-    codes = [work.state(change, "members", one, values["start"]) for one in named]
+    codes = work.states(change, "members", named, values["start"])
     if len(set(codes)) < 2 or len(set(codes)) < len(codes):
         raise change.wrong(
             "members", change.cells["members"],
