@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from forecast.errors import ArgumentError
 from forecast.plot.intervals import PALETTE, figure_of, intervals, lines_of, new_axes
@@ -52,7 +53,10 @@ def hindcast(result: Hindcast, *, severity: str = "onset", ax: Axes | None = Non
     if ax is not None:
         axes = [ax]
     else:
-        heights = [1.2 + 0.42 * table["who"].nunique() for _, table in parts]
+        heights = [
+            3.0 if draw is _years else 1.2 + 0.42 * len(table.groupby(["question", "who"]))
+            for draw, table in parts
+        ]
         axes = new_axes(
             len(parts), 1, (8.6, max(sum(heights), 2.6)), gridspec_kw={"height_ratios": heights}
         )
@@ -105,8 +109,11 @@ def _pairs(result: Hindcast, table: pd.DataFrame, ax: Axes) -> None:
 def _years(result: Hindcast, table: pd.DataFrame, ax: Axes) -> None:
     """Probability of each year by pair; a dot where a dispute began."""
     alone = table[table["probability"].notna()]
-    means = alone.groupby("who", sort=False)["probability"].mean()
-    chosen = list(means.sort_values(ascending=False, kind="stable").index[:_MOST])
+    grouped = alone.groupby("who", sort=False)
+    means = grouped["probability"].mean()
+    # Those first between whom one began, and then the likeliest.
+    order = grouped["happened"].any().astype(float) * 2 + means
+    chosen = list(order.sort_values(ascending=False, kind="stable").index[:_MOST])
     looks = zip(cycle(PALETTE), cycle(("-", "-", "-", "-", "-", "--", "--")), strict=False)
     for who, (colour, dash) in zip([w for w in means.index if w in chosen], looks, strict=False):
         own = alone[alone["who"] == who]
@@ -118,6 +125,7 @@ def _years(result: Hindcast, table: pd.DataFrame, ax: Axes) -> None:
     ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low <= t <= high]
     ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
     ax.minorticks_off()
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     begins = table["asks"].iloc[0] == "begins"
     fitted = result.fits.set_index("question").loc[table["question"].iloc[0], "fitted_last"]
     ax.set_ylabel("% a year")
