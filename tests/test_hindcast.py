@@ -13,6 +13,7 @@ import pytest
 
 import forecast as fc
 from forecast import cli
+from forecast.cases import before
 from forecast.cases import hindcast as module
 from forecast.cases.change import change_of, change_words
 from forecast.cases.happened import Happened
@@ -185,14 +186,14 @@ def test_every_question_asks_about_states_and_facts_of_its_case(name, ask):
     question = next(q for q in case.questions if q.name == ask)
     assert question.about
     for sides in question.about:
-        assert module.sides_words(case, sides, question.first_year)
+        assert before.sides_words(case, sides, question.first_year)
         assert all(state in case.ccodes for side in sides for state in side)
     assert bool(change_words(case, question)) == bool(question.change)
 
 
 def test_sides_in_words():
     case = fc.case("nato-1999")
-    words = module.sides_words
+    words = before.sides_words
     assert words(case, (("POL",), ("RUS",)), 1999) == "Poland–Russia"
     assert words(case, (("POL",), ("RUS",)), 1980) == "Poland–Soviet Union"
     assert words(case, (("POL",), ("RUS",)), 1910) == "Poland–Russia"
@@ -261,8 +262,8 @@ def test_the_file_is_checked(tmp_path, monkeypatch):
 
 def test_earlier_years_are_fitted_where_there_are_no_others():
     spec = load_model("dyad_onset_historical")
-    assert module.reaching_back(spec, 1817, 1949) is spec
-    back = module.reaching_back(spec, 1817, 1901)
+    assert before.reaching_back(spec, 1817, 1949) is spec
+    back = before.reaching_back(spec, 1817, 1901)
     assert [e.first for e in back.exclusions] == [1914, 1939]
     assert back.name.endswith("with_earlier_years")
 

@@ -12,7 +12,8 @@ from forecast.simulation.scenario import Scenario
 from forecast.sources.codes import find_alliance
 
 if TYPE_CHECKING:
-    from forecast.cases.records import Case, Fact, Question
+    from forecast.cases.questions import Question
+    from forecast.cases.records import Case, Fact
     from forecast.sources.tables import Tables
 
 __all__ = ["change_of", "change_words", "known_as"]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from forecast.cases.before import fit_before, sides_words
 from forecast.cases.change import change_of, change_words, known_as
 from forecast.draws import estimates
 from forecast.errors import CoverageError
@@ -20,7 +21,8 @@ from forecast.simulation.apply import apply_scenario
 from forecast.simulation.future import freeze_conflicts
 
 if TYPE_CHECKING:
-    from forecast.cases.records import Case, Question
+    from forecast.cases.questions import Question
+    from forecast.cases.records import Case
     from forecast.inference.fit import Fit
     from forecast.sources.tables import Tables
 
@@ -38,8 +40,6 @@ def settlement_rows(
     From `resolution`, fitted to the disputes that were known before the question; the rest of the
     world, past conflicts too, stays as it was then.
     """
-    from forecast.cases.hindcast import fit_before, sides_words
-
     spec = load_model("resolution")
     fit = fit_before(case, question, tables, spec, draws=draws, seed=seed)
     known = known_before(tables, question.first_year)
@@ -52,7 +52,7 @@ def settlement_rows(
         worlds = {"with": known, "without": after}
     year = (edits.first_year if edits else None) or question.first_year
     rows: list[dict[str, Any]] = []
-    for sides, label in zip(question.about, question.labels, strict=True):
+    for sides, label in question.asked:
         pair = sorted(case.ccodes[state] for side in sides for state in side)
         hazard = {
             name: _hazards(fit, each, pair, question.first_year - 1, year)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from forecast.cases.before import reaching_back, sides_of, sides_words
 from forecast.errors import CoverageError, DataError
 from forecast.evaluation.backtest import backtest
 from forecast.evaluation.origins import known_before
@@ -17,7 +18,8 @@ from forecast.panel.types import CHOICES, Population
 from forecast.risk.initiation import DIRECTED
 
 if TYPE_CHECKING:
-    from forecast.cases.records import Case, Question
+    from forecast.cases.questions import Question
+    from forecast.cases.records import Case
     from forecast.sources.tables import Tables
 
 __all__ = ["yearly_rows"]
@@ -37,8 +39,6 @@ def yearly_rows(
     The onsets of the pairs asked about by the dyad-year model of the data, and by the model of
     initiation which of the two begins. Numbers of several pairs are expected counts.
     """
-    from forecast.cases.hindcast import reaching_back, sides_of, sides_words
-
     first, last = question.first_year, question.last_year
     covered = tables.coverage["conflicts"]
     if covered.last < last or covered.first > first - 20:
@@ -76,7 +76,7 @@ def yearly_rows(
             "known_to": last, "passed": bool(done.fits["passed"].all()),
         }  # fmt: skip
         a, b = found["ccode_a"].to_numpy(), found["ccode_b"].to_numpy()
-        for sides, label in zip(question.about, question.labels, strict=True):
+        for sides, label in question.asked:
             one, other = sides_of(case, sides)
             ways = [(one, other)]
             words = [label or sides_words(case, sides, first)]
