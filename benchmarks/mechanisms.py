@@ -250,7 +250,9 @@ def page(table: pd.DataFrame) -> str:
 
 def write(table: pd.DataFrame) -> None:
     """Page, pictures and verdicts into the repository."""
-    table.to_csv(HERE / "mechanisms.csv", index=False, float_format="%.5g", lineterminator="\n")
+    kept = HERE / "mechanisms.csv"
+    table.to_csv(kept, index=False, float_format="%.5g", lineterminator="\n")
+    table = pd.read_csv(kept)  # the page is that of the file
     folder = DOCS / "mechanisms"
     folder.mkdir(exist_ok=True)
     for name in dict.fromkeys(table["mechanism"]):

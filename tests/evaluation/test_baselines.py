@@ -71,7 +71,8 @@ def test_climatology_is_the_training_rate(split):
 def test_better_information_scores_better(split):
     train, test = split
     y = test.data["outcome"].to_numpy()
-    loss = {n: log_loss(y, forecast(n, train, test)[0]).value for n in NAMES}
+    compared = [name for name in NAMES if not name.startswith("boosting")]
+    loss = {n: log_loss(y, forecast(n, train, test)[0]).value for n in compared}
     assert loss["history"] < loss["peace_years"] < loss["climatology"]
     assert loss["conflictology"] < loss["climatology"]
     assert loss["history"] < loss["geography_peace_years"] < loss["geography_power"]

@@ -131,7 +131,7 @@ def test_unknown_feature():
 
 @pytest.mark.parametrize("name", UNMEASURABLE)
 def test_what_cannot_be_measured_is_refused_with_the_reason(name):
-    with pytest.raises(UnknownNameError, match=f"Unknown feature '{name}'. (Trade over|No source)"):
+    with pytest.raises(UnknownNameError, match=f"Unknown feature '{name}'. (Trade over|No source|No model)"):
         get_feature(name)
     assert f"- `{name}`: " in features_markdown()
 

@@ -95,6 +95,7 @@ def test_two_worker_processes_give_the_same_numbers(small, here):
     assert found == here[1]
 
 
+@pytest.mark.long
 def test_a_cluster_gives_the_same_numbers_for_nuts_and_laplace(small, here, tmp_path):
     distributed = pytest.importorskip("distributed")
     with (
@@ -111,6 +112,7 @@ def test_a_cluster_gives_the_same_numbers_for_nuts_and_laplace(small, here, tmp_
     xr.testing.assert_identical(there["posterior"].to_dataset(), laplace["posterior"].to_dataset())
 
 
+@pytest.mark.long
 def test_laplace_gives_the_same_numbers_with_one_or_two_worker_processes():
     design, _ = dyads(states=10, pairs=30, years=15, columns=3, rate=0.1, seed=5)
     tasks = [(1,), (2,), (1,)]
