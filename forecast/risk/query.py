@@ -232,7 +232,8 @@ def _one_or_many(name: str, given: Any) -> Any:
         given, str | int | Iterable | None
     ):
         raise ArgumentError(
-            f"{name}={shown(given)}: expected a state, by its name or code, or a list of them."
+            f"{name}={shown(given)}: expected a state, by its name or code, or a list of them, "
+            f"found {type(given).__name__}."
         )
     return given
 

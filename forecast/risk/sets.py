@@ -88,15 +88,15 @@ def any_answer(
         independent=independent,
         contributions=tuple(
             {
-                "pair": _pair_words(outlook, pairs[i]),
+                "pair": _pair_words(outlook, pairs[i], one),
                 "probability": float(own[i]),
                 "share": float(own[i] / own.sum()),
             }
             for i in np.argsort(-own, kind="stable")
         ),
-        under_way=_under_way(outlook, pairs, horizon),
+        under_way=_under_way(outlook, pairs, horizon, one),
         record=_record(outlook, pairs, severity),
-        observed_rate=sum(by_number(pair) not in outlook.position for pair in pairs),
+        observed_rate=sum(pair not in outlook.position for pair in pairs),
         handling=f"model {fit.spec.name}, {fit.method}, {draws.size} simulated worlds",
         rounded={
             "step": step,
@@ -124,7 +124,6 @@ def worlds_of(
     Draws of the probability that any has an onset; its mean if onsets were independent; the number
     of pairs with one in each world; the probability of each pair.
     """
-    pairs = [by_number(pair) for pair in pairs]
     at = np.array([outlook.position.get(pair, -1) for pair in pairs], dtype=np.int64)
     inside, outside = at[at >= 0], [p for p, row in zip(pairs, at, strict=True) if row < 0]
     hazard, onsets = outlook.hazards(inside, horizon, severity)
@@ -200,25 +199,15 @@ def _state(tables: Tables, name: str, year: int) -> int:
         raise
 
 
-def by_number(pair: Pair) -> Pair:
-    """A pair as the model and the record have it: the smaller COW number first."""
-    return min(pair), max(pair)
-
-
 def pairs_between(outlook: Outlook, one: Codes, other: Codes | None) -> list[Pair]:
-    """Pairs with a state of each side, that of the first side first, by COW number."""
+    """Pairs with a state of each side, smaller COW number first, in order."""
     if other is None:
         states = outlook.tables.states
         year = outlook.origin
         last = pd.Timestamp(year=year, month=12, day=31)
         there = (states["start"].dt.year <= year) & (states["end"].isna() | (states["end"] >= last))
         other = tuple(int(code) for code in states.loc[there, "ccode"])
-    found: dict[Pair, Pair] = {}
-    for x, y in product(one, other):
-        if x != y:
-            found.setdefault((min(x, y), max(x, y)), (x, y))
-    # By number, whatever the order asked: the random numbers of a pair are the same.
-    pairs = [found[pair] for pair in sorted(found)]
+    pairs = sorted({(min(x, y), max(x, y)) for x, y in product(one, other) if x != y})
     if not pairs:
         raise ArgumentError(f"Both sides are {_words(outlook, one)} alone; pairs need two states.")
     return pairs
@@ -238,8 +227,11 @@ def _names(outlook: Outlook, codes: Iterable[int]) -> tuple[str, ...]:
     return tuple(outlook.label(code) for code in codes)
 
 
-def _pair_words(outlook: Outlook, pair: Pair) -> str:
-    return "–".join(outlook.label(code) for code in pair)
+def _pair_words(outlook: Outlook, pair: Pair, first: Codes) -> str:
+    """Names of a pair, that of the side that was asked `first` first."""
+    place = {code: at for at, code in enumerate(first)}
+    ordered = sorted(pair, key=lambda code: place.get(code, len(place)))
+    return "–".join(outlook.label(code) for code in ordered)
 
 
 def _words(outlook: Outlook, codes: Codes) -> str:
@@ -255,17 +247,16 @@ def _words(outlook: Outlook, codes: Codes) -> str:
 
 
 def _under_way(
-    outlook: Outlook, pairs: list[Pair], horizon: int
+    outlook: Outlook, pairs: list[Pair], horizon: int, first: Codes
 ) -> tuple[dict[str, str | float], ...]:
     found: list[dict[str, str | float]] = []
-    for asked in pairs:
-        pair = by_number(asked)
+    for pair in pairs:
         if pair in outlook.disputes and outlook.status(pair) == STATUSES[2]:
             dispute = outlook.disputes[pair]
             since = dispute["start"].date().isoformat()
             found.append(
                 {
-                    "pair": _pair_words(outlook, asked),
+                    "pair": _pair_words(outlook, pair, first),
                     "name": str(dispute["name"]),
                     "since": date_words(since, str(dispute["start_precision"])),
                     "still": float(outlook.still_under_way(pair, horizon)[-1].mean()),
@@ -284,11 +275,7 @@ def _record(outlook: Outlook, pairs: list[Pair], severity: Level) -> dict[str, i
     year = table["start"].dt.year.to_numpy()
     codes = [table[name].to_numpy(dtype=np.int64) for name in ("ccode_a", "ccode_b")]
     number = codes[0] * _CODES + codes[1]
-    ours = (
-        (year >= first)
-        & (year <= last)
-        & np.isin(number, [a * _CODES + b for a, b in map(by_number, pairs)])
-    )
+    ours = (year >= first) & (year <= last) & np.isin(number, [a * _CODES + b for a, b in pairs])
     begun = np.unique(np.stack([year[ours], number[ours]]), axis=1)
     return {
         "first_year": first,

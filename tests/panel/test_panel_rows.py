@@ -306,7 +306,7 @@ def test_coverage_of_the_conflicts_bounds_the_rows(tiny_frames, tiny_coverage):
         ({"unit": "dyads"}, "unit='dyads': expected one of dyad-year, directed-dyad-year, state"),
         ({"population": "prd"}, "population='prd': expected one of all, politically_relevant"),
         ({"outcome": "war"}, "outcome='war': expected one of onset, originator_onset"),
-        ({"lag": 0}, "lag=0: expected at least 1"),
+        ({"lag": 0}, "lag=0: expected a whole number, 1 to"),
         (
             {"unit": "state-year", "population": "politically_relevant"},
             "expected one of all, major_power for unit='state-year'",

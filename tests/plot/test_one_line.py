@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
 import forecast as fc
 from forecast import plot
 from forecast.errors import ArgumentError, UnknownNameError
+from forecast.evaluation.backtest_result import Backtest
 from forecast.modeling.encoding import complete
 from forecast.plot.intervals import new_axes
 
@@ -73,3 +75,16 @@ def test_slopes_of_a_fit_are_those_of_its_eras(known_fit) -> None:
     assert shown == ["1946–1989", "1990–2013", "2014–"][-len(shown) :] and "defence pact" in texts(
         ax
     )
+
+
+def test_history_beside_what_was_forecast(known_fit) -> None:
+    years = np.arange(2005, 2015)
+    table = pd.DataFrame({"year": years, "horizon": 1, "model": "m", "ccode_a": 750,
+                          "ccode_b": 770, "probability": np.linspace(0.1, 0.5, years.size),
+                          "lower": 0.05, "upper": 0.6})  # fmt: skip
+    backtest = Backtest(table, pd.DataFrame(), pd.DataFrame(), "m", 0.9, {})
+    ax = plot.history(known_fit, "India", "Pakistan", backtest=backtest)
+    _, line = (line for line in ax.lines if len(line.get_xdata()) > 2)
+    np.testing.assert_allclose(line.get_ydata(), table["probability"])
+    with pytest.raises(ArgumentError, match="no forecast one year ahead"):
+        plot.history(known_fit, "Russia", "Ukraine", backtest=backtest)

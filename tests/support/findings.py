@@ -141,6 +141,8 @@ def make_simulation(scenario: str = "", edits: tuple[str, ...] = ()) -> xr.Datas
             "status": ("dyad", [_STATUS.get(i, "at peace") for i in range(a.size)]),
             "changed": ("dyad", (a == 20) | (a == 10)),
             "state_name": ("state", [names.get(c, f"Land {c - 101}") for c in _CODES]),
+            "state_abbrev": ("state", [f"S{c:02}" for c in _CODES]),
+            "state_iso3": ("state", [f"?{c}" for c in _CODES]),
         },
         attrs={
             "interval_kind": "equal-tailed",
