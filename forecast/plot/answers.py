@@ -155,7 +155,7 @@ def rivals(
         series=table["standing"],
     )
     ax = axes_for(bars) if ax is None else ax
-    ax.set_title(str(result.attrs["scenario"]), loc="left", pad=22)
+    ax.set_title(str(result.attrs["scenario"]), loc="left", pad=28)
     event = of_level("onset", as_severity(result.attrs.get("severity", "onset")))
     level, year = result.attrs["interval_level"], int(table["last_year"].iloc[0])
     axis = (
