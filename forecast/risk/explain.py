@@ -247,7 +247,10 @@ def simulated_states(result: xr.Dataset, states: Sequence[State]) -> list[int]:
         "abbrev": "state_abbrev",
         "iso3": "state_iso3",
     }
-    table = pd.DataFrame({name: result[key].to_numpy() for name, key in labels.items()})
+    # A result made by hand may have letters of one system, or none.
+    letters = "state_iso3" if "state_iso3" in result else "state_name"
+    there = {name: key if key in result else letters for name, key in labels.items()}
+    table = pd.DataFrame({name: result[key].to_numpy() for name, key in there.items()})
     always = pd.DatetimeIndex(["1816-01-01"] * len(table))
     whole = table.assign(start=always, end=pd.Series(pd.NaT, index=table.index))
     return StateIndex.of(whole).resolve(states, int(result["year"].to_numpy()[0]))
