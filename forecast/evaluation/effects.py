@@ -83,9 +83,10 @@ class Effects(Carded):
         """The comparisons as they are told: probabilities, their difference and ratio."""
         drawn = "" if self.sampled == self.rows else f", of which {self.sampled:,} were drawn"
         pairs = self.table[["label", "contrast"]].drop_duplicates().itertuples(index=False)
+        several = self.table["label"].nunique() > 1 or not self.by
         told = pd.DataFrame(
             {
-                "term": r["label"],
+                **({"term": r["label"]} if several else {}),
                 **({"of": self._short(r)} if self.by else {}),
                 "probability": f"{percent(r['probability_low'])} → "
                 f"{percent(r['probability_high'])}",

@@ -121,7 +121,7 @@ def test_simulate(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().out
     assert "Association, not causal effect" in said and "act from 2027 on" in said
     assert cli.main([*command, "--pair", "CHN", "RUS"]) == 0
-    assert "Russia–China under 'Pact'" in capsys.readouterr().out
+    assert "China–Russia under 'Pact'" in capsys.readouterr().out
     assert cli.main([*command, "--pair", "CHN", "RUS", "--json"]) == 0
     pair = json.loads(capsys.readouterr().out)["pair"]
     assert pair["own"][0] + pair["contagion"][0] == pytest.approx(pair["difference"][0], abs=1e-6)

@@ -86,7 +86,7 @@ def test_eight_threads_get_what_one_gets(
     """Each begins with another question, all at once, of a fit that nobody has used yet."""
     expected = _alone(folder, few.id)
     forget()
-    codes._index.cache_clear()
+    codes.state_index.cache_clear()
     fit = open_store(folder).load(few.id)
     questions, start = _questions(fit), Barrier(THREADS)
 
