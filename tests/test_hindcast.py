@@ -45,7 +45,8 @@ def model() -> Any:
 
 @pytest.fixture(scope="module")
 def one() -> Case:
-    return small("nato-1999", horizon=2, about=((("POL",), ("RUS",)), (("POL", "HUN"), ())))
+    about = ((("POL",), ("RUS",)), (("POL", "HUN"), ()), (("USA",), ("POL",)))
+    return small("nato-1999", horizon=2, about=about)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def made(tables: Tables, one: Case, model: Any) -> Hindcast:
 
 def test_both_worlds_are_paired_at_every_level(made):
     table = made.forecasts
-    assert list(table["severity"]) == ["onset", "fatal", "deaths_25", "deaths_1000"] * 2
+    assert list(table["severity"]) == ["onset", "fatal", "deaths_25", "deaths_1000"] * 3
     assert np.allclose(table["difference"], table["with"] - table["without"], atol=1e-6)
     for name in ("with", "without", "difference"):
         assert (table[f"{name}_lower"] <= table[name]).all()
@@ -70,7 +71,11 @@ def test_both_worlds_are_paired_at_every_level(made):
         assert (width < part["with_upper"] - part["with_lower"]).iloc[0]
     assert (table["difference"].abs() > 0).any()
     assert set(table["pairs"]) > {1}
-    assert table.loc[table["pairs"] == 1, "base_rate"].notna().all()
+    outside = table["observed_rate"] > 0
+    assert table.loc[(table["pairs"] == 1) & ~outside, "base_rate"].notna().all()
+    # The United States and Poland are no neighbours: no row, and no change that moves them.
+    assert table.loc[outside, "who"].unique().tolist() == ["United States–Poland"]
+    assert (table.loc[outside, "difference"] == 0.0).all()
 
 
 def test_what_happened_is_read_from_the_data(made, tables):
@@ -92,6 +97,7 @@ def test_it_is_told_well(made, one):
     assert "1999-03-12: The three become members" in text
     assert "Poland–Russia: " in text
     assert "with it" in text
+    assert "the observed rate of such pairs, of which the model has no row" in text
     assert "without; difference" in text
     assert "What happened: nothing on record" in text
     assert "Association, not causal effect" in text
@@ -104,7 +110,7 @@ def test_it_is_told_well(made, one):
 def test_it_can_be_drawn(made):
     figure = fc.plot.hindcast(made)
     words = [t.get_text() for ax in figure.axes for t in ax.texts]
-    assert words.count("did not come") + words.count("came") == 2
+    assert words.count("did not come") + words.count("came") == 3
     assert fc.plot.hindcast(made, severity="fatal").axes
     with pytest.raises(UnknownNameError, match="fatal"):
         fc.plot.hindcast(made, severity="fata")

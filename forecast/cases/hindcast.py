@@ -193,8 +193,7 @@ def _forecast(
     came, happened = views["with"], Happened(tables, *span)
     rows: list[dict[str, Any]] = []
     for sides, label in question.asked:
-        found = pairs_between(came, *sides_of(case, sides))
-        pairs = [(min(pair), max(pair)) for pair in found]
+        pairs = pairs_between(came, *sides_of(case, sides))
         if not sides[1]:
             # Of the hundreds of pairs of all other states the model says nothing apart.
             pairs = [pair for pair in pairs if pair in came.position] or pairs
@@ -207,6 +206,7 @@ def _forecast(
             row: dict[str, Any] = {
                 "question": question.name, "first_year": span[0], "last_year": span[1],
                 "who": label or sides_words(case, sides, span[0]), "pairs": len(pairs),
+                "observed_rate": sum(pair not in came.position for pair in pairs),
                 "severity": severity,
             }  # fmt: skip
             each = {name: values[number] for name, values in draws.items()}

@@ -36,7 +36,9 @@ class Hindcast(Carded):
         ``known_to`` (last year of the forecast of which the outcome is on record), ``passed`` (the
         publication gate).
     forecasts : pandas.DataFrame
-        One row per question, sides and level of severity: ``who``, ``pairs``, ``severity``;
+        One row per question, sides and level of severity: ``who``, ``pairs``, of which
+        ``observed_rate`` have no row in the model (they are not of its population, and the observed
+        rate of such pairs stands in, which no change moves), ``severity``;
         ``with`` (the change as it came), ``without`` and their paired ``difference``, each with
         ``…_lower`` and ``…_upper``: probability of at least one such onset between at least one of
         the pairs in these years; ``base_rate`` (of one pair), ``record`` (what the `evidence` says
@@ -194,6 +196,11 @@ def _side_words(part: pd.DataFrame) -> str:
         text += f" with it, {without} without; difference {points(row['difference'])}"
         text += f" ({points_interval(row['difference_lower'], row['difference_upper'])}):"
         text += f" {verdict_words(row)}"
+    elif row["observed_rate"] == row["pairs"]:
+        text += f": {verdict_words(row)}"
+    if 0 < row["observed_rate"] < row["pairs"]:
+        text += f"; of {row['observed_rate']} of the {row['pairs']} pairs the model has no row, and"
+        text += " the observed rate of such pairs stands in"
     if pd.notna(row["base_rate"]):
         text += f"; base rate {percent(row['base_rate'])}"
     happened = row["happened"]
@@ -224,6 +231,8 @@ def _level_words(row: dict[Any, Any]) -> str:
 
 def verdict_words(row: dict[Any, Any]) -> str:
     """Whether the interval of a difference tells its sign."""
+    if row.get("observed_rate") == row.get("pairs", 0):
+        return "the observed rate of such pairs, of which the model has no row"
     low, high = row["difference_lower"], row["difference_upper"]
     if abs(low) < 5e-5 and abs(high) < 5e-5:
         return "the change moves nothing here"

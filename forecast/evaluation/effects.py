@@ -83,7 +83,7 @@ class Effects(Carded):
         """The comparisons as they are told: probabilities, their difference and ratio."""
         drawn = "" if self.sampled == self.rows else f", of which {self.sampled:,} were drawn"
         pairs = self.table[["label", "contrast"]].drop_duplicates().itertuples(index=False)
-        several = self.table["label"].nunique() > 1 or not self.by
+        several = len(set(self.table["label"])) > 1 or not self.by
         told = pd.DataFrame(
             {
                 **({"term": r["label"]} if several else {}),
