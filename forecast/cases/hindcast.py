@@ -28,6 +28,7 @@ from forecast.simulation.levels import LEVELS
 from forecast.simulation.paired import changed_world, status_quo
 from forecast.sources.datasets import read_tables
 from forecast.sources.tables import Tables
+from forecast.text import listed
 
 if TYPE_CHECKING:
     from forecast.cases.questions import Question
@@ -151,7 +152,8 @@ def _chosen(case: Case, ask: str | Iterable[str] | None) -> list[Question]:
     asked = list(known) if ask is None else [ask] if isinstance(ask, str) else list(ask)
     for name in asked:
         if name not in known:
-            raise UnknownNameError(f"question of {case.name!r}:", str(name), known)
+            has = f"It has {listed(known, limit=len(known))}."
+            raise UnknownNameError(f"question of {case.name!r}:", str(name), known, has)
     return [question for name, question in known.items() if name in asked]
 
 
