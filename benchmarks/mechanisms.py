@@ -5,7 +5,7 @@
 
 Fits every shipped model that a mechanism speaks of, with the measures of data/mechanisms.toml in
 the place of its alliance terms, to the official data (1816-2000) and to the embedded ones
-(1946-2025): twelve Laplace fits, a quarter of an hour on two cores. ``--arms`` is the list of arms
+(1946-2025): fifteen Laplace fits, a few minutes on two cores. ``--arms`` is the list of arms
 races of Gibler, Rider and Hutchison (2005) as peacesciencer has it (``grh_arms_races``: race_id,
 ccode1, ccode2, styear, endyear), ``--trade`` the Stata file of Oneal and Russett (2001); without
 them their measures are left out. Verdicts go to OUT/mechanisms.csv; ``--write`` puts them, the
