@@ -29,6 +29,15 @@ EDIT = fc.Scenario("edit").leave("NATO", ["USA"], 2027)
 
 #: By argument: a call with it, and values that it cannot have.
 CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "effects at": (
+        lambda fit, x: fc.effects(fit, "defense_pact", at=x),
+        ({"defense_pact": 0}, {"no": 1}),
+    ),
+    "plot.scenario": (lambda fit, x: fc.plot.scenario(x), NO_OBJECT),
+    "plot.risks": (lambda fit, x: fc.plot.risks(x), NO_OBJECT),
+    "plot.rivals": (lambda fit, x: fc.plot.rivals(x), NO_OBJECT),
+    "plot.state_map": (lambda fit, x: fc.plot.state_map(x), NO_OBJECT),
+    "load_panel sources": (lambda fit, x: fc.load_panel(sources=x), ("cow", 1, ["cow"])),
     "risk horizon": (lambda fit, x: fc.risk(fit, "USA", "IRN", horizon=x), (*NO_WHOLE, None)),
     "risk draws": (lambda fit, x: fc.risk(fit, "USA", "IRN", draws=x), NO_WHOLE),
     "risk seed": (lambda fit, x: fc.risk(fit, "USA", "IRN", seed=x), NO_WHOLE),
@@ -46,7 +55,7 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "initiation scenario": (lambda fit, x: fc.initiation(fit, x), NO_OBJECT),
     "check seed": (lambda fit, x: fc.check(fit, seed=x), (*NO_WHOLE, None)),
     "check checks": (lambda fit, x: fc.check(fit, seed=1, checks=x), (1, "loo", ["lo"], [1], {})),
-    "effects name": (lambda fit, x: fc.effects(fit, x), (1, 3.5, True, b"far", ("far",))),
+    "effects name": (lambda fit, x: fc.effects(fit, x), (1, 3.5, True, b"far", ("far",), ["far"])),
     "effects draws": (lambda fit, x: fc.effects(fit, "far", draws=x), (*NO_WHOLE, None)),
     "effects seed": (lambda fit, x: fc.effects(fit, "far", seed=x), NO_WHOLE),
     "effects level": (lambda fit, x: fc.effects(fit, "far", level=x), NO_LEVEL),
@@ -68,7 +77,7 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "attach features": (lambda fit, x: fc.attach(fit.panel.to_dataframe(), x), (1, 3.5, [1], None)),
     "attach frame": (lambda fit, x: fc.attach(x, ["far"]), NO_OBJECT),
     "model terms": (lambda fit, x: fc.model("onset", terms=x), (1, 3.5, None, [1])),
-    "model outcome": (lambda fit, x: fc.model(x), (1, 3.5, None, ["onset"])),
+    "model outcome": (lambda fit, x: fc.model(x), (1, 3.5, None, ["onset"], "pact_in_dyad")),
     "case": (lambda fit, x: fc.case(x), (1, None, ["nato_1949"], {})),
     "members": (lambda fit, x: fc.members(x), (1, None, ["NATO"], {})),
     "report": (lambda fit, x: fc.report(x, "nowhere"), NO_OBJECT),

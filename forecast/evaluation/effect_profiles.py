@@ -100,6 +100,8 @@ def _pair(contrast: object) -> tuple[Any, Any]:
 
 def columns_of(fit: Fit, name: object) -> list[list[ColumnCode]]:
     """Terms of a name, or of a feature, those of the same column together."""
+    if not isinstance(name, str):
+        raise ArgumentError(f"name={shown(name)}: expected the name of one term or feature.")
     codes = fit.encoding.terms
     own = [code for code in codes if code.name == name]
     chosen = own or [code for code in codes if code.feature == name and name is not None]

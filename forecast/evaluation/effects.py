@@ -83,6 +83,8 @@ class Effects(Carded):
         """The comparisons as they are told: probabilities, their difference and ratio."""
         drawn = "" if self.sampled == self.rows else f", of which {self.sampled:,} were drawn"
         pairs = self.table[["label", "contrast"]].drop_duplicates().itertuples(index=False)
+        missing = int(self.table.groupby("label", sort=False)["missing"].sum().max())
+        unknown = f"; {missing:,} in which it is missing are left out" if missing else ""
         several = len(set(self.table["label"])) > 1 or not self.by
         told = pd.DataFrame(
             {
@@ -99,7 +101,7 @@ class Effects(Carded):
         title = f"Effects of {self.model} on the probability of {self.outcome}"
         facts = [
             ("compared", "; ".join(f"{label} {contrast}" for label, contrast in pairs)),
-            ("averaged over", f"{self.rows:,} rows, all else as observed{drawn}"),
+            ("averaged over", f"{self.rows:,} rows, all else as observed{drawn}{unknown}"),
             ("intervals", f"{self.level:.0%} equal-tailed, of differences paired by draw"),
         ]
         return Card(title, facts, table=told, note=self.caution)
@@ -184,6 +186,8 @@ def effects(
     panel = _rows(fit, rows)
     moves = moves_of(fit, panel.data, name, contrast, values)
     held = profile(fit, at or {}, "at")
+    for term in (term for move in moves for term in move.terms if term in held):
+        raise ArgumentError(f"at: {term!r} is compared at two values, and cannot be held at one.")
     groups = grouped(fit, panel, by)
     sizes = fit.posterior["posterior"].sizes
     draws = min(draws, sizes["chain"] * sizes["draw"])

@@ -23,7 +23,7 @@ def plan_of(
     seed: int | None,
     panel: Panel | None,
 ) -> BacktestPlan:
-    """The plan, or that of a model; rows without a world have the baselines of their columns."""
+    """The plan, or that of a model, with the usual baselines that it and its rows allow."""
     about = {"years": years, "horizon": horizon, "seed": seed}
     if isinstance(plan, BacktestPlan):
         if given := [name for name, value in about.items() if value is not None]:
@@ -38,22 +38,22 @@ def plan_of(
         raise ArgumentError(f"years={years!r}: expected first and last origin.") from None
     ahead = (1,) if horizon is None else (horizon,) if isinstance(horizon, int) else horizon
     own: dict[str, Any] = {}
-    a_model = isinstance(plan, str | Path | ModelSpec)
-    if panel is not None and panel.world is None and a_model:
+    if isinstance(plan, str | Path | ModelSpec):
         own["baselines"] = _possible(load_model(plan), panel)
     return BacktestPlan(model=plan, origins=origins, horizons=tuple(ahead), seed=seed, **own)
 
 
-def _possible(spec: ModelSpec, panel: Panel) -> tuple[str, ...]:
-    """Those of the usual baselines that the columns of a panel without a world allow."""
-    there = set(map(str, panel.data.data_vars))
+def _possible(spec: ModelSpec, panel: Panel | None) -> tuple[str, ...]:
+    """Those of the usual baselines that the model and a panel without a world allow."""
     bare = spec.without()
+    whole = panel is None or panel.world is not None
+    there = set() if panel is None else set(map(str, panel.data.data_vars))
     return tuple(
         name
         for name in DEFAULT_BASELINES
         if (
             len(bare.entries) < len(spec.entries)
             if name == WITHOUT_ALLIANCES
-            else {column.name for column in baseline(name).columns()} <= there
+            else whole or {column.name for column in baseline(name).columns()} <= there
         )
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from forecast.errors import ArgumentError, UnknownNameError, items_of, shown
+from forecast.features.registry import registered_features
 from forecast.modeling.defaults import ERAS
 from forecast.modeling.formula import GROUPS, Formula, Parts
 from forecast.modeling.spec import ModelSpec
@@ -72,6 +73,15 @@ def model(
     if not isinstance(outcome, str):
         raise ArgumentError(f"outcome={shown(outcome)}: expected an outcome or a formula as text.")
     parts.outcome = Formula(outcome, parts).read()
+    if (
+        not terms
+        and "~" not in outcome
+        and parts.outcome in {one.name for one in registered_features()}
+    ):
+        raise ArgumentError(
+            f"outcome={shown(outcome)}: found a feature, expected an outcome and terms:"
+            f" fc.model('onset ~ {outcome}'), or fc.model('onset', terms=[{outcome!r}])."
+        )
     for what, given, table in (
         ("terms", terms, parts.terms),
         ("effects", effects, parts.varying),

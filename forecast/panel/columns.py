@@ -100,6 +100,8 @@ def with_frame(
             "columns on `panel.data` as an xarray.Dataset."
         )
     keys = _key_columns(frame, a, b, year, pair=len(sides) == 2)
+    if frame.empty:
+        raise DataError("with_data: the frame has no rows.")
     states = keys[:-1] if year is not None else keys
     years = years_of(frame, year) if year is not None else np.zeros(len(frame), dtype=np.int64)
     # What does not change is of the states that their names mean in the last year of the rows.
@@ -119,6 +121,14 @@ def with_frame(
     made = put_columns(
         panel, frame, names, given.codes, None if year is None else years, side=side, lag=lag
     )
+    if names and all(np.isnan(made[name].to_numpy()).all() for name in names):
+        who = "the state of a row" if len(sides) == 1 else "both states of a row"
+        then = panel.data["year"].to_numpy() - lag
+        when = "" if year is None else f", in years of {then.min()}–{then.max()} (lag={lag})"
+        raise DataError(
+            f"None of the {panel.data.sizes['row']:,} rows of the panel gets a value of the frame:"
+            f" expected {who}{when}."
+        )
     text = hashlib.sha256()
     for name in names:
         text.update(np.ascontiguousarray(made[name].to_numpy(), "<f8").tobytes())
@@ -214,9 +224,8 @@ def _with_indicators(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.Data
                 f" {_LEVELS}; leave the column out, or make fewer groups of it."
             )
         if len(levels) < 2:
-            raise DataError(
-                f"column {name!r}: found one group, {shown(levels[0])}, expected two or more."
-            )
+            one = f"one group, {shown(levels[0])}" if levels else "nothing"
+            raise DataError(f"column {name!r}: found {one}, expected two groups or more.")
         for level in levels[1:]:
             own = f"{name}_{re.sub(r'[^a-z0-9]+', '_', str(level).casefold()).strip('_')}"
             if own in made or own in frame.columns:

@@ -11,7 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from forecast.errors import ArgumentError
-from forecast.plot.intervals import axes_for, intervals
+from forecast.plot.intervals import axes_for, intervals, require_simulation
 from forecast.risk.explain import simulated_states
 from forecast.risk.rival_words import rival_table
 from forecast.simulation.levels import as_severity, of_level
@@ -51,6 +51,7 @@ def scenario(
     UnknownNameError
         A state that was not simulated; the nearest name is suggested.
     """
+    require_simulation(result, "plot.scenario(result)")
     if "difference" not in result["world"]:
         raise ArgumentError("The result has no scenario; simulate one to see its changes.")
     risk = result["cumulative_risk" if by == "pair" else "state_risk"].isel(year=-1)
@@ -104,6 +105,11 @@ def risks(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     """
+    if not isinstance(table, pd.DataFrame) or "horizon" not in table:
+        raise ArgumentError(
+            f"plot.risks(table): found a {type(table).__name__}, expected the table of"
+            " forecast.risk of several pairs."
+        )
     last = table[table["horizon"] == table["horizon"].max()].sort_values(
         "probability", ascending=False
     )
@@ -147,6 +153,7 @@ def rivals(
     ArgumentError, UnknownNameError
         A result without theories or a scenario; a state that was not simulated.
     """
+    require_simulation(result, "plot.rivals(result)")
     table = rival_table(result, None if pairs is None else list(pairs), top=top)
     bars = (100 * table[["lower", "upper"]]).assign(
         value=100 * table["difference"],

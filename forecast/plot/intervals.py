@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from forecast.errors import ArgumentError
 
 __all__ = [
     "BLUE",
@@ -81,6 +84,14 @@ def axes_for(table: pd.DataFrame, width: float = 7.8) -> Axes:
     series = table["series"].nunique() if "series" in table else 1
     height = 0.9 + (0.18 + 0.06 * series) * len(lines_of(table)[1])
     return new_axes(1, 1, (width, height))[0]
+
+
+def require_simulation(result: object, where: str) -> None:
+    """Refuse what is no result of `forecast.simulate`."""
+    if not isinstance(result, xr.Dataset) or "world" not in result.coords:
+        raise ArgumentError(
+            f"{where}: found a {type(result).__name__}, expected the result of forecast.simulate."
+        )
 
 
 def figure_of(ax: Axes) -> Figure:

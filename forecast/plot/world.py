@@ -20,9 +20,17 @@ from matplotlib.figure import Figure
 from scipy.stats import beta
 
 from forecast.errors import UnknownNameError
-from forecast.plot.intervals import LINE, MUTED, PALETTE, figure_of, new_axes
+from forecast.plot.intervals import (
+    LINE,
+    MUTED,
+    PALETTE,
+    figure_of,
+    new_axes,
+    require_simulation,
+)
 from forecast.risk.explain import simulated_states
 from forecast.simulation.levels import as_severity, of_level
+from forecast.text import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,8 +94,11 @@ def state_map(
         Natural Earth geometry, Equal Earth projection; no statement on any claim. Posterior means:
         a map carries no uncertainty.
     """
+    require_simulation(result, "plot.state_map(result)")
     if world is None:
         world = "difference" if "difference" in result["world"] else "status_quo"
+    if world not in (worlds := [str(one) for one in result["world"].to_numpy()]):
+        raise UnknownNameError("world", world, worlds, f"It has {listed(worlds)}.")
     if extent not in EXTENTS:
         raise UnknownNameError("extent", extent, list(EXTENTS))
     outlined = set(simulated_states(result, list(named)))

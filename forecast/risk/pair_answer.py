@@ -253,13 +253,18 @@ class Risk(Carded):
         if self.under_way is not None:
             text = f"{pair}: {self._going_on(self.under_way, kind, risk, base)}"
         else:
-            before = ""
+            conflict = ""
             if self.ended is not None:
                 end = date_words(self.ended.end, self.ended.end_precision)
                 since = date_words(self.ended.since, self.ended.since_precision)
-                before = f" after the conflict of the two that began {since} and ended {end}"
+                conflict = f"the conflict of the two that began {since} and ended {end}"
+            after = f" after {conflict}" if conflict else ""
+            head = f"{pair}: probability"
+            if not self.handling.startswith("model "):
+                unseen = f" It knows nothing of {conflict}." if conflict else ""
+                head, after = f"{pair}: no forecast of the two. {self.handling}{unseen} By it", ""
             text = (
-                f"{pair}: probability {self.rounded['text']} that {begins} {span}{before}"
+                f"{head} {self.rounded['text']} that {begins} {span}{after}"
                 f" ({kind} {self.rounded['interval']}); {base}."
             )
         text += self._how_bad(span)

@@ -28,6 +28,11 @@ def read_tables(
     """Tables of a data set given as in `load_panel`, with the amendments that `amend` asks for."""
     from forecast.sources.overlay.apply import amended, chosen
 
+    if sources is not None and not isinstance(sources, Mapping):
+        raise ArgumentError(
+            f"sources={shown(sources)}: expected a mapping of a kind of fact to the key of a"
+            " source, such as {'conflicts': 'gml_2_2_1'}."
+        )
     keys = {fact: one for fact, one in (sources or {}).items() if isinstance(one, str)}
     own = {fact: one for fact, one in (sources or {}).items() if not isinstance(one, str)}
     for fact, frame in own.items():

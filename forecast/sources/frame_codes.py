@@ -99,7 +99,7 @@ def column_of(frame: pd.DataFrame, name: str, argument: str) -> pd.Series:
 def years_of(frame: pd.DataFrame, name: str, *, gaps: bool = False) -> IntArray:
     """Calendar year of each row; 0 for a missing one where there may be `gaps`."""
     column = column_of(frame, name, "year")
-    if column.dtype.kind == "M":
+    if column.dtype.kind == "M" or isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.year
     if column.dtype.kind not in "iufO" and not isinstance(column.dtype, pd.StringDtype):
         raise ArgumentError(f"year={name!r}: found a column of {column.dtype}, expected years.")

@@ -44,10 +44,17 @@ def with_treaties(tables: Tables, frame: pd.DataFrame) -> Tables:
         raise DataError("sources['alliances']: the frame has no rows.")
     ids = column_of(frame, "alliance_id", "alliance_id").astype(str).str.strip()
     start, end = (_dates(frame, name) for name in ("start", "end"))
-    if (bad := start.isna().to_numpy()).any():
-        row = int(np.flatnonzero(bad)[0])
-        raise DataError(f"column 'start', {place_of(frame, row)}: the date is missing.")
     state = usual_columns(frame, pair=False)
+    for name in ("alliance_id", "start", *state):
+        if (bad := frame[name].isna().to_numpy()).any():
+            place = place_of(frame, int(np.flatnonzero(bad)[0]))
+            raise DataError(f"column {name!r}, {place}: nothing is there, expected a value.")
+    if (bad := (end < start).to_numpy()).any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"column 'end', {place_of(frame, row)}: found {_cell(frame['end'], row)}, which is"
+            f" before the start, {_cell(frame['start'], row)}."
+        )
     codes = state_columns(frame, state, start.dt.year.to_numpy(), tables, gaps=True).codes[0]
     if not any(name in frame for name in OBLIGATIONS):
         column_of(frame, "defense", "obligation")

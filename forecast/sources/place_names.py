@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 
 __all__ = [
-    "ALIASES", "DISTINCT", "ENDED", "HALVES", "LIES_IN", "PARTS", "RENAMED", "SHARED", "Reading",
-    "ended", "english_names", "key", "part_of", "readings", "said_otherwise", "territory_of",
+    "ALIASES", "DISTINCT", "ENDED", "HALVES", "LIES_IN", "NO_STATES", "PARTS", "RENAMED", "SHARED",
+    "Reading", "ended", "english_names", "key", "part_of", "readings", "said_otherwise",
+    "territory_of",
 ]  # fmt: skip
 
 
@@ -39,6 +40,7 @@ ALIASES: Mapping[str, tuple[int, ...]] = _by_name({
 
 
     (484,): "Congo-Brazzaville",
+    (510,): "Tanganyika",
     (490,): "DR Congo, Congo-Kinshasa, Belgian Congo",
     (530,): "Abyssinia",
 
@@ -51,7 +53,7 @@ ALIASES: Mapping[str, tuple[int, ...]] = _by_name({
     (678,): "North Yemen",
     (680,): "South Yemen",
     (710,): "PRC",
-    (713,): "Republic of China",
+    (713,): "Republic of China, Formosa",
     (731,): "DPRK",
     (780,): "Ceylon",
     (800,): "Siam",
@@ -116,8 +118,13 @@ _PLACES: Mapping[str, str] = {
 #: Places without a code that are no members, and the member in whose borders the tables have them.
 LIES_IN: Mapping[str, int] = {
     "Abkhazia": 372, "South Ossetia": 372, "Nagorno-Karabakh": 373, "Northern Cyprus": 352,
-    "Somaliland": 520, "Tibet": 710, "Transnistria": 359,
+    "Somaliland": 520, "Tibet": 710, "Transnistria": 359, "Crimea": 369, "Chechnya": 365,
 }  # fmt: skip
+#: Whom people ask about as if they were states: armed groups, parts of the world.
+NO_STATES = (
+    "Hamas", "Hezbollah", "Hizbollah", "Taliban", "Houthis", "Islamic State", "ISIS", "Al-Qaeda",
+    "Wagner Group", "Africa", "Asia", "Europe", "Middle East", "Latin America",
+)  # fmt: skip
 
 #: Former entries of ISO 3166 whose state was not renamed: it came to another one.
 _ABSORBED = frozenset({"SKM", "PCZ", "CTE", "FXX"})

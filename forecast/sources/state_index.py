@@ -348,6 +348,7 @@ class StateIndex:
             if key(name) == key(given):
                 names.append(name)
                 hosts += self.present([c for c in (code,) if c in self.spells], year)
+        names += [name for name in place_names.NO_STATES if key(name) == key(given)]
         if not names:
             return ""
         if not hosts:
@@ -381,7 +382,8 @@ class StateIndex:
         names = [s.labels["name"] for own in self.spells.values() for s in own]
         names = [part for name in names for part in name.split("/")]
         more = (*place_names.ALIASES, *place_names.SHARED, *place_names.ENDED,
-                *place_names.LIES_IN, *place_names.english_names())  # fmt: skip
+                *place_names.LIES_IN, *place_names.NO_STATES,
+                *place_names.english_names())  # fmt: skip
         wanted = dict.fromkeys((*names, *more))
         first = {key(n): n for n in reversed(list(wanted)) if len(key(n)) > 3}
         return {name: text for text, name in first.items()}

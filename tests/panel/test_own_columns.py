@@ -76,8 +76,10 @@ def test_values_of_pairs_of_years_and_of_what_does_not_change(relevant):
         (
             {"aid": "much"},
             {"side": "a"},
-            "column 'aid': found one group, 'much', expected two or more",
+            "column 'aid': found one group, 'much', expected two groups or more",
         ),
+        ({"aid": None}, {"side": "a"}, "column 'aid': found nothing, expected two groups or more"),
+        ({"year": 1801}, {"side": "a"}, "None of the .* rows of the panel gets a value.*lag=1"),
         ({"country": "USA"}, {"side": "a"}, "two rows for the same key: row 0 and row 11"),
         ({"outcome": 1}, {"side": "a"}, "has a column 'outcome' already"),
         ({}, {"side": "a", "lag": -1}, "lag=-1: expected whole years"),
@@ -89,6 +91,14 @@ def test_refusals(relevant, aid, change, options, message):
         relevant.with_data(aid.assign(**change), **{"a": "country"} | options)
     with pytest.raises(ArgumentError, match=r"found a list, expected a pandas\.DataFrame"):
         relevant.with_data([1, 2])
+    with pytest.raises(DataError, match="the frame has no rows"):
+        relevant.with_data(aid.iloc[:0], a="country", side="a")
+
+
+def test_years_may_be_periods(relevant, aid):
+    dated = aid.assign(year=pd.PeriodIndex(aid["year"].astype(str), freq="Y"))
+    one, other = (relevant.with_data(frame, a="country", side="a") for frame in (aid, dated))
+    np.testing.assert_array_equal(one.data["aid"], other.data["aid"])
 
 
 def test_an_own_column_is_a_term(relevant, aid, tmp_path):
@@ -150,7 +160,7 @@ def test_groups_of_ones_own_become_columns_of_terms(relevant):
     ("values", "message"),
     [
         (["1", "2", "n/a"], "column 'x', row 2: found 'n/a', expected a number"),
-        (["a", "a", "a"], "column 'x': found one group, 'a', expected two or more"),
+        (["a", "a", "a"], "column 'x': found one group, 'a', expected two groups or more"),
         (["a", "b c", "b-c"], "the level 'b-c' becomes 'x_b_c', which is there already"),
     ],
 )

@@ -125,6 +125,7 @@ def test_a_pair_outside_the_population_says_how_it_was_handled(known_fit: Fit) -
     answer = risk(known_fit, "Bolivia", "Mongolia", horizon=2)
     assert answer.stratum == "outside the population"
     assert "outside the population" in answer.handling
+    assert ": no forecast of the two. The pair is outside the population" in str(answer)
     assert answer.probability == answer.base_rate < 0.01
     assert answer.lower < answer.probability < answer.upper
     table = risk(known_fit, ["Bolivia", "IND"], ["Mongolia", "PAK"], horizon=2)

@@ -76,6 +76,11 @@ def test_our_own_given_back_say_the_same(tables):
     [
         ({"start": 1995}, "column 'start', row 0: found 1995, expected a date"),
         ({"end": "soon"}, "column 'end', row 0: found 'soon', expected a date"),
+        (
+            {"end": "1990-01-01"},
+            "column 'end', row 0: found '1990-01-01', which is before the start",
+        ),
+        ({"country": None}, "column 'country', row 0: nothing is there"),
         ({"defense": 2}, "column 'defense', row 0: found 2, expected 0 or 1"),
         ({"country": ["Korea", *PACT["country"][1:]]}, "'country', row 0: 'Korea' is ambiguous"),
         ({"name": ["a", "b", "c", "d", "d"]}, "the treaty 'gulf-pact' has several values"),

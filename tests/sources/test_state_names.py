@@ -155,6 +155,8 @@ def test_what_several_share_is_asked_back(tables, name, year, alternatives):
         ("Palestine", 2025, "no member stands for it"),
         ("Greenland", 2025, r"counts with Denmark \(DNK, 390\)"),
         ("HK", 2025, r"counts with China"),
+        ("Hamas", 2025, "no member stands for it"),
+        ("Crimea", 2025, r"counts with Ukraine"),
         ("Somaliland", 2025, r"counts with Somalia"),
         ("Scotland", 2025, r"a part \(GB-SCT in ISO 3166-2\) of United Kingdom"),
         ("England", 2025, r"a part \(GB-ENG"),
