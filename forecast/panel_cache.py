@@ -38,7 +38,7 @@ from forecast.panel.types import (
 )
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
-from forecast.sources.overlay.apply import Amend, chosen
+from forecast.sources.overlay.keeping import Amend, chosen
 from forecast.sources.tables import Tables
 
 __all__ = ["PanelOptions", "cached_panel", "forget_panels", "panel_key"]

@@ -33,7 +33,7 @@ def list_command(
     import pandas as pd
 
     from forecast.sources.catalogue import cache_folder, catalogue, status, years_of
-    from forecast.sources.overlay.apply import kept
+    from forecast.sources.overlay.keeping import kept
 
     if markdown:
         say(catalogue().to_markdown())
@@ -234,8 +234,8 @@ def amend_command(
 ) -> None:
     """Amend the data with conflicts, treaties and memberships of your own (docs/data.md)."""
     from forecast.sources.overlay import read_amendment
-    from forecast.sources.overlay.apply import example_text, keep, kept
-    from forecast.sources.overlay.apply import remove as take_away
+    from forecast.sources.overlay.keeping import example_text, keep, kept
+    from forecast.sources.overlay.keeping import remove as take_away
     from forecast.sources.tables import amended_words
 
     asked = [given is not None, remove is not None, listed, example]

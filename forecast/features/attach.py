@@ -27,7 +27,7 @@ from forecast.sources.frame_codes import (
 from forecast.sources.tables import Tables
 
 if TYPE_CHECKING:
-    from forecast.sources.overlay.apply import Amend
+    from forecast.sources.overlay.keeping import Amend
 
 __all__ = ["attach"]
 

@@ -72,7 +72,7 @@ from forecast.sources.tables import TABLES, Tables
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecast.sources.overlay.apply import Amend
+    from forecast.sources.overlay.keeping import Amend
 
 __all__ = ["future_panel", "load_panel"]
 

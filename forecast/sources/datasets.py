@@ -14,7 +14,7 @@ from forecast.sources.codes import find_alliance, member_codes, state_label
 from forecast.sources.tables import Tables
 
 if TYPE_CHECKING:
-    from forecast.sources.overlay.apply import Amend
+    from forecast.sources.overlay.keeping import Amend
 
 __all__ = ["members", "naming_tables", "read_tables"]
 
@@ -26,7 +26,8 @@ def read_tables(
     amend: Amend = "kept",
 ) -> Tables:
     """Tables of a data set given as in `load_panel`, with the amendments that `amend` asks for."""
-    from forecast.sources.overlay.apply import amended, chosen
+    from forecast.sources.overlay.apply import amended
+    from forecast.sources.overlay.keeping import chosen
 
     if sources is not None and not isinstance(sources, Mapping):
         raise ArgumentError(

@@ -17,8 +17,8 @@ from forecast.modeling.theory import TheoryScore, scores_file
 from forecast.modeling.theory import _read as read_scores
 from forecast.paths import data_folder
 from forecast.sources.embedded import DESCRIPTOR, read_coverage
-from forecast.sources.overlay.apply import Kept, kept
 from forecast.sources.overlay.changes import read_amendment
+from forecast.sources.overlay.keeping import Kept, kept
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from forecast.risk import risk
 from forecast.sources.datasets import read_tables
 from forecast.sources.embedded import tables_from_frames
 from forecast.sources.overlay import Amendment, amend, amendment_from_frames, read_amendment
-from forecast.sources.overlay.apply import example_text, keep, kept, remove
 from forecast.sources.overlay.changes import CHANGES
+from forecast.sources.overlay.keeping import example_text, keep, kept, remove
 from forecast.sources.stored import about_tables, frames_of, tables_of
 from forecast.sources.tables import OBLIGATIONS, amended_words
 
