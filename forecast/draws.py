@@ -24,6 +24,8 @@ __all__ = [
     "equal_tailed",
     "estimates",
     "generator",
+    "is_whole",
+    "named_estimates",
     "thinned",
 ]
 
@@ -80,6 +82,13 @@ def estimates(draws: npt.NDArray[Any], level: float) -> npt.NDArray[np.float64]:
     return np.stack([draws.mean(axis=-1, dtype=np.float64), *equal_tailed(draws, level)])
 
 
+def named_estimates(
+    draws: npt.NDArray[Any], level: float, names: tuple[str, str, str]
+) -> dict[str, float]:
+    """`estimates` of one quantity under the names of mean, lower and upper end."""
+    return dict(zip(names, estimates(draws, level).tolist(), strict=True))
+
+
 def check_level(level: float) -> float:
     """Refuse what is no probability of an interval."""
     number = isinstance(level, float | int | np.floating) and not isinstance(level, bool)
@@ -92,7 +101,7 @@ def check_level(level: float) -> float:
 
 def check_whole(name: str, value: object, least: int, most: int) -> None:
     """Refuse what is no whole number of this range."""
-    if not _whole(value) or not least <= value <= most:  # type: ignore[operator]
+    if not is_whole(value) or not least <= value <= most:  # type: ignore[operator]
         raise ArgumentError(
             f"{name}={shown(value)}: expected a whole number, {least:,} to {most:,}."
         )
@@ -107,7 +116,7 @@ def check_draws(draws: object) -> None:
 def check_years(name: str, years: object) -> tuple[int, int]:
     """First and last calendar year of a span, as they were given; an error if they are none."""
     pair = tuple(years) if isinstance(years, tuple | list | np.ndarray) else ()
-    if len(pair) != 2 or not all(map(_whole, pair)):
+    if len(pair) != 2 or not all(map(is_whole, pair)):
         raise ArgumentError(
             f"{name}={shown(years)}: expected the first and the last year, whole numbers such as "
             "(1990, 2020)."
@@ -115,7 +124,8 @@ def check_years(name: str, years: object) -> tuple[int, int]:
     return int(pair[0]), int(pair[1])
 
 
-def _whole(value: object) -> bool:
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number, of Python or numpy; truths are none."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "items_of",
     "nearest",
     "shown",
+    "wrong_type",
 ]
 
 #: Characters of a value that a message shows, and of a message.
@@ -162,6 +163,11 @@ def items_of(name: str, given: object, expected: str) -> tuple[Any, ...]:
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         raise ArgumentError(f"{name}={shown(given)}: expected {expected}.")
     return tuple(given)
+
+
+def wrong_type(where: str, given: object, expected: str) -> ArgumentError:
+    """The error for an argument of a type that cannot be used."""
+    return ArgumentError(f"{where}: found a {type(given).__name__}, expected {expected}")
 
 
 def shown(value: object, most: int = _SHOWN) -> str:

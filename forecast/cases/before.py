@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from forecast.modeling.spec import ModelSpec
     from forecast.sources.tables import Tables
 
-__all__ = ["fit_before", "reaching_back", "sides_of", "sides_words"]
+__all__ = ["LEAST_YEARS", "fit_before", "reaching_back", "sides_of", "sides_words"]
 
 #: Years of rows before a case from which something can be learnt.
 LEAST_YEARS = 20

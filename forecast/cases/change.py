@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,9 +14,10 @@ from forecast.sources.codes import find_alliance
 if TYPE_CHECKING:
     from forecast.cases.questions import Question
     from forecast.cases.records import Case, Fact
+    from forecast.inference.fit import Fit
     from forecast.sources.tables import Tables
 
-__all__ = ["change_of", "change_words", "known_as"]
+__all__ = ["about_fit", "change_of", "change_words", "known_as"]
 
 #: Days by which a source may date the beginning of a treaty otherwise than the fact.
 _DAYS = 400
@@ -30,8 +31,7 @@ def change_of(case: Case, question: Question, tables: Tables) -> Scenario | None
     What happened in the years ahead; or, with ``undo``, what happened before them taken back on
     1 January of the first year.
     """
-    facts = sorted((f for f in case.events if f.changes(question)), key=lambda f: f.date)
-    if not facts:
+    if not (facts := _facts(case, question)):
         return None
     made = Scenario(f"{case.name} {question.name}")
     formed: dict[str, Fact] = {}
@@ -65,13 +65,32 @@ def change_of(case: Case, question: Question, tables: Tables) -> Scenario | None
 
 def change_words(case: Case, question: Question) -> str:
     """The facts of the change, as the case tells them."""
-    facts = sorted((f for f in case.events if f.changes(question)), key=lambda f: f.date)
-    told: dict[str, None] = {}
-    for fact in facts:
-        told[f"{fact.date}: {fact.text.rstrip('.')}"] = None
-    words = list(told)
+    words = list(dict.fromkeys(f"{f.date}: {f.text.rstrip('.')}" for f in _facts(case, question)))
     more = len(words) - _TOLD
     return "; ".join(words[:_TOLD]) + (f"; and {more} more of this kind" if more > 0 else "")
+
+
+def about_fit(
+    case: Case, question: Question, tables: Tables, fit: Fit, edits: Scenario | None
+) -> dict[str, Any]:
+    """What was changed, and what was fitted to which data: of a row of `Hindcast.fits`."""
+    return {
+        "change": change_words(case, question) if edits is not None else "",
+        "undone": question.undo and edits is not None,
+        "edits": "; ".join(edit.sentence() for edit in edits.edits) if edits is not None else "",
+        "acts_from": edits.first_year if edits is not None else None,
+        "data": tables.name, "model": fit.spec.name, "fit": fit.id,
+        "fitted_first": fit.encoding.years[0], "fitted_last": question.first_year - 1,
+        "rows": int(fit.posterior["observed_data"].sizes["row"]),
+        "population": fit.spec.population,
+        "known_to": min(question.last_year, tables.coverage["conflicts"].last),
+        "passed": fit.gate().passed,
+    }  # fmt: skip
+
+
+def _facts(case: Case, question: Question) -> list[Fact]:
+    """The facts that are the change, in the order of their days."""
+    return sorted((f for f in case.events if f.changes(question)), key=lambda f: f.date)
 
 
 def _taken_back(made: Scenario, case: Case, fact: Fact, tables: Tables, when: str) -> Scenario:

@@ -37,13 +37,10 @@ class Happened:
 
     def pairs(self, pairs: Sequence[Pair]) -> dict[str, float]:
         """By level whether any of the pairs had such an onset: 1, 0, NaN if not known."""
-        found = self._of(pairs)
-        whole = self.until >= self.last
-        return {
-            level: _any(found[level]) if len(found) and _any(found[level]) == 1 else
-            (_any(found[level]) if len(found) else 0.0) if whole else np.nan
-            for level in LEVELS
-        }  # fmt: skip
+        found = {level: _any(values) for level, values in self._of(pairs).items()}
+        if self.until < self.last:  # a dispute that came is known, one that did not is not yet
+            found = {level: came if came == 1 else np.nan for level, came in found.items()}
+        return {str(level): came for level, came in found.items()}
 
     def counts(self, pairs: Sequence[Pair]) -> pd.DataFrame:
         """By level the number of pairs with such an onset, and of those that are not known."""

@@ -12,13 +12,13 @@ import pandas as pd
 
 from forecast.cases import case as named
 from forecast.cases.before import fit_before, sides_of, sides_words
-from forecast.cases.change import change_of, change_words
+from forecast.cases.change import about_fit, change_of
 from forecast.cases.happened import Happened
 from forecast.cases.hindcast_answer import Hindcast
 from forecast.cases.records import Case
 from forecast.cases.settlement import settlement_rows
 from forecast.cases.year_by_year import yearly_rows
-from forecast.draws import check_level, check_seed, estimates
+from forecast.draws import check_level, check_seed, named_estimates
 from forecast.errors import CoverageError, MissingFileError, UnknownNameError
 from forecast.modeling.spec import ModelSpec, default_model, load_model
 from forecast.risk.ladder import ladder_draws
@@ -215,8 +215,11 @@ def _forecast(
             if "without" in each:
                 each["difference"] = each["with"] - each["without"]
             for name in ("with", "without", "difference"):
-                three = estimates(each[name], level).tolist() if name in each else [np.nan] * 3
-                row |= dict(zip((name, f"{name}_lower", f"{name}_upper"), three, strict=True))
+                ends = (name, f"{name}_lower", f"{name}_upper")
+                if name in each:
+                    row |= named_estimates(each[name], level, ends)
+                else:
+                    row |= dict.fromkeys(ends, np.nan)
             row["base_rate"] = np.nan
             row["record"] = ""
             if alone is not None:
@@ -231,17 +234,7 @@ def _forecast(
             rows.append(row | {"happened": outcome[severity], "events": events})
     table = pd.DataFrame(rows)
     table["happened"] = table["happened"].map({1.0: True, 0.0: False}).astype("boolean")
-    about = {
-        "change": change_words(case, question) if edits is not None else "",
-        "undone": question.undo and edits is not None,
-        "edits": "; ".join(edit.sentence() for edit in edits.edits) if edits is not None else "",
-        "acts_from": edits.first_year if edits is not None else None,
-        "data": tables.name, "model": fit.spec.name, "fit": fit.id,
-        "fitted_first": fit.encoding.years[0], "fitted_last": question.first_year - 1,
-        "rows": int(fit.posterior["observed_data"].sizes["row"]),
-        "population": fit.spec.population, "known_to": happened.until,
-        "passed": fit.gate().passed,
-    }  # fmt: skip
+    about = about_fit(case, question, tables, fit, edits)
     return table, _own_record(question, came, happened, level), about
 
 

@@ -120,11 +120,7 @@ class Hindcast(Carded):
                     "a dispute begins": [row["who"] for row in own],
                     "with": [percent(row["with"]) for row in own],
                     "without": [percent(row["without"]) for row in own],
-                    "difference": [
-                        f"{points(row['difference'])}"
-                        f" ({points_interval(row['difference_lower'], row['difference_upper'])})"
-                        for row in own
-                    ],
+                    "difference": [_difference(row) for row in own],
                     "happened": [_happened_words(row["happened"]) for row in own],
                 }
             )
@@ -182,7 +178,7 @@ def _rows_words(population: str) -> str:
     """Whose rows they are."""
     if population == "originators":
         return "months of disputes, of those who began them"
-    return f"{population_words(population)}"
+    return population_words(population)
 
 
 def _side_words(part: pd.DataFrame) -> str:
@@ -193,9 +189,7 @@ def _side_words(part: pd.DataFrame) -> str:
     if pd.notna(row["without"]):
         without = f"{percent(row['without'])}"
         without += f" ({interval(row['without_lower'], row['without_upper'])})"
-        text += f" with it, {without} without; difference {points(row['difference'])}"
-        text += f" ({points_interval(row['difference_lower'], row['difference_upper'])}):"
-        text += f" {verdict_words(row)}"
+        text += f" with it, {without} without; difference {_difference(row)}: {verdict_words(row)}"
     elif row["observed_rate"] == row["pairs"]:
         text += f": {verdict_words(row)}"
     if 0 < row["observed_rate"] < row["pairs"]:
@@ -217,6 +211,12 @@ def _side_words(part: pd.DataFrame) -> str:
 
 def _happened_words(happened: Any) -> str:
     return "not known yet" if pd.isna(happened) else "yes" if happened else "no"
+
+
+def _difference(row: dict[Any, Any]) -> str:
+    """A difference of the two worlds with its interval."""
+    ends = points_interval(row["difference_lower"], row["difference_upper"])
+    return f"{points(row['difference'])} ({ends})"
 
 
 def _level_words(row: dict[Any, Any]) -> str:
@@ -266,8 +266,7 @@ def _settled_words(table: pd.DataFrame) -> list[str]:
         row = part.iloc[0].to_dict()
         text = f"  {who}: a dispute of the two that lasts is settled in its first month with"
         text += f" {percent(row['with'])} ({interval(row['with_lower'], row['with_upper'])}) as it"
-        text += f" came, {percent(row['without'])} without, difference {points(row['difference'])}"
-        text += f" ({points_interval(row['difference_lower'], row['difference_upper'])}):"
+        text += f" came, {percent(row['without'])} without, difference {_difference(row)}:"
         text += f" {verdict_words(row)}. Disputes on record before: {row['before']}; from then on:"
         told.append(f"{text} {row['after']}.")
     return told

@@ -10,15 +10,15 @@ import pandas as pd
 import xarray as xr
 
 from forecast.cases.before import fit_before, sides_words
-from forecast.cases.change import change_of, change_words, known_as
-from forecast.draws import estimates
+from forecast.cases.change import about_fit, change_of, known_as
+from forecast.draws import named_estimates
 from forecast.errors import CoverageError
-from forecast.evaluation.origins import known_before
 from forecast.inference.predict import predict
 from forecast.modeling.spec import load_model
 from forecast.panel.world import build_world
 from forecast.simulation.apply import apply_scenario
 from forecast.simulation.future import freeze_conflicts
+from forecast.simulation.paired import tables_of
 
 if TYPE_CHECKING:
     from forecast.cases.questions import Question
@@ -42,7 +42,7 @@ def settlement_rows(
     """
     spec = load_model("resolution")
     fit = fit_before(case, question, tables, spec, draws=draws, seed=seed)
-    known = known_before(tables, question.first_year)
+    known = tables_of(fit)
     edits = change_of(case, question, known)
     span = {"first_year": question.first_year, "last_year": question.last_year}
     after = known if edits is None else apply_scenario(known, edits, **span)
@@ -67,21 +67,10 @@ def settlement_rows(
             }
             row["month"] = month + 1
             for name, values in hazard.items():
-                three = estimates(values[:, month], level).tolist()
-                row |= dict(zip((name, f"{name}_lower", f"{name}_upper"), three, strict=True))
+                ends = (name, f"{name}_lower", f"{name}_upper")
+                row |= named_estimates(values[:, month], level, ends)
             rows.append(row | {"before": before, "after": since})
-    about = {
-        "change": change_words(case, question), "undone": question.undo,
-        "edits": "; ".join(e.sentence() for e in edits.edits) if edits else "",
-        "acts_from": edits.first_year if edits else None,
-        "data": tables.name, "model": fit.spec.name, "fit": fit.id,
-        "fitted_first": fit.encoding.years[0], "fitted_last": question.first_year - 1,
-        "rows": int(fit.posterior["observed_data"].sizes["row"]),
-        "population": fit.spec.population,
-        "known_to": min(tables.coverage["conflicts"].last, question.last_year),
-        "passed": fit.gate().passed,
-    }  # fmt: skip
-    return pd.DataFrame(rows), about
+    return pd.DataFrame(rows), about_fit(case, question, tables, fit, edits)
 
 
 def _as_signed(case: Case, question: Question, after: Tables, tables: Tables) -> Tables:

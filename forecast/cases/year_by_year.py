@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from forecast.cases.before import reaching_back, sides_of, sides_words
+from forecast.cases.before import LEAST_YEARS, reaching_back, sides_of, sides_words
 from forecast.errors import CoverageError, DataError
 from forecast.evaluation.backtest import backtest
 from forecast.evaluation.origins import known_before
@@ -41,11 +41,11 @@ def yearly_rows(
     """
     first, last = question.first_year, question.last_year
     covered = tables.coverage["conflicts"]
-    if covered.last < last or covered.first > first - 20:
+    if covered.last < last or covered.first > first - LEAST_YEARS:
         raise CoverageError(
-            f"Case {case.name!r}, {question.name}: needs conflicts from before {first - 20} to"
-            f" {last}; those of {tables.name} are of {covered.first}–{covered.last}."
-            " data='historical' covers it (`forecast data get`)."
+            f"Case {case.name!r}, {question.name}: needs conflicts from before"
+            f" {first - LEAST_YEARS} to {last}; those of {tables.name} are of"
+            f" {covered.first}–{covered.last}. data='historical' covers it (`forecast data get`)."
         )
     known = known_before(tables, last + 1)
     specs = [load_model(default_model(tables.name)).with_population(population),

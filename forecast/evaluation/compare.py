@@ -177,19 +177,18 @@ def compare(
     loo, meaning = {}, {}
     for name, fit in fits.items():
         loo[name], meaning[name] = _left_out(fit, rows[name], draws)
-    if tested:
-        later, scores = _forecasts(tested)
+    later = _forecasts(tested) if tested else pd.DataFrame()
+    scores = _log_scores(later) if tested else pd.DataFrame({"model": []})
     if reference is None:
-        reference = (
-            max(loo, key=lambda n: loo[n].elpd) if loo else max(scores, key=scores.__getitem__)
+        means = {n: found.elpd for n, found in loo.items()} or dict(
+            scores.groupby("model")["log_score"].mean()
         )
+        reference = max(means, key=means.__getitem__)
     options = {"seed": seed, "level": level, "resamples": resamples}
     first = next(iter(rows.values())).blocks if rows else None
     return Comparison(
         _loo_table(loo, rows, reference, options),
-        _backtest_table(later, names, reference, options)
-        if tested
-        else pd.DataFrame({"model": []}),
+        _backtest_table(later, scores, names, reference, options) if tested else scores,
         loo,
         first.name if first else "",
         meaning,
@@ -337,9 +336,9 @@ def _together(blocks: Blocks) -> dict[str, npt.ArrayLike]:
     return found or {"year": frame["year"].to_numpy()}
 
 
-def _forecasts(tested: Mapping[str, Backtest]) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Forecasts of the model under test of every backtest, row beside row; and its log score."""
-    parts, scores = [], {}
+def _forecasts(tested: Mapping[str, Backtest]) -> pd.DataFrame:
+    """Forecasts of the model under test of every backtest, row beside row."""
+    parts: list[pd.DataFrame] = []
     for name, result in tested.items():
         rows = result.forecasts[result.forecasts["model"] == result.model]
         keys = [n for n in ("horizon", "origin", "year", *st.KEYS, "conflict_id") if n in rows]
@@ -352,18 +351,22 @@ def _forecasts(tested: Mapping[str, Backtest]) -> tuple[pd.DataFrame, dict[str, 
                 f"same forecasts ({len(first):,} and {len(rows):,} rows by {', '.join(same)}): "
                 "make them with the same years, horizon and panel."
             )
-    every = pd.concat(parts, ignore_index=True)
-    table = st.score_table(every, by=(), scores=(st.proper,))
-    loss = table[table["score"] == "log_loss"].groupby("model")["estimate"].mean()
-    scores = {str(name): -float(value) for name, value in loss.items()}
-    return every, scores
+    return pd.concat(parts, ignore_index=True)
+
+
+def _log_scores(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Log score of each model and horizon, of the rows that they share."""
+    table = st.score_table(forecasts, by=(), scores=(st.proper,))
+    return table[table["score"] == "log_loss"].assign(log_score=lambda t: -t["estimate"])
 
 
 def _backtest_table(
-    forecasts: pd.DataFrame, names: list[str], reference: str, options: Mapping[str, Any]
+    forecasts: pd.DataFrame,
+    scores: pd.DataFrame,
+    names: list[str],
+    reference: str,
+    options: Mapping[str, Any],
 ) -> pd.DataFrame:
-    table = st.score_table(forecasts, by=(), scores=(st.proper,))
-    table = table[table["score"] == "log_loss"].assign(log_score=lambda t: -t["estimate"])
     made = st.difference_table(
         forecasts, [(name, reference) for name in names if name != reference], by=(),
         bootstrap=st.Bootstrap(options["seed"], options["resamples"], years_and_units),
@@ -372,7 +375,7 @@ def _backtest_table(
     # a smaller loss is a larger score
     turned = made.assign(difference=-made["estimate"], lower=-made["upper"], upper=-made["lower"])
     kept = ["difference", "lower", "upper", "block", "blocks", "interval", "level"]
-    joined = table[["horizon", "model", "rows", "events", "log_score"]].merge(
+    joined = scores[["horizon", "model", "rows", "events", "log_score"]].merge(
         turned[["horizon", "model", *kept]], on=["horizon", "model"], how="left"
     )
     own = joined["model"] == reference

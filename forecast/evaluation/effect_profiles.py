@@ -275,7 +275,7 @@ def _eras(fit: Fit, year: IntArray) -> Groups:
         )
     place = np.full(year.size, -1, dtype=np.int64)
     for i, era in enumerate(eras):
-        place[(year >= era.first) & (year <= (np.inf if era.last is None else era.last))] = i
+        place[era.holds(year)] = i
     there = [i for i in range(len(eras)) if (place == i).any()]
     anew = np.full(len(eras) + 1, -1, dtype=np.int64)
     anew[there] = np.arange(len(there))

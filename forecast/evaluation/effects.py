@@ -11,8 +11,8 @@ import xarray as xr
 
 from forecast.arrays import FloatArray, IntArray
 from forecast.cards import Card, Carded
-from forecast.draws import check_level, check_seed, check_whole, estimates, generator
-from forecast.errors import ArgumentError
+from forecast.draws import check_level, check_seed, check_whole, generator, named_estimates
+from forecast.errors import ArgumentError, wrong_type
 from forecast.evaluation.effect_profiles import Groups, Move, columns_of, grouped, moves_of, profile
 from forecast.inference.fit import Fit, as_fit
 from forecast.inference.predict import predict
@@ -189,8 +189,7 @@ def effects(
     for term in (term for move in moves for term in move.terms if term in held):
         raise ArgumentError(f"at: {term!r} is compared at two values, and cannot be held at one.")
     groups = grouped(fit, panel, by)
-    sizes = fit.posterior["posterior"].sizes
-    draws = min(draws, sizes["chain"] * sizes["draw"])
+    draws = min(draws, fit.draws)
     chosen, chance = _drawn(fit, panel, groups, seed)
     found = [
         _averages(fit, panel, move, held, groups, (chosen, chance), (draws, seed)) for move in moves
@@ -225,10 +224,7 @@ def _rows(fit: Fit, rows: Panel | None) -> Panel:
     if isinstance(rows, Panel):
         panel = complete(rows, fit.encoding.terms)
     else:
-        raise ArgumentError(
-            f"rows: found a {type(rows).__name__}, expected a Panel, such as "
-            "fit.panel.select_years(2000, 2020)."
-        )
+        raise wrong_type("rows", rows, "a Panel, such as fit.panel.select_years(2000, 2020).")
     kept, _ = usable_rows(fit.encoding.terms, panel.data)
     if not kept.size:
         raise ArgumentError("rows: the model can predict none of these rows.")
@@ -242,10 +238,8 @@ def _drawn(fit: Fit, panel: Panel, groups: Groups, seed: int) -> tuple[IntArray,
     if inside.size <= _ROWS:
         return inside, np.ones(inside.size)
     risk = np.empty(n)
-    for first in range(0, n, _ENCODED):
-        part = slice(first, first + _ENCODED)
-        sizes = fit.posterior["posterior"].sizes
-        pilot = min(_PILOT, sizes["chain"] * sizes["draw"])
+    pilot = min(_PILOT, fit.draws)
+    for part in _parts(n, _ENCODED):
         some = panel.with_data(panel.data.isel(row=part))
         risk[part] = predict(fit, some, draws=pilot, seed=seed).mean("draw").to_numpy()
     order = inside[np.argsort(groups.of_row[inside], kind="stable")]
@@ -310,32 +304,19 @@ def _tables(
     table = [
         {**about, "contrast": move.contrast, "low": low, "high": high, **group,
          "probability_low": average[0, g].mean(), "probability_high": average[1, g].mean(),
-         **_named(difference[g], level, ("difference", "lower", "upper")),
-         **_named(ratio[g], level, ("ratio", "ratio_lower", "ratio_upper")),
+         **named_estimates(difference[g], level, ("difference", "lower", "upper")),
+         **named_estimates(ratio[g], level, ("ratio", "ratio_lower", "ratio_upper")),
          "positive": (difference[g] > 0).mean() if rows[g] else np.nan,
          "rows": int(rows[g]), "missing": int(missing[g]), **told}
         for g, group in enumerate(of)
     ]  # fmt: skip
     curves = [
         {**about, "value": value, **group,
-         **_named(average[k, g], level, ("probability", "lower", "upper")),
+         **named_estimates(average[k, g], level, ("probability", "lower", "upper")),
          "rows": int(rows[g]), **told}
         for g, group in enumerate(of)
         for value, k in move.curve
     ]  # fmt: skip
-    columns = [
-        *about,
-        "value",
-        "group",
-        "group_label",
-        "probability",
-        "lower",
-        "upper",
-        "rows",
-        *told,
-    ]
+    columns = [*about, "value", "group", "group_label", "probability", "lower", "upper", "rows",
+               *told]  # fmt: skip
     return pd.DataFrame(table), pd.DataFrame(curves, columns=columns)
-
-
-def _named(draws: FloatArray, level: float, names: tuple[str, str, str]) -> dict[str, float]:
-    return dict(zip(names, estimates(draws, level).tolist(), strict=True))

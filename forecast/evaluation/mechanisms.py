@@ -13,8 +13,8 @@ from forecast.errors import ArgumentError, UnknownNameError
 from forecast.evaluation.effects import effects
 from forecast.inference.fit import Fit, as_fit
 from forecast.modeling.design import fitted_rows
-from forecast.modeling.encoding import usable_rows
 from forecast.modeling.mechanisms import Measure, Mechanism, declared_mechanisms
+from forecast.panel.types import Panel
 
 __all__ = ["CAUTION", "VERDICTS", "chance_words", "mechanisms", "overall"]
 
@@ -80,17 +80,17 @@ def mechanisms(
     terms = {term.name: term for term in fit.spec.terms}
     there = {code.name for code in fit.encoding.terms if code.value}
     rows: list[dict[str, object]] = []
-    data: xr.Dataset | None = None
+    panel: Panel | None = None
     found = declared.measures(fit.spec.unit, fit.spec.outcome)
     for mechanism, measure in found:
         name = next((n for n, term in terms.items() if measure.same_column(term)), None)
         if name is None or name not in there:
             continue
-        data = _rows_of(fit) if data is None else data
-        eras = _eras(fit, data, name)
+        panel = fitted_rows(fit.spec, fit.panel)[0] if panel is None else panel
+        eras = _eras(fit, panel.data, name)
         compared = effects(
-            fit, name, contrast=(measure.low, measure.high), by="era", draws=draws, seed=seed,
-            level=declared.level,
+            fit, name, contrast=(measure.low, measure.high), by="era", rows=panel, draws=draws,
+            seed=seed, level=declared.level,
         ).table  # fmt: skip
         rows += [
             _verdict(fit, mechanism, measure, row, eras[str(row["group"])])
@@ -120,13 +120,6 @@ def _declared(mechanism: Mechanism, measure: Measure) -> dict[str, object]:
     }
 
 
-def _rows_of(fit: Fit) -> xr.Dataset:
-    """The fitted rows."""
-    panel, _ = fitted_rows(fit.spec, fit.panel)
-    kept, _ = usable_rows(fit.encoding.terms, panel.data)
-    return panel.data.isel(row=kept)
-
-
 def _eras(fit: Fit, data: xr.Dataset, term: str) -> dict[str, dict[str, float]]:
     """Of each era that can tell something of a term: years, events, range of the term.
 
@@ -135,7 +128,7 @@ def _eras(fit: Fit, data: xr.Dataset, term: str) -> dict[str, dict[str, float]]:
     year, event, value = (data[name].to_numpy() for name in ("year", "outcome", term))
     found: dict[str, dict[str, float]] = {}
     for era in fit.spec.eras:
-        inside = (year >= era.first) & (year <= (np.inf if era.last is None else era.last))
+        inside = era.holds(year)
         known = value[inside & np.isfinite(value)]
         if known.size and known.min() < known.max() and event[inside].any():
             found[era.name] = {

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from forecast.errors import ArgumentError, shown
+from forecast.errors import ArgumentError, shown, wrong_type
 from forecast.features.gather import FeatureRequest, compute_features
 from forecast.features.registry import get_feature
 from forecast.panel.columns import whole_years
@@ -85,7 +85,7 @@ def attach(
         of no state, a lag that is no number of years.
     """
     if not isinstance(frame, pd.DataFrame):
-        raise ArgumentError(f"attach: found a {type(frame).__name__}, expected a pandas.DataFrame.")
+        raise wrong_type("attach", frame, "a pandas.DataFrame.")
     lag = whole_years("lag", lag)
     keys, pair = _keys(frame, a, b)
     requests = _requests(features, pair=pair)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.cards import Card, Carded
-from forecast.errors import ArgumentError, GateRefusedError
+from forecast.errors import GateRefusedError, wrong_type
 from forecast.files import SCHEMA_VERSION
 from forecast.inference.diagnostics import (
     GATE,
@@ -94,6 +94,12 @@ class Fit(Carded):
     seed: int
     versions: dict[str, str]
     record: CalibrationRecord | None = None
+
+    @property
+    def draws(self) -> int:
+        """Posterior draws, of all chains together."""
+        sizes = self.posterior["posterior"].sizes
+        return int(sizes["chain"] * sizes["draw"])
 
     def gate(self, thresholds: Thresholds = GATE) -> GateResult:
         """Whether the fit may be published."""
@@ -342,9 +348,11 @@ def as_fit(given: object, where: str) -> Fit:
     """A fit as it is; anything else, such as rows that are not fitted yet, is an ArgumentError."""
     if isinstance(given, Fit):
         return given
-    raise ArgumentError(
-        f"{where}: found a {type(given).__name__}, expected a Fit: fit = forecast.fit(model, "
-        "panel, seed=1); a panel of a frame is made by forecast.panel_from_frame."
+    raise wrong_type(
+        where,
+        given,
+        "a Fit: fit = forecast.fit(model, panel, seed=1); a panel of a frame is made by "
+        "forecast.panel_from_frame.",
     )
 
 

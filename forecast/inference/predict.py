@@ -193,17 +193,16 @@ def posterior_values(fit: Fit, draws: int | None) -> Callable[[str], FloatArray]
     Raises `ArgumentError`: More draws than the fit has, or none.
     """
     posterior = fit.posterior["posterior"].to_dataset()
-    available = posterior.sizes["chain"] * posterior.sizes["draw"]
     check_draws(draws)
-    if draws is not None and draws > available:
-        raise ArgumentError(f"draws={draws}: the fit has {available}; expected 1-{available}.")
-    chosen = thinned(available, draws)
+    if draws is not None and draws > fit.draws:
+        raise ArgumentError(f"draws={draws}: the fit has {fit.draws}; expected 1-{fit.draws}.")
+    chosen = thinned(fit.draws, draws)
 
     def values(name: str) -> FloatArray:
         if name.startswith("slab_") and name not in posterior:
             return np.full(chosen.size, np.inf)
         array = posterior[name].transpose("chain", "draw", ...).to_numpy()
-        return np.asarray(array.reshape(available, *array.shape[2:])[chosen], dtype=np.float64)
+        return np.asarray(array.reshape(fit.draws, *array.shape[2:])[chosen], dtype=np.float64)
 
     return values
 

@@ -62,8 +62,7 @@ def posterior_draws(fit: Fit, design: Design, *, draws: int | None = None) -> Po
             f"The posterior has the terms {names}, the design of its panel {list(design.names)}; "
             "this is not the panel that the fit was made on."
         )
-    available = posterior.sizes["chain"] * posterior.sizes["draw"]
-    values = posterior_values(fit, available if draws is None else min(draws, available))
+    values = posterior_values(fit, None if draws is None else min(draws, fit.draws))
     effects: dict[str, FloatArray] = {}
     for block in design.blocks:
         levels = posterior[f"level_{block.name}"].to_numpy().astype(str)

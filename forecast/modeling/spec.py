@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from forecast.documents import Document, Year, toml_of, toml_text
-from forecast.errors import ArgumentError, SpecificationError, UnknownNameError
+from forecast.errors import ArgumentError, SpecificationError, UnknownNameError, wrong_type
 from forecast.modeling.consistency import check_consistency, check_features, refuse_unmeasured
 from forecast.modeling.defaults import filled
 from forecast.modeling.terms import (
@@ -369,9 +369,8 @@ def load_model(model: str | Path | ModelSpec) -> ModelSpec:
     if isinstance(model, ModelSpec):
         return model
     if not isinstance(model, str | Path):
-        raise ArgumentError(
-            f"model: found a {type(model).__name__}, expected a ModelSpec, the name of a model or "
-            "the path of its file."
+        raise wrong_type(
+            "model", model, "a ModelSpec, the name of a model or the path of its file."
         )
     name, _, outcome = str(model).partition(":")
     if outcome and isinstance(model, str) and Path(model).name == model.removesuffix(".toml"):

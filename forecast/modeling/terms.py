@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from forecast.arrays import BoolArray, IntArray
 from forecast.documents import Table, Year
 from forecast.modeling.priors import ScalePrior, Tail
 from forecast.panel.columns import Side
@@ -174,6 +175,11 @@ class Era(Table):
     name: Name
     first: Year
     last: Year | None = None
+
+    def holds(self, year: IntArray) -> BoolArray:
+        """Which years are in the era, (n,)."""
+        last = np.inf if self.last is None else self.last
+        return np.asarray((year >= self.first) & (year <= last))
 
 
 class Exclusion(Table):

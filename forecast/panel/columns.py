@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from forecast.draws import is_whole
 from forecast.errors import ArgumentError, DataError, shown
 from forecast.sources.codes import name_in_year, state_label
 from forecast.sources.datasets import naming_tables
@@ -22,6 +23,7 @@ from forecast.sources.frame_codes import (
     StateColumns,
     column_of,
     place_of,
+    refuse_rows,
     state_columns,
     usual_columns,
     years_of,
@@ -67,8 +69,7 @@ _LEVELS = 20
 
 def whole_years(name: str, value: object, most: int = 9999) -> int:
     """Years by which something is put off, as they were given."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not 0 <= value <= most:  # type: ignore[operator]
+    if not is_whole(value) or not 0 <= value <= most:  # type: ignore[operator]
         raise ArgumentError(f"{name}={shown(value)}: expected whole years, 0 to {most:,}.")
     return int(value)  # type: ignore[call-overload, no-any-return]
 
@@ -316,12 +317,7 @@ def values_of(frame: pd.DataFrame, name: str) -> FloatArray:
         return column.to_numpy(dtype=float, na_value=np.nan)
     numbers = pd.to_numeric(column, errors="coerce")
     bad = (numbers.isna() & column.notna()).to_numpy()
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            f"column {name!r}, {place_of(frame, row)}: found {shown(column.iloc[row])}, expected a "
-            "number or missing."
-        )
+    refuse_rows(frame, name, column, bad, "a number or missing")
     return numbers.to_numpy(dtype=float, na_value=np.nan)
 
 

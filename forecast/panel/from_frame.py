@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from forecast.errors import ArgumentError, DataError, shown
+from forecast.errors import ArgumentError, DataError, shown, wrong_type
 from forecast.panel.columns import KEYS, LABELS, RESERVED, put_columns, values_of, whole_years
 from forecast.panel.types import CHOICES, Panel
 from forecast.sources.datasets import naming_tables
@@ -118,9 +118,7 @@ def panel_from_frame(
 
 def _checked(frame: object, unit: str, lead: object, lag: object) -> pd.DataFrame:
     if not isinstance(frame, pd.DataFrame):
-        raise ArgumentError(
-            f"panel_from_frame: found a {type(frame).__name__}, expected a pandas.DataFrame."
-        )
+        raise wrong_type("panel_from_frame", frame, "a pandas.DataFrame.")
     if unit not in get_args(FrameUnit):
         raise ArgumentError(
             f"unit={unit!r}: a frame may be of {', '.join(get_args(FrameUnit))}; panels of other "

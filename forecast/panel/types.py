@@ -18,7 +18,7 @@ from xarray.core import indexing
 
 from forecast.cards import Card, Carded
 from forecast.draws import check_whole, check_years
-from forecast.errors import ArgumentError, nearest
+from forecast.errors import ArgumentError, nearest, wrong_type
 from forecast.panel.dispute_rows import Ending
 from forecast.panel.events import Escalation, Outcome, Succession, UnderWay
 from forecast.sources.tables import Tables, vintage_words
@@ -206,9 +206,8 @@ class Panel(Carded):
 
             return with_frame(self, data, a=a, b=b, year=year, side=side, lag=lag, codes=codes)
         if not isinstance(data, xr.Dataset):
-            raise ArgumentError(
-                f"with_data: found a {type(data).__name__}, expected a pandas.DataFrame of columns "
-                "or an xarray.Dataset of rows."
+            raise wrong_type(
+                "with_data", data, "a pandas.DataFrame of columns or an xarray.Dataset of rows."
             )
         twin = copy(self)  # not `replace`, which would read, and so make, a deferred world
         object.__setattr__(twin, "data", data)

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
-from forecast.errors import ArgumentError
+from forecast.errors import ArgumentError, wrong_type
 from forecast.plot.intervals import axes_for, intervals, require_simulation
 from forecast.risk.explain import simulated_states
 from forecast.risk.rival_words import rival_table
@@ -88,10 +88,14 @@ def scenario(
     )
     ax = axes_for(table) if ax is None else ax
     ax.set_title(str(result.attrs["scenario"]), loc="left")
-    level, kind = result.attrs["interval_level"], result.attrs["interval_kind"]
+    return intervals(table, ax=ax, axis=_difference_words(result, int(risk["year"])))
+
+
+def _difference_words(result: xr.Dataset, year: int) -> str:
+    """What an axis of differences by the end of a year says."""
     event = of_level("onset", as_severity(result.attrs.get("severity", "onset")))
-    axis = f"difference in probability of an {event} by the end of {int(risk['year'])}, points"
-    return intervals(table, ax=ax, axis=f"{axis} ({level:.0%} {kind} interval)")
+    kept = f"{result.attrs['interval_level']:.0%} {result.attrs['interval_kind']} interval"
+    return f"difference in probability of an {event} by the end of {year}, points ({kept})"
 
 
 def risks(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -106,10 +110,7 @@ def risks(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         Where to draw.
     """
     if not isinstance(table, pd.DataFrame) or "horizon" not in table:
-        raise ArgumentError(
-            f"plot.risks(table): found a {type(table).__name__}, expected the table of"
-            " forecast.risk of several pairs."
-        )
+        raise wrong_type("plot.risks(table)", table, "the table of forecast.risk of several pairs.")
     last = table[table["horizon"] == table["horizon"].max()].sort_values(
         "probability", ascending=False
     )
@@ -163,10 +164,4 @@ def rivals(
     )
     ax = axes_for(bars) if ax is None else ax
     ax.set_title(str(result.attrs["scenario"]), loc="left", pad=28)
-    event = of_level("onset", as_severity(result.attrs.get("severity", "onset")))
-    level, year = result.attrs["interval_level"], int(table["last_year"].iloc[0])
-    axis = (
-        f"difference in probability of an {event} by the end of {year}, points ({level:.0%} "
-        f"{result.attrs['interval_kind']} interval)"
-    )
-    return intervals(bars, ax=ax, axis=axis)
+    return intervals(bars, ax=ax, axis=_difference_words(result, int(table["last_year"].iloc[0])))

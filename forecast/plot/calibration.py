@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import beta
 
-from forecast.errors import ArgumentError, shown
+from forecast.errors import ArgumentError, shown, wrong_type
 from forecast.evaluation.backtest_result import Backtest
 from forecast.evaluation.calibration import Reliability
 from forecast.evaluation.calibration_record import CalibrationRecord
@@ -151,9 +151,8 @@ def _curve_of(
             raise ArgumentError(f"horizon={shown(horizon)}: the backtest has {valid}.")
         return curves[horizon, result.model], None
     if not isinstance(result, Reliability):
-        raise ArgumentError(
-            f"reliability: found a {type(result).__name__}, expected a backtest, a calibration "
-            "record or a fit that has one."
+        raise wrong_type(
+            "reliability", result, "a backtest, a calibration record or a fit that has one."
         )
     return result, None
 

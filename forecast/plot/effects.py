@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import laplace, norm, t
 
-from forecast.errors import ArgumentError, UnknownNameError
+from forecast.errors import ArgumentError, UnknownNameError, wrong_type
 from forecast.evaluation.alliance_gains import ALL, group_label
 from forecast.evaluation.effects import Effects
 from forecast.inference.fit import Fit, as_fit
@@ -130,9 +130,7 @@ def effects(
         Nothing of that name to show; a curve of two terms, or of profiles.
     """
     if not isinstance(result, Effects):
-        raise ArgumentError(
-            f"plot.effects: found a {type(result).__name__}, expected what forecast.effects gives."
-        )
+        raise wrong_type("plot.effects", result, "what forecast.effects gives.")
     terms = result.curves["term"].nunique()
     if show is None:
         rich = terms == 1 and result.curves["value"].nunique() > 2

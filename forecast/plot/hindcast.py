@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -69,27 +69,14 @@ def hindcast(result: Hindcast, *, severity: str = "onset", ax: Axes | None = Non
 def _pairs(result: Hindcast, table: pd.DataFrame, ax: Axes) -> None:
     """Pairs and sets of each question: both worlds side by side."""
     spans = result.fits.set_index("question")
-    worlds = {"with": "with the change", "without": "without it"}
-    bars = pd.concat(
-        [
-            pd.DataFrame(
-                {
-                    "heading": [
-                        f"{name}: fitted to {spans.loc[name, 'fitted_last']},"
-                        f" forecast {first}–{last}"
-                        for name, first, last in zip(
-                            table["question"], table["first_year"], table["last_year"], strict=True
-                        )
-                    ],
-                    "label": table["who"], "series": words, "value": 100 * table[world],
-                    "lower": 100 * table[f"{world}_lower"], "upper": 100 * table[f"{world}_upper"],
-                    "mark": 100 * table["base_rate"], "happened": table["happened"],
-                }
-            )
-            for world, words in worlds.items()
-        ]
-    )  # fmt: skip
-    bars = bars[bars["value"].notna()]
+    headings = [
+        f"{name}: fitted to {spans.loc[name, 'fitted_last']}, forecast {first}–{last}"
+        for name, first, last in zip(
+            table["question"], table["first_year"], table["last_year"], strict=True
+        )
+    ]
+    bars = _worlds(table, heading=headings, label=table["who"])
+    bars = bars.assign(mark=100 * bars["base_rate"])[bars["value"].notna()]
     if result.forecasts["without"].isna().all():
         bars = bars.assign(series="forecast")
     known = bool(bars["mark"].notna().any())
@@ -104,6 +91,19 @@ def _pairs(result: Hindcast, table: pd.DataFrame, ax: Axes) -> None:
         ax.annotate("not known yet" if pd.isna(here) else words[bool(here)], (1.01, y),
                     xycoords=("axes fraction", "data"), va="center",
                     fontweight="bold" if pd.notna(here) and here else "normal")  # fmt: skip
+
+
+def _worlds(table: pd.DataFrame, **about: Any) -> pd.DataFrame:
+    """Bars of both worlds, those of the first above."""
+    return pd.concat(
+        [
+            table.assign(
+                **about, series=words, value=100 * table[world],
+                lower=100 * table[f"{world}_lower"], upper=100 * table[f"{world}_upper"],
+            )
+            for world, words in (("with", "with the change"), ("without", "without it"))
+        ]
+    )  # fmt: skip
 
 
 def _years(result: Hindcast, table: pd.DataFrame, ax: Axes) -> None:
@@ -139,17 +139,6 @@ def _years(result: Hindcast, table: pd.DataFrame, ax: Axes) -> None:
 def _months(result: Hindcast, table: pd.DataFrame, ax: Axes) -> None:
     """Hazard of settlement in the first month of a dispute, both worlds side by side."""
     first = table[table["month"] == 1]
-    bars = pd.concat(
-        [
-            pd.DataFrame(
-                {
-                    "heading": "Settled in the first month of a dispute",
-                    "label": first["who"] + ", " + first["question"], "series": words,
-                    "value": 100 * first[world], "lower": 100 * first[f"{world}_lower"],
-                    "upper": 100 * first[f"{world}_upper"],
-                }
-            )
-            for world, words in (("with", "with the change"), ("without", "without it"))
-        ]
-    )  # fmt: skip
+    heading = "Settled in the first month of a dispute"
+    bars = _worlds(first, heading=heading, label=first["who"] + ", " + first["question"])
     intervals(bars, ax=ax, reference=None, axis=f"% ({result.level:.0%} interval)")

@@ -16,7 +16,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from forecast.errors import ArgumentError
+from forecast.errors import wrong_type
 
 __all__ = [
     "BLUE",
@@ -89,9 +89,7 @@ def axes_for(table: pd.DataFrame, width: float = 7.8) -> Axes:
 def require_simulation(result: object, where: str) -> None:
     """Refuse what is no result of `forecast.simulate`."""
     if not isinstance(result, xr.Dataset) or "world" not in result.coords:
-        raise ArgumentError(
-            f"{where}: found a {type(result).__name__}, expected the result of forecast.simulate."
-        )
+        raise wrong_type(where, result, "the result of forecast.simulate.")
 
 
 def figure_of(ax: Axes) -> Figure:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forecast.errors import ArgumentError
+from forecast.errors import wrong_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,8 +134,9 @@ def report(findings: Findings, folder: str | Path = "forecast-report") -> Report
     if isinstance(fit, Fit):
         tables_of(fit)
     if not isinstance(findings, Findings):
-        raise ArgumentError(
-            f"report: found a {type(findings).__name__}, expected forecast.report.Findings, as"
-            " forecast.run makes them (`forecast run` does all of it)."
+        raise wrong_type(
+            "report",
+            findings,
+            "forecast.report.Findings, as forecast.run makes them (`forecast run` does all of it).",
         )
     return write_report(findings, Path(folder))

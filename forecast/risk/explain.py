@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from forecast.errors import ArgumentError
+from forecast.errors import ArgumentError, wrong_type
 from forecast.inference.fit import Fit
 from forecast.simulation.comparison import UNUSUAL
 from forecast.simulation.levels import Level, as_severity, of_level
@@ -185,10 +185,7 @@ def explain(result: xr.Dataset, a: State, b: State) -> Explanation:
     if not isinstance(given, xr.Dataset):
         if isinstance(given, Fit):
             tables_of(given)  # of a frame: the reason why nothing can be simulated
-        raise ArgumentError(
-            f"explain: found a {type(given).__name__}, expected a result of"
-            " forecast.simulate(fit, scenario)."
-        )
+        raise wrong_type("explain", given, "a result of forecast.simulate(fit, scenario).")
     if "difference_parts" not in result:
         raise ArgumentError("The result has no scenario; simulate one to explain what it does.")
     x, y = simulated_states(result, [a, b])

@@ -69,10 +69,8 @@ class FitRows:
         panel = self.fit.panel.select_years(first, last)
         known = np.isfinite(panel.data["outcome"].to_numpy())
         panel = panel.with_data(panel.data.isel(row=known))
-        sizes = self.fit.posterior["posterior"].to_dataset().sizes
         draws = int(np.clip(_IN_SAMPLE // max(int(known.sum()), 1), 10, _IN_SAMPLE_DRAWS))
-        draws = min(draws, sizes["chain"] * sizes["draw"])
-        probability = predict(self.fit, panel, draws=draws, seed=self.seed)
+        probability = predict(self.fit, panel, draws=min(draws, self.fit.draws), seed=self.seed)
         # Rows that the model left out for a missing value have no forecast.
         kept = panel.with_data(panel.data.isel(row=probability.attrs["kept"]))
         return self._with_strata(kept).assign(

@@ -154,8 +154,7 @@ def require_room(
     """Refuse what needs more memory than is free: so many worlds at a time, all draws of each."""
     year = fit.panel.data["year"].to_numpy()
     rows = int(np.count_nonzero(year == year.max()))
-    sizes = fit.posterior["posterior"].sizes
-    count = int(sizes["chain"] * sizes["draw"]) if draws is None else draws
+    count = fit.draws if draws is None else draws
     # By draw: risks and hazards, their sums and what of them is read; by path: the columns.
     by_draw, by_path = count * _BYTES_OF_DRAW, 4 * paths * len(fit.encoding.names)
     require_memory(

@@ -57,14 +57,13 @@ def rivals_of(fit: Fit, theories: Sequence[Theory | str | Path | Rival]) -> list
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ArgumentError(f"theories: {twice[0]!r} is there {names.count(twice[0])} times.")
     specs = [None if isinstance(t, Rival) else fit.spec.under(t) for t in found]
-    sizes = fit.posterior["posterior"].sizes
-    draws, start = int(sizes["chain"] * sizes["draw"]), fit.warm_start()
+    start = fit.warm_start()
     out: list[Rival] = []
     for theory, spec in zip(found, specs, strict=True):
         if isinstance(theory, Rival):
             out.append(_of_this(theory, fit))
         elif spec is not None:
-            fitted = fit_model(spec, fit.panel, seed=fit.seed, draws=draws, warm_start=start)
+            fitted = fit_model(spec, fit.panel, seed=fit.seed, draws=fit.draws, warm_start=start)
             out.append(Rival(theory, fitted.require_passed()))
     return out
 

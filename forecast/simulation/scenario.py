@@ -20,7 +20,8 @@ from pydantic import (
 
 from forecast.cards import Card, Carded
 from forecast.documents import Document, Table, explain, read_toml
-from forecast.errors import ArgumentError, UnknownNameError, shown
+from forecast.draws import is_whole
+from forecast.errors import ArgumentError, UnknownNameError, shown, wrong_type
 from forecast.paths import data_folder
 from forecast.sources.tables import OBLIGATIONS
 
@@ -48,7 +49,7 @@ def _name(name: Any) -> str:
 
 def _iso(when: Any) -> str:
     try:
-        if isinstance(when, int | np.integer) and not isinstance(when, bool):
+        if is_whole(when):
             when = date(int(when), 1, 1)
         if isinstance(when, date | str):
             iso = date.fromisoformat(str(when)).isoformat()
@@ -302,9 +303,10 @@ def as_scenario(given: object) -> Scenario:
     """A scenario as it is; anything else is an ArgumentError."""
     if isinstance(given, Scenario):
         return given
-    raise ArgumentError(
-        f"scenario: found a {type(given).__name__}, expected a Scenario, such as "
-        "forecast.Scenario('name').leave('NATO', ['USA'], 2027)."
+    raise wrong_type(
+        "scenario",
+        given,
+        "a Scenario, such as forecast.Scenario('name').leave('NATO', ['USA'], 2027).",
     )
 
 

@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from forecast.arrays import BoolArray, IntArray
 from forecast.errors import (
     ArgumentError,
     DataError,
     NotAMemberError,
     UnknownNameError,
     nearest,
+    shown,
 )
 from forecast.sources.codes import resolve_states, state_index
 from forecast.sources.gw import NO_STATE, to_cow_codes
 from forecast.sources.tables import Tables
 
 __all__ = [
-    "NO_STATE", "Codes", "StateColumns", "column_of", "place_of", "state_columns",
-    "usual_columns", "years_of",
+    "NO_STATE", "Codes", "StateColumns", "column_of", "place_of", "refuse_rows",
+    "state_columns", "usual_columns", "years_of",
 ]  # fmt: skip
 
-IntArray = npt.NDArray[np.int64]
 #: In which code states are given; "labels" are none of ours.
 Codes = Literal["auto", "cow", "gw", "iso", "names", "labels"]
 
@@ -96,6 +96,18 @@ def column_of(frame: pd.DataFrame, name: str, argument: str) -> pd.Series:
     )
 
 
+def refuse_rows(
+    frame: pd.DataFrame, name: str, column: pd.Series, wrong: BoolArray, expected: str
+) -> None:
+    """Refuse a column some cells of which are `wrong`, (row,); the first is named."""
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            f"column {name!r}, {place_of(frame, row)}: found {shown(_plain(column.iloc[row]))},"
+            f" expected {expected}."
+        )
+
+
 def years_of(frame: pd.DataFrame, name: str, *, gaps: bool = False) -> IntArray:
     """Calendar year of each row; 0 for a missing one where there may be `gaps`."""
     column = column_of(frame, name, "year")
@@ -106,12 +118,7 @@ def years_of(frame: pd.DataFrame, name: str, *, gaps: bool = False) -> IntArray:
     values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     wrong = np.isnan(values) if not gaps else np.isnan(values) & column.notna().to_numpy()
     wrong |= ~np.isnan(values) & ((values % 1 != 0) | (values < 1) | (values > 9999))
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise DataError(
-            f"column {name!r}, {place_of(frame, row)}: found {_plain(column.iloc[row])!r}, "
-            "expected a calendar year."
-        )
+    refuse_rows(frame, name, column, wrong, "a calendar year")
     return np.asarray(np.nan_to_num(values), dtype=np.int64)
 
 

@@ -11,7 +11,13 @@ from forecast.errors import DataError, shown
 from forecast.sources.assembly import Sourced, assemble
 from forecast.sources.checking import kinds
 from forecast.sources.embedded import COMPUTED, finish_tables
-from forecast.sources.frame_codes import column_of, place_of, state_columns, usual_columns
+from forecast.sources.frame_codes import (
+    column_of,
+    place_of,
+    refuse_rows,
+    state_columns,
+    usual_columns,
+)
 from forecast.sources.spells import OPEN_YEAR, span_years
 from forecast.sources.tables import OBLIGATIONS, TABLES, Reading, Tables
 
@@ -100,12 +106,7 @@ def _dates(frame: pd.DataFrame, name: str) -> pd.Series:
     wrong = (found.isna() & column.notna()).to_numpy() | column.map(
         lambda value: isinstance(value, (int, float)) and value == value
     ).to_numpy(dtype=bool)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise DataError(
-            f"column {name!r}, {place_of(frame, row)}: found {_cell(column, row)}, expected a date"
-            " such as '1949-04-04'."
-        )
+    refuse_rows(frame, name, column, wrong, "a date such as '1949-04-04'")
     return found.astype("datetime64[s]")
 
 
@@ -119,12 +120,7 @@ def _flags(frame: pd.DataFrame, name: str) -> np.ndarray:
         return np.zeros(len(frame), dtype=np.int64)
     column = pd.to_numeric(column_of(frame, name, name), errors="coerce")
     wrong = ~column.isin([0, 1]).to_numpy()
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise DataError(
-            f"column {name!r}, {place_of(frame, row)}: found {_cell(frame[name], row)}, expected"
-            " 0 or 1."
-        )
+    refuse_rows(frame, name, frame[name], wrong, "0 or 1")
     return column.to_numpy(dtype=np.int64)
 
 

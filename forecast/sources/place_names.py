@@ -37,13 +37,10 @@ ALIASES: Mapping[str, tuple[int, ...]] = _by_name({
     (347,): "XK",
     (360,): "RUM",
     (370,): "Byelorussia, Belorussia",
-
-
     (484,): "Congo-Brazzaville",
-    (510,): "Tanganyika",
     (490,): "DR Congo, Congo-Kinshasa, Belgian Congo",
+    (510,): "Tanganyika",
     (530,): "Abyssinia",
-
     (552,): "Rhodesia",
     (572,): "Swaziland",
     (630,): "Persia",
@@ -61,7 +58,6 @@ ALIASES: Mapping[str, tuple[int, ...]] = _by_name({
     (812,): "Lao PDR",
     (816,): "North Vietnam, Democratic Republic of Vietnam",
     (817,): "South Vietnam",
-
     (987,): "Micronesia Fed. Sts.",
 })  # fmt: skip
 

@@ -138,7 +138,7 @@ class StateIndex:
         """Which system the letters of three among some names are of, and whether they tell it."""
         found = {n.strip().casefold() for n in names if isinstance(n, str)}
         found = {t for t in found if t in self.iso or t in self.abbrev}
-        iso, cow = found <= set(self.iso), found <= set(self.abbrev)
+        iso, cow = found <= self.iso.keys(), found <= self.abbrev.keys()
         return ("cow" if cow and not iso else "iso"), iso != cow
 
     def colliding(self, text: str, year: int) -> tuple[int, int] | None:

@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 
 from forecast.documents import opened, read_text, toml_of
-from forecast.errors import ArgumentError, DataError, nearest, shown
+from forecast.draws import is_whole
+from forecast.errors import ArgumentError, DataError, nearest, shown, wrong_type
 from forecast.sources.cells import Kind, cell_error, parse_column
 from forecast.sources.checking import kinds
 from forecast.sources.reader import read_cells
@@ -224,7 +225,7 @@ def amendment_from_frames(
         file = f"amend[{kind!r}]"
         _check_kind(kind, file, None)
         if not isinstance(frame, pd.DataFrame):
-            raise ArgumentError(f"{file}: found a {type(frame).__name__}, expected a DataFrame.")
+            raise wrong_type(f"{file}", frame, "a DataFrame.")
         frame = frame.rename(columns=_AS_TABLES)
         labels = frame.index if frame.index.dtype.kind == "i" else range(len(frame))
         for row, record in zip(labels, frame.to_dict("records"), strict=True):
@@ -315,7 +316,7 @@ def _text(value: Any, file: str, row: int, column: str) -> str:
         return ""
     if isinstance(value, bool | np.bool_) and KINDS.get(column) == "int":
         return str(int(value))
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+    if is_whole(value):
         return str(value)
     if isinstance(value, float | np.floating):
         # A column of whole numbers with a gap is one of floats in pandas.

@@ -18,7 +18,7 @@ import pandas as pd
 
 from forecast.disk import flush, told, write_atomically
 from forecast.documents import read_json
-from forecast.errors import ArgumentError, ChangedFileError, DataError, UnknownNameError
+from forecast.errors import ArgumentError, ChangedFileError, DataError, UnknownNameError, wrong_type
 from forecast.exchange import held
 from forecast.paths import data_folder
 from forecast.sources.cache import cache_folder
@@ -146,10 +146,7 @@ def chosen(data: object, amend: Amend) -> tuple[Amendment, ...]:
         each = tuple(one for one in amend if isinstance(one, Amendment))
         if len(each) == len(amend):
             return each
-    raise ArgumentError(
-        f"amend: found a {type(amend).__name__}, expected 'kept', None, amendments or frames by"
-        " kind of change."
-    )
+    raise wrong_type("amend", amend, "'kept', None, amendments or frames by kind of change.")
 
 
 def example_text() -> str:
