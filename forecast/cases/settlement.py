@@ -18,7 +18,6 @@ from forecast.modeling.spec import load_model
 from forecast.panel.world import build_world
 from forecast.simulation.apply import apply_scenario
 from forecast.simulation.future import freeze_conflicts
-from forecast.simulation.paired import tables_of
 
 if TYPE_CHECKING:
     from forecast.cases.questions import Question
@@ -42,7 +41,8 @@ def settlement_rows(
     """
     spec = load_model("resolution")
     fit = fit_before(case, question, tables, spec, draws=draws, seed=seed)
-    known = tables_of(fit)
+    known = fit.panel.tables
+    assert known is not None
     edits = change_of(case, question, known)
     span = {"first_year": question.first_year, "last_year": question.last_year}
     after = known if edits is None else apply_scenario(known, edits, **span)
