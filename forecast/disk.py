@@ -32,6 +32,7 @@ __all__ = [
     "digest_of",
     "flush",
     "is_passing",
+    "kind_of",
     "leaves",
     "make",
     "passing_name",
@@ -173,8 +174,19 @@ def refuse_no_file(path: Path) -> None:
         raise ArgumentError(
             f"{path} is a link, to {str(path.readlink())!r}: name what it points to, or remove it."
         )
-    if path.exists() and not path.is_file():
-        raise ArgumentError(f"{path} is {'a folder' if path.is_dir() else 'no file'}: name a file.")
+    if (kind := kind_of(path)) not in (None, stat.S_IFREG):
+        what = "a folder" if kind == stat.S_IFDIR else "no file"
+        raise ArgumentError(f"{path} is {what}: name a file.")
+
+
+def kind_of(path: Path) -> int | None:
+    """Format of what is at a path (`stat.S_IFDIR` …), None if nothing is.
+
+    In one look: between two another process may make it, or take it away.
+    """
+    with told(path, "cannot be read"), suppress(FileNotFoundError, NotADirectoryError):
+        return stat.S_IFMT(path.stat().st_mode)
+    return None
 
 
 def as_before(new: Path, old: Path) -> None:

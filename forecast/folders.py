@@ -6,13 +6,23 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from forecast.disk import is_passing, leaves, passing_name, refuse_no_file, sha256_of, sweep, told
+from forecast.disk import (
+    is_passing,
+    kind_of,
+    leaves,
+    passing_name,
+    refuse_no_file,
+    sha256_of,
+    sweep,
+    told,
+)
 from forecast.errors import ArgumentError, StorageError
 from forecast.exchange import changed, held, undisturbed
 from forecast.files import MARKER, facts_of, seal, write_manifest
@@ -97,13 +107,14 @@ def check_target(
         The system refuses: no permission, too little space, too long a name.
     """
     _check_place(target, needs)
-    if not target.is_dir():
-        if target.exists():
-            raise ArgumentError(
-                f"{target} is no folder, and would be replaced by one. Nothing was written: "
-                "move it away, or name another folder."
-            )
+    kind = kind_of(target)
+    if kind is None:
         return
+    if kind != stat.S_IFDIR:
+        raise ArgumentError(
+            f"{target} is no folder, and would be replaced by one. Nothing was written: "
+            "move it away, or name another folder."
+        )
     with told(target, "cannot be read", "Nothing was written."):
         # Not what another writer is just moving.
         there = list[str]()

@@ -110,6 +110,33 @@ def test_files_of_several_writers_in_one_folder_are_all_there(number: int, tmp_p
         assert leaves(folder) == {MARKER, *(name for own in each for name in own)}
 
 
+class MadeMeanwhile(type(Path())):  # type: ignore[misc]
+    """A folder that another process makes after the first look at it."""
+
+    def _look(self, how: str, **named: bool) -> Any:
+        try:
+            return getattr(super(), how)(**named)
+        finally:
+            Path(self).mkdir(exist_ok=True)
+
+    def exists(self, **named: bool) -> Any:
+        return self._look("exists", **named)
+
+    def is_dir(self, **named: bool) -> Any:
+        return self._look("is_dir", **named)
+
+    def stat(self, **named: bool) -> Any:
+        return self._look("stat", **named)
+
+
+def test_a_folder_that_another_makes_meanwhile_is_no_stranger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "_check_place", lambda *_: None)
+    check_target(MadeMeanwhile(tmp_path / "out"))
+    assert (tmp_path / "out").is_dir()
+
+
 def test_a_second_writer_waits_and_goes_on_or_is_told_who_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

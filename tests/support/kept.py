@@ -39,8 +39,7 @@ from forecast.report.tables import tables_of
 from forecast.sources import acquire
 from forecast.sources.cache import verify
 from forecast.sources.embedded import tables_from_frames
-from forecast.sources.overlay import amendment_from_frames
-from forecast.sources.overlay import apply as overlay
+from forecast.sources.overlay import amendment_from_frames, keeping
 from forecast.sources.stored import open_tables, save_tables
 from forecast.sources.tables import Tables
 from forecast.store import open_store
@@ -310,12 +309,12 @@ def _keep_amendment(root: Path, which: str) -> None:
     row = {"conflict_id": "own", "name": f"War {which}", "state_a": "USA", "state_b": "CAN",
            "start": "2009-05-01", "level": "clash", "source": "a register"}  # fmt: skip
     own = amendment_from_frames({"conflict": pd.DataFrame([row])}, name="mine")
-    with patch.object(overlay, "_checked", lambda *_: None):
-        overlay.keep(own, replace=True, cache=root / "cache")
+    with patch.object(keeping, "_checked", lambda *_: None):
+        keeping.keep(own, replace=True, cache=root / "cache")
 
 
 def _read_amendments(root: Path) -> object:
-    found = overlay.kept(root / "cache")
+    found = keeping.kept(root / "cache")
     return [one.amendment.label for one in found] or None
 
 
