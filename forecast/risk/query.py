@@ -144,8 +144,8 @@ def risk(
     if how == "any" and a is not None:
         from forecast.risk.sets import any_answer
 
-        has_record = _record(fit, evidence) is not None
-        return any_answer(outlook, a, b, horizon, level, has_record=has_record, severity=severity)
+        record = _record(fit, evidence)
+        return any_answer(outlook, a, b, horizon, level, record=record, severity=severity)
     assert not isinstance(a, Set) and not isinstance(b, Set)
     if a is None or b is None:
         return risk_table(outlook, outlook.everyone(), horizon, level, severity)

@@ -76,8 +76,9 @@ class SetRisk(Carded):
     caution : str
         What the number is not.
     rounded : dict
-        ``text`` and ``interval``, with no more digits than are supported, the ``step``, and what
-        decided (``supported_by``).
+        ``text`` and ``interval``, with no more digits than are supported, the ``step``, what
+        decided (``supported_by``), and of the ``largest`` of the pairs each as `forecast.risk` of
+        it alone tells it (``pair``, ``text``, ``interval``).
     """
 
     side_a: str
@@ -127,9 +128,7 @@ class SetRisk(Carded):
              f"{self.interval_kind} interval {self.rounded['interval']}) that {begins} between at "
              f"least one of {self.pairs:,} pair{'s' if self.pairs > 1 else ''}, {span}"),
             ("number", f"{self.expected:.2g} expected, {self.fewest} to {self.most}"),
-            ("largest", ", ".join(
-                f"{one['pair']} {percentage(one['probability'], rounding_step(one['probability']))}"
-                for one in self.contributions[:5])),
+            ("largest", self._largest(5)),
             ("under way", ", ".join(f"{one['pair']} since {one['since']}"
                                     for one in self.under_way[:_TOLD]) or "none"),
             ("on record", f"one began in {self.record['years_with']} of the years "
@@ -162,11 +161,7 @@ class SetRisk(Carded):
         ]
         parts += self._how_many() if self.pairs > 1 else []
         if self.pairs > 1:
-            told = [
-                f"{one['pair']} {percentage(one['probability'], rounding_step(one['probability']))}"
-                for one in self.contributions[:3]
-            ]
-            parts.append(f"Largest of the pairs: {', '.join(told)}.")
+            parts.append(f"Largest of the pairs: {self._largest(3)}.")
         before = self.record
         years = before["last_year"] - before["first_year"] + 1
         several = "" if before["onsets"] == 1 else "s"
@@ -183,6 +178,10 @@ class SetRisk(Carded):
             )
         parts.append(self.rounded["supported_by"])
         return " ".join(filter(None, (*parts, amended_words(self.vintage))))
+
+    def _largest(self, number: int) -> str:
+        told = self.rounded["largest"][:number]
+        return ", ".join(f"{one['pair']} {one['text']} ({one['interval']})" for one in told)
 
     def _how_many(self) -> list[str]:
         """Expected number, and the chance of several."""

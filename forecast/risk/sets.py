@@ -14,6 +14,7 @@ from forecast.draws import Stream, estimates, generator
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.risk.outlook import Outlook
 from forecast.risk.pair_answer import date_words
+from forecast.risk.pairs import risk_answer
 from forecast.risk.set_answer import SetRisk
 from forecast.simulation.dynamics import STATUSES
 from forecast.simulation.joint import any_begins
@@ -31,6 +32,7 @@ from forecast.sources.codes import (
 from forecast.text import percentage, percentage_interval, rounding_step
 
 if TYPE_CHECKING:
+    from forecast.evaluation.calibration_record import CalibrationRecord
     from forecast.sources.tables import Tables
 
 __all__ = ["any_answer", "pairs_between", "side_codes", "worlds_of"]
@@ -39,8 +41,9 @@ State = str | int
 Side = State | Iterable[State]
 Pair = tuple[int, int]
 Codes = tuple[int, ...]
-#: Years of the record that are told beside an answer, and names that a side is written out with.
-_BEFORE, _NAMES = 20, 4
+#: Years of the record that are told beside an answer, names that a side is written out with, and
+#: pairs that are told with their own intervals.
+_BEFORE, _NAMES, _LARGEST = 20, 4, 5
 #: COW numbers are below it.
 _CODES = 1000
 
@@ -52,14 +55,14 @@ def any_answer(
     horizon: int,
     level: float,
     *,
-    has_record: bool,
+    record: CalibrationRecord | None,
     severity: Level = "onset",
 ) -> SetRisk:
     """Everything about any of the pairs between two sides: the fields of `SetRisk`.
 
     Each side is a state, an alliance or an iterable of states; without `b` it is every other state,
-    and the same set twice asks about the pairs within it. `has_record` says whether forecasts of
-    single pairs by this model have a record out of sample.
+    and the same set twice asks about the pairs within it. `record` is that of forecasts of single
+    pairs by this model, out of sample.
     """
     one = side_codes(outlook.tables, outlook.origin, a, "a")
     other = None if b is None else side_codes(outlook.tables, outlook.origin, b, "b")
@@ -68,7 +71,8 @@ def any_answer(
     probability, lower, upper = estimates(draws, level).tolist()
     distribution = _distribution(number, probability)
     reached, tail = np.cumsum(distribution), (1.0 - level) / 2.0
-    step = rounding_step(probability, [upper - lower] if has_record else [])
+    step = rounding_step(probability, [upper - lower] if record else [])
+    order = np.argsort(-own, kind="stable").tolist()
     fit = outlook.fit
     opposite = tuple(sorted({s for p in pairs for s in p} - {*one})) if other is None else other
     return SetRisk(
@@ -92,7 +96,7 @@ def any_answer(
                 "probability": float(own[i]),
                 "share": float(own[i] / own.sum()),
             }
-            for i in np.argsort(-own, kind="stable")
+            for i in order
         ),
         under_way=_under_way(outlook, pairs, horizon, one),
         record=_record(outlook, pairs, severity),
@@ -105,10 +109,17 @@ def any_answer(
             "supported_by": (
                 "Digits are those of the interval: forecasts of single pairs by this fit have a"
                 " record, those of sets have none that travels with it."
-                if has_record
+                if record
                 else "One digit: no backtest travels with this fit, so the probability has no"
                 " record out of sample."
             ),
+            # As each is told when it is asked about alone.
+            "largest": [
+                {"pair": _pair_words(outlook, pairs[i], one)}
+                | {name: told.rounded[name] for name in ("text", "interval")}
+                for i in order[:_LARGEST]
+                for told in [risk_answer(outlook, pairs[i], horizon, level, record, severity)]
+            ],
         },
         **outlook.asked(
             horizon, level, severity, f"at least one of {len(pairs)} pairs (undirected dyads)"

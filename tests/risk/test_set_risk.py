@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from forecast import cli
 from forecast.errors import ArgumentError, ForecastError, UnknownNameError
 from forecast.inference.fit import Fit
 from forecast.risk import risk
+from forecast.simulation.levels import Level
 from forecast.store import open_store
 
 GULF = frozenset({"ARE", "BHR", "KWT", "OMN", "QAT", "SAU"})
@@ -53,10 +55,13 @@ def test_one_state_and_an_alliance(known_fit: Fit) -> None:
 
 def test_sides_can_change_places_and_be_named(known_fit: Fit) -> None:
     nato = forecast.members("NATO")
-    one = risk(known_fit, "RUS", nato, how="any").to_dict()
     for a, b in ((nato, "RUS"), ("NATO", "RUS"), ("otan", ["Russia"])):
+        one = risk(known_fit, "RUS", nato, how="any").to_dict()
         other = risk(known_fit, a, b, how="any").to_dict()
         sides = {"side_a", "side_b", "states_a", "states_b", "contributions", "under_way"}
+        for mine, turned in zip(*(x["rounded"].pop("largest") for x in (one, other)), strict=True):
+            assert mine["pair"].split("–") == turned["pair"].split("–")[::-1]
+            assert mine["text"] == turned["text"]
         for key in one.keys() - sides:
             assert other[key] == one[key], key
         for mine, turned in zip(one["contributions"], other["contributions"], strict=True):
@@ -65,6 +70,22 @@ def test_sides_can_change_places_and_be_named(known_fit: Fit) -> None:
         first = [told["contributions"][0]["pair"].split("–") for told in (one, other)]
         assert first[0] == first[1][::-1]
         assert (one["states_a"], other["states_b"]) == (("Russia",), ("Russia",))
+
+
+@pytest.mark.parametrize("severity", ["onset", "deaths_25"])
+def test_its_largest_pairs_are_told_as_they_are_alone(known_fit: Fit, severity: Level) -> None:
+    asked: dict[str, Any] = {"horizon": 2, "severity": severity}
+    answer = risk(known_fit, "Russia", "NATO", how="any", **asked)
+    assert len(answer.rounded["largest"]) == 5
+    for told, one in zip(answer.rounded["largest"], answer.contributions, strict=False):
+        assert told["pair"] == one["pair"]
+        alone = risk(known_fit, *told["pair"].split("–"), **asked)
+        assert told["text"] == alone.rounded["text"]
+        words = f"{told['pair']} {told['text']} ({told['interval']})"
+        assert html.escape(words) in answer._repr_html_()
+        assert told["interval"] == alone.rounded["interval"]
+    first = answer.rounded["largest"][0]
+    assert f"Largest of the pairs: {first['pair']} {first['text']} (" in str(answer)
 
 
 def test_states_of_a_list_stay_in_its_order(known_fit: Fit) -> None:
