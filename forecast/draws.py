@@ -121,7 +121,13 @@ def check_years(name: str, years: object) -> tuple[int, int]:
             f"{name}={shown(years)}: expected the first and the last year, whole numbers such as "
             "(1990, 2020)."
         )
-    return int(pair[0]), int(pair[1])
+    first, last = int(pair[0]), int(pair[1])
+    if first > last:
+        raise ArgumentError(
+            f"{name}=({first}, {last}): expected the first and the last year; {first} is after "
+            f"{last}."
+        )
+    return first, last
 
 
 def is_whole(value: object) -> bool:

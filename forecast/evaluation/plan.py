@@ -80,6 +80,11 @@ _Ahead = Annotated[_Whole, Field(ge=1, le=100)]
 _Years = Annotated[tuple[_Year, ...], BeforeValidator(_listed), AfterValidator(_ascending)]
 
 
+def _in_order(first: int | None, last: int | str | None) -> None:
+    if first is not None and isinstance(last, int) and first > last:
+        raise ValueError(f"first = {first} is after last = {last}")
+
+
 class Origins(Table):
     """First years that are not known: from `first` to `last` (or the record's end), or `years`.
 
@@ -104,6 +109,7 @@ class Origins(Table):
             raise ValueError("expected 'first' or 'years', found both")
         if self.years == ():
             raise ValueError("`origins` is empty.")
+        _in_order(self.first, self.last)
         return self
 
 
@@ -113,6 +119,11 @@ class Period(Table):
     name: Annotated[str, Field(strict=True, min_length=1, max_length=200)]
     first: Year
     last: Year | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _in_order(self.first, self.last)
+        return self
 
     @property
     def label(self) -> str:

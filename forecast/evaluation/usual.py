@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from forecast.draws import check_years
 from forecast.errors import ArgumentError
 from forecast.evaluation.baselines import baseline
 from forecast.evaluation.forecasters import WITHOUT_ALLIANCES
@@ -31,16 +32,14 @@ def plan_of(
         return plan
     if missing := [name for name in ("years", "seed") if about[name] is None]:
         raise ArgumentError(f"A model without {' and '.join(missing)}: give both, or a plan.")
-    try:
-        first, last = years  # type: ignore[misc]
-        origins = range(first, last + 1)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"years={years!r}: expected first and last origin.") from None
+    first, last = check_years("years", years)
     ahead = (1,) if horizon is None else (horizon,) if isinstance(horizon, int) else horizon
     own: dict[str, Any] = {}
     if isinstance(plan, str | Path | ModelSpec):
         own["baselines"] = _possible(load_model(plan), panel)
-    return BacktestPlan(model=plan, origins=origins, horizons=tuple(ahead), seed=seed, **own)
+    return BacktestPlan(
+        model=plan, origins=range(first, last + 1), horizons=tuple(ahead), seed=seed, **own
+    )
 
 
 def _possible(spec: ModelSpec, panel: Panel | None) -> tuple[str, ...]:

@@ -248,10 +248,6 @@ def _rows_covered(
             )
         return full, last
     lo, hi = check_years("years", years)
-    if lo > hi:
-        raise ArgumentError(
-            f"years={years!r}: expected the first and the last year, e.g. ({full}, {last})."
-        )
     if lo < first or hi > last:
         raise CoverageError(
             f"years=({lo}, {hi}): a {choices.unit} panel of {tables.name!r} covers {first}–{last} "

@@ -77,8 +77,14 @@ def test_a_method_without_a_file_is_in_no_file():
 def test_a_model_needs_years_and_a_seed_and_a_plan_neither(panel):
     with pytest.raises(ArgumentError, match="without years and seed"):
         fc.backtest("dyad_onset", panel)
-    with pytest.raises(ArgumentError, match=r"years=2006: expected first and last origin"):
+    with pytest.raises(ArgumentError, match=r"years=2006: expected the first and the last year"):
         fc.backtest("dyad_onset", panel, years=2006, seed=1)
+    with pytest.raises(ArgumentError, match=r"years=\(2020, 2016\): .*; 2020 is after 2016"):
+        fc.backtest("dyad_onset", panel, years=(2020, 2016), seed=1)
+    with pytest.raises(SpecificationError, match=r"\[origins\]: first = 2020 is after last = 2016"):
+        BacktestPlan(**(GIVEN | {"origins": {"first": 2020, "last": 2016}}))
+    with pytest.raises(SpecificationError, match=r"1 \('a'\): first = 2010 is after last = 2000"):
+        BacktestPlan(**GIVEN, periods=[{"name": "a", "first": 2010, "last": 2000}])
     with pytest.raises(ArgumentError, match="The plan decides horizon, seed"):
         fc.backtest(BacktestPlan(**GIVEN), panel, horizon=3, seed=2)
     with pytest.raises(ArgumentError, match="'history' is no model that could be compared"):
