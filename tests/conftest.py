@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+# A process for each core: threads within one would wait for those of the other. To be set before
+# the libraries are loaded; what a test starts inherits it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for library in ("OPENBLAS", "OMP", "MKL", "NUMBA"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 import numpy as np
 import pandas as pd
 import pytest
