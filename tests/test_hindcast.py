@@ -217,8 +217,8 @@ def test_what_is_not_covered_says_what_to_get(tables, model, monkeypatch, tmp_pa
     monkeypatch.setenv("FORECAST_DATA", str(tmp_path))
     with pytest.raises(CoverageError, match=r"(?s)nato-1949.*historical data.*forecast data get"):
         fc.hindcast("nato-1949")
-    with pytest.raises(CoverageError, match="The embedded data answer ask='abrogation'"):
-        fc.hindcast("japan-us-1951-1960")
+    with pytest.raises(CoverageError, match=r"(?s)1960: needs .*data answer ask='abrogation'"):
+        fc.hindcast("japan-us-1951-1960", ["1960", "abrogation"])
     early = small("nato-1955", data="embedded")
     with pytest.raises(CoverageError, match=r"9 years before.*20 are asked for.*historical"):
         fc.hindcast(early, data=tables, model=model)
@@ -233,6 +233,18 @@ def test_what_is_not_covered_says_what_to_get(tables, model, monkeypatch, tmp_pa
         fc.hindcast("nato-1998")
     with pytest.raises(CoverageError, match="no hindcast"):
         fc.hindcast("german-unification-1990")
+
+
+def test_questions_whose_files_are_not_there_are_named_and_the_others_answered(
+    model, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("FORECAST_DATA", str(tmp_path))
+    found = fc.hindcast("japan-us-1951-1960", model=model, draws=100)
+    assert list(found.fits["question"]) == ["abrogation"]
+    assert list(found.unanswered) == ["1951", "1960"]
+    assert "Not answered: 1951, 1960: needs the historical data" in str(found)
+    assert "forecast data get" in found.to_dict()["unanswered"]["1960"]
+    assert "not answered" in found._repr_html_()
 
 
 def test_the_file_is_checked(tmp_path, monkeypatch):

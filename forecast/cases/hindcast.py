@@ -93,21 +93,19 @@ def hindcast(
         No such case or question; the nearest name is suggested.
     CoverageError
         The data begin too late for the case or end before it: which do not, and how to get them.
+        Where no question is named, those whose files are not there are left out, and
+        `Hindcast.unanswered` says so, as long as one can be answered.
     """
     one = named(case) if isinstance(case, str) else case
     check_level(level)
     check_seed(seed)
     questions = _chosen(one, ask)
-    read: dict[Any, Tables] = {}
+    read, unanswered = _read(one, questions, data, needed=ask is not None)
     parts: dict[str, list[pd.DataFrame]] = {"forecasts": [], "record": [], "yearly": [],
                                             "settlement": []}  # fmt: skip
     fits: list[dict[str, Any]] = []
-    for question in questions:
-        given = question.data if data is None else data
-        key = given if isinstance(given, str | Path) else "tables"
-        if key not in read:
-            read[key] = _tables(one, question, given)
-        tables = read[key]
+    for question in (question for question in questions if question.name in read):
+        tables = read[question.name]
         if question.kind == "settlement":
             found, about = settlement_rows(one, question, tables, draws, seed, level)
             parts["settlement"].append(found)
@@ -127,7 +125,10 @@ def hindcast(
                      "first_year": question.first_year,
                      "last_year": question.last_year, **about})  # fmt: skip
     made = {n: pd.concat(p, ignore_index=True) if p else pd.DataFrame() for n, p in parts.items()}
-    return Hindcast(case=one.name, title=one.title, level=level, fits=pd.DataFrame(fits), **made)
+    return Hindcast(
+        case=one.name, title=one.title, level=level, fits=pd.DataFrame(fits), **made,
+        unanswered=unanswered,
+    )  # fmt: skip
 
 
 def _quoted(
@@ -157,18 +158,34 @@ def _chosen(case: Case, ask: str | Iterable[str] | None) -> list[Question]:
     return [question for name, question in known.items() if name in asked]
 
 
-def _tables(case: Case, question: Question, data: str | Path | Tables) -> Tables:
-    """The data set of a question, as published."""
-    try:
-        return read_tables(data, amend=None)
-    except MissingFileError as error:
+def _read(
+    case: Case, questions: list[Question], data: str | Path | Tables | None, *, needed: bool
+) -> tuple[dict[str, Tables], dict[str, str]]:
+    """Data sets of the questions as published; and what others lack, unless they are `needed`."""
+    found: dict[Any, Tables | str] = {}
+    of: dict[str, Tables | str] = {}
+    get = (
+        "`forecast data get` fetches the official files, `forecast data get KEY --from FOLDER`"
+        " takes those that you have."
+    )
+    missing: dict[str, str] = {}
+    for question in questions:
+        given = question.data if data is None else data
+        key = given if isinstance(given, str | Path) else "tables"
+        if key not in found:
+            try:
+                found[key] = read_tables(given, amend=None)
+            except MissingFileError as error:
+                found[key] = f"needs the {given} data ({error})"
+        tables = of[question.name] = found[key]
+        if isinstance(tables, str):
+            missing[question.name] = f"{tables.splitlines()[0].removesuffix(')')}). {get}"
+    if missing and (needed or len(missing) == len(of)):
         others = [repr(one.name) for one in case.questions if one.data == "embedded"]
         asked = f" The embedded data answer ask={' and '.join(others)}." if others else ""
-        raise CoverageError(
-            f"Case {case.name!r}, {question.name}: needs the {data} data ({error}). `forecast data"
-            " get` fetches the official files, `forecast data get KEY --from FOLDER` takes those"
-            f" that you have.{asked}"
-        ) from error
+        first = next(iter(missing))
+        raise CoverageError(f"Case {case.name!r}, {first}: {of[first]}. {get}{asked}")
+    return {name: tables for name, tables in of.items() if isinstance(tables, Tables)}, missing
 
 
 def _forecast(

@@ -56,6 +56,8 @@ class Hindcast(Carded):
         Whether a dispute of the two would be settled: ``question``, ``who``, ``month``;
         ``with``, ``without``, ``difference`` as above, of the hazard of the month; and the disputes
         on record ``before`` and ``after``.
+    unanswered : dict of str
+        Questions whose data are not there, and what they need.
     """
 
     case: str
@@ -66,6 +68,7 @@ class Hindcast(Carded):
     record: pd.DataFrame
     yearly: pd.DataFrame
     settlement: pd.DataFrame
+    unanswered: dict[str, str]
 
     @property
     def caution(self) -> str:
@@ -87,7 +90,7 @@ class Hindcast(Carded):
             for lines, table in ((_yearly_words, self.yearly), (_settled_words, self.settlement)):
                 if len(table) and (table["question"] == name).any():
                     told += lines(table[table["question"] == name])
-        return tuple(told)
+        return (*told, *self._unanswered())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON; what is not known is None."""
@@ -95,7 +98,11 @@ class Hindcast(Carded):
             name: json.loads(getattr(self, name).to_json(orient="records"))
             for name in ("fits", "forecasts", "record", "yearly", "settlement")
         }
-        words = {"text": list(self.text), "caution": self.caution}
+        words = {
+            "unanswered": self.unanswered,
+            "text": list(self.text),
+            "caution": self.caution,
+        }
         return {"case": self.case, "title": self.title, "level": self.level, **tables, **words}
 
     def __str__(self) -> str:
@@ -112,6 +119,8 @@ class Hindcast(Carded):
             )
             for f in self.fits.to_dict("records")
         ]
+        if self.unanswered:
+            facts.append(("not answered", "; ".join(self._unanswered())))
         table = None
         if len(self.forecasts):
             own = self.forecasts[self.forecasts["severity"] == "onset"].to_dict("records")
@@ -126,6 +135,14 @@ class Hindcast(Carded):
             )
         more = "str() has every level and the record of the fit; .forecasts the numbers."
         return Card(f"Hindcast: {self.title}", facts, table=table, note=f"{more} {CAUTION}")
+
+    def _unanswered(self) -> list[str]:
+        """A sentence for each thing that is missing, with the questions that miss it."""
+        lack = {
+            why: [name for name in self.unanswered if self.unanswered[name] == why]
+            for why in self.unanswered.values()
+        }
+        return [f"Not answered: {', '.join(names)}: {why}" for why, names in lack.items()]
 
     def _sides(self, question: str) -> list[str]:
         if not len(self.forecasts):
