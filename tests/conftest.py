@@ -19,6 +19,7 @@ import xarray as xr
 from support.known import make_known_fit
 from support.reference_files import REFERENCE_FILES
 from support.tiny import make_coverage, make_tiny_frames
+from threadpoolctl import threadpool_limits
 
 from forecast.inference.fit import Fit
 from forecast.panel.build import load_panel
@@ -26,6 +27,9 @@ from forecast.panel.types import Panel
 from forecast.panel.world import build_world
 from forecast.sources.embedded import load_tables, tables_from_frames
 from forecast.sources.tables import Coverage, Tables
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    threadpool_limits(1)  # of what a plugin of pytest has loaded before
 
 # A test never sees what the user of this machine keeps as their own amendments of the data.
 os.environ["FORECAST_AMENDMENTS"] = "0"
