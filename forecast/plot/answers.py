@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
+from forecast.draws import check_whole
 from forecast.errors import ArgumentError, wrong_type
 from forecast.plot.intervals import axes_for, intervals, require_simulation
 from forecast.risk.explain import simulated_states
@@ -98,7 +99,7 @@ def _difference_words(result: xr.Dataset, year: int) -> str:
     return f"difference in probability of an {event} by the end of {year}, points ({kept})"
 
 
-def risks(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def risks(table: pd.DataFrame, *, top: int = 40, ax: Axes | None = None) -> Axes:
     """Probability that a conflict begins, by pair, with the base rate of its stratum as a tick.
 
     Parameters
@@ -106,14 +107,16 @@ def risks(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     table : pandas.DataFrame
         From `forecast.risk` of several pairs; the longest horizon in it is shown, the likeliest
         pair first. An asterisk marks a conflict that is under way: the risk is of a further one.
+    top : int
+        How many pairs at most; where there are more, the title says of how many.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     """
     if not isinstance(table, pd.DataFrame) or "horizon" not in table:
         raise wrong_type("plot.risks(table)", table, "the table of forecast.risk of several pairs.")
-    last = table[table["horizon"] == table["horizon"].max()].sort_values(
-        "probability", ascending=False
-    )
+    check_whole("top", top, 1, 1_000)
+    every = table[table["horizon"] == table["horizon"].max()]
+    last = every.sort_values("probability", ascending=False).head(top)
     mark = np.where(last["status"] == "under way", " *", "")
     bars = (100 * last[["lower", "upper"]]).assign(
         value=100 * last["probability"],
@@ -126,6 +129,9 @@ def risks(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     first, end = int(last["first_year"].iloc[0]), int(last["last_year"].iloc[0])
     years = str(first) if first == end else f"{first}–{end}"
     axis = f"probability of at least one onset, {years} (%); tick: base rate of the stratum"
+    ax = axes_for(bars) if ax is None else ax
+    if len(last) < len(every):
+        ax.set_title(f"The likeliest {len(last)} of {len(every):,} pairs", loc="left", pad=28)
     return intervals(bars, ax=ax, axis=axis, reference=None)
 
 

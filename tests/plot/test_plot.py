@@ -200,6 +200,14 @@ def test_risks_stand_beside_their_base_rates() -> None:
     np.testing.assert_allclose(ticks.get_xdata(), 100 * last["base_rate"])
     assert labels(ax)[0] == "Arvo – Bela" and "Arvo – Cora *" in labels(ax)
     assert "2011–2015" in ax.get_xlabel()
+    assert ax.get_title(loc="left") == ""
+    most = plot.risks(table, top=2)
+    assert [text.removesuffix(" *") for text in labels(most)] == list(
+        (last["state_a"] + " – " + last["state_b"]).head(2)
+    )
+    assert most.get_title(loc="left") == f"The likeliest 2 of {len(last)} pairs"
+    with pytest.raises(ArgumentError, match="top=0"):
+        plot.risks(table, top=0)
 
 
 @pytest.mark.parametrize("extent", EXTENTS)
