@@ -108,6 +108,8 @@ def main() -> None:
         kept = chosen.folder / f"{name}.json"
         if chosen.again or not kept.exists():
             found = fc.hindcast(name, draws=chosen.draws)
+            if found.unanswered:  # a table without them would look whole
+                raise SystemExit(f"{name}: {found.unanswered}")
             kept.write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
             print(found, flush=True)
             if name in PICTURES:

@@ -179,7 +179,7 @@ def _read(
                 found[key] = f"needs the {given} data ({error})"
         tables = of[question.name] = found[key]
         if isinstance(tables, str):
-            missing[question.name] = f"{tables.splitlines()[0].removesuffix(')')}). {get}"
+            missing[question.name] = f"{tables.splitlines()[0].rstrip('.)')}). {get}"
     if missing and (needed or len(missing) == len(of)):
         others = [repr(one.name) for one in case.questions if one.data == "embedded"]
         asked = f" The embedded data answer ask={' and '.join(others)}." if others else ""
