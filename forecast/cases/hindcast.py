@@ -41,6 +41,10 @@ __all__ = ["hindcast"]
 
 Draws = npt.NDArray[np.floating[Any]]
 Pair = tuple[int, int]
+_GET = (
+    "`forecast data get` fetches the official files, `forecast data get KEY --from FOLDER` takes"
+    " those that you have."
+)
 
 
 def hindcast(
@@ -104,7 +108,7 @@ def hindcast(
     parts: dict[str, list[pd.DataFrame]] = {"forecasts": [], "record": [], "yearly": [],
                                             "settlement": []}  # fmt: skip
     fits: list[dict[str, Any]] = []
-    for question in (question for question in questions if question.name in read):
+    for question in (one for one in questions if one.name in read):
         tables = read[question.name]
         if question.kind == "settlement":
             found, about = settlement_rows(one, question, tables, draws, seed, level)
@@ -162,30 +166,26 @@ def _read(
     case: Case, questions: list[Question], data: str | Path | Tables | None, *, needed: bool
 ) -> tuple[dict[str, Tables], dict[str, str]]:
     """Data sets of the questions as published; and what others lack, unless they are `needed`."""
-    found: dict[Any, Tables | str] = {}
-    of: dict[str, Tables | str] = {}
-    get = (
-        "`forecast data get` fetches the official files, `forecast data get KEY --from FOLDER`"
-        " takes those that you have."
-    )
-    missing: dict[str, str] = {}
-    for question in questions:
-        given = question.data if data is None else data
-        key = given if isinstance(given, str | Path) else "tables"
-        if key not in found:
-            try:
-                found[key] = read_tables(given, amend=None)
-            except MissingFileError as error:
-                found[key] = f"needs the {given} data ({error})"
-        tables = of[question.name] = found[key]
-        if isinstance(tables, str):
-            missing[question.name] = f"{tables.splitlines()[0].rstrip('.)')}). {get}"
-    if missing and (needed or len(missing) == len(of)):
-        others = [repr(one.name) for one in case.questions if one.data == "embedded"]
-        asked = f" The embedded data answer ask={' and '.join(others)}." if others else ""
-        first = next(iter(missing))
-        raise CoverageError(f"Case {case.name!r}, {first}: {of[first]}. {get}{asked}")
-    return {name: tables for name, tables in of.items() if isinstance(tables, Tables)}, missing
+    read: dict[str, Tables] = {}
+    lacking: dict[str, str] = {}
+    of: list[tuple[str | Path | Tables, list[str]]] = [
+        (kind, [one.name for one in questions if one.data == kind])
+        for kind in dict.fromkeys(one.data for one in questions)
+    ]
+    for given, names in of if data is None else [(data, [one.name for one in questions])]:
+        try:
+            read |= dict.fromkeys(names, read_tables(given, amend=None))
+        except MissingFileError as error:
+            if needed or len(names) == len(questions):
+                others = [repr(one.name) for one in case.questions if one.data == "embedded"]
+                asked = f" The embedded data answer ask={' and '.join(others)}." if others else ""
+                where = f"Case {case.name!r}, {names[0]}"
+                raise CoverageError(
+                    f"{where}: needs the {given} data ({error}). {_GET}{asked}"
+                ) from error
+            what = str(error).splitlines()[0].rstrip(".")
+            lacking |= dict.fromkeys(names, f"needs the {given} data ({what}). {_GET}")
+    return read, lacking
 
 
 def _forecast(

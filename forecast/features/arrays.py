@@ -15,6 +15,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from forecast.arrays import BoolArray, IntArray
+from forecast.draws import is_whole
 from forecast.errors import ArgumentError, UnknownNameError
 from forecast.features.shared import shared
 from forecast.features.successions import continued, count_once, past
@@ -212,7 +213,7 @@ def mean_over_defenders(
 
 def positive(name: str, value: int) -> int:
     """`value`, checked to be an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+    if not is_whole(value) or value < 1:
         raise ArgumentError(f"{name} must be a whole number of years, at least 1; found {value!r}")
     return int(value)
 

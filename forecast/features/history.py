@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from forecast.draws import is_whole
 from forecast.errors import ArgumentError
 from forecast.features import arrays
 from forecast.features.needs import (
@@ -74,7 +75,7 @@ def long_peace(world: xr.Dataset, *, years: int = 10) -> np.ndarray:
 
     A pair that has been in the system together for no more than `years` years is not.
     """
-    if isinstance(years, bool) or not isinstance(years, (int, np.integer)) or years < 0:
+    if not is_whole(years) or years < 0:
         raise ArgumentError(f"years must be a whole number of at least 0; found {years!r}")
     return _quiet(np.asarray(peace_years(world)), years)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from forecast.errors import ArgumentError, CoverageError, shown
+from forecast.errors import ArgumentError, CoverageError, shown, wrong_type
 from forecast.sources.codes import find_alliance, member_codes, state_label
 from forecast.sources.tables import Tables
 
@@ -38,10 +38,12 @@ def read_tables(
     own = {fact: one for fact, one in (sources or {}).items() if not isinstance(one, str)}
     for fact, frame in own.items():
         if fact != "alliances" or not isinstance(frame, pd.DataFrame):
-            raise ArgumentError(
-                f"sources[{fact!r}]: found a {type(frame).__name__}, expected the key of a source;"
-                " as a DataFrame whole tables of your own are taken for 'alliances' (conflicts of"
-                " your own go beside those of the data: amend={'conflict': frame})."
+            raise wrong_type(
+                f"sources[{fact!r}]",
+                frame,
+                "the key of a source; as a DataFrame whole tables of your own are taken for"
+                " 'alliances' (conflicts of your own go beside those of the data:"
+                " amend={'conflict': frame}).",
             )
     tables = _read_plain(data, keys or None)
     if own:

@@ -225,7 +225,7 @@ def amendment_from_frames(
         file = f"amend[{kind!r}]"
         _check_kind(kind, file, None)
         if not isinstance(frame, pd.DataFrame):
-            raise wrong_type(f"{file}", frame, "a DataFrame.")
+            raise wrong_type(file, frame, "a DataFrame.")
         frame = frame.rename(columns=_AS_TABLES)
         labels = frame.index if frame.index.dtype.kind == "i" else range(len(frame))
         for row, record in zip(labels, frame.to_dict("records"), strict=True):
